@@ -1,0 +1,31 @@
+#include "base/error.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace polymoe {
+namespace {
+
+std::string compose(const std::string& message, const Where& where, const std::string& remedy) {
+  std::string line;
+  if (!where.path.empty()) {
+    line = where.path;
+    if (where.line > 0) line += fmt::format(":{}", where.line);
+    line += ": ";
+  }
+  line += message;
+  if (!remedy.empty()) line += "; " + remedy;
+  return line;
+}
+
+}  // namespace
+
+Error::Error(const std::string& message, const Where& where, const std::string& remedy)
+    : std::runtime_error(compose(message, where, remedy)), message_(message), where_(where), remedy_(remedy) {}
+
+void fail_errno(std::string_view message, const std::string& path, const std::string& remedy) {
+  const int code = errno;
+  throw Error(fmt::format("{}: {}", message, std::strerror(code)), {path, 0}, remedy);
+}
+
+}  // namespace polymoe

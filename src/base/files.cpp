@@ -1,0 +1,196 @@
+#include "base/files.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/error.h"
+
+namespace polymoe {
+
+namespace fs = std::filesystem;
+
+// LineReader ----------------------------------------------------------------------------------------------------------
+
+struct LineReader::State {
+  std::string path;
+  std::size_t max_line_bytes = 0;
+  gzFile file = nullptr;
+  std::string buffer;
+  std::size_t begin = 0;
+  std::uint64_t line_number = 0;
+  bool at_end = false;
+
+  ~State() {
+    if (file != nullptr) gzclose(file);
+  }
+
+  void fill() {
+    buffer.erase(0, begin);
+    begin = 0;
+    constexpr std::size_t kChunk = std::size_t{1} << 16;
+    const std::size_t old_size = buffer.size();
+    buffer.resize(old_size + kChunk);
+    const int got = gzread(file, buffer.data() + old_size, kChunk);
+    int code = Z_OK;
+    const char* reason = gzerror(file, &code);
+    if (got < 0 || code == Z_BUF_ERROR) {
+      const std::string text = code == Z_ERRNO ? std::strerror(errno) : code == Z_BUF_ERROR ? "unexpected end" : reason;
+      throw Error("cannot read: " + text, {path, line_number + 1}, "check that the file is whole");
+    }
+    buffer.resize(old_size + static_cast<std::size_t>(got));
+    at_end = got == 0;
+  }
+};
+
+LineReader::LineReader(const std::string& path, std::size_t max_line_bytes) : state_(std::make_unique<State>()) {
+  state_->path = path == "-" ? "standard input" : path;
+  state_->max_line_bytes = max_line_bytes;
+  if (path != "-" && fs::is_directory(path)) throw Error("is a folder, not a file", {path, 0});
+  state_->file = path == "-" ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path.c_str(), "rb");
+  if (state_->file == nullptr) fail_errno("cannot open", path);
+}
+
+LineReader::~LineReader() = default;
+LineReader::LineReader(LineReader&&) noexcept = default;
+
+bool LineReader::next(std::string& line) {
+  State& s = *state_;
+  std::size_t scanned = s.begin;
+  for (;;) {
+    const std::size_t end = s.buffer.find('\n', scanned);
+    const std::size_t length = (end == std::string::npos ? s.buffer.size() : end) - s.begin;
+    if (length > s.max_line_bytes) {
+      throw Error(fmt::format("line of over {} bytes", s.max_line_bytes), {s.path, s.line_number + 1},
+                  "is it text with one segment a line?");
+    }
+    if (end != std::string::npos || (s.at_end && length > 0)) {
+      line.assign(s.buffer, s.begin, length);
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      s.begin += length + (end != std::string::npos ? 1 : 0);
+      ++s.line_number;
+      return true;
+    }
+    if (s.at_end) return false;
+    s.fill();
+    scanned = length;
+  }
+}
+
+std::uint64_t LineReader::line_number() const { return state_->line_number; }
+const std::string& LineReader::path() const { return state_->path; }
+
+// AtomicFile ----------------------------------------------------------------------------------------------------------
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  temporary_ = path_;
+  temporary_ += fmt::format(".partial-{}", getpid());
+  descriptor_ = open(temporary_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail_errno("cannot create", temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  close(descriptor_);
+  unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view bytes) { write(std::as_bytes(std::span(bytes))); }
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+  buffer_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  size_ += bytes.size();
+  if (buffer_.size() >= kBufferBytes) flush();
+}
+
+void AtomicFile::flush() {
+  std::size_t written = 0;
+  while (written < buffer_.size()) {
+    const ssize_t got = ::write(descriptor_, buffer_.data() + written, buffer_.size() - written);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_errno("cannot write", path_, "is the disk full?");
+    written += static_cast<std::size_t>(got);
+  }
+  buffer_.clear();
+}
+
+void AtomicFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  flush();
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const ssize_t got = pwrite(descriptor_, bytes.data() + written, bytes.size() - written,
+                               static_cast<off_t>(offset + written));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_errno("cannot write", path_, "is the disk full?");
+    written += static_cast<std::size_t>(got);
+  }
+}
+
+void AtomicFile::commit() {
+  flush();
+  if (fsync(descriptor_) != 0) fail_errno("cannot sync", path_, "is the disk full?");
+  if (close(std::exchange(descriptor_, -1)) != 0) fail_errno("cannot close", path_);
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+    unlink(temporary_.c_str());
+    fail_errno("cannot rename the finished file", path_);
+  }
+  sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+}
+
+// MappedFile ----------------------------------------------------------------------------------------------------------
+
+MappedFile::MappedFile(const fs::path& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail_errno("cannot open", path);
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    close(descriptor);
+    throw Error("not a regular file", {path, 0});
+  }
+  size_ = static_cast<std::size_t>(status.st_size);
+  void* address = size_ > 0 ? mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0) : nullptr;
+  close(descriptor);
+  if (address == MAP_FAILED) fail_errno("cannot map", path);
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+// Functions -----------------------------------------------------------------------------------------------------------
+
+std::string read_file(const fs::path& path) {
+  const MappedFile file(path);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+void write_file(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+void sync_folder(const fs::path& folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) fail_errno("cannot open", folder);
+  const int code = fsync(descriptor);
+  close(descriptor);
+  if (code != 0 && errno != EINVAL) fail_errno("cannot sync", folder);
+}
+
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed) {
+  return static_cast<std::uint32_t>(crc32_z(seed, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace polymoe

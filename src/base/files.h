@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace polymoe {
+
+/// Reads a text file line by line; gzip files are recognised by their content and unpacked on the way.
+class LineReader {
+ public:
+  /// "-" reads standard input. Throws Error when the file cannot be opened.
+  explicit LineReader(const std::string& path, std::size_t max_line_bytes = std::size_t{1} << 20);
+  ~LineReader();
+  LineReader(LineReader&&) noexcept;
+
+  /// Reads the next line, without its line end ("\n" or "\r\n"), into `line`. False at the end of the file.
+  /// Throws Error with file and line for a line over max_line_bytes, a damaged gzip stream or a read error.
+  bool next(std::string& line);
+
+  /// The number of the line that next() gave last, from 1.
+  std::uint64_t line_number() const;
+  const std::string& path() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Writes a file so that it appears whole or not at all: to a temporary name beside it, synced, then renamed.
+/// Dropped without commit(), the temporary file is removed and an older file of that name is untouched.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends bytes. Throws Error (full disk, say) with the path.
+  void write(std::string_view bytes);
+  void write(std::span<const std::byte> bytes);
+  /// Overwrites bytes already written, e.g. a header whose numbers are known at the end.
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  std::uint64_t size() const { return size_; }
+  /// Syncs and renames. Nothing may be written after it.
+  void commit();
+
+ private:
+  void flush();
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  std::string buffer_;
+  std::uint64_t size_ = 0;
+  int descriptor_ = -1;
+};
+
+/// A read-only memory map of a whole file. An empty file maps to an empty span.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// The whole content of a small file. Throws Error when it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+/// Writes a small file whole or not at all.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+/// Makes the entries of a folder durable (fsync of the folder).
+void sync_folder(const std::filesystem::path& folder);
+
+/// CRC-32 (the one of zlib and PNG) of `bytes`, continued from `seed`.
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed = 0);
+
+}  // namespace polymoe

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+/// One function for each subcommand: adds it to `app`, with its options and the callback that runs it.
+namespace polymoe::cli {
+
+void add_corpus(CLI::App& app);
+void add_vocab(CLI::App& app);
+void add_prepare(CLI::App& app);
+void add_train(CLI::App& app);
+void add_translate(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_report(CLI::App& app);
+
+}  // namespace polymoe::cli

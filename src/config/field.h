@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace polymoe {
+
+/// One option of a struct: the single source of its config key, its command-line name, its help and its place.
+struct Field {
+  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::string>*>;
+
+  std::string key;                   ///< kebab-case, e.g. "label-smoothing"
+  Target target;                     ///< where the value lives; its present value is the default
+  std::string help;                  ///< one line
+  std::vector<std::string> choices;  ///< the allowed words of a string; empty: any
+  double low = -1e300;               ///< smallest allowed number
+  double high = 1e300;               ///< largest allowed number
+};
+
+/// The options of one section of the configuration, in the order of help and dump.
+struct Section {
+  std::string name;  ///< e.g. "model", "model.moe"
+  std::string help;
+  std::vector<Field> fields;
+};
+
+}  // namespace polymoe

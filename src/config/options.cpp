@@ -1,0 +1,205 @@
+#include "config/options.h"
+
+#include "base/error.h"
+
+namespace polymoe {
+namespace {
+
+constexpr double kBig = 1e15;
+
+Field number(std::string key, std::int64_t& target, std::string help, double low = 0, double high = kBig) {
+  return {std::move(key), &target, std::move(help), {}, low, high};
+}
+Field number(std::string key, double& target, std::string help, double low = 0, double high = kBig) {
+  return {std::move(key), &target, std::move(help), {}, low, high};
+}
+Field flag(std::string key, bool& target, std::string help) { return {std::move(key), &target, std::move(help), {}}; }
+Field text(std::string key, std::string& target, std::string help) {
+  return {std::move(key), &target, std::move(help), {}};
+}
+Field choice(std::string key, std::string& target, std::string help, std::vector<std::string> choices) {
+  return {std::move(key), &target, std::move(help), std::move(choices)};
+}
+Field list(std::string key, std::vector<std::string>& target, std::string help) {
+  return {std::move(key), &target, std::move(help), {}};
+}
+
+Section moe_section(MoeOptions& o) {
+  return {"model.moe",
+          "Mixture-of-Experts layers",
+          {number("experts", o.experts, "experts in each MoE layer; 0 makes the model dense", 0, 65536),
+           number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
+           choice("side", o.side, "which side has MoE layers", {"both", "encoder", "decoder"}),
+           number("top-k", o.top_k, "experts that a token goes to", 1, 2),
+           choice("capacity", o.capacity, "whether experts have a capacity limit", {"limited", "dropless"}),
+           number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
+           number("eval-capacity-factor", o.eval_capacity_factor, "capacity in validation and decoding", 0.01, 1e6),
+           number("min-capacity", o.min_capacity, "smallest capacity of an expert, in tokens", 0),
+           flag("random-token-selection", o.random_token_selection,
+                "an expert over capacity keeps a random subset of its tokens, not the first ones"),
+           choice("gate-noise", o.gate_noise, "noise on the gate while training: jitter U(0.99, 1.01) on its input, or "
+                  "Gumbel noise on its choice", {"none", "jitter", "gumbel"}),
+           number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
+           number("router-z-loss", o.router_z_loss, "weight of the router z-loss", 0, 1e6),
+           flag("normalize-gates", o.normalize_gates, "top-2: the two gate values of a token sum to one")}};
+}
+
+Section model_section(ModelOptions& o) {
+  std::vector<std::string> presets = preset_names();
+  presets.insert(presets.begin(), "none");
+  return {"model",
+          "the encoder-decoder transformer",
+          {choice("preset", o.preset, "a named set of sizes; keys given beside it win", presets),
+           number("vocabulary", o.vocabulary, "entries of the vocabulary; 0 takes them from the vocabulary file", 0, 1 << 24),
+           number("hidden", o.hidden, "width of the model", 2, 1 << 20),
+           number("ffn", o.ffn, "inner width of the feed-forward blocks", 1, 1 << 22),
+           number("heads", o.heads, "attention heads", 1, 4096),
+           number("encoder-layers", o.encoder_layers, "layers of the encoder", 1, 4096),
+           number("decoder-layers", o.decoder_layers, "layers of the decoder", 1, 4096),
+           choice("activation", o.activation, "activation of the feed-forward blocks", {"relu", "gelu", "swish"}),
+           choice("norm", o.norm, "layer norm before or after each block", {"pre", "post"}),
+           flag("embedding-scale", o.embedding_scale, "multiply embeddings by sqrt(hidden)"),
+           number("position-offset", o.position_offset, "position of the first token in the sinusoid table", 0, 1024),
+           number("max-positions", o.max_positions, "longest sequence, in tokens", 1, 1 << 24),
+           number("dropout", o.dropout, "dropout after embeddings and blocks", 0, 0.999),
+           number("attention-dropout", o.attention_dropout, "dropout on attention weights", 0, 0.999),
+           number("activation-dropout", o.activation_dropout, "dropout after the activation", 0, 0.999)}};
+}
+
+Section data_section(DataOptions& o) {
+  return {"data",
+          "training data",
+          {text("path", o.path, "folder made by `polymoe prepare`"),
+           list("directions", o.directions, "translation directions such as en-de, en-*, *-*; none: all in the data"),
+           list("valid-directions", o.valid_directions, "directions to validate; none: those of training"),
+           number("temperature", o.temperature, "languages are drawn in proportion to size^(1/temperature)", 0.01, 1e6),
+           number("translation-weight", o.translation_weight, "share of translation among the tasks", 0, 1e6),
+           number("denoising-weight", o.denoising_weight, "share of denoising auto-encoding among the tasks", 0, 1e6),
+           number("mask-ratio", o.mask_ratio, "denoising: share of the tokens that are masked", 0, 1),
+           number("mask-span", o.mask_span, "denoising: mean length of a masked span, in tokens", 1, 1000),
+           number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
+           number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
+           number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
+           number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
+}
+
+Section train_section(TrainOptions& o) {
+  return {"train",
+          "training",
+          {text("output", o.output, "folder for checkpoints, metrics and the report"),
+           text("init", o.init, "checkpoint whose weights training starts from"),
+           number("seed", o.seed, "seed of every random number", 0),
+           number("max-tokens", o.max_tokens, "tokens of a micro-batch, source and target together, padding included", 1, 1 << 26),
+           number("micro-batches", o.micro_batches, "micro-batches of one update, over all processes", 1, 1 << 20),
+           number("max-updates", o.max_updates, "updates after which training ends", 0),
+           number("max-minutes", o.max_minutes, "minutes after which training ends; 0: no limit"),
+           choice("precision", o.precision, "number format of weights and activations", {"float32", "bfloat16"}),
+           choice("device", o.device, "where the model lives", {"cpu", "cuda"}),
+           number("threads", o.threads, "CPU threads; 0: one for each core", 0, 4096),
+           number("label-smoothing", o.label_smoothing, "probability spread over the vocabulary", 0, 0.999),
+           number("log-freq", o.log_freq, "updates between log lines", 1),
+           number("save-freq", o.save_freq, "updates between checkpoints; 0: only the last", 0),
+           number("keep-checkpoints", o.keep_checkpoints, "checkpoints kept, beside the best", 1),
+           number("valid-freq", o.valid_freq, "updates between validations; 0: only the last", 0),
+           number("valid-examples", o.valid_examples, "segments of each direction that a validation uses; 0: all", 0),
+           number("valid-beam-size", o.valid_beam_size, "beam size while validating; 0: loss only", 0, 1024),
+           choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept", {"loss", "bleu", "chrf"}),
+           number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
+           flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
+}
+
+Section optimizer_section(OptimizerOptions& o) {
+  return {"optimizer",
+          "Adam and its schedule",
+          {number("learning-rate", o.learning_rate, "peak learning rate", 0, 1e6),
+           choice("schedule", o.schedule, "how the rate falls after the warm-up", {"inverse-sqrt", "cosine", "linear", "constant"}),
+           number("warmup-updates", o.warmup_updates, "updates of linear warm-up", 0),
+           number("min-learning-rate", o.min_learning_rate, "rate at the end of cosine and linear schedules", 0, 1e6),
+           number("beta1", o.beta1, "decay of the first moment", 0, 0.999999),
+           number("beta2", o.beta2, "decay of the second moment", 0, 0.99999999),
+           number("epsilon", o.epsilon, "added to the root of the second moment", 0, 1),
+           number("weight-decay", o.weight_decay, "decoupled weight decay (AdamW)", 0, 1),
+           number("clip-norm", o.clip_norm, "largest norm of the gradient; 0: no clipping", 0, 1e6)}};
+}
+
+Section decode_section(DecodeOptions& o) {
+  return {"decode",
+          "beam search",
+          {number("beam-size", o.beam_size, "hypotheses kept for each sentence", 1, 1024),
+           number("length-penalty", o.length_penalty, "scores are divided by length^penalty", 0, 10),
+           number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
+           number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
+           number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
+           number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26)}};
+}
+
+struct Preset {
+  const char* name;
+  std::int64_t hidden, ffn, heads, encoder_layers, decoder_layers;
+};
+
+// z-code-m3 is the model of arXiv 2109.10465; set moe.experts beside it (64 in the paper).
+constexpr Preset kPresets[] = {
+    {"tiny", 64, 256, 4, 2, 2},
+    {"small", 256, 1024, 4, 4, 2},
+    {"base", 512, 2048, 8, 6, 6},
+    {"large", 1024, 4096, 16, 12, 6},
+    {"z-code-m3", 1024, 4096, 16, 24, 12},
+};
+
+}  // namespace
+
+std::vector<Section> sections_of(RunOptions& o) {
+  return {model_section(o.model), moe_section(o.model.moe),          data_section(o.data),
+          train_section(o.train), optimizer_section(o.optimizer), decode_section(o.decode)};
+}
+
+std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }
+
+void apply_preset(ModelOptions& model, const std::string& name) {
+  for (const Preset& preset : kPresets) {
+    if (name != preset.name) continue;
+    model.preset = name;
+    model.hidden = preset.hidden;
+    model.ffn = preset.ffn;
+    model.heads = preset.heads;
+    model.encoder_layers = preset.encoder_layers;
+    model.decoder_layers = preset.decoder_layers;
+    return;
+  }
+  fail("model.preset: no preset is named '{}'", name);
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& preset : kPresets) names.emplace_back(preset.name);
+  return names;
+}
+
+void validate(const ModelOptions& m) {
+  if (m.hidden % m.heads != 0) {
+    fail("model.heads: {} heads do not divide model.hidden = {}", m.heads, m.hidden);
+  }
+  if (m.hidden % 2 != 0) fail("model.hidden: {} is odd; sinusoidal positions need an even width", m.hidden);
+  if (m.moe.experts > 0 && m.moe.top_k > m.moe.experts) {
+    fail("model.moe.top-k: {} experts for each token, but model.moe.experts = {}", m.moe.top_k, m.moe.experts);
+  }
+}
+
+void validate(const RunOptions& o) {
+  validate(o.model);
+  if (o.data.translation_weight + o.data.denoising_weight <= 0) {
+    fail("data.translation-weight: translation and denoising both have weight 0, so there is no task");
+  }
+  if (o.data.mask_ratio + o.data.delete_ratio > 1) {
+    fail("data.mask-ratio: mask-ratio {} and delete-ratio {} together exceed 1", o.data.mask_ratio, o.data.delete_ratio);
+  }
+  if (o.decode.n_best > o.decode.beam_size) {
+    fail("decode.n-best: {} translations from a beam of {}", o.decode.n_best, o.decode.beam_size);
+  }
+  if (o.optimizer.schedule == "inverse-sqrt" && o.optimizer.warmup_updates == 0) {
+    fail("optimizer.warmup-updates: the inverse-sqrt schedule starts from a warm-up; give at least 1");
+  }
+}
+
+}  // namespace polymoe

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/field.h"
+
+/// The options of every part of the system, with their defaults. Keys, help texts and ranges stand beside them in
+/// options.cpp, one table for each struct; config files, `--help` and `--dump-config` come from those tables.
+namespace polymoe {
+
+/// Mixture-of-Experts layers. `experts` = 0 makes the model dense.
+struct MoeOptions {
+  std::int64_t experts = 0;
+  std::int64_t every = 2;
+  std::string side = "both";  // both, encoder, decoder
+  std::int64_t top_k = 1;
+  std::string capacity = "limited";  // limited, dropless
+  double capacity_factor = 1.0;
+  double eval_capacity_factor = 2.0;
+  std::int64_t min_capacity = 4;
+  bool random_token_selection = true;
+  std::string gate_noise = "none";  // none, jitter, gumbel
+  double balance_loss = 0.01;
+  double router_z_loss = 0.0;
+  bool normalize_gates = true;
+};
+
+/// The encoder-decoder transformer.
+struct ModelOptions {
+  std::string preset = "none";
+  std::int64_t vocabulary = 0;  // 0: taken from the vocabulary file
+  std::int64_t hidden = 512;
+  std::int64_t ffn = 2048;
+  std::int64_t heads = 8;
+  std::int64_t encoder_layers = 6;
+  std::int64_t decoder_layers = 6;
+  std::string activation = "relu";  // relu, gelu, swish
+  std::string norm = "pre";         // pre, post
+  bool embedding_scale = true;
+  std::int64_t position_offset = 0;
+  std::int64_t max_positions = 1024;
+  double dropout = 0.1;
+  double attention_dropout = 0.0;
+  double activation_dropout = 0.0;
+  MoeOptions moe;
+};
+
+/// What is trained on, and how examples are drawn.
+struct DataOptions {
+  std::string path;                          // folder made by `polymoe prepare`
+  std::vector<std::string> directions;       // "en-de", "en-*", "*-*"; empty: all
+  std::vector<std::string> valid_directions; // empty: those of training
+  double temperature = 1.0;
+  double translation_weight = 1.0;
+  double denoising_weight = 0.0;
+  double mask_ratio = 0.3;
+  double mask_span = 3.0;
+  double delete_ratio = 0.1;
+  std::int64_t shuffle_distance = 3;
+  std::int64_t max_length = 256;
+  std::int64_t bucket_examples = 16384;
+};
+
+/// How training goes on.
+struct TrainOptions {
+  std::string output;
+  std::string init;  // checkpoint whose weights training starts from
+  std::int64_t seed = 1;
+  std::int64_t max_tokens = 4096;
+  std::int64_t micro_batches = 1;
+  std::int64_t max_updates = 100000;
+  double max_minutes = 0.0;  // 0: no limit
+  std::string precision = "float32";  // float32, bfloat16
+  std::string device = "cpu";         // cpu, cuda
+  std::int64_t threads = 0;
+  double label_smoothing = 0.1;
+  std::int64_t log_freq = 50;
+  std::int64_t save_freq = 1000;
+  std::int64_t keep_checkpoints = 3;
+  std::int64_t valid_freq = 1000;
+  std::int64_t valid_examples = 200;
+  std::int64_t valid_beam_size = 1;
+  std::string keep_best = "chrf";  // loss, bleu, chrf
+  std::int64_t early_stopping = 0;
+  bool tensorboard = true;
+};
+
+struct OptimizerOptions {
+  double learning_rate = 5e-4;
+  std::string schedule = "inverse-sqrt";  // inverse-sqrt, cosine, linear, constant
+  std::int64_t warmup_updates = 4000;
+  double min_learning_rate = 0.0;
+  double beta1 = 0.9;
+  double beta2 = 0.98;
+  double epsilon = 1e-9;
+  double weight_decay = 0.0;
+  double clip_norm = 1.0;
+};
+
+/// Beam search.
+struct DecodeOptions {
+  std::int64_t beam_size = 4;
+  double length_penalty = 1.0;
+  std::int64_t n_best = 1;
+  double max_length_factor = 2.0;
+  std::int64_t max_length_offset = 20;
+  std::int64_t max_tokens = 4096;
+};
+
+/// Everything a training run is made from.
+struct RunOptions {
+  ModelOptions model;
+  DataOptions data;
+  TrainOptions train;
+  OptimizerOptions optimizer;
+  DecodeOptions decode;
+};
+
+/// The tables: keys, help, ranges, and pointers into `options`.
+std::vector<Section> sections_of(RunOptions& options);
+std::vector<Section> sections_of(DecodeOptions& options);
+
+/// Sets the sizes of a named model; other fields keep their values. Throws Error for an unknown name.
+void apply_preset(ModelOptions& model, const std::string& name);
+/// The names apply_preset() knows, smallest model first.
+std::vector<std::string> preset_names();
+
+/// Throws Error with the key for options that contradict each other (heads that do not divide hidden, say).
+void validate(const RunOptions& options);
+void validate(const ModelOptions& model);
+
+}  // namespace polymoe

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace polymoe {
+
+/// One training example as ids, tags and end marks already in place.
+///   source = [task tag unless translation] [tag of the target language] tokens... </s>
+///   target = tokens... </s>; the decoder reads [tag of the target language] tokens... and predicts `target`.
+struct Example {
+  std::vector<std::int32_t> source;
+  std::vector<std::int32_t> target;
+  std::int32_t target_tag = 0;       ///< id of the target language's tag: the decoder's first input
+  std::int32_t source_language = 0;  ///< index into Vocabulary::languages()
+  std::int32_t target_language = 0;
+  std::int32_t task = 0;  ///< index into task_names()
+};
+
+/// The unit of routing, dropout and Random Token Selection. Rows are padded at the end with the padding id.
+struct MicroBatch {
+  std::int64_t rows = 0;
+  std::int64_t source_length = 0;                ///< padded
+  std::int64_t target_length = 0;                ///< padded
+  std::vector<std::int32_t> source;              ///< [rows, source_length]
+  std::vector<std::int32_t> target_input;        ///< [rows, target_length]; starts with the language tag
+  std::vector<std::int32_t> target_output;       ///< [rows, target_length]; ends with </s>
+  std::vector<std::int32_t> source_lengths;      ///< [rows]
+  std::vector<std::int32_t> target_lengths;      ///< [rows]
+  std::vector<std::int32_t> source_languages;    ///< [rows]
+  std::vector<std::int32_t> target_languages;    ///< [rows]
+  std::vector<std::int32_t> tasks;               ///< [rows]
+
+  std::int64_t source_tokens() const;  ///< without padding
+  std::int64_t target_tokens() const;  ///< without padding
+};
+
+/// Pads `examples` into one micro-batch.
+MicroBatch make_micro_batch(const std::vector<Example>& examples, std::int32_t padding_id);
+
+}  // namespace polymoe
