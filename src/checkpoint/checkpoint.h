@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "checkpoint/safetensors.h"
+
+namespace at {
+class Tensor;
+}
+
+/// Logical checkpoints: a folder of named full tensors that knows nothing of ranks, so that any layout loads any
+/// checkpoint. Each expert has its own name (`encoder.layers.1.moe.experts.3.up.weight`). A *group* keeps kinds of
+/// tensors apart (`model`, `optimizer`); names are unique within a group. See docs/checkpoints.md for the files.
+namespace polymoe {
+
+/// The size at which a new shard file begins, unless told otherwise.
+inline constexpr std::uint64_t kShardBytes = std::uint64_t{4} << 30;
+
+/// Collects the tensors of a checkpoint and writes them.
+///
+///     CheckpointWriter writer(run_folder / checkpoint_name(update));
+///     for (const auto& p : model->named_parameters()) writer.add("model", p.key(), p.value());
+///     writer.commit({{"update", update}});
+class CheckpointWriter {
+ public:
+  /// `path` is the folder to make or to replace. Nothing is written before commit(). A shard grows up to
+  /// `shard_bytes` of tensors; a larger tensor gets a shard of its own.
+  explicit CheckpointWriter(std::filesystem::path path, std::uint64_t shard_bytes = kShardBytes);
+  ~CheckpointWriter();
+  CheckpointWriter(CheckpointWriter&&) noexcept;
+
+  /// Adds a tensor, of any device and any strides. It is kept as a reference and read at commit().
+  /// Throws Error for a name given twice, or for an element type that Dtype lacks.
+  void add(const std::string& group, const std::string& name, const at::Tensor& value);
+  /// Adds a tensor that is made when its turn to be written comes and dropped after it, so that only one of them is in
+  /// memory at a time. `make` must return what `spec` says.
+  void add(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make);
+
+  /// Writes everything, together with `meta`, into `path`.partial-PID, syncs it, and renames it to `path`. An older
+  /// checkpoint at `path` is replaced only when the new one is whole. Throws Error (disk full, say) and leaves no
+  /// trace then. May be called once.
+  void commit(const nlohmann::json& meta);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// A checkpoint opened for reading.
+class Checkpoint {
+ public:
+  /// Reads the index and the header of each shard. Throws Error with the file for one that is missing, damaged, of
+  /// another size than the index says, or in disagreement with the index. The values are checked by verify() only.
+  static Checkpoint open(const std::filesystem::path& path);
+  ~Checkpoint();
+  Checkpoint(Checkpoint&&) noexcept;
+
+  const std::filesystem::path& path() const;
+  /// What commit() was given.
+  const nlohmann::json& meta() const;
+
+  std::vector<std::string> groups() const;
+  /// Sorted by name; empty when there is no such group.
+  std::vector<std::string> names(std::string_view group) const;
+  bool has(std::string_view group, std::string_view name) const;
+  /// Element type and shape. Throws Error when there is no such tensor.
+  const TensorSpec& spec(std::string_view group, std::string_view name) const;
+  /// A copy of the values in host memory, which does not depend on this object. Throws Error when there is no such
+  /// tensor.
+  at::Tensor read(std::string_view group, std::string_view name) const;
+
+  /// Reads every byte and throws Error with the file whose checksum is wrong.
+  void verify() const;
+
+ private:
+  struct State;
+  explicit Checkpoint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// "checkpoint-0001000" for update 1000: at least seven digits.
+std::string checkpoint_name(std::int64_t update);
+
+/// The numbered checkpoint of the highest update in `run_folder` that opens; damaged ones are passed over with a
+/// warning. Empty when there is none. Changes nothing on the disk.
+std::optional<std::filesystem::path> find_latest(const std::filesystem::path& run_folder);
+
+/// Removes all numbered checkpoints but the newest `keep` (at least 1) that open, and what dead processes left behind
+/// half-written. For the process that writes to `run_folder`, between two commits; named checkpoints
+/// ("checkpoint-best") stay.
+void prune_checkpoints(const std::filesystem::path& run_folder, std::int64_t keep);
+
+}  // namespace polymoe
