@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "base/error.h"
 
 namespace polymoe {
 
@@ -25,5 +28,8 @@ struct Section {
   std::string help;
   std::vector<Field> fields;
 };
+
+/// The full keys ("model.hidden") that a file or the command line gave, and where.
+using GivenKeys = std::map<std::string, Where>;
 
 }  // namespace polymoe

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/field.h"
+#include "config/options.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace polymoe::cli {
+
+/// Puts the configuration's tables on a subcommand: every key as `--model.hidden`, and as `--hidden` for the first
+/// section that has that last part; booleans also as `--no-...`; `--config FILE` and `--dump-config`.
+///
+///   auto binder = std::make_shared<OptionBinder>(*command);             // or (*command, {"decode"})
+///   command->callback([binder] {
+///     const RunOptions& options = binder->finish();
+///     if (binder->dump_requested()) { fmt::print("{}", binder->dump()); return; }
+///     ...
+///   });
+class OptionBinder {
+ public:
+  /// `sections`: those that this subcommand shows; empty: all. A file given with --config may hold every section, so
+  /// that the file of a training run also serves other subcommands.
+  explicit OptionBinder(CLI::App& app, const std::vector<std::string>& sections = {}, const RunOptions& defaults = {});
+  OptionBinder(const OptionBinder&) = delete;
+  OptionBinder& operator=(const OptionBinder&) = delete;
+
+  /// Merges defaults, preset, file and command line, and validates. Call once, in the subcommand's callback. Throws
+  /// Error.
+  const RunOptions& finish();
+
+  /// The merged options; finish() has been called.
+  const RunOptions& options() const { return options_; }
+  /// The keys that the file or the command line gave.
+  const GivenKeys& given() const { return given_; }
+
+  bool dump_requested() const { return dump_; }
+  /// The shown sections as YAML.
+  std::string dump();
+
+ private:
+  std::vector<Section> shown_sections(RunOptions& options) const;
+
+  RunOptions options_;
+  std::vector<std::string> shown_;
+  std::map<std::string, CLI::Option*> bound_;  // by full key
+  std::string config_path_;
+  bool dump_ = false;
+  GivenKeys given_;
+};
+
+}  // namespace polymoe::cli
