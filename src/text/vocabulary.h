@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace polymoe {
+
+/// Text to ids and back: a SentencePiece model that also holds the tags of languages and tasks, so that one file is
+/// the whole vocabulary. Ids 0 to 3 are `<s>`, `<pad>`, `</s>`, `<unk>` (the order of fairseq and NLLB); after them
+/// come, as control symbols that no text can produce, `<mask>`, the task tags (`<denoise>`) and one tag `<2de>` for
+/// each language. All methods are const and may be called from several threads at once.
+class Vocabulary {
+ public:
+  /// Throws Error when the file is no SentencePiece model, or lacks the special symbols above.
+  static Vocabulary load(const std::filesystem::path& path);
+  ~Vocabulary();
+  Vocabulary(Vocabulary&&) noexcept;
+  Vocabulary& operator=(Vocabulary&&) noexcept;
+
+  /// Number of ids; every id is in [0, size()).
+  std::int32_t size() const;
+
+  static constexpr std::int32_t bos() { return 0; }
+  static constexpr std::int32_t pad() { return 1; }
+  static constexpr std::int32_t eos() { return 2; }
+  static constexpr std::int32_t unk() { return 3; }
+  std::int32_t mask() const;
+
+  /// Language codes, in the order of their tags. Positions in it are the language indices of batches.
+  const std::vector<std::string>& languages() const;
+  /// Position of `language` in languages(). Throws Error that names the nearest and all known ones.
+  std::int32_t language_index(std::string_view language) const;
+  /// Id of the tag of a language, by code or by index.
+  std::int32_t language_tag(std::string_view language) const;
+  std::int32_t language_tag(std::int32_t index) const;
+  /// Names of the task tags, e.g. "denoise".
+  const std::vector<std::string>& tasks() const;
+  /// Id of a task's tag. Throws Error that names the nearest and all known ones.
+  std::int32_t task_tag(std::string_view task) const;
+
+  /// Appends the ids of `text` to `ids`, with the normalisation that the model was trained with. No tag and no end
+  /// mark is added, and no special id ever comes out, whatever the text says.
+  void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
+  std::vector<std::int32_t> encode(std::string_view text) const;
+
+  /// The text of `ids`; special ids are dropped, `<unk>` shows as " ⁇ ". Throws Error for an id outside [0, size()).
+  std::string decode(const std::vector<std::int32_t>& ids) const;
+
+  /// Whether an id is `<s>`, `<pad>`, `</s>`, `<mask>` or a tag: never part of a text. `<unk>` is none of these.
+  bool is_special(std::int32_t id) const;
+
+ private:
+  struct State;
+  explicit Vocabulary(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+/// How a vocabulary is learned.
+struct VocabularyOptions {
+  std::int64_t size = 8000;                      ///< ids in all, special symbols included
+  std::string model_type = "unigram";            ///< unigram, bpe
+  bool byte_fallback = false;                    ///< spell unknown characters in bytes rather than as `<unk>`
+  double character_coverage = 0.9995;            ///< share of the characters that get pieces of their own
+  std::string normalization = "nmt_nfkc";        ///< nmt_nfkc, nfkc, identity: SentencePiece's rules of these names
+  std::vector<std::string> tasks = {"denoise"};  ///< task tags
+};
+
+/// Learns a vocabulary and returns the bytes of its file. The result depends only on the arguments, not on the
+/// machine's number of cores. Throws Error when the text is too little for the size, or a language code cannot be a
+/// tag.
+std::string train_vocabulary(const VocabularyOptions& options, const std::vector<std::string>& languages,
+                             const std::vector<std::string>& sentences);
+
+}  // namespace polymoe
