@@ -1,0 +1,81 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "text/corpus.h"
+#include "text/sample.h"
+#include "text/vocabulary.h"
+
+namespace polymoe::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> corpora;
+  std::string out;
+  VocabularyOptions vocabulary;
+  SampleOptions sample;
+  CorpusChecks checks;
+};
+
+void run(const Options& options) {
+  const std::vector<CorpusSpec> corpora = parse_corpora(options.corpora);
+  const ProgressSink progress = console_progress();
+  Sample sample = sample_sentences(corpora, options.checks, options.sample, progress);
+  Progress learning{"learn pieces", 0, 0, "", fmt::format("{} sentences", sample.sentences.size()), false};
+  progress(learning);
+  const std::string model = train_vocabulary(options.vocabulary, sample.languages, sample.sentences);
+  learning.finished = true;
+  progress(learning);
+  write_file(options.out, model);
+
+  fmt::print("{:<10} {:>12} {:>12}\n", "language", "sentences", "learned from");
+  for (const std::string& language : sample.languages) {
+    fmt::print("{:<10} {:>12} {:>12}\n", language, sample.available[language], sample.taken[language]);
+  }
+  fmt::print("{}: {} ids, {} languages\n", options.out, Vocabulary::load(options.out).size(), sample.languages.size());
+}
+
+}  // namespace
+
+void add_vocab(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("vocab", "Learn a SentencePiece vocabulary with language and task tags");
+  auto options = std::make_shared<Options>();
+  command->add_option("--corpus", options->corpora, kCorpusNotation)->required()->type_name("SPEC");
+  command->add_option("--out", options->out, "file to write")->required()->type_name("FILE");
+  command->add_option("--size", options->vocabulary.size, "ids in all, special symbols included")
+      ->check(CLI::Range(16, 1 << 24))
+      ->capture_default_str();
+  command->add_option("--max-sentences", options->sample.max_sentences, "sentences to learn from, over all languages")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  command
+      ->add_option("--temperature", options->sample.temperature,
+                   "languages share in the sentences in proportion to size^(1/temperature)")
+      ->check(CLI::Range(0.01, 1e6))
+      ->capture_default_str();
+  command->add_option("--model-type", options->vocabulary.model_type, "how pieces are chosen")
+      ->check(CLI::IsMember({"unigram", "bpe"}))
+      ->capture_default_str();
+  command
+      ->add_option("--character-coverage", options->vocabulary.character_coverage,
+                   "share of the characters that get pieces of their own")
+      ->check(CLI::Range(0.5, 1.0))
+      ->capture_default_str();
+  command
+      ->add_option("--normalization", options->vocabulary.normalization,
+                   "how characters are unified before they are encoded; identity leaves them as they are")
+      ->check(CLI::IsMember({"nmt_nfkc", "nfkc", "identity"}))
+      ->capture_default_str();
+  command->add_flag("--byte-fallback", options->vocabulary.byte_fallback,
+                    "spell unknown characters in bytes, so that no text is lost");
+  command->add_option("--seed", options->sample.seed, "seed of the sample")->capture_default_str();
+  command->add_flag("--skip-bad", options->checks.skip_bad, "pass over bad lines instead of stopping at the first");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace polymoe::cli

@@ -1,0 +1,93 @@
+#include "text/sample.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "base/random.h"
+
+namespace polymoe {
+namespace {
+
+using Counts = std::map<std::string, std::uint64_t>;
+
+/// Calls `visit(language, sentence)` for every sentence of the train splits.
+void for_each_sentence(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks, const std::string& stage,
+                       const ProgressSink& progress,
+                       const std::function<void(const std::string&, std::string&)>& visit) {
+  constexpr std::uint64_t kProgressLines = 4096;
+  Progress state{stage, 0, 0, "lines", "", false};
+  std::vector<std::string> segments;
+  for (const CorpusSpec& corpus : corpora) {
+    if (corpus.split != "train") continue;
+    CorpusReader reader(corpus, checks);
+    while (reader.next(segments)) {
+      for (std::size_t i = 0; i < segments.size(); ++i) {
+        if (!segments[i].empty()) visit(reader.languages()[i], segments[i]);
+      }
+      if (++state.done % kProgressLines == 0 && progress) progress(state);
+    }
+  }
+  state.finished = true;
+  if (progress) progress(state);
+}
+
+}  // namespace
+
+Counts sample_quotas(const Counts& available, std::uint64_t total, double temperature) {
+  Counts quotas;
+  Counts open = available;  // languages that can still take more than their share
+  std::uint64_t left = total;
+  for (;;) {
+    double weight = 0;
+    for (const auto& [language, count] : open) weight += std::pow(static_cast<double>(count), 1.0 / temperature);
+    const auto share = [&](std::uint64_t count) {
+      return static_cast<std::uint64_t>(static_cast<double>(left) *
+                                        std::pow(static_cast<double>(count), 1.0 / temperature) / weight);
+    };
+    Counts full;
+    for (const auto& [language, count] : open) {
+      if (share(count) >= count) full[language] = count;
+    }
+    if (full.empty()) {
+      for (const auto& [language, count] : open) quotas[language] = share(count);
+      return quotas;
+    }
+    for (const auto& [language, count] : full) {
+      quotas[language] = count;
+      left -= count;
+      open.erase(language);
+    }
+  }
+}
+
+Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks,
+                        const SampleOptions& options, const ProgressSink& progress) {
+  Sample sample;
+  for_each_sentence(corpora, checks, "count", progress,
+                    [&](const std::string& language, std::string&) { ++sample.available[language]; });
+  if (sample.available.empty()) {
+    throw Error("the corpora hold no sentence in a split named 'train'", {}, "give at least one corpus with text");
+  }
+  sample.taken =
+      sample_quotas(sample.available, static_cast<std::uint64_t>(options.max_sentences), options.temperature);
+
+  // Selection sampling (Knuth, The Art of Computer Programming, volume 2, algorithm 3.4.2S): each sentence is taken
+  // with probability (still wanted) / (still to come), which gives exactly the quota, all subsets equally likely.
+  Counts seen, chosen;
+  for_each_sentence(corpora, checks, "sample", progress, [&](const std::string& language, std::string& sentence) {
+    const RandomStream random(options.seed, fnv1a("vocabulary sample"), fnv1a(language));
+    const std::uint64_t index = seen[language]++;
+    const std::uint64_t available = sample.available[language];
+    if (index >= available) return;  // the file grew since it was counted
+    if (random.below(index, available - index) < sample.taken[language] - chosen[language]) {
+      ++chosen[language];
+      sample.sentences.push_back(std::move(sentence));
+    }
+  });
+  sample.taken = chosen;
+  for (const auto& [language, count] : sample.available) sample.languages.push_back(language);
+  return sample;
+}
+
+}  // namespace polymoe

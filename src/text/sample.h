@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "text/corpus.h"
+
+namespace polymoe {
+
+/// How text for a vocabulary is drawn from corpora.
+struct SampleOptions {
+  std::int64_t max_sentences = 200'000;  ///< over all languages
+  double temperature = 2.0;  ///< languages share in proportion to size^(1/temperature), up to what they have
+  std::uint64_t seed = 1;
+};
+
+struct Sample {
+  std::vector<std::string> languages;              ///< sorted
+  std::map<std::string, std::uint64_t> available;  ///< sentences, by language
+  std::map<std::string, std::uint64_t> taken;      ///< sentences, by language
+  std::vector<std::string> sentences;
+};
+
+/// Draws sentences without replacement from the "train" splits of `corpora`. Reads everything twice, to count and to
+/// draw, and holds nothing but the sample. Throws Error as CorpusReader does, and when there is no sentence.
+Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks,
+                        const SampleOptions& options, const ProgressSink& progress = {});
+
+/// Splits `total` over languages in proportion to available^(1/temperature); what a language cannot fill goes to the
+/// others. Exposed for its tests.
+std::map<std::string, std::uint64_t> sample_quotas(const std::map<std::string, std::uint64_t>& available,
+                                                   std::uint64_t total, double temperature);
+
+}  // namespace polymoe

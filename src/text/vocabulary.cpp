@@ -1,0 +1,198 @@
+#include "text/vocabulary.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <unordered_map>
+
+#include <fmt/ranges.h>
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "text/known_names.h"
+
+namespace polymoe {
+namespace {
+
+const char* const kMaskPiece = "<mask>";
+const char* const kRemedy = "make one with `polymoe vocab`";
+
+std::string language_piece(std::string_view language) { return fmt::format("<2{}>", language); }
+std::string task_piece(std::string_view task) { return fmt::format("<{}>", task); }
+
+// SentencePiece writes to stderr by itself; its errors also come back as a status, which is all we need.
+void silence_sentencepiece() { sentencepiece::SetMinLogLevel(3); }
+
+bool is_tag_word(std::string_view word) {
+  return !word.empty() && std::all_of(word.begin(), word.end(),
+                                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '@'; });
+}
+
+std::size_t position_of(const std::vector<std::string>& names, std::string_view name, const char* kind) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    throw Error(fmt::format("the vocabulary has no {} '{}'", kind, name), {}, known_names(name, names));
+  }
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+// SentencePiece's message holds the number that helps, behind words of its own options.
+[[noreturn]] void fail_training(const VocabularyOptions& options, std::size_t sentences, const std::string& reason) {
+  const std::string what = fmt::format("cannot learn a vocabulary of {} from {} sentences: ", options.size, sentences);
+  const auto number_after = [&](std::string_view mark) {
+    const std::size_t at = reason.find(mark);
+    return at == std::string::npos ? 0 : std::strtoll(reason.c_str() + at + mark.size(), nullptr, 10);
+  };
+  if (const auto most = number_after("to a value <= "); most > 0) {
+    throw Error(fmt::format("{}the text gives at most {}", what, most), {}, "give a smaller size or more text");
+  }
+  if (const auto least = number_after(" vs "); least > 0) {
+    throw Error(fmt::format("{}its characters and the special symbols alone are {}", what, least), {},
+                "give a larger size, or byte fallback and a lower character coverage");
+  }
+  throw Error(what + reason);
+}
+
+}  // namespace
+
+struct Vocabulary::State {
+  sentencepiece::SentencePieceProcessor processor;
+  std::int32_t mask = 0;
+  std::vector<std::string> languages;
+  std::vector<std::int32_t> language_tags;
+  std::vector<std::string> tasks;
+  std::vector<std::int32_t> task_tags;
+  std::vector<bool> special;  // [size]
+};
+
+Vocabulary::Vocabulary(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Vocabulary::~Vocabulary() = default;
+Vocabulary::Vocabulary(Vocabulary&&) noexcept = default;
+Vocabulary& Vocabulary::operator=(Vocabulary&&) noexcept = default;
+
+Vocabulary Vocabulary::load(const std::filesystem::path& path) {
+  silence_sentencepiece();
+  auto state = std::make_unique<State>();
+  sentencepiece::SentencePieceProcessor& processor = state->processor;
+  const auto status = processor.LoadFromSerializedProto(read_file(path));
+  if (!status.ok()) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
+
+  constexpr const char* kFirstPieces[] = {"<s>", "<pad>", "</s>", "<unk>"};
+  for (std::int32_t id = 0; id < 4; ++id) {
+    if (id >= processor.GetPieceSize() || processor.IdToPiece(id) != kFirstPieces[id]) {
+      throw Error(fmt::format("id {} is not {}", id, kFirstPieces[id]), {path, 0}, kRemedy);
+    }
+  }
+  state->special.resize(static_cast<std::size_t>(processor.GetPieceSize()));
+  for (std::int32_t id = 0; id < processor.GetPieceSize(); ++id) {
+    if (!processor.IsControl(id)) continue;
+    state->special[static_cast<std::size_t>(id)] = true;
+    const std::string& piece = processor.IdToPiece(id);
+    if (id <= unk() || piece.size() < 3) continue;
+    if (piece == kMaskPiece) {
+      state->mask = id;
+    } else if (piece.starts_with("<2")) {
+      state->languages.push_back(piece.substr(2, piece.size() - 3));
+      state->language_tags.push_back(id);
+    } else {
+      state->tasks.push_back(piece.substr(1, piece.size() - 2));
+      state->task_tags.push_back(id);
+    }
+  }
+  if (state->mask == 0 || state->languages.empty()) {
+    throw Error("a SentencePiece model without <mask> or language tags", {path, 0}, kRemedy);
+  }
+  return Vocabulary(std::move(state));
+}
+
+std::int32_t Vocabulary::size() const { return static_cast<std::int32_t>(state_->special.size()); }
+std::int32_t Vocabulary::mask() const { return state_->mask; }
+const std::vector<std::string>& Vocabulary::languages() const { return state_->languages; }
+const std::vector<std::string>& Vocabulary::tasks() const { return state_->tasks; }
+
+std::int32_t Vocabulary::language_index(std::string_view language) const {
+  return static_cast<std::int32_t>(position_of(state_->languages, language, "language"));
+}
+
+std::int32_t Vocabulary::language_tag(std::string_view language) const {
+  return state_->language_tags[position_of(state_->languages, language, "language")];
+}
+
+std::int32_t Vocabulary::language_tag(std::int32_t index) const {
+  return state_->language_tags.at(static_cast<std::size_t>(index));
+}
+
+std::int32_t Vocabulary::task_tag(std::string_view task) const {
+  return state_->task_tags[position_of(state_->tasks, task, "task")];
+}
+
+std::vector<std::int32_t> Vocabulary::encode(std::string_view text) const {
+  std::vector<std::int32_t> ids;
+  const auto status = state_->processor.Encode(absl::string_view(text.data(), text.size()), &ids);
+  if (!status.ok()) fail("cannot encode a text of {} bytes: {}", text.size(), status.ToString());
+  return ids;
+}
+
+void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
+  const std::vector<std::int32_t> added = encode(text);
+  ids.insert(ids.end(), added.begin(), added.end());
+}
+
+std::string Vocabulary::decode(const std::vector<std::int32_t>& ids) const {
+  std::vector<std::int32_t> kept;
+  kept.reserve(ids.size());
+  for (const std::int32_t id : ids) {
+    if (id < 0 || id >= size()) fail("id {} is outside the vocabulary of {}", id, size());
+    if (!is_special(id)) kept.push_back(id);
+  }
+  std::string text;
+  const auto status = state_->processor.Decode(kept, &text);
+  if (!status.ok()) fail("cannot decode {} ids: {}", ids.size(), status.ToString());
+  return text;
+}
+
+bool Vocabulary::is_special(std::int32_t id) const { return state_->special.at(static_cast<std::size_t>(id)); }
+
+std::string train_vocabulary(const VocabularyOptions& options, const std::vector<std::string>& languages,
+                             const std::vector<std::string>& sentences) {
+  if (options.model_type != "unigram" && options.model_type != "bpe") {
+    throw Error(fmt::format("no model type is named '{}'", options.model_type), {}, "use unigram or bpe");
+  }
+  std::vector<std::string> symbols = {kMaskPiece};
+  for (const std::string& task : options.tasks) {
+    if (!is_tag_word(task) || task.starts_with('2')) fail("'{}' cannot be the tag of a task", task);
+    symbols.push_back(task_piece(task));
+  }
+  for (const std::string& language : languages) {
+    if (!is_tag_word(language)) {
+      throw Error(fmt::format("'{}' is no language code", language), {}, "use letters, digits, '_' and '@'");
+    }
+    symbols.push_back(language_piece(language));
+  }
+  if (languages.empty()) fail("a vocabulary needs at least one language");
+  if (sentences.empty()) fail("a vocabulary needs text to learn from");
+
+  silence_sentencepiece();
+  const std::unordered_map<std::string, std::string> arguments = {
+      {"model_type", options.model_type},
+      {"vocab_size", std::to_string(options.size)},
+      {"character_coverage", std::to_string(options.character_coverage)},
+      {"normalization_rule_name", options.normalization},
+      {"byte_fallback", options.byte_fallback ? "true" : "false"},
+      {"bos_id", std::to_string(Vocabulary::bos())},
+      {"pad_id", std::to_string(Vocabulary::pad())},
+      {"eos_id", std::to_string(Vocabulary::eos())},
+      {"unk_id", std::to_string(Vocabulary::unk())},
+      {"num_threads", "16"},  // sums are taken thread by thread, so another number would round another way
+      {"control_symbols", fmt::format("{}", fmt::join(symbols, ","))},
+      {"seed_sentencepiece_size", std::to_string(std::max<std::int64_t>(100'000, 20 * options.size))},
+      {"minloglevel", "3"}};
+  std::string model;
+  const auto status = sentencepiece::SentencePieceTrainer::Train(arguments, sentences, &model);
+  if (!status.ok()) fail_training(options, sentences.size(), status.ToString());
+  return model;
+}
+
+}  // namespace polymoe
