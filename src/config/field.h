@@ -10,6 +10,9 @@
 
 namespace polymoe {
 
+/// Ranges end here: a bound that is farther is none.
+constexpr double kUnbounded = 1e15;
+
 /// One option of a struct: the single source of its config key, its command-line name, its help and its place.
 struct Field {
   using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::string>*>;
@@ -18,8 +21,8 @@ struct Field {
   Target target;                     ///< where the value lives; its present value is the default
   std::string help;                  ///< one line
   std::vector<std::string> choices;  ///< the allowed words of a string; empty: any
-  double low = -1e300;               ///< smallest allowed number
-  double high = 1e300;               ///< largest allowed number
+  double low = -kUnbounded;          ///< smallest allowed number
+  double high = kUnbounded;          ///< largest allowed number
 };
 
 /// The options of one section of the configuration, in the order of help and dump.

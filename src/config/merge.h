@@ -12,10 +12,15 @@ namespace polymoe {
 
 /// One key and its value as somebody wrote it, not yet checked against the tables.
 struct Assignment {
-  enum class Kind { kValue, kList, kNothing };  ///< kNothing: a key without a value, e.g. "train:"
+  enum class Kind {
+    kValue,
+    kList,
+    kNothing,  ///< a key with nothing behind it, e.g. "train:"
+    kSection   ///< a key with keys below it
+  };
 
   std::string key;                  ///< full key, e.g. "model.moe.experts"
-  std::vector<std::string> values;  ///< one for kValue, any number for kList
+  std::vector<std::string> values;  ///< one for kValue, any number for kList, else none
   Kind kind = Kind::kValue;
   Where where;
 };

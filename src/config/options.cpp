@@ -1,16 +1,17 @@
 #include "config/options.h"
 
+#include <initializer_list>
+#include <utility>
+
 #include "base/error.h"
 
 namespace polymoe {
 namespace {
 
-constexpr double kBig = 1e15;
-
-Field number(std::string key, std::int64_t& target, std::string help, double low = 0, double high = kBig) {
+Field number(std::string key, std::int64_t& target, std::string help, double low = 0, double high = kUnbounded) {
   return {std::move(key), &target, std::move(help), {}, low, high};
 }
-Field number(std::string key, double& target, std::string help, double low = 0, double high = kBig) {
+Field number(std::string key, double& target, std::string help, double low = 0, double high = kUnbounded) {
   return {std::move(key), &target, std::move(help), {}, low, high};
 }
 Field flag(std::string key, bool& target, std::string help) { return {std::move(key), &target, std::move(help), {}}; }
@@ -25,23 +26,26 @@ Field list(std::string key, std::vector<std::string>& target, std::string help) 
 }
 
 Section moe_section(MoeOptions& o) {
-  return {"model.moe",
-          "Mixture-of-Experts layers",
-          {number("experts", o.experts, "experts in each MoE layer; 0 makes the model dense", 0, 65536),
-           number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
-           choice("side", o.side, "which side has MoE layers", {"both", "encoder", "decoder"}),
-           number("top-k", o.top_k, "experts that a token goes to", 1, 2),
-           choice("capacity", o.capacity, "whether experts have a capacity limit", {"limited", "dropless"}),
-           number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
-           number("eval-capacity-factor", o.eval_capacity_factor, "capacity in validation and decoding", 0.01, 1e6),
-           number("min-capacity", o.min_capacity, "smallest capacity of an expert, in tokens", 0),
-           flag("random-token-selection", o.random_token_selection,
-                "an expert over capacity keeps a random subset of its tokens, not the first ones"),
-           choice("gate-noise", o.gate_noise, "noise on the gate while training: jitter U(0.99, 1.01) on its input, or "
-                  "Gumbel noise on its choice", {"none", "jitter", "gumbel"}),
-           number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
-           number("router-z-loss", o.router_z_loss, "weight of the router z-loss", 0, 1e6),
-           flag("normalize-gates", o.normalize_gates, "top-2: the two gate values of a token sum to one")}};
+  return {
+      "model.moe",
+      "Mixture-of-Experts layers",
+      {number("experts", o.experts, "experts in each MoE layer; 0 makes the model dense", 0, 65536),
+       number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
+       choice("side", o.side, "which side has MoE layers", {"both", "encoder", "decoder"}),
+       number("top-k", o.top_k, "experts that a token goes to", 1, 2),
+       choice("capacity", o.capacity, "whether experts have a capacity limit", {"limited", "dropless"}),
+       number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
+       number("eval-capacity-factor", o.eval_capacity_factor, "capacity in validation and decoding", 0.01, 1e6),
+       number("min-capacity", o.min_capacity, "smallest capacity of an expert, in tokens", 0),
+       flag("random-token-selection", o.random_token_selection,
+            "an expert over capacity keeps a random subset of its tokens, not the first ones"),
+       choice("gate-noise", o.gate_noise,
+              "noise on the gate while training: jitter U(0.99, 1.01) on its input, or "
+              "Gumbel noise on its choice",
+              {"none", "jitter", "gumbel"}),
+       number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
+       number("router-z-loss", o.router_z_loss, "weight of the router z-loss", 0, 1e6),
+       flag("normalize-gates", o.normalize_gates, "top-2: the two gate values of a token sum to one")}};
 }
 
 Section model_section(ModelOptions& o) {
@@ -50,7 +54,8 @@ Section model_section(ModelOptions& o) {
   return {"model",
           "the encoder-decoder transformer",
           {choice("preset", o.preset, "a named set of sizes; keys given beside it win", presets),
-           number("vocabulary", o.vocabulary, "entries of the vocabulary; 0 takes them from the vocabulary file", 0, 1 << 24),
+           number("vocabulary", o.vocabulary, "entries of the vocabulary; 0 takes them from the vocabulary file", 0,
+                  1 << 24),
            number("hidden", o.hidden, "width of the model", 2, 1 << 20),
            number("ffn", o.ffn, "inner width of the feed-forward blocks", 1, 1 << 22),
            number("heads", o.heads, "attention heads", 1, 4096),
@@ -84,35 +89,38 @@ Section data_section(DataOptions& o) {
 }
 
 Section train_section(TrainOptions& o) {
-  return {"train",
-          "training",
-          {text("output", o.output, "folder for checkpoints, metrics and the report"),
-           text("init", o.init, "checkpoint whose weights training starts from"),
-           number("seed", o.seed, "seed of every random number", 0),
-           number("max-tokens", o.max_tokens, "tokens of a micro-batch, source and target together, padding included", 1, 1 << 26),
-           number("micro-batches", o.micro_batches, "micro-batches of one update, over all processes", 1, 1 << 20),
-           number("max-updates", o.max_updates, "updates after which training ends", 0),
-           number("max-minutes", o.max_minutes, "minutes after which training ends; 0: no limit"),
-           choice("precision", o.precision, "number format of weights and activations", {"float32", "bfloat16"}),
-           choice("device", o.device, "where the model lives", {"cpu", "cuda"}),
-           number("threads", o.threads, "CPU threads; 0: one for each core", 0, 4096),
-           number("label-smoothing", o.label_smoothing, "probability spread over the vocabulary", 0, 0.999),
-           number("log-freq", o.log_freq, "updates between log lines", 1),
-           number("save-freq", o.save_freq, "updates between checkpoints; 0: only the last", 0),
-           number("keep-checkpoints", o.keep_checkpoints, "checkpoints kept, beside the best", 1),
-           number("valid-freq", o.valid_freq, "updates between validations; 0: only the last", 0),
-           number("valid-examples", o.valid_examples, "segments of each direction that a validation uses; 0: all", 0),
-           number("valid-beam-size", o.valid_beam_size, "beam size while validating; 0: loss only", 0, 1024),
-           choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept", {"loss", "bleu", "chrf"}),
-           number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
-           flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
+  return {
+      "train",
+      "training",
+      {text("output", o.output, "folder for checkpoints, metrics and the report"),
+       text("init", o.init, "checkpoint whose weights training starts from"),
+       number("seed", o.seed, "seed of every random number", 0),
+       number("max-tokens", o.max_tokens, "tokens of a micro-batch, source and target together, padding included", 1,
+              1 << 26),
+       number("micro-batches", o.micro_batches, "micro-batches of one update, over all processes", 1, 1 << 20),
+       number("max-updates", o.max_updates, "updates after which training ends", 0),
+       number("max-minutes", o.max_minutes, "minutes after which training ends; 0: no limit"),
+       choice("precision", o.precision, "number format of weights and activations", {"float32", "bfloat16"}),
+       choice("device", o.device, "where the model lives", {"cpu", "cuda"}),
+       number("threads", o.threads, "CPU threads; 0: one for each core", 0, 4096),
+       number("label-smoothing", o.label_smoothing, "probability spread over the vocabulary", 0, 0.999),
+       number("log-freq", o.log_freq, "updates between log lines", 1),
+       number("save-freq", o.save_freq, "updates between checkpoints; 0: only the last", 0),
+       number("keep-checkpoints", o.keep_checkpoints, "checkpoints kept, beside the best", 1),
+       number("valid-freq", o.valid_freq, "updates between validations; 0: only the last", 0),
+       number("valid-examples", o.valid_examples, "segments of each direction that a validation uses; 0: all", 0),
+       number("valid-beam-size", o.valid_beam_size, "beam size while validating; 0: loss only", 0, 1024),
+       choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept", {"loss", "bleu", "chrf"}),
+       number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
+       flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
 
 Section optimizer_section(OptimizerOptions& o) {
   return {"optimizer",
           "Adam and its schedule",
           {number("learning-rate", o.learning_rate, "peak learning rate", 0, 1e6),
-           choice("schedule", o.schedule, "how the rate falls after the warm-up", {"inverse-sqrt", "cosine", "linear", "constant"}),
+           choice("schedule", o.schedule, "how the rate falls after the warm-up",
+                  {"inverse-sqrt", "cosine", "linear", "constant"}),
            number("warmup-updates", o.warmup_updates, "updates of linear warm-up", 0),
            number("min-learning-rate", o.min_learning_rate, "rate at the end of cosine and linear schedules", 0, 1e6),
            number("beta1", o.beta1, "decay of the first moment", 0, 0.999999),
@@ -133,6 +141,29 @@ Section decode_section(DecodeOptions& o) {
            number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26)}};
 }
 
+/// Checks that options agree; a failure names the first of `keys`, and the place of the first that was given.
+class Contradictions {
+ public:
+  explicit Contradictions(const GivenKeys& given) : given_(given) {}
+
+  template <typename... Args>
+  void operator()(bool agree, std::initializer_list<const char*> keys, fmt::format_string<Args...> format,
+                  Args&&... args) const {
+    if (agree) return;
+    Where where;
+    for (const char* key : keys) {
+      const auto found = given_.find(key);
+      if (found == given_.end()) continue;
+      where = found->second;
+      break;
+    }
+    throw Error(fmt::format("{}: {}", *keys.begin(), fmt::format(format, std::forward<Args>(args)...)), where);
+  }
+
+ private:
+  const GivenKeys& given_;
+};
+
 struct Preset {
   const char* name;
   std::int64_t hidden, ffn, heads, encoder_layers, decoder_layers;
@@ -140,17 +171,14 @@ struct Preset {
 
 // z-code-m3 is the model of arXiv 2109.10465; set moe.experts beside it (64 in the paper).
 constexpr Preset kPresets[] = {
-    {"tiny", 64, 256, 4, 2, 2},
-    {"small", 256, 1024, 4, 4, 2},
-    {"base", 512, 2048, 8, 6, 6},
-    {"large", 1024, 4096, 16, 12, 6},
-    {"z-code-m3", 1024, 4096, 16, 24, 12},
+    {"tiny", 64, 256, 4, 2, 2},       {"small", 256, 1024, 4, 4, 2},         {"base", 512, 2048, 8, 6, 6},
+    {"large", 1024, 4096, 16, 12, 6}, {"z-code-m3", 1024, 4096, 16, 24, 12},
 };
 
 }  // namespace
 
 std::vector<Section> sections_of(RunOptions& o) {
-  return {model_section(o.model), moe_section(o.model.moe),          data_section(o.data),
+  return {model_section(o.model), moe_section(o.model.moe),       data_section(o.data),
           train_section(o.train), optimizer_section(o.optimizer), decode_section(o.decode)};
 }
 
@@ -176,30 +204,50 @@ std::vector<std::string> preset_names() {
   return names;
 }
 
-void validate(const ModelOptions& m) {
-  if (m.hidden % m.heads != 0) {
-    fail("model.heads: {} heads do not divide model.hidden = {}", m.heads, m.hidden);
-  }
-  if (m.hidden % 2 != 0) fail("model.hidden: {} is odd; sinusoidal positions need an even width", m.hidden);
-  if (m.moe.experts > 0 && m.moe.top_k > m.moe.experts) {
-    fail("model.moe.top-k: {} experts for each token, but model.moe.experts = {}", m.moe.top_k, m.moe.experts);
-  }
+void validate(const ModelOptions& m, const GivenKeys& given) {
+  const Contradictions check(given);
+  check(m.hidden % m.heads == 0, {"model.heads", "model.hidden"}, "{} heads do not divide model.hidden = {}", m.heads,
+        m.hidden);
+  check(m.hidden % 2 == 0, {"model.hidden"}, "{} is odd; sinusoidal positions need an even width", m.hidden);
+  if (m.moe.experts == 0) return;
+  check(m.moe.top_k <= m.moe.experts, {"model.moe.top-k", "model.moe.experts"},
+        "{} experts for each token, but model.moe.experts = {}", m.moe.top_k, m.moe.experts);
+  const bool in_encoder = m.moe.side != "decoder" && m.moe.every <= m.encoder_layers;
+  const bool in_decoder = m.moe.side != "encoder" && m.moe.every <= m.decoder_layers;
+  check(in_encoder || in_decoder, {"model.moe.every", "model.encoder-layers", "model.decoder-layers"},
+        "no layer is the {}th of its side (model.encoder-layers = {}, model.decoder-layers = {}, model.moe.side = {}), "
+        "so the model has no experts",
+        m.moe.every, m.encoder_layers, m.decoder_layers, m.moe.side);
 }
 
-void validate(const RunOptions& o) {
-  validate(o.model);
-  if (o.data.translation_weight + o.data.denoising_weight <= 0) {
-    fail("data.translation-weight: translation and denoising both have weight 0, so there is no task");
-  }
-  if (o.data.mask_ratio + o.data.delete_ratio > 1) {
-    fail("data.mask-ratio: mask-ratio {} and delete-ratio {} together exceed 1", o.data.mask_ratio, o.data.delete_ratio);
-  }
-  if (o.decode.n_best > o.decode.beam_size) {
-    fail("decode.n-best: {} translations from a beam of {}", o.decode.n_best, o.decode.beam_size);
-  }
-  if (o.optimizer.schedule == "inverse-sqrt" && o.optimizer.warmup_updates == 0) {
-    fail("optimizer.warmup-updates: the inverse-sqrt schedule starts from a warm-up; give at least 1");
-  }
+void validate(const DecodeOptions& d, const GivenKeys& given) {
+  const Contradictions check(given);
+  check(d.n_best <= d.beam_size, {"decode.n-best", "decode.beam-size"},
+        "{} translations from a beam of decode.beam-size = {}", d.n_best, d.beam_size);
+}
+
+void validate(const RunOptions& o, const GivenKeys& given) {
+  validate(o.model, given);
+  validate(o.decode, given);
+  const Contradictions check(given);
+  check(o.data.translation_weight + o.data.denoising_weight > 0, {"data.translation-weight", "data.denoising-weight"},
+        "0, and so is data.denoising-weight: there is no task");
+  check(o.data.mask_ratio + o.data.delete_ratio <= 1, {"data.mask-ratio", "data.delete-ratio"},
+        "{} and data.delete-ratio = {} exceed 1 together", o.data.mask_ratio, o.data.delete_ratio);
+  check(o.data.max_length <= o.model.max_positions, {"data.max-length", "model.max-positions"},
+        "{} tokens, but model.max-positions = {}", o.data.max_length, o.model.max_positions);
+  check(o.data.max_length <= o.train.max_tokens, {"data.max-length", "train.max-tokens"},
+        "{} tokens, but a micro-batch holds train.max-tokens = {}", o.data.max_length, o.train.max_tokens);
+  check(o.train.valid_beam_size > 0 || o.train.keep_best == "loss", {"train.keep-best", "train.valid-beam-size"},
+        "{} cannot be measured with train.valid-beam-size = 0; use loss", o.train.keep_best);
+  check(o.train.valid_freq > 0 || o.train.early_stopping == 0, {"train.early-stopping", "train.valid-freq"},
+        "{} validations, but train.valid-freq = 0 makes none on the way", o.train.early_stopping);
+  check(o.optimizer.schedule != "inverse-sqrt" || o.optimizer.warmup_updates > 0,
+        {"optimizer.warmup-updates", "optimizer.schedule"},
+        "0, but the inverse-sqrt schedule starts from a warm-up; give at least 1");
+  check(o.optimizer.min_learning_rate <= o.optimizer.learning_rate,
+        {"optimizer.min-learning-rate", "optimizer.learning-rate"}, "{} exceeds optimizer.learning-rate = {}",
+        o.optimizer.min_learning_rate, o.optimizer.learning_rate);
 }
 
 }  // namespace polymoe

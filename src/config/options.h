@@ -49,9 +49,9 @@ struct ModelOptions {
 
 /// What is trained on, and how examples are drawn.
 struct DataOptions {
-  std::string path;                          // folder made by `polymoe prepare`
-  std::vector<std::string> directions;       // "en-de", "en-*", "*-*"; empty: all
-  std::vector<std::string> valid_directions; // empty: those of training
+  std::string path;                           // folder made by `polymoe prepare`
+  std::vector<std::string> directions;        // "en-de", "en-*", "*-*"; empty: all
+  std::vector<std::string> valid_directions;  // empty: those of training
   double temperature = 1.0;
   double translation_weight = 1.0;
   double denoising_weight = 0.0;
@@ -71,7 +71,7 @@ struct TrainOptions {
   std::int64_t max_tokens = 4096;
   std::int64_t micro_batches = 1;
   std::int64_t max_updates = 100000;
-  double max_minutes = 0.0;  // 0: no limit
+  double max_minutes = 0.0;           // 0: no limit
   std::string precision = "float32";  // float32, bfloat16
   std::string device = "cpu";         // cpu, cuda
   std::int64_t threads = 0;
@@ -127,8 +127,10 @@ void apply_preset(ModelOptions& model, const std::string& name);
 /// The names apply_preset() knows, smallest model first.
 std::vector<std::string> preset_names();
 
-/// Throws Error with the key for options that contradict each other (heads that do not divide hidden, say).
-void validate(const RunOptions& options);
-void validate(const ModelOptions& model);
+/// Throws Error with the key for options that contradict each other (heads that do not divide hidden, say). `given`
+/// tells where the keys stand, for the message.
+void validate(const RunOptions& options, const GivenKeys& given = {});
+void validate(const ModelOptions& model, const GivenKeys& given = {});
+void validate(const DecodeOptions& decode, const GivenKeys& given = {});
 
 }  // namespace polymoe
