@@ -26,4 +26,12 @@ std::string in_quotes(std::string_view text) {
   return result + "'";
 }
 
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  }
+  return line;
+}
+
 }  // namespace polymoe

@@ -12,5 +12,6 @@ void add_train(CLI::App& app);
 void add_translate(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_report(CLI::App& app);
+void add_config(CLI::App& app);
 
 }  // namespace polymoe::cli
