@@ -15,6 +15,15 @@
 /// https://huggingface.co/docs/safetensors
 namespace polymoe {
 
+namespace safetensors {
+/// The size of the field in front of the header.
+inline constexpr std::uint64_t kLengthBytes = 8;
+/// The limit of the reference implementation: other tools refuse longer headers.
+inline constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
+/// The header's key that is no tensor.
+inline constexpr std::string_view kMetadataKey = "__metadata__";
+}  // namespace safetensors
+
 /// The element types that safetensors and this project share.
 enum class Dtype : std::uint8_t { kF64, kF32, kF16, kBF16, kI64, kI32, kU8, kBool };
 
@@ -36,6 +45,9 @@ struct TensorSpec {
 
 /// The bytes that a tensor of this kind takes. Throws Error for negative or absurd sizes.
 std::uint64_t tensor_bytes(const TensorSpec& spec);
+
+/// A tensor's name as it may stand in a one-line message, whatever characters it holds.
+std::string in_quotes(std::string_view name);
 
 /// Strings that a file carries beside its tensors (`__metadata__`).
 using SafetensorsMetadata = std::map<std::string, std::string>;

@@ -1,0 +1,124 @@
+// The checkpoints of a run folder: which is the newest, and which may go.
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "checkpoint/checkpoint.h"
+
+namespace polymoe {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kPrefix = "checkpoint-";
+
+/// Reads a whole text as a decimal number; nothing if it is none or too large.
+template <typename Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc() || end != text.data() + text.size() || text.front() == '-') return std::nullopt;
+  return number;
+}
+
+std::vector<std::string> checkpoint_folders(const fs::path& run_folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  for (fs::directory_iterator it(run_folder, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    std::error_code ignored;
+    if (name.starts_with(kPrefix) && it->is_directory(ignored)) names.push_back(name);
+  }
+  if (code && code != std::errc::no_such_file_or_directory) {
+    throw Error("cannot read the folder: " + code.message(), {run_folder, 0});
+  }
+  return names;
+}
+
+/// The numbered checkpoints, newest first.
+std::vector<fs::path> numbered_checkpoints(const fs::path& run_folder) {
+  std::vector<std::pair<std::int64_t, fs::path>> found;
+  for (const std::string& name : checkpoint_folders(run_folder)) {
+    const auto update = parse_number<std::int64_t>(std::string_view(name).substr(kPrefix.size()));
+    if (update) found.emplace_back(*update, run_folder / name);
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<fs::path> paths;
+  for (auto& [update, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+bool opens(const fs::path& path) {
+  try {
+    Checkpoint::open(path);
+    return true;
+  } catch (const Error& error) {
+    log_warning("passing over a checkpoint: {}", error.what());
+    return false;
+  }
+}
+
+/// Removes a checkpoint so that it is never seen with a part of its files.
+void remove_checkpoint(const fs::path& path) {
+  fs::path doomed = path;
+  doomed += fmt::format(".partial-{}", getpid());
+  std::error_code code;
+  fs::rename(path, doomed, code);
+  if (!code) fs::remove_all(doomed, code);
+  if (code) throw Error("cannot remove an old checkpoint: " + code.message(), {path, 0});
+}
+
+bool is_running(pid_t process) { return process != getpid() && (kill(process, 0) == 0 || errno != ESRCH); }
+
+/// Clears what processes that died in the middle of a commit left behind.
+void remove_leftovers(const fs::path& run_folder) {
+  for (const std::string& name : checkpoint_folders(run_folder)) {
+    for (const std::string_view mark : {".partial-", ".replaced-"}) {
+      const std::size_t at = name.rfind(mark);
+      if (at == std::string::npos) continue;
+      const auto process = parse_number<pid_t>(std::string_view(name).substr(at + mark.size()));
+      if (!process || is_running(*process)) continue;
+      const fs::path target = run_folder / name.substr(0, at);
+      std::error_code ignored;
+      if (mark == ".replaced-" && !fs::exists(target, ignored)) {
+        fs::rename(run_folder / name, target, ignored);  // it died just before the new one took the name
+      } else {
+        fs::remove_all(run_folder / name, ignored);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::string checkpoint_name(std::int64_t update) { return fmt::format("{}{:07}", kPrefix, update); }
+
+std::optional<fs::path> find_latest(const fs::path& run_folder) {
+  for (const fs::path& path : numbered_checkpoints(run_folder)) {
+    if (opens(path)) return path;
+  }
+  return std::nullopt;
+}
+
+void prune_checkpoints(const fs::path& run_folder, std::int64_t keep) {
+  remove_leftovers(run_folder);
+  std::int64_t kept = 0;
+  for (const fs::path& path : numbered_checkpoints(run_folder)) {
+    if (kept >= std::max<std::int64_t>(keep, 1)) {
+      remove_checkpoint(path);
+    } else if (opens(path)) {
+      ++kept;
+    }
+  }
+}
+
+}  // namespace polymoe
