@@ -1,0 +1,34 @@
+#include "evaluate/segments.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/utf8.h"
+
+namespace polymoe {
+
+std::vector<std::string> read_segments(const std::string& path) {
+  LineReader reader(path);
+  std::vector<std::string> segments;
+  std::string line;
+  while (reader.next(line)) {
+    const std::size_t bad = find_bad_utf8(line);
+    if (bad != std::string::npos) {
+      throw Error(fmt::format("byte {} of the line is not UTF-8", bad + 1), {reader.path(), reader.line_number()},
+                  "convert the file with iconv");
+    }
+    segments.push_back(line);
+  }
+  return segments;
+}
+
+void check_streams(std::size_t hypotheses, std::span<const std::vector<std::string>> reference_streams) {
+  if (reference_streams.empty()) fail("there is no reference to compare the hypotheses with");
+  for (std::size_t i = 0; i < reference_streams.size(); ++i) {
+    if (reference_streams[i].size() == hypotheses) continue;
+    fail("there are {} hypotheses but {} segments in reference {}; they must pair up line by line", hypotheses,
+         reference_streams[i].size(), i + 1);
+  }
+  if (hypotheses == 0) fail("there are no segments to score");
+}
+
+}  // namespace polymoe
