@@ -1,43 +1,28 @@
-# LibTorch as the target `polymoe_torch`. Looked for in this order: Torch_DIR and CMAKE_PREFIX_PATH, the torch that
-# python3 imports, the project's own folder .deps/torch (scripts/setup puts it there).
+# LibTorch as the target `polymoe_torch`, from the folder that scripts/find-torch names (Torch_DIR, CMAKE_PREFIX_PATH,
+# python3's torch, .deps/torch; 2.11 to 2.13).
 #
 # The wheel's own TorchConfig.cmake insists on a CUDA toolkit when the wheel was built with CUDA. We need only the
 # headers and the shared libraries, so the target is made here.
-set(torch_candidates)
+set(torch_wishes)
 if(Torch_DIR)
-  list(APPEND torch_candidates "${Torch_DIR}/../../..")
+  list(APPEND torch_wishes "Torch_DIR=${Torch_DIR}")
 endif()
-foreach(prefix IN LISTS CMAKE_PREFIX_PATH)
-  list(APPEND torch_candidates "${prefix}" "${prefix}/torch")
-endforeach()
-foreach(prefix $ENV{Torch_DIR})
-  list(APPEND torch_candidates "${prefix}/../../..")
-endforeach()
-execute_process(
-  COMMAND python3 -c "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
-  OUTPUT_VARIABLE python_torch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(python_torch)
-  list(APPEND torch_candidates "${python_torch}")
+if(CMAKE_PREFIX_PATH)
+  string(REPLACE ";" ":" prefixes "${CMAKE_PREFIX_PATH}")
+  list(APPEND torch_wishes "CMAKE_PREFIX_PATH=${prefixes}")
 endif()
-list(APPEND torch_candidates "${CMAKE_SOURCE_DIR}/.deps/torch/torch")
-
-set(POLYMOE_TORCH_ROOT "")
-foreach(candidate IN LISTS torch_candidates)
-  get_filename_component(candidate "${candidate}" ABSOLUTE)
-  if(EXISTS "${candidate}/lib/libtorch_cpu.so" AND EXISTS "${candidate}/include/torch/csrc/api/include/torch/torch.h")
-    set(POLYMOE_TORCH_ROOT "${candidate}")
-    break()
-  endif()
-endforeach()
+execute_process(COMMAND ${CMAKE_COMMAND} -E env ${torch_wishes} "${CMAKE_SOURCE_DIR}/scripts/find-torch"
+  OUTPUT_VARIABLE POLYMOE_TORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE
+  ERROR_VARIABLE torch_remarks ERROR_STRIP_TRAILING_WHITESPACE)
+if(torch_remarks)
+  message(STATUS "${torch_remarks}")
+endif()
 if(NOT POLYMOE_TORCH_ROOT)
   message(FATAL_ERROR "LibTorch not found. Run scripts/setup, or give -DTorch_DIR=.../torch/share/cmake/Torch")
 endif()
-
-file(STRINGS "${POLYMOE_TORCH_ROOT}/include/torch/headeronly/version.h" version_lines REGEX "#define TORCH_VERSION_(MAJOR|MINOR) ")
+set(torch_version_header "${POLYMOE_TORCH_ROOT}/include/torch/headeronly/version.h")
+file(STRINGS "${torch_version_header}" version_lines REGEX "#define TORCH_VERSION_(MAJOR|MINOR) ")
 string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*" "\\1.\\2" POLYMOE_TORCH_VERSION "${version_lines}")
-if(POLYMOE_TORCH_VERSION VERSION_LESS 2.11 OR POLYMOE_TORCH_VERSION VERSION_GREATER 2.13)
-  message(WARNING "torch ${POLYMOE_TORCH_VERSION} in ${POLYMOE_TORCH_ROOT}: only 2.11 to 2.13 are tested")
-endif()
 
 add_library(polymoe_torch INTERFACE)
 target_include_directories(polymoe_torch SYSTEM INTERFACE
