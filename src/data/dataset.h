@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "data/id_file.h"
 #include "data/task.h"
 #include "text/vocabulary.h"
@@ -51,6 +53,8 @@ class Dataset {
   std::uint64_t fingerprint() const { return fingerprint_; }
 
  private:
+  Dataset(const std::filesystem::path& folder, const nlohmann::json& description);
+
   std::filesystem::path folder_;
   Vocabulary vocabulary_;
   std::vector<Corpus> corpora_;

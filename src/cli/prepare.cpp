@@ -1,0 +1,77 @@
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "data/prepare.h"
+#include "text/corpus.h"
+
+namespace polymoe::cli {
+namespace {
+
+struct Arguments {
+  std::vector<std::string> corpora;
+  std::string vocabulary;
+  std::string out;
+  PrepareOptions options;
+};
+
+void print_table(const std::vector<PreparedSplit>& splits) {
+  std::map<std::pair<std::string, std::string>, PreparedSplit::Language> rows;  // by split and language
+  for (const PreparedSplit& split : splits) {
+    for (const PreparedSplit::Language& language : split.languages) {
+      PreparedSplit::Language& row = rows[{split.split, language.name}];
+      row.segments += language.segments;
+      row.tokens += language.tokens;
+      row.too_long += language.too_long;
+    }
+  }
+  fmt::print("{:<10} {:<10} {:>12} {:>14} {:>10}\n", "split", "language", "segments", "tokens", "too long");
+  for (const auto& [key, row] : rows) {
+    fmt::print("{:<10} {:<10} {:>12} {:>14} {:>10}\n", key.first, key.second, row.segments, row.tokens, row.too_long);
+  }
+}
+
+void run(Arguments& arguments) {
+  PrepareOptions& options = arguments.options;
+  options.vocabulary = arguments.vocabulary;
+  options.out = arguments.out;
+  options.corpora = parse_corpora(arguments.corpora);
+  const std::vector<PreparedSplit> splits = prepare(options, console_progress());
+  for (const PreparedSplit& split : splits) {
+    if (split.report.skipped() > 0) log_warning("{} {}: {}", split.corpus, split.split, split.report.summary());
+  }
+  print_table(splits);
+}
+
+}  // namespace
+
+void add_prepare(CLI::App& app) {
+  CLI::App* command =
+      app.add_subcommand("prepare", "Encode corpora into a binary dataset that training maps into memory");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("--vocab", arguments->vocabulary, "vocabulary made by `polymoe vocab`")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--corpus", arguments->corpora, kCorpusNotation)->required()->type_name("SPEC");
+  command->add_option("--out", arguments->out, "dataset folder to make; an older dataset there is replaced")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--threads", arguments->options.threads, "threads that encode; 0: one for each core")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  command->add_option("--max-length", arguments->options.max_length, "longer segments are left out, in tokens; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_flag("--skip-bad", arguments->options.checks.skip_bad,
+                    "pass over bad lines instead of stopping at the first");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace polymoe::cli

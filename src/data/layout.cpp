@@ -1,0 +1,23 @@
+#include "data/layout.h"
+
+#include "base/error.h"
+#include "base/quote.h"
+
+namespace polymoe {
+
+std::string ids_name(const std::string& split, const std::string& language) { return split + "." + language + ".ids"; }
+std::string text_name(const std::string& split, const std::string& language) {
+  return split + "." + language + ".txt.gz";
+}
+
+bool keeps_text(const std::string& split) { return split != "train"; }
+
+void check_path_part(const std::string& name, const std::filesystem::path& where) {
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos ||
+      name.find('\0') != std::string::npos) {
+    throw Error(fmt::format("{} cannot be a name of a corpus or split", in_quotes(name)), {where, 0},
+                "use a name without '/' that does not start with '.'");
+  }
+}
+
+}  // namespace polymoe

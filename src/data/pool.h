@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "config/options.h"
+#include "data/batch.h"
+#include "data/dataset.h"
+#include "data/examples.h"
+#include "data/noise.h"
+#include "data/task.h"
+
+namespace polymoe {
+
+/// The examples of one task and direction, dealt out by draw number: every `examples().count()` draws are one epoch, a
+/// new pseudo-random order of all of them. What a draw gives is a pure function of (pool, seed, draw).
+class Pool {
+ public:
+  Pool(const Vocabulary& vocabulary, Task task, Direction direction, ExampleSet examples, const NoiseOptions& noise,
+       std::uint64_t seed);
+
+  /// One example by its whereabouts and lengths, marks included: enough to batch it.
+  struct Draw {
+    std::uint64_t number;
+    ExampleSet::Place place;
+    std::int32_t source_length;
+    std::int32_t target_length;
+  };
+  Draw draw(std::uint64_t number) const;
+  /// The example at `place`, as if draw `number` had given it.
+  Draw draw_at(std::uint64_t number, const ExampleSet::Place& place) const;
+  /// The example itself; its lengths are those of the draw.
+  Example materialize(const Draw& draw) const;
+
+  Task task() const { return task_; }
+  const Direction& direction() const { return direction_; }
+  const ExampleSet& examples() const { return examples_; }
+
+  /// Sets the share of all draws of the stream, in units of 2^-kShareBits.
+  void set_share(std::uint64_t share) { share_ = share; }
+  std::uint64_t share() const { return share_; }
+  /// How many of the stream's first `draws` examples are from this pool: draws * share, rounded up or down.
+  std::uint64_t draws_before(std::uint64_t draws) const;
+
+  static constexpr int kShareBits = 40;
+
+ private:
+  RandomStream noise_numbers(std::uint64_t number) const;
+
+  Task task_;
+  Direction direction_;
+  ExampleSet examples_;
+  NoiseOptions noise_;
+  std::uint64_t seed_;
+  std::uint64_t name_;  // hash of task and direction: numbers of one pool do not depend on which others there are
+  std::uint64_t share_ = 0;
+  std::uint64_t phase_;  // [0, 2^kShareBits): where in its step the pool starts, so that rare ones do not come together
+  std::int32_t source_language_;
+  std::int32_t target_language_;
+  std::int32_t target_tag_;
+  std::int32_t task_tag_;  // of denoising
+  std::int32_t mask_;
+};
+
+/// The pools of a training run with their shares: task weights, and within a task size^(1/temperature). Throws Error
+/// for unknown directions and where a task or a direction that is named has no usable example.
+std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const DataOptions& options,
+                             std::uint64_t seed);
+
+}  // namespace polymoe

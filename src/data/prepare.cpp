@@ -1,0 +1,233 @@
+#include "data/prepare.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <future>
+#include <optional>
+#include <span>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_folder.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/gzip_writer.h"
+#include "data/dataset.h"
+#include "data/id_file.h"
+#include "data/layout.h"
+#include "text/vocabulary.h"
+
+namespace polymoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Some rows of a corpus: the text and, once encoded, the ids of each language.
+struct Chunk {
+  struct Column {
+    std::vector<std::string> texts;
+    std::vector<std::int32_t> ids;       // of all rows, one after the other
+    std::vector<std::uint32_t> lengths;  // [rows]
+    std::uint64_t too_long = 0;
+  };
+  std::vector<Column> columns;  // [languages]
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;
+};
+
+Chunk read_chunk(CorpusReader& reader) {
+  constexpr std::uint64_t kBytes = std::uint64_t{1} << 18;  // enough work to hand to a thread
+  Chunk chunk;
+  chunk.columns.resize(reader.languages().size());
+  std::vector<std::string> segments;
+  while (chunk.bytes < kBytes && reader.next(segments)) {
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      chunk.bytes += segments[i].size() + 1;
+      chunk.columns[i].texts.push_back(std::move(segments[i]));
+    }
+    ++chunk.rows;
+  }
+  return chunk;
+}
+
+Chunk encode(const Vocabulary& vocabulary, std::int64_t max_length, Chunk chunk) {
+  for (Chunk::Column& column : chunk.columns) {
+    for (const std::string& text : column.texts) {
+      const std::size_t before = column.ids.size();
+      vocabulary.encode(text, column.ids);
+      if (max_length > 0 && column.ids.size() - before > static_cast<std::uint64_t>(max_length)) {
+        column.ids.resize(before);
+        ++column.too_long;
+      }
+      column.lengths.push_back(static_cast<std::uint32_t>(column.ids.size() - before));
+    }
+  }
+  return chunk;
+}
+
+/// Writes the files of one split, chunk by chunk.
+class SplitWriter {
+ public:
+  SplitWriter(const fs::path& folder, const CorpusSpec& spec, const std::vector<std::string>& languages,
+              std::int32_t vocabulary_size) {
+    result_.corpus = spec.name;
+    result_.split = spec.split;
+    for (const std::string& language : languages) {
+      result_.languages.push_back({language, 0, 0, 0});
+      ids_.push_back(std::make_unique<IdFileWriter>(folder / ids_name(spec.split, language), vocabulary_size));
+      if (keeps_text(spec.split)) texts_.emplace_back(folder / text_name(spec.split, language));
+    }
+  }
+
+  void add(const Chunk& chunk) {
+    for (std::size_t i = 0; i < chunk.columns.size(); ++i) {
+      const Chunk::Column& column = chunk.columns[i];
+      PreparedSplit::Language& counts = result_.languages[i];
+      std::span<const std::int32_t> ids = column.ids;
+      for (const std::uint32_t length : column.lengths) {
+        ids_[i]->add(ids.first(length));
+        ids = ids.subspan(length);
+        if (length > 0) ++counts.segments;
+      }
+      counts.tokens += column.ids.size();
+      counts.too_long += column.too_long;
+      if (texts_.empty()) continue;
+      for (const std::string& text : column.texts) texts_[i].write(text + "\n");
+    }
+  }
+
+  PreparedSplit finish(const CorpusReport& report) {
+    for (const auto& file : ids_) file->commit();
+    for (GzipWriter& file : texts_) file.commit();
+    result_.report = report;
+    return std::move(result_);
+  }
+
+ private:
+  PreparedSplit result_;
+  std::vector<std::unique_ptr<IdFileWriter>> ids_;
+  std::vector<GzipWriter> texts_;
+};
+
+/// Shows lines done, and megabytes of text a second beside them.
+class Meter {
+ public:
+  Meter(const std::vector<CorpusSpec>& corpora, const ProgressSink& sink) : sink_(sink) {
+    const bool known = std::all_of(corpora.begin(), corpora.end(), [](const auto& spec) { return spec.lines > 0; });
+    for (const CorpusSpec& spec : corpora) progress_.total += known ? spec.lines : 0;
+  }
+
+  void add(const Chunk& chunk) {
+    progress_.done += chunk.rows;
+    bytes_ += chunk.bytes;
+    show();
+  }
+
+  void finish() {
+    progress_.finished = true;
+    show();
+  }
+
+ private:
+  void show() {
+    if (!sink_) return;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+    progress_.detail = fmt::format("{:.1f} MB/s", static_cast<double>(bytes_) / 1e6 / std::max(elapsed.count(), 1e-3));
+    sink_(progress_);
+  }
+
+  const ProgressSink& sink_;
+  Progress progress_{"prepare", 0, 0, "lines", "", false};
+  std::uint64_t bytes_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+PreparedSplit prepare_split(const CorpusSpec& spec, const PrepareOptions& options, const Vocabulary& vocabulary,
+                            const fs::path& folder, std::size_t threads, Meter& meter) {
+  fs::create_directories(folder);
+  CorpusReader reader(spec, options.checks);
+  SplitWriter writer(folder, spec, reader.languages(), vocabulary.size());
+
+  // This thread reads and writes, the others encode; a chunk waits for those before it, so order is kept.
+  std::deque<std::future<Chunk>> in_work;
+  for (bool at_end = false; !at_end || !in_work.empty();) {
+    while (!at_end && in_work.size() <= threads) {
+      Chunk chunk = read_chunk(reader);
+      at_end = chunk.rows == 0;
+      if (at_end) break;
+      in_work.push_back(std::async(std::launch::async, [&vocabulary, &options, chunk = std::move(chunk)]() mutable {
+        return encode(vocabulary, options.max_length, std::move(chunk));
+      }));
+    }
+    if (in_work.empty()) break;
+    const Chunk done = in_work.front().get();
+    in_work.pop_front();
+    writer.add(done);
+    meter.add(done);
+  }
+  return writer.finish(reader.report());
+}
+
+nlohmann::ordered_json describe(const std::vector<PreparedSplit>& splits, const Vocabulary& vocabulary,
+                                std::uint32_t checksum) {
+  nlohmann::ordered_json description;
+  description["format"] = kFormat;
+  description["vocabulary"] = {{"size", vocabulary.size()}, {"checksum", checksum}};
+  description["corpora"] = nlohmann::ordered_json::array();
+  for (const PreparedSplit& split : splits) {
+    nlohmann::ordered_json& corpora = description["corpora"];
+    auto corpus =
+        std::find_if(corpora.begin(), corpora.end(), [&](const auto& c) { return c["name"] == split.corpus; });
+    if (corpus == corpora.end()) {
+      corpora.push_back({{"name", split.corpus}, {"splits", nlohmann::ordered_json::object()}});
+      corpus = corpora.end() - 1;
+    }
+    nlohmann::ordered_json languages = nlohmann::ordered_json::object();
+    for (const auto& language : split.languages) {
+      languages[language.name] = {{"segments", language.segments}, {"tokens", language.tokens}};
+    }
+    (*corpus)["splits"][split.split] = {{"lines", split.report.kept}, {"languages", languages}};
+  }
+  return description;
+}
+
+void check_before(const PrepareOptions& options, const Vocabulary& vocabulary) {
+  if (options.corpora.empty()) fail("a dataset needs at least one corpus");
+  for (const CorpusSpec& spec : options.corpora) {
+    check_path_part(spec.name, spec.files.empty() ? "" : spec.files.front());
+    check_path_part(spec.split, spec.files.empty() ? "" : spec.files.front());
+    for (const std::string& language : spec.languages) vocabulary.language_index(language);
+  }
+  if (fs::exists(options.out) && !fs::exists(options.out / kDescriptionName) &&
+      !(fs::is_directory(options.out) && fs::is_empty(options.out))) {
+    throw Error("exists and is no dataset, so it is left alone", {options.out, 0}, "give another folder");
+  }
+}
+
+}  // namespace
+
+std::vector<PreparedSplit> prepare(const PrepareOptions& options, const ProgressSink& progress) {
+  const Vocabulary vocabulary = Vocabulary::load(options.vocabulary);
+  check_before(options, vocabulary);
+  const std::size_t threads = options.threads > 0 ? static_cast<std::size_t>(options.threads)
+                                                  : std::max(1u, std::thread::hardware_concurrency());
+  AtomicFolder folder(options.out);
+  Meter meter(options.corpora, progress);
+  std::vector<PreparedSplit> splits;
+  for (const CorpusSpec& spec : options.corpora) {
+    splits.push_back(prepare_split(spec, options, vocabulary, folder.temporary() / spec.name, threads, meter));
+  }
+  meter.finish();
+
+  const std::string model = read_file(options.vocabulary);
+  write_file(folder.temporary() / kVocabularyName, model);
+  const std::uint32_t checksum = crc32_of(std::as_bytes(std::span(model)));
+  write_file(folder.temporary() / kDescriptionName, describe(splits, vocabulary, checksum).dump(2) + "\n");
+  Dataset(folder.temporary()).verify();
+  folder.commit();
+  return splits;
+}
+
+}  // namespace polymoe

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "text/corpus.h"
+
+namespace polymoe {
+
+/// What a dataset is made from.
+struct PrepareOptions {
+  std::filesystem::path vocabulary;  ///< made by `polymoe vocab`
+  std::vector<CorpusSpec> corpora;
+  std::filesystem::path out;    ///< the dataset folder; an older dataset of that name is replaced
+  CorpusChecks checks;          ///< what happens to bad lines
+  std::int64_t max_length = 0;  ///< longer segments are left out, in ids; 0: none
+  std::int64_t threads = 0;     ///< that encode; 0: one for each core
+};
+
+/// What came of one split of one corpus.
+struct PreparedSplit {
+  struct Language {
+    std::string name;
+    std::uint64_t segments = 0;
+    std::uint64_t tokens = 0;
+    std::uint64_t too_long = 0;  ///< segments left out for PrepareOptions::max_length
+  };
+  std::string corpus;
+  std::string split;
+  CorpusReport report;
+  std::vector<Language> languages;
+};
+
+/// Encodes corpora into a dataset folder, in memory that does not grow with them, and reads all of it back to see that
+/// it is whole. The folder appears at the end or, after an Error, not at all.
+std::vector<PreparedSplit> prepare(const PrepareOptions& options, const ProgressSink& progress = {});
+
+}  // namespace polymoe

@@ -1,0 +1,76 @@
+#include "data/validation.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "data/cut.h"
+#include "data/examples.h"
+#include "data/layout.h"
+#include "data/pool.h"
+
+namespace polymoe {
+namespace {
+
+/// Gives the text of lines, reading each file of texts once.
+class TextSource {
+ public:
+  TextSource(const Dataset& dataset, std::string split) : dataset_(dataset), split_(std::move(split)) {}
+
+  std::string text(const ExampleSet::Place& place, const IdFile& file, const std::string& language) {
+    if (!keeps_text(split_)) {
+      std::vector<std::int32_t> ids;
+      file.read(place.line, ids);
+      return dataset_.vocabulary().decode(ids);
+    }
+    std::vector<std::string>& lines = texts_[&file];
+    if (lines.empty()) lines = dataset_.texts(place.part->corpus->name, split_, language);
+    return lines[place.line];
+  }
+
+ private:
+  const Dataset& dataset_;
+  std::string split_;
+  std::map<const IdFile*, std::vector<std::string>> texts_;
+};
+
+}  // namespace
+
+ValidationSet make_validation_set(const Dataset& dataset, const Direction& direction, const std::string& split,
+                                  std::int64_t max_examples, std::int64_t max_length, std::int64_t max_tokens) {
+  ExampleIndex index(dataset, split, max_length);
+  const Pool pool(dataset.vocabulary(), Task::kTranslation, direction, index.examples(direction), {}, 0);
+  const std::uint64_t usable = pool.examples().count();
+  if (usable == 0) {
+    throw Error(fmt::format("split '{}' has no segment of {} with both sides of at most {} tokens", split,
+                            direction.name(), max_length),
+                {}, "leave the direction out of data.valid-directions, or prepare text for it");
+  }
+  const std::uint64_t count = max_examples > 0 ? std::min(usable, static_cast<std::uint64_t>(max_examples)) : usable;
+  std::vector<Pool::Draw> draws;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    draws.push_back(pool.draw_at(i, pool.examples().place(i * usable / count)));
+  }
+  std::stable_sort(draws.begin(), draws.end(), [](const Pool::Draw& a, const Pool::Draw& b) {
+    return std::pair(a.source_length, a.target_length) < std::pair(b.source_length, b.target_length);
+  });
+
+  ValidationSet set{direction, {}, {}, {}};
+  TextSource texts(dataset, split);
+  std::vector<Lengths> lengths;
+  for (const Pool::Draw& draw : draws) {
+    lengths.push_back({draw.source_length, draw.target_length});
+    set.sources.push_back(texts.text(draw.place, *draw.place.part->source, direction.source));
+    set.references.push_back(texts.text(draw.place, *draw.place.part->target, direction.target));
+  }
+  std::size_t begin = 0;
+  for (const std::size_t end : cut_by_tokens(lengths, max_tokens)) {
+    std::vector<Example> examples;
+    for (; begin < end; ++begin) examples.push_back(pool.materialize(draws[begin]));
+    set.batches.push_back(make_micro_batch(examples, Vocabulary::pad()));
+  }
+  return set;
+}
+
+}  // namespace polymoe
