@@ -1,9 +1,10 @@
 #include "base/atomic_folder.h"
 
-#include <cerrno>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -30,22 +31,32 @@ AtomicFolder::~AtomicFolder() {
 
 void AtomicFolder::commit() {
   sync_folder(temporary_);
-  // rename() replaces only empty folders, so an older one steps aside first and comes back if the rename fails.
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(path_))) {
+    fs::rename(temporary_, path_, error);
+    if (error) throw Error("cannot rename the finished folder: " + error.message(), {path_, 0});
+    temporary_.clear();
+  } else if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) != 0) {
+    replace_in_two_steps();
+  }
+  sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  if (!temporary_.empty()) fs::remove_all(temporary_, error);  // now the older folder
+  temporary_.clear();
+}
+
+// For file systems that cannot exchange two names: the older folder steps aside, and comes back if the rename fails.
+void AtomicFolder::replace_in_two_steps() {
   fs::path older = path_;
   older += fmt::format(".old-{}", getpid());
-  std::error_code error;
-  const bool replaces = fs::exists(fs::symlink_status(path_));
-  if (replaces) fs::rename(path_, older, error);
+  std::error_code error, ignored;
+  fs::rename(path_, older, error);
   if (error) throw Error("cannot replace the folder: " + error.message(), {path_, 0});
   fs::rename(temporary_, path_, error);
   if (error) {
-    std::error_code ignored;
-    if (replaces) fs::rename(older, path_, ignored);
+    fs::rename(older, path_, ignored);
     throw Error("cannot rename the finished folder: " + error.message(), {path_, 0});
   }
-  temporary_.clear();
-  if (replaces) fs::remove_all(older, error);
-  sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  temporary_ = older;
 }
 
 }  // namespace polymoe

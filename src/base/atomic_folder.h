@@ -17,10 +17,15 @@ class AtomicFolder {
   /// Where to write until commit().
   const std::filesystem::path& temporary() const { return temporary_; }
 
-  /// Renames the folder to its own name, in place of an older one of that name, which is removed.
+  /// Syncs the folder and renames it to its own name, in place of an older one of that name, which is removed. Where
+  /// the file system can exchange two names, a folder of that name exists at every moment; elsewhere a process that
+  /// dies in between leaves the older one as `path`.old-PID. Files in the folder must have been synced (AtomicFile
+  /// does).
   void commit();
 
  private:
+  void replace_in_two_steps();
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
 };

@@ -1,15 +1,11 @@
-#include <cerrno>
-#include <cstdio>
 #include <set>
 #include <utility>
 
 #include <ATen/core/Tensor.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include "base/atomic_folder.h"
 #include "base/error.h"
-#include "base/files.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/index.h"
@@ -23,53 +19,6 @@ namespace {
 struct Entry {
   TensorSpec spec;
   std::function<at::Tensor()> make;
-};
-
-/// The folder that is being filled; removed with all its content unless it was given its name.
-class PartialFolder {
- public:
-  explicit PartialFolder(fs::path path) : path_(std::move(path)) {
-    std::error_code code;
-    fs::remove_all(path_, code);  // of a process that died and had our id
-    fs::create_directories(path_, code);
-    if (code) throw Error("cannot create the folder: " + code.message(), {path_, 0});
-  }
-  ~PartialFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  PartialFolder(const PartialFolder&) = delete;
-  PartialFolder& operator=(const PartialFolder&) = delete;
-
-  const fs::path& path() const { return path_; }
-
-  /// Renames the folder to `target`. What was there until now ends up under the partial name, and is removed with it.
-  void publish(const fs::path& target) const {
-    const fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
-    if (rename(path_.c_str(), target.c_str()) != 0) {
-      if (errno != ENOTEMPTY && errno != EEXIST) fail_errno("cannot rename the finished checkpoint", target);
-      if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0) replace(target);
-    }
-    sync_folder(parent);
-  }
-
- private:
-  /// For file systems that cannot exchange two names in one step.
-  void replace(const fs::path& target) const {
-    fs::path old = target;
-    old += fmt::format(".replaced-{}", getpid());
-    if (rename(target.c_str(), old.c_str()) != 0) fail_errno("cannot rename the old checkpoint", target);
-    if (rename(path_.c_str(), target.c_str()) != 0) {
-      const int code = errno;
-      rename(old.c_str(), target.c_str());
-      errno = code;
-      fail_errno("cannot rename the finished checkpoint", target);
-    }
-    std::error_code ignored;
-    fs::remove_all(old, ignored);
-  }
-
-  fs::path path_;
 };
 
 /// Shards are files named after their group.
@@ -166,14 +115,12 @@ void CheckpointWriter::add(const std::string& group, const TensorSpec& spec, std
 void CheckpointWriter::commit(const nlohmann::json& meta) {
   const State& s = *state_;
   s.check_target();
-  fs::path partial = s.path;
-  partial += fmt::format(".partial-{}", getpid());
-  const PartialFolder folder(partial);
+  AtomicFolder folder(s.path);
   CheckpointIndex index;
   index.meta = meta;
-  for (const auto& [group, entries] : s.groups) s.write_group(folder.path(), group, index);
-  write_index(folder.path() / kIndexFile, index);
-  folder.publish(s.path);
+  for (const auto& [group, entries] : s.groups) s.write_group(folder.temporary(), group, index);
+  write_index(folder.temporary() / kIndexFile, index);
+  folder.commit();
 }
 
 }  // namespace polymoe

@@ -82,14 +82,14 @@ bool is_running(pid_t process) { return process != getpid() && (kill(process, 0)
 /// Clears what processes that died in the middle of a commit left behind.
 void remove_leftovers(const fs::path& run_folder) {
   for (const std::string& name : checkpoint_folders(run_folder)) {
-    for (const std::string_view mark : {".partial-", ".replaced-"}) {
+    for (const std::string_view mark : {".partial-", ".old-"}) {
       const std::size_t at = name.rfind(mark);
       if (at == std::string::npos) continue;
       const auto process = parse_number<pid_t>(std::string_view(name).substr(at + mark.size()));
       if (!process || is_running(*process)) continue;
       const fs::path target = run_folder / name.substr(0, at);
       std::error_code ignored;
-      if (mark == ".replaced-" && !fs::exists(target, ignored)) {
+      if (mark == ".old-" && !fs::exists(target, ignored)) {
         fs::rename(run_folder / name, target, ignored);  // it died just before the new one took the name
       } else {
         fs::remove_all(run_folder / name, ignored);
