@@ -68,7 +68,7 @@ int run(int argc, char** argv) {
 
   CLI::App app{"polymoe trains and runs multitask multilingual Mixture-of-Experts translation models.", "polymoe"};
   app.footer(kTour);
-  app.set_version_flag("--version", "polymoe " POLYMOE_VERSION);
+  app.set_version_flag("--version", "polymoe " POLYMOE_VERSION, "Print the version and exit");
   bool verbose = false;
   app.add_flag("-v,--verbose", verbose, "also show messages for debugging");
   app.fallthrough();

@@ -68,9 +68,11 @@ std::string progress_line(const Progress& progress, std::uint64_t done_at_start,
     const auto filled = static_cast<std::size_t>(share_done(progress) * kBarWidth);
     bar = fmt::format("[{}{}] ", std::string(filled, '='), std::string(kBarWidth - filled, ' '));
   }
-  const std::string line = one_line(progress.stage) + " " + bar + amounts(progress, done_at_start, seconds);
-  const std::u32string characters = decode_utf8(line);
-  return characters.size() <= width ? line : encode_utf8(characters.substr(0, width));
+  const std::string stage = one_line(progress.stage) + " ";
+  const std::string numbers = amounts(progress, done_at_start, seconds);
+  std::u32string line = decode_utf8(stage + bar + numbers);
+  if (line.size() > width) line = decode_utf8(stage + numbers);
+  return encode_utf8(line.substr(0, width));
 }
 
 }  // namespace polymoe::cli

@@ -18,7 +18,7 @@ std::string human_time(double seconds);
 /// `done_at_start`, `seconds` ago; a finished stage shows the time it took.
 std::string progress_text(const Progress& progress, std::uint64_t done_at_start, double seconds);
 
-/// The same with a bar behind the stage's name where the total is known, at most `width` characters.
+/// The same with a bar behind the stage's name, where the total is known and it fits; cut at `width` characters.
 std::string progress_line(const Progress& progress, std::uint64_t done_at_start, double seconds, std::size_t width);
 
 }  // namespace polymoe::cli

@@ -23,10 +23,13 @@ std::string full_name(const CLI::App* app) {
   return app->get_parent() == nullptr ? name : full_name(app->get_parent()) + " " + name;
 }
 
-std::vector<std::string> option_names(const CLI::App& app) {
+/// The options that `app` takes, its own and those of the commands that it is part of.
+std::vector<std::string> option_names(const CLI::App* app) {
   std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  for (; app != nullptr; app = app->get_parent()) {
+    for (const CLI::Option* option : app->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back(name);
+    }
   }
   return names;
 }
@@ -46,17 +49,27 @@ std::string unused_argument(const CLI::App& app) {
   return unused.empty() ? "" : unused.front();
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+/// CLI11's own words where they are clear.
+std::string cli11_message(const CLI::App& command, const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const bool needs_value = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && text.ends_with("missing");
+  if (needs_value) return text.substr(0, text.find(':')) + " needs a value";
+  const bool needs_subcommand = error.get_name() == "RequiredError" && command.get_subcommands().empty() &&
+                                command.get_require_subcommand_min() > 0;
+  if (needs_subcommand) return fmt::format("a subcommand is missing: {}", fmt::join(subcommand_names(command), ", "));
+  return text.substr(0, text.find('\n'));
+}
 
 }  // namespace
 
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = last_parsed(app);
-  const std::string unused = unused_argument(app);
+  std::string unused = unused_argument(app);
+  if (unused.starts_with("-")) unused = unused.substr(0, unused.find('='));
   std::string message, near;
   if (unused.starts_with("--")) {
     message = "unknown option " + in_quotes(unused);
-    near = nearest(std::string_view(unused).substr(2, unused.find('=') - 2), option_names(*command));
+    near = nearest(std::string_view(unused).substr(2), option_names(command));
     if (!near.empty()) near = "--" + near;
   } else if (unused.starts_with("-")) {
     message = "unknown option " + in_quotes(unused);
@@ -66,7 +79,7 @@ std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
   } else if (!unused.empty()) {
     message = "unexpected argument " + in_quotes(unused);
   } else {
-    message = first_line(error.what());
+    message = cli11_message(*command, error);
   }
   const std::string help = fmt::format("see `{} --help`", full_name(command));
   return fmt::format("{}; {}", message, near.empty() ? help : fmt::format("did you mean '{}'?", near));
