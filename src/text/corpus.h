@@ -27,7 +27,9 @@ struct CorpusSpec {
   CorpusKind kind = CorpusKind::kFiles;
   std::vector<std::string> languages;  ///< codes, in the order of the segments that a reader gives
   std::vector<std::string> files;      ///< kFolder, kFiles, kMonolingual: one for each language; else just one
-  std::vector<std::string> columns;    ///< kTsv: the language of each column, "" = ignored; else empty
+  std::vector<std::string> columns;    ///< kTsv: the language of each column, "" = ignored; kJsonLines: the key of each
+                                       ///< language; else empty
+  bool has_header = false;             ///< kTsv: the first line names the columns
   std::uint64_t lines = 0;             ///< in each file, as the folder's corpus.json says; 0: not known
 };
 
@@ -40,8 +42,7 @@ extern const char* const kCorpusNotation;
 /// understood.
 std::vector<CorpusSpec> parse_corpora(const std::vector<std::string>& notations);
 
-/// Narrows a spec to the languages wanted, in the order the spec had; false if none is left (or, for a parallel corpus,
-/// fewer than two). Lines that hold none of them are then passed over by the reader.
+/// Narrows a spec to the languages wanted, in the order the spec had; false if none is left.
 bool keep_languages(CorpusSpec& spec, const std::vector<std::string>& wanted);
 
 /// A language code in the project's form: '-' becomes '_' ("pt-BR" -> "pt_BR"). Throws Error for anything that does not
@@ -54,13 +55,15 @@ struct CorpusChecks {
   std::size_t max_line_bytes = 16384;  ///< a longer segment is bad
 };
 
-/// What a reader has met so far. Units are lines of the corpus (rows), except where said.
+/// What a reader has met so far, in lines of the corpus. Each line counts once, a bad one under its first fault:
+/// lines = kept + absent + skipped().
 struct CorpusReport {
   std::uint64_t lines = 0;      ///< read
   std::uint64_t kept = 0;       ///< given by next()
+  std::uint64_t absent = 0;     ///< in a folder: lines that none of the spec's languages has, which is no fault
   std::uint64_t bad_utf8 = 0;   ///< not UTF-8, or with a NUL byte
   std::uint64_t too_long = 0;   ///< a segment over max_line_bytes
-  std::uint64_t empty = 0;      ///< a side without text (in a folder or JSON Lines: all sides)
+  std::uint64_t empty = 0;      ///< a side without text (in JSON Lines: all sides)
   std::uint64_t malformed = 0;  ///< wrong number of columns; not a JSON object of strings
   std::uint64_t unpaired = 0;   ///< surplus lines of files that are longer than the shortest
 
@@ -69,9 +72,8 @@ struct CorpusReport {
   std::string summary() const;
 };
 
-/// Reads one split line by line, in constant memory; gzip is recognised by content. A row counts once in the report,
-/// under its first fault. In a folder and in JSON Lines, languages may be missing from a line: a faulty side is then
-/// blanked (and counted) and the others are kept.
+/// Reads one split line by line, in constant memory; gzip is recognised by content. In a folder and in JSON Lines,
+/// languages may be missing from a line; in the other kinds an empty side is a fault. A line is given whole or not.
 class CorpusReader {
  public:
   explicit CorpusReader(const CorpusSpec& spec, const CorpusChecks& checks = {});

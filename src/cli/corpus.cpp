@@ -1,0 +1,87 @@
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <fmt/core.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "text/gettext_corpus.h"
+
+namespace polymoe::cli {
+namespace {
+
+std::filesystem::path default_cache() {
+  const char* const cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache != '\0') return std::filesystem::path(cache) / "polymoe" / "gettext";
+  const char* const home = std::getenv("HOME");
+  if (home != nullptr && *home != '\0') return std::filesystem::path(home) / ".cache" / "polymoe" / "gettext";
+  return "polymoe-cache";
+}
+
+void print_summary(const GettextSummary& summary) {
+  fmt::print(stderr, "{:<16}", "language");
+  for (const std::string& split : summary.splits) fmt::print(stderr, "{:>10}", split);
+  fmt::print(stderr, "\n{:<16}", "en (lines)");
+  for (const std::uint64_t lines : summary.lines) fmt::print(stderr, "{:>10}", lines);
+  for (const auto& [language, counts] : summary.segments) {
+    fmt::print(stderr, "\n{:<16}", language);
+    for (const std::uint64_t count : counts) fmt::print(stderr, "{:>10}", count);
+  }
+  const PairCounts& counts = summary.counts;
+  fmt::print(stderr, "\n\n{} messages read from {} packages; left out:", counts.messages, summary.packages.size());
+  for (std::size_t i = 1; i < kNumPairFaults; ++i) {
+    fmt::print(stderr, " {} {},", counts.by_fault[i], name_of(static_cast<PairFault>(i)));
+  }
+  fmt::print(stderr, " {} unaligned, {} undecodable, {} over the cap of a list, {} repeated\n", counts.unaligned,
+             counts.undecodable, counts.over_list_cap, counts.repeated);
+}
+
+void run_gettext(GettextOptions options) {
+  if (options.languages.size() == 1 && options.languages[0] == "all") options.languages.clear();
+  print_summary(make_gettext_corpus(options, console_progress()));
+  log_info("the corpus is in {}", options.output.string());
+}
+
+constexpr const char* kFooter =
+    "Example: text in five languages, from the default packages (about 100 MB to download, the first time only)\n"
+    "  polymoe corpus gettext --languages de,fr,ja,uk,hi --out corpus\n"
+    "  polymoe vocab --corpus corpus --out vocab --size 8000\n\n"
+    "Nothing is installed, and root is not needed. Any Debian package with translated messages can be\n"
+    "named: --packages coreutils,nano,mutt. docs/corpora.md tells what is done with the messages.";
+
+}  // namespace
+
+void add_corpus(CLI::App& app) {
+  CLI::App* corpus = app.add_subcommand("corpus", "Get real parallel text");
+  corpus->require_subcommand(1);
+  CLI::App* gettext = corpus->add_subcommand(
+      "gettext", "Make a corpus of over a hundred languages from the message catalogues of Debian packages");
+  const auto options = std::make_shared<GettextOptions>();
+  options->cache = default_cache();
+  gettext->add_option("--out", options->output, "The corpus folder to make; an older corpus there is replaced")
+      ->required()
+      ->type_name("DIR");
+  gettext->add_option("--languages", options->languages, "Languages besides English, e.g. de,fr,zh_CN, or all")
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->default_str("all");
+  gettext->add_option("--packages", options->packages, "Debian packages to take messages from")
+      ->delimiter(',')
+      ->type_name("LIST")
+      ->default_str(fmt::format("{} packages", default_catalog_packages().size()));
+  gettext->add_option("--cache", options->cache, "Keeps the messages of the packages for the next time")
+      ->capture_default_str()
+      ->type_name("DIR");
+  gettext->add_option("--valid", options->valid_per_mille, "Validation segments in each 1000")->capture_default_str();
+  gettext->add_option("--test", options->test_per_mille, "Held-out test segments in each 1000")->capture_default_str();
+  gettext->add_option("--max-chars", options->max_chars, "Leave out segments of more characters")
+      ->capture_default_str();
+  gettext->footer(kFooter);
+  gettext->callback([options] { run_gettext(*options); });
+}
+
+}  // namespace polymoe::cli

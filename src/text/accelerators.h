@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/mo_catalog.h"
+
+/// Keyboard accelerators in menu and button texts: "_File" (GTK), "&File" (Qt), and "ファイル(_F)" in languages whose
+/// letters are on no key.
+namespace polymoe {
+
+enum class AcceleratorMark : char { kNone = '\0', kUnderscore = '_', kAmpersand = '&' };
+
+/// The mark that a catalogue uses, told from how many of its English texts have a word that starts with one. A
+/// catalogue without accelerators ("file_name", "AT&T" and the like only) gives kNone, so that such words stay whole.
+AcceleratorMark accelerator_mark_of(const std::vector<CatalogMessage>& messages);
+
+/// Removes the accelerator's mark from an English text; "&&", which stands for an ampersand, becomes "&".
+std::string strip_accelerator(std::string_view english, AcceleratorMark mark);
+
+/// The same for a translation, where the whole "(_F)" goes.
+std::string strip_translated_accelerator(std::string_view translation, AcceleratorMark mark);
+
+}  // namespace polymoe
