@@ -25,7 +25,7 @@ struct BleuOptions {
   Tokenizer tokenizer = Tokenizer::k13a;
   bool lowercase = false;
   BleuSmoothing smoothing = BleuSmoothing::kExponential;
-  std::optional<double> smoothing_value;  ///< for kFloor and kAddK
+  std::optional<double> smoothing_value = std::nullopt;  ///< for kFloor and kAddK
   std::size_t max_order = 4;
   bool effective_order = false;  ///< average only over the orders that the hypotheses have; wanted for one sentence
 };

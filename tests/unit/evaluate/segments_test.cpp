@@ -1,0 +1,63 @@
+#include "evaluate/segments.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace polymoe {
+namespace {
+
+std::string message_of(const std::vector<std::vector<std::string>>& streams, std::size_t hypotheses) {
+  try {
+    check_streams(hypotheses, streams);
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return "";
+}
+
+TEST(ReadSegments, GivesEveryLineAlsoEmptyOnes) {
+  const std::string path = ::testing::TempDir() + "segments.txt";
+  write_file(path, "one\r\n\n zwei drei");
+  EXPECT_EQ(read_segments(path), (std::vector<std::string>{"one", "", " zwei drei"}));
+}
+
+TEST(ReadSegments, BadUtf8IsAnErrorWithFileAndLine) {
+  const std::string path = ::testing::TempDir() + "latin1.txt";
+  write_file(path, "fine\nna\xEFve\n");
+  try {
+    read_segments(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where().path, path);
+    EXPECT_EQ(error.where().line, 2u);
+    EXPECT_EQ(error.message(), "byte 3 of the line is not UTF-8");
+  }
+}
+
+TEST(ReadSegments, AMissingFileIsAnErrorThatNamesIt) {
+  try {
+    read_segments("/nowhere/segments.txt");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("/nowhere/segments.txt"), std::string::npos);
+  }
+}
+
+TEST(CheckStreams, UnequalCountsAreAnErrorThatNamesBoth) {
+  EXPECT_EQ(message_of({{"a", "b"}, {"a"}}, 2),
+            "there are 2 hypotheses but 1 segments in reference 2; they must pair up line by line");
+  EXPECT_EQ(message_of({{"a", "b"}, {"c", "d"}}, 2), "");
+}
+
+TEST(CheckStreams, NothingToScoreIsAnError) {
+  EXPECT_EQ(message_of({}, 2), "there is no reference to compare the hypotheses with");
+  EXPECT_EQ(message_of({{}}, 0), "there are no segments to score");
+}
+
+}  // namespace
+}  // namespace polymoe
