@@ -109,7 +109,7 @@ std::string dump_yaml(const std::vector<Section>& sections) {
 std::string dump_markdown(const std::vector<Section>& sections) {
   std::string text;
   for (const Section& section : sections) {
-    text += fmt::format("\n## {}\n\n{}\n\n| key | default | values | meaning |\n|---|---|---|---|\n", section.name,
+    text += fmt::format("\n### {}\n\n{}\n\n| key | default | values | meaning |\n|---|---|---|---|\n", section.name,
                         markdown_cell(section.help));
     for (const Field& field : section.fields) {
       text += fmt::format("| `{}` | `{}` | {} | {} |\n", field.key, yaml_value(field),

@@ -132,8 +132,8 @@ void check_text(const std::string& text, const std::string& name) {
     if (line.find('\0') != std::string_view::npos || find_bad_utf8(line) != std::string_view::npos) {
       throw Error("not a text file in UTF-8", where, "is it a YAML file?");
     }
-    const std::size_t content = line.find_first_not_of(" \t\r");
-    if (content != std::string_view::npos && line.substr(0, content).find('\t') != std::string_view::npos) {
+    const std::size_t content = std::min(line.find_first_not_of(" \t"), line.size());
+    if (line.substr(0, content).find('\t') != std::string_view::npos) {
       throw Error("a tab in the indentation", where, "indent with spaces");
     }
     begin = end + 1;
@@ -145,7 +145,8 @@ void check_text(const std::string& text, const std::string& name) {
 std::vector<Assignment> parse_yaml(const std::string& text, const std::string& name) {
   if (text.size() > kMaxFileBytes) throw Error("over 1 MiB", {name, 0}, "is it a configuration file?");
   check_text(text, name);
-  std::istringstream stream(text);
+  // Behind an explicit end the parser also complains about a quoted text that the file leaves open.
+  std::istringstream stream(text + "\n...\n");
   Flattener flattener(name);
   try {
     YAML::Parser parser(stream);
@@ -154,6 +155,11 @@ std::vector<Assignment> parse_yaml(const std::string& text, const std::string& n
     if (parser.HandleNextDocument(second)) throw Error("a second document ('---')", {name, 0}, "keep one");
   } catch (const YAML::Exception& error) {
     const std::uint64_t line = error.mark.is_null() ? 0 : static_cast<std::uint64_t>(error.mark.line) + 1;
+    const auto last_line = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+    if (line > last_line) {
+      throw Error("not valid YAML: the file ends inside a quoted text, a list or a map", {name, last_line},
+                  "close it with a quote, ']' or '}'");
+    }
     throw Error("not valid YAML: " + error.msg, {name, line}, "check the indentation, colons and quotes near it");
   }
   return flattener.take();
