@@ -9,6 +9,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "report/append_file.h"
+
 namespace polymoe {
 
 /// One value of a TensorBoard chart; a '/' in the tag groups charts.
@@ -25,9 +27,6 @@ class EventFileWriter {
   /// files of a folder as one run; of the older ones it drops what lies at `first_step` or later, so that a run resumed
   /// after update n, with first_step n + 1, shows no step twice.
   explicit EventFileWriter(const std::filesystem::path& folder, std::int64_t first_step = 0);
-  ~EventFileWriter();
-  EventFileWriter(const EventFileWriter&) = delete;
-  EventFileWriter& operator=(const EventFileWriter&) = delete;
 
   /// Adds values (stored as float32) of one step; `time` is in seconds since 1970. Throws Error (full disk, say).
   void add_scalars(std::span<const ScalarValue> values, std::int64_t step, double time);
@@ -37,13 +36,12 @@ class EventFileWriter {
   /// records add nothing.
   void add_record(const nlohmann::json& record);
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_.path(); }
 
  private:
   void write_event(std::string_view event);
 
-  std::filesystem::path path_;
-  int descriptor_ = -1;
+  AppendFile file_;
 };
 
 /// CRC-32C (Castagnoli; RFC 3720, appendix B.4).

@@ -1,11 +1,17 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "report/append_file.h"
+
 namespace polymoe {
+
+/// Longer lines of a metrics.jsonl are taken for damage. Expert loads of the largest models fill a few MiB.
+inline constexpr std::size_t kMaxRecordBytes = std::size_t{1} << 28;
 
 /// Appends the records of a run to its metrics.jsonl, one JSON object a line. A record reaches the file in one piece
 /// or not at all, so that a reader never meets half a line, whatever happens to the writer.
@@ -13,9 +19,6 @@ class MetricsWriter {
  public:
   /// Opens or creates the file. An incomplete last line, left by a crash or a full disk, is removed first.
   explicit MetricsWriter(std::filesystem::path path);
-  ~MetricsWriter();
-  MetricsWriter(const MetricsWriter&) = delete;
-  MetricsWriter& operator=(const MetricsWriter&) = delete;
 
   /// Appends one object. NaN and infinities become null, malformed UTF-8 becomes U+FFFD.
   /// Throws Error when the file cannot take it; the file then ends with the record before.
@@ -27,10 +30,7 @@ class MetricsWriter {
   void truncate_after_update(std::int64_t update);
 
  private:
-  void open_file();
-
-  std::filesystem::path path_;
-  int descriptor_ = -1;
+  AppendFile file_;
 };
 
 }  // namespace polymoe

@@ -1,0 +1,44 @@
+#include "report/metrics_writer.h"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace polymoe {
+
+using nlohmann::json;
+
+MetricsWriter::MetricsWriter(std::filesystem::path path) : file_(std::move(path)) {
+  const std::string content = read_file(file_.path());
+  const std::size_t whole = content.rfind('\n') + 1;  // npos + 1 is 0: no line is whole
+  if (whole < content.size()) file_.truncate(whole);
+}
+
+void MetricsWriter::append(const json& record) {
+  // dump() itself writes NaN and infinities as null.
+  file_.append(record.dump(-1, ' ', false, json::error_handler_t::replace) + '\n');
+}
+
+void MetricsWriter::truncate_after_update(std::int64_t update) {
+  AtomicFile shorter(file_.path());
+  LineReader reader(file_.path(), kMaxRecordBytes);
+  std::string line;
+  while (reader.next(line)) {
+    const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!record.is_object()) {
+      throw Error("not a JSON object", {file_.path(), reader.line_number()}, "remove the damaged line");
+    }
+    const auto found = record.find("update");
+    if (found != record.end() && found->is_number() && found->get<double>() > static_cast<double>(update)) continue;
+    shorter.write(line + '\n');
+  }
+  shorter.commit();
+  file_.reopen();
+}
+
+}  // namespace polymoe

@@ -1,0 +1,259 @@
+#include "report/run_metrics.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace polymoe {
+namespace {
+
+namespace fs = std::filesystem;
+// Keeps the order of keys, which for the configuration is the order of its help.
+using json = nlohmann::ordered_json;
+
+/// A JSON object of a record, with checked access.
+class Record {
+ public:
+  Record(const json& object, const Where& where, std::string name)
+      : object_(object), where_(where), name_(std::move(name)) {
+    if (!object.is_object()) damaged(name_, "an object");
+  }
+
+  double number(const char* key) const {
+    const json* value = find(key);
+    if (value == nullptr) return kMissing;
+    if (!value->is_number()) damaged(key, "a number or null");
+    return value->get<double>();
+  }
+  std::string text(const char* key) const {
+    const json* value = find(key);
+    if (value == nullptr) return "";
+    if (!value->is_string()) damaged(key, "a string");
+    return value->get<std::string>();
+  }
+  bool flag(const char* key) const {
+    const json* value = find(key);
+    if (value == nullptr) return false;
+    if (!value->is_boolean()) damaged(key, "true or false");
+    return value->get<bool>();
+  }
+  std::vector<double> numbers(const char* key) const {
+    std::vector<double> numbers;
+    for (const json& value : array(key)) {
+      if (!value.is_number() && !value.is_null()) damaged(key, "an array of numbers");
+      numbers.push_back(value.is_null() ? kMissing : value.get<double>());
+    }
+    return numbers;
+  }
+  std::vector<std::string> texts(const char* key) const {
+    std::vector<std::string> texts;
+    for (const json& value : array(key)) {
+      if (!value.is_string()) damaged(key, "an array of strings");
+      texts.push_back(value.get<std::string>());
+    }
+    return texts;
+  }
+  /// The objects of an array.
+  std::vector<Record> records(const char* key) const {
+    std::vector<Record> records;
+    for (const json& value : array(key)) records.emplace_back(value, where_, key);
+    return records;
+  }
+  /// The named objects of an object.
+  std::vector<std::pair<std::string, Record>> members(const char* key) const {
+    std::vector<std::pair<std::string, Record>> members;
+    const json* value = find(key);
+    if (value == nullptr) return members;
+    if (!value->is_object()) damaged(key, "an object");
+    for (const auto& [name, member] : value->items()) members.emplace_back(name, Record(member, where_, name));
+    return members;
+  }
+  const json& object() const { return object_; }
+
+ private:
+  const json* find(const char* key) const {
+    const auto found = object_.find(key);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+  const json& array(const char* key) const {
+    static const json kNone = json::array();
+    const json* value = find(key);
+    if (value == nullptr) return kNone;
+    if (!value->is_array()) damaged(key, "an array");
+    return *value;
+  }
+  [[noreturn]] void damaged(const std::string& key, const char* expected) const {
+    throw Error(fmt::format("\"{}\" is not {}", key, expected), where_, "correct or remove the damaged line");
+  }
+
+  const json& object_;
+  const Where& where_;
+  std::string name_;
+};
+
+void flatten_config(const json& value, const std::string& key,
+                    std::vector<std::pair<std::string, std::string>>& config) {
+  if (value.is_object()) {
+    for (const auto& [name, member] : value.items())
+      flatten_config(member, key.empty() ? name : key + "." + name, config);
+    return;
+  }
+  std::string text;
+  if (value.is_array()) {
+    for (const json& item : value)
+      text += (text.empty() ? "" : ", ") + (item.is_string() ? item.get<std::string>() : item.dump());
+  } else {
+    text = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  config.emplace_back(key, text);
+}
+
+void read_run(const Record& record, RunMetrics& run) {
+  if (run.start_time != run.start_time) run.start_time = record.number("time");
+  run.parameters = record.number("parameters");
+  run.active_parameters = record.number("active_parameters");
+  run.languages = record.texts("languages");
+  run.directions = record.texts("directions");
+  run.config.clear();
+  record.members("config");  // checks the sections
+  if (record.object().contains("config")) flatten_config(record.object()["config"], "", run.config);
+}
+
+TrainRecord read_train(const Record& record) {
+  TrainRecord train;
+  train.update = record.number("update");
+  train.time = record.number("time");
+  train.seconds = record.number("seconds");
+  train.loss = record.number("loss");
+  train.nll = record.number("nll");
+  train.balance_loss = record.number("balance_loss");
+  train.learning_rate = record.number("learning_rate");
+  train.gradient_norm = record.number("gradient_norm");
+  train.tokens = record.number("tokens");
+  train.tokens_per_second = record.number("tokens_per_second");
+  for (const auto& [task, values] : record.members("tasks")) train.task_losses[task] = values.number("loss");
+  return train;
+}
+
+ValidRecord read_valid(const Record& record) {
+  ValidRecord valid;
+  valid.update = record.number("update");
+  valid.loss = record.number("loss");
+  valid.bleu = record.number("bleu");
+  valid.chrf = record.number("chrf");
+  valid.best = record.flag("best");
+  for (const auto& [direction, values] : record.members("directions")) {
+    valid.directions[direction] = {values.number("loss"), values.number("bleu"), values.number("chrf"),
+                                   values.number("chrf_copy"), values.number("segments")};
+  }
+  return valid;
+}
+
+ExpertsRecord read_experts(const Record& record) {
+  ExpertsRecord experts{record.number("update"), {}};
+  for (const Record& layer : record.records("layers")) {
+    LayerLoad load{layer.text("name"), {}};
+    for (const auto& [language, values] : layer.members("languages")) {
+      load.languages.push_back({language, values.number("tokens"), values.numbers("load"), values.number("dropped"),
+                                values.number("entropy")});
+    }
+    experts.layers.push_back(std::move(load));
+  }
+  return experts;
+}
+
+SamplesRecord read_samples(const Record& record) {
+  SamplesRecord samples{record.number("update"), {}};
+  for (const Record& sample : record.records("samples")) {
+    samples.samples.push_back(
+        {sample.text("direction"), sample.text("source"), sample.text("reference"), sample.text("translation")});
+  }
+  return samples;
+}
+
+template <typename T>
+void add(std::vector<T>& records, T record) {
+  while (!records.empty() && records.back().update >= record.update) records.pop_back();
+  records.push_back(std::move(record));
+}
+
+void read_record(const json& object, const Where& where, RunMetrics& run) {
+  const Record record(object, where, "record");
+  const std::string type = record.text("type");
+  if (type == "run") return read_run(record, run);
+  const bool known = type == "train" || type == "valid" || type == "experts" || type == "samples";
+  if (!known) return;
+  if (record.number("update") != record.number("update")) {
+    throw Error("no \"update\" in a record of type " + type, where, "correct or remove the damaged line");
+  }
+  if (type == "train") add(run.train, read_train(record));
+  if (type == "valid") add(run.valid, read_valid(record));
+  if (type == "experts") add(run.experts, read_experts(record));
+  if (type == "samples") add(run.samples, read_samples(record));
+}
+
+std::string run_name(const fs::path& run) {
+  fs::path path = fs::absolute(run).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // "runs/a/" ends with an empty name
+  return path.filename().string();
+}
+
+}  // namespace
+
+const ValidRecord* RunMetrics::best() const {
+  const auto marked = std::find_if(valid.rbegin(), valid.rend(), [](const ValidRecord& record) { return record.best; });
+  if (marked != valid.rend()) return &*marked;
+  const auto value = [](const ValidRecord& record) { return record.chrf == record.chrf ? record.chrf : -1.0; };
+  const auto highest = std::max_element(
+      valid.begin(), valid.end(), [&](const ValidRecord& a, const ValidRecord& b) { return value(a) < value(b); });
+  return highest == valid.end() ? nullptr : &*highest;
+}
+
+std::vector<std::string> RunMetrics::scored_directions() const {
+  std::map<std::string, bool> listed;  // the directions of any validation; true once they are in the result
+  for (const ValidRecord& record : valid) {
+    for (const auto& [direction, scores] : record.directions) listed.emplace(direction, false);
+  }
+  std::vector<std::string> ordered;
+  for (const std::string& direction : directions) {
+    const auto found = listed.find(direction);
+    if (found == listed.end() || found->second) continue;
+    found->second = true;
+    ordered.push_back(direction);
+  }
+  for (const auto& [direction, done] : listed) {
+    if (!done) ordered.push_back(direction);
+  }
+  return ordered;
+}
+
+RunMetrics read_run_metrics(const fs::path& run) {
+  const fs::path path = run / "metrics.jsonl";
+  if (!fs::is_regular_file(path)) {
+    throw Error("there is no such file", {path.string(), 0}, "name a folder that `polymoe train` has written to");
+  }
+  RunMetrics metrics;
+  metrics.name = run_name(run);
+  const MappedFile file(path);
+  std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  Where where{path.string(), 0};
+  while (!rest.empty()) {
+    ++where.line;
+    const std::size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    const bool whole = end != std::string_view::npos;
+    rest.remove_prefix(whole ? end + 1 : rest.size());
+    const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (record.is_discarded() && !whole) break;  // still being written, or cut off by a crash
+    if (record.is_discarded()) throw Error("not JSON", where, "correct or remove the damaged line");
+    read_record(record, where, metrics);
+  }
+  return metrics;
+}
+
+}  // namespace polymoe
