@@ -21,6 +21,12 @@ endif()
 # Archives such as SentencePiece's must not answer for symbols that LibTorch's shared libraries look up.
 target_link_options(polymoe_options INTERFACE -Wl,--exclude-libs,ALL)
 
+# LibTorch's include folder holds a copy of fmt, newer than the library we link. Ours must be found first.
+find_path(FMT_INCLUDE_DIR fmt/core.h PATHS /usr/include REQUIRED)
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/include")
+file(CREATE_LINK "${FMT_INCLUDE_DIR}/fmt" "${CMAKE_BINARY_DIR}/include/fmt" SYMBOLIC)
+target_include_directories(polymoe_options INTERFACE "${CMAKE_BINARY_DIR}/include")
+
 if(POLYMOE_SANITIZE)
   target_compile_options(polymoe_options INTERFACE -fsanitize=${POLYMOE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(polymoe_options INTERFACE -fsanitize=${POLYMOE_SANITIZE})

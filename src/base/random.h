@@ -27,6 +27,15 @@ inline PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
+/// A key as one number, for places that store plain integers.
+inline std::int64_t pack_key(PhiloxKey key) {
+  return static_cast<std::int64_t>((std::uint64_t{key[1]} << 32) | key[0]);
+}
+inline PhiloxKey unpack_key(std::int64_t packed) {
+  const auto word = static_cast<std::uint64_t>(packed);
+  return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+}
+
 /// Mixes the bits of a 64-bit word (the finaliser of SplitMix64).
 inline std::uint64_t mix_bits(std::uint64_t word) {
   word += 0x9E3779B97F4A7C15ull;

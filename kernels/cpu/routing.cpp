@@ -1,0 +1,76 @@
+#include "kernels/cpu/routing.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace polymoe::kernels {
+namespace {
+
+// The rank that decides who stays: smallest first. Philox at the assignment's index makes it independent of layout; the
+// assignment itself breaks ties.
+using Rank = std::pair<std::uint64_t, std::int64_t>;
+
+std::uint64_t random_rank(std::int64_t assignment, PhiloxKey key) {
+  const auto index = static_cast<std::uint64_t>(assignment);
+  const PhiloxCounter block =
+      philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0u, 4u}, key);
+  return (std::uint64_t{block[1]} << 32) | block[0];
+}
+
+// Leaves the `capacity` assignments that stay in `members`, in token order.
+void limit_expert(std::vector<std::int64_t>& members, std::int64_t capacity, std::int64_t top_k,
+                  const TokenSelection& selection, std::vector<Rank>& ranks) {
+  ranks.clear();
+  for (const std::int64_t assignment : members) {
+    const std::uint64_t rank =
+        selection.enabled ? random_rank(assignment, selection.key) : static_cast<std::uint64_t>(assignment % top_k);
+    ranks.emplace_back(rank, assignment);
+  }
+  std::nth_element(ranks.begin(), ranks.begin() + capacity, ranks.end());
+  members.clear();
+  for (std::int64_t i = 0; i < capacity; ++i) members.push_back(ranks[static_cast<std::size_t>(i)].second);
+  std::sort(members.begin(), members.end());
+}
+
+}  // namespace
+
+RoutingPlan plan_routing(const std::int64_t* expert_ids, std::int64_t tokens, std::int64_t top_k, std::int64_t experts,
+                         std::int64_t capacity, const TokenSelection& selection) {
+  RoutingPlan plan;
+  plan.tokens = tokens;
+  plan.experts = experts;
+  plan.top_k = top_k;
+  plan.capacity = capacity;
+  plan.assigned.assign(static_cast<std::size_t>(experts), 0);
+  const std::int64_t assignments = tokens * top_k;
+  for (std::int64_t a = 0; a < assignments; ++a) ++plan.assigned[static_cast<std::size_t>(expert_ids[a])];
+
+  // Counting sort: assignments of one expert together, in token order.
+  std::vector<std::int64_t> begin(static_cast<std::size_t>(experts) + 1, 0);
+  for (std::size_t e = 0; e < static_cast<std::size_t>(experts); ++e) begin[e + 1] = begin[e] + plan.assigned[e];
+  std::vector<std::int64_t> sorted(static_cast<std::size_t>(assignments));
+  std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
+  for (std::int64_t a = 0; a < assignments; ++a) {
+    sorted[static_cast<std::size_t>(next[static_cast<std::size_t>(expert_ids[a])]++)] = a;
+  }
+
+  plan.expert_begin.assign(1, 0);
+  plan.slot_of.assign(static_cast<std::size_t>(assignments), -1);
+  plan.slot_token.reserve(static_cast<std::size_t>(assignments));
+  plan.slot_assignment.reserve(static_cast<std::size_t>(assignments));
+  std::vector<std::int64_t> members;
+  std::vector<Rank> ranks;
+  for (std::size_t e = 0; e < static_cast<std::size_t>(experts); ++e) {
+    members.assign(sorted.begin() + begin[e], sorted.begin() + begin[e + 1]);
+    if (capacity > 0 && plan.assigned[e] > capacity) limit_expert(members, capacity, top_k, selection, ranks);
+    for (const std::int64_t assignment : members) {
+      plan.slot_of[static_cast<std::size_t>(assignment)] = plan.slots();
+      plan.slot_token.push_back(assignment / top_k);
+      plan.slot_assignment.push_back(assignment);
+    }
+    plan.expert_begin.push_back(plan.slots());
+  }
+  return plan;
+}
+
+}  // namespace polymoe::kernels

@@ -1,0 +1,222 @@
+#include "decode/beam_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "loss/cross_entropy.h"
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+namespace {
+
+constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+
+// A sentence that is still being translated.
+struct Sentence {
+  std::size_t index = 0;                         // in the input
+  std::int64_t max_length = 0;                   // tokens, the end mark not counted
+  std::vector<std::vector<std::int32_t>> beams;  // beam-size rows, live hypotheses
+  std::vector<float> scores;                     // summed log probabilities, kImpossible for unused beams
+  std::vector<Hypothesis> finished;
+};
+
+// One way to go on: beam `beam` of a sentence with token `id`.
+struct Candidate {
+  std::int64_t beam;
+  std::int64_t id;
+  float score;
+};
+
+double normalised(float score, std::size_t length, double penalty) {
+  return static_cast<double>(score) / std::pow(static_cast<double>(length), penalty);
+}
+
+class BeamSearch {
+ public:
+  BeamSearch(EncoderDecoderImpl& model, const SearchSymbols& symbols, const DecodeOptions& options)
+      : model_(model), symbols_(symbols), options_(options), beams_(options.beam_size) {}
+
+  std::vector<std::vector<Hypothesis>> run(const TokenInput& source, const std::vector<std::int32_t>& first_ids) {
+    results_.resize(first_ids.size());
+    context_.dropless = true;
+    const EncodedSource encoded = model_.encode(source, context_);
+    state_ = model_.start(encoded);
+    start_sentences(source, first_ids);
+    while (!sentences_.empty()) {
+      const at::Tensor log_probabilities = next_log_probabilities();
+      advance(log_probabilities);
+      retire();
+    }
+    return std::move(results_);
+  }
+
+ private:
+  void start_sentences(const TokenInput& source, const std::vector<std::int32_t>& first_ids) {
+    std::vector<std::int64_t> lengths(first_ids.size(), 0);
+    const at::Tensor rows = at::floor_divide(source.packing.padded.to(at::kCPU), source.packing.length);
+    for (std::int64_t token = 0; token < rows.size(0); ++token) {
+      ++lengths[static_cast<std::size_t>(rows.const_data_ptr<std::int64_t>()[token])];
+    }
+    const std::int64_t longest = model_.options().max_positions - 1;
+    for (std::size_t i = 0; i < first_ids.size(); ++i) {
+      Sentence sentence;
+      sentence.index = i;
+      const double limit = options_.max_length_factor * static_cast<double>(lengths[i]);
+      sentence.max_length = std::min(longest, static_cast<std::int64_t>(limit) + options_.max_length_offset);
+      sentence.beams.resize(static_cast<std::size_t>(beams_));
+      sentence.scores.assign(static_cast<std::size_t>(beams_), kImpossible);
+      sentence.scores[0] = 0.0f;  // all beams start alike: only one may branch
+      sentences_.push_back(std::move(sentence));
+    }
+    std::vector<std::int64_t> ids;
+    for (const std::int32_t first : first_ids) ids.insert(ids.end(), static_cast<std::size_t>(beams_), first);
+    next_ids_ = at::tensor(ids, at::kLong);
+  }
+
+  at::Tensor next_log_probabilities() {
+    const at::Tensor& projection = model_.projection();
+    const at::Tensor states = model_.step(next_ids_.to(projection.device()), state_, context_);
+    at::Tensor log_probabilities = projected_log_probabilities(states, projection);
+    if (!symbols_.forbidden.empty()) {
+      const at::Tensor forbidden = at::tensor(symbols_.forbidden, at::kLong).to(projection.device());
+      log_probabilities.index_fill_(1, forbidden, kImpossible);
+    }
+    return log_probabilities;
+  }
+
+  // The best 2 * beam-size ways to go on for each sentence: at most beam-size of them end, so enough go on.
+  void advance(const at::Tensor& log_probabilities) {
+    const std::int64_t vocabulary = log_probabilities.size(1);
+    std::vector<float> scores;
+    for (const Sentence& sentence : sentences_)
+      scores.insert(scores.end(), sentence.scores.begin(), sentence.scores.end());
+    const at::Tensor totals =
+        log_probabilities + at::tensor(scores, at::kFloat).to(log_probabilities.device()).unsqueeze(1);
+    const auto count = static_cast<std::int64_t>(sentences_.size());
+    const auto best = totals.view({count, beams_ * vocabulary}).topk(std::min(2 * beams_, beams_ * vocabulary), 1);
+    const at::Tensor best_scores = std::get<0>(best).to(at::kCPU).contiguous();
+    const at::Tensor best_places = std::get<1>(best).to(at::kCPU).contiguous();
+    const std::int64_t width = best_scores.size(1);
+
+    row_ids_.clear();
+    origins_.clear();
+    for (std::int64_t s = 0; s < count; ++s) {
+      std::vector<Candidate> candidates;
+      for (std::int64_t i = s * width; i < (s + 1) * width; ++i) {
+        const std::int64_t place = best_places.const_data_ptr<std::int64_t>()[i];
+        candidates.push_back({place / vocabulary, place % vocabulary, best_scores.const_data_ptr<float>()[i]});
+      }
+      extend(sentences_[static_cast<std::size_t>(s)], candidates, s * beams_);
+    }
+  }
+
+  // Splits the candidates of one sentence into finished hypotheses and the beams of the next step.
+  void extend(Sentence& sentence, const std::vector<Candidate>& candidates, std::int64_t first_row) {
+    const auto beams = static_cast<std::size_t>(beams_);
+    std::vector<std::vector<std::int32_t>> extended;
+    std::vector<float> scores;
+    std::size_t rank = 0;
+    for (const Candidate& candidate : candidates) {
+      const auto& ids = sentence.beams[static_cast<std::size_t>(candidate.beam)];
+      if (candidate.score == kImpossible || extended.size() == beams) break;
+      if (candidate.id == symbols_.end) {
+        // An ending that is not among the beam-size best is no better than what may still come.
+        if (rank < beams) finish(sentence, ids, candidate.score, ids.size() + 1);
+      } else {
+        extended.push_back(ids);
+        extended.back().push_back(static_cast<std::int32_t>(candidate.id));
+        scores.push_back(candidate.score);
+        row_ids_.push_back(candidate.id);
+        origins_.push_back(first_row + candidate.beam);
+      }
+      ++rank;
+    }
+    while (extended.size() < beams) {  // fewer ways than beams: fill the rows so that the batch stays rectangular
+      extended.emplace_back();
+      scores.push_back(kImpossible);
+      row_ids_.push_back(symbols_.end);
+      origins_.push_back(first_row);
+    }
+    sentence.beams = std::move(extended);
+    sentence.scores = std::move(scores);
+  }
+
+  void finish(Sentence& sentence, const std::vector<std::int32_t>& ids, float score, std::size_t length) const {
+    sentence.finished.push_back({ids, normalised(score, length, options_.length_penalty)});
+  }
+
+  bool is_done(const Sentence& sentence) const {
+    const bool out_of_room = state_.position >= sentence.max_length;
+    const bool nothing_lives = sentence.scores[0] == kImpossible;
+    return sentence.finished.size() >= static_cast<std::size_t>(beams_) || out_of_room || nothing_lives;
+  }
+
+  // Takes finished sentences out of the batch and puts the caches in the order of the next step's rows.
+  void retire() {
+    std::vector<std::int64_t> kept_sentences, kept_rows, kept_ids;
+    std::vector<Sentence> live;
+    for (std::size_t s = 0; s < sentences_.size(); ++s) {
+      Sentence& sentence = sentences_[s];
+      if (is_done(sentence)) {
+        deliver(sentence);
+        continue;
+      }
+      kept_sentences.push_back(static_cast<std::int64_t>(s));
+      for (std::size_t row = s * static_cast<std::size_t>(beams_); row < (s + 1) * static_cast<std::size_t>(beams_);
+           ++row) {
+        kept_rows.push_back(origins_[row]);
+        kept_ids.push_back(row_ids_[row]);
+      }
+      live.push_back(std::move(sentence));
+    }
+    const at::Device device = model_.projection().device();
+    const bool in_place = live.size() == sentences_.size();
+    const bool same_order = in_place && std::is_sorted(kept_rows.begin(), kept_rows.end()) &&
+                            std::adjacent_find(kept_rows.begin(), kept_rows.end()) == kept_rows.end();
+    sentences_ = std::move(live);
+    if (sentences_.empty()) return;
+    if (!same_order) state_.select_hypotheses(at::tensor(kept_rows, at::kLong).to(device));
+    if (!in_place) state_.select_sentences(at::tensor(kept_sentences, at::kLong).to(device));
+    next_ids_ = at::tensor(kept_ids, at::kLong);
+  }
+
+  void deliver(Sentence& sentence) {
+    // Where nothing ended in time, the best live hypothesis has to do.
+    if (sentence.finished.empty()) {
+      finish(sentence, sentence.beams[0], sentence.scores[0], std::max<std::size_t>(1, sentence.beams[0].size()));
+    }
+    auto& finished = sentence.finished;
+    std::stable_sort(finished.begin(), finished.end(),
+                     [](const Hypothesis& a, const Hypothesis& b) { return a.score > b.score; });
+    if (finished.size() > static_cast<std::size_t>(options_.n_best)) {
+      finished.resize(static_cast<std::size_t>(options_.n_best));
+    }
+    results_[sentence.index] = std::move(finished);
+  }
+
+  EncoderDecoderImpl& model_;
+  const SearchSymbols& symbols_;
+  const DecodeOptions& options_;
+  std::int64_t beams_;
+  ForwardContext context_;
+  DecoderState state_;
+  std::vector<Sentence> sentences_;
+  at::Tensor next_ids_;  // [rows], what the next step reads
+  // Made by advance() for retire(): for each row of the next step its token, and the row of this step that it extends.
+  std::vector<std::int64_t> row_ids_;
+  std::vector<std::int64_t> origins_;
+  std::vector<std::vector<Hypothesis>> results_;
+};
+
+}  // namespace
+
+std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
+                                                 const std::vector<std::int32_t>& first_ids,
+                                                 const SearchSymbols& symbols, const DecodeOptions& options) {
+  const at::NoGradGuard no_grad;
+  return BeamSearch(model, symbols, options).run(source, first_ids);
+}
+
+}  // namespace polymoe

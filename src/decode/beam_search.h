@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "config/options.h"
+#include "model/encoder_decoder.h"
+
+namespace polymoe {
+
+/// One finished translation.
+struct Hypothesis {
+  std::vector<std::int32_t> ids;  ///< without the tag it starts from and without the end mark
+  double score = 0.0;             ///< log probability / length^length-penalty, the end mark counted
+};
+
+/// What beam search must know of the vocabulary.
+struct SearchSymbols {
+  std::int64_t end = 0;
+  std::vector<std::int64_t> forbidden;  ///< ids that are never produced (padding, tags, ...)
+};
+
+/// Beam search over all sentences of `source` at once, with cached keys and values. `first_ids` [sentences] is what
+/// each hypothesis starts from. Returns up to decode.n-best hypotheses for each sentence, best first; a sentence leaves
+/// the batch as soon as it has beam-size finished hypotheses.
+std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
+                                                 const std::vector<std::int32_t>& first_ids,
+                                                 const SearchSymbols& symbols, const DecodeOptions& options);
+
+}  // namespace polymoe

@@ -1,0 +1,111 @@
+#include "decode/translator.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/model_checkpoint.h"
+#include "data/batch.h"
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+namespace {
+
+// A sentence as the model reads it: [tag of the target language] tokens... </s>, cut to what the model can take.
+Example make_source(const Vocabulary& vocabulary, const std::string& text, std::int32_t source_language,
+                    std::int32_t target_language, std::int64_t max_positions) {
+  Example example;
+  example.target_tag = vocabulary.language_tag(target_language);
+  example.source_language = source_language;
+  example.target_language = target_language;
+  example.source.push_back(example.target_tag);
+  vocabulary.encode(text, example.source);
+  const auto longest = static_cast<std::size_t>(max_positions - 1);
+  if (example.source.size() > longest) example.source.resize(longest);
+  example.source.push_back(Vocabulary::eos());
+  example.target.push_back(Vocabulary::eos());
+  return example;
+}
+
+bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r") == std::string::npos; }
+
+}  // namespace
+
+SearchSymbols search_symbols(const Vocabulary& vocabulary) {
+  SearchSymbols symbols;
+  symbols.end = Vocabulary::eos();
+  for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
+    const bool unwanted = vocabulary.is_special(id) || id == Vocabulary::unk();
+    if (unwanted && id != Vocabulary::eos()) symbols.forbidden.push_back(id);
+  }
+  return symbols;
+}
+
+at::Device parse_device(const std::string& name) {
+  if (name == "cuda" && !at::hasCUDA()) fail("device cuda: this LibTorch or this machine has no CUDA; use device cpu");
+  return name == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
+}
+
+at::ScalarType parse_precision(const std::string& name) { return name == "bfloat16" ? at::kBFloat16 : at::kFloat; }
+
+Translator::Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options)
+    : model_(std::move(model)), vocabulary_(std::move(vocabulary)), options_(options) {
+  if (model_->options().vocabulary != vocabulary_.size()) {
+    fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
+         model_->options().vocabulary);
+  }
+}
+
+Translator Translator::load(const std::filesystem::path& path, const std::filesystem::path& vocabulary,
+                            const DecodeOptions& options, const std::string& precision, const std::string& device) {
+  const std::filesystem::path folder = resolve_checkpoint(path);
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  return {load_model(checkpoint, parse_precision(precision), parse_device(device)),
+          Vocabulary::load(vocabulary.empty() ? vocabulary_of(folder) : vocabulary), options};
+}
+
+std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
+                                                            const std::string& source, const std::string& target,
+                                                            const ProgressSink& progress) {
+  const std::int32_t source_language = vocabulary_.language_index(source);
+  const std::int32_t target_language = vocabulary_.language_index(target);
+  const SearchSymbols symbols = search_symbols(vocabulary_);
+  const std::int64_t max_positions = model_->options().max_positions;
+
+  std::vector<Example> examples;
+  std::vector<std::size_t> order;
+  for (const std::string& sentence : sentences) {
+    if (!is_blank(sentence)) order.push_back(examples.size());
+    examples.push_back(make_source(vocabulary_, sentence, source_language, target_language, max_positions));
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return examples[a].source.size() > examples[b].source.size(); });
+
+  std::vector<std::vector<Translation>> results(sentences.size());
+  for (std::size_t i = 0; i < results.size(); ++i) results[i].resize(1);
+  Progress report{"translate", 0, order.size(), "sentences", "", false};
+  for (std::size_t first = 0; first < order.size();) {
+    // Sorted from long to short: the first sentence of a batch sets its width.
+    const auto width = static_cast<std::int64_t>(examples[order[first]].source.size());
+    const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, options_.max_tokens / width));
+    const std::size_t end = std::min(order.size(), first + room);
+    std::vector<Example> batch;
+    for (std::size_t i = first; i < end; ++i) batch.push_back(examples[order[i]]);
+    const MicroBatch rows = make_micro_batch(batch, Vocabulary::pad());
+    const auto hypotheses = beam_search(*model_, make_source_input(rows, model_->projection().device()),
+                                        rows.target_input, symbols, options_);
+    for (std::size_t i = first; i < end; ++i) {
+      auto& translations = results[order[i]];
+      translations.clear();
+      for (const Hypothesis& h : hypotheses[i - first]) translations.push_back({vocabulary_.decode(h.ids), h.score});
+    }
+    first = end;
+    report.done = end;
+    report.finished = end == order.size();
+    if (progress) progress(report);
+  }
+  return results;
+}
+
+}  // namespace polymoe

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "config/options.h"
+#include "decode/beam_search.h"
+#include "text/vocabulary.h"
+
+namespace polymoe {
+
+/// One translation of a sentence.
+struct Translation {
+  std::string text;
+  double score = 0.0;  ///< see Hypothesis
+};
+
+/// Translates text: a model, its vocabulary and beam search. Sentences are sorted by length into batches; results come
+/// in the order of the input.
+class Translator {
+ public:
+  Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options);
+
+  /// Loads the checkpoint (see resolve_checkpoint) and the vocabulary beside it, or `vocabulary` where it is not empty.
+  /// `precision`: float32 or bfloat16; `device`: cpu or cuda.
+  static Translator load(const std::filesystem::path& checkpoint, const std::filesystem::path& vocabulary,
+                         const DecodeOptions& options, const std::string& precision, const std::string& device);
+
+  /// n-best translations of each sentence. An empty sentence gives empty text. A source of over model.max-positions
+  /// tokens is cut off at its end. Throws Error for an unknown language.
+  std::vector<std::vector<Translation>> translate(std::span<const std::string> sentences, const std::string& source,
+                                                  const std::string& target, const ProgressSink& progress = {});
+
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+
+ private:
+  EncoderDecoder model_;
+  Vocabulary vocabulary_;
+  DecodeOptions options_;
+};
+
+/// The ids that no translation holds: padding, start, masks and tags.
+SearchSymbols search_symbols(const Vocabulary& vocabulary);
+
+/// "cpu" or "cuda"; Error when the machine has no GPU that LibTorch can use.
+at::Device parse_device(const std::string& name);
+/// "float32" or "bfloat16".
+at::ScalarType parse_precision(const std::string& name);
+
+}  // namespace polymoe

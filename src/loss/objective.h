@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+
+#include "config/options.h"
+#include "loss/cross_entropy.h"
+#include "nn/context.h"
+
+namespace polymoe {
+
+/// What one update is divided by. Every gradient, of dense and of expert parameters alike, is a mean over the target
+/// tokens of the whole update; this is the one place where that division is set up.
+struct Normalisation {
+  std::int64_t target_tokens = 0;  ///< of all micro-batches of the update
+  std::int64_t micro_batches = 0;
+};
+
+/// One micro-batch's share of the update's objective.
+struct Objective {
+  at::Tensor value;            ///< scalar to call backward() on; the shares of an update add up to its objective
+  CrossEntropy cross_entropy;  ///< its loss is divided by target_tokens
+  double balance_loss = 0.0;   ///< mean over MoE layers, not weighted
+  double router_z_loss = 0.0;
+};
+
+/// objective = cross entropy / target_tokens + sum over MoE layers of (balance weight * balance loss + z weight * z
+/// loss) / micro_batches. The MoE losses are means over a micro-batch's tokens, hence the other divisor.
+Objective make_objective(CrossEntropy cross_entropy, const ForwardContext& context, const MoeOptions& options,
+                         const Normalisation& normalisation);
+
+}  // namespace polymoe

@@ -1,0 +1,150 @@
+#include "model/encoder_decoder.h"
+
+#include <cmath>
+#include <utility>
+
+#include "nn/torch_headers.h"
+
+#include "base/error.h"
+#include "nn/dropout.h"
+#include "nn/positions.h"
+
+namespace polymoe {
+namespace {
+
+bool is_moe_layer(const MoeOptions& options, std::int64_t layer, const std::string& side) {
+  return options.experts > 0 && (options.side == "both" || options.side == side) && (layer + 1) % options.every == 0;
+}
+
+void check_length(const Packing& packing, const ModelOptions& options, const char* side) {
+  if (packing.length <= options.max_positions) return;
+  fail("a {} of {} tokens is longer than model.max-positions = {}", side, packing.length, options.max_positions);
+}
+
+// Gives the layers their names "layers.0", "layers.1", ...
+class LayerList : public torch::nn::Module {};
+
+}  // namespace
+
+void DecoderState::select_hypotheses(const at::Tensor& hypotheses) {
+  for (LayerCache& layer : layers) layer.self.select_rows(hypotheses);
+}
+
+void DecoderState::select_sentences(const at::Tensor& sentences) {
+  for (LayerCache& layer : layers) layer.cross.select_rows(sentences);
+  if (source_mask.defined()) source_mask = source_mask.index_select(0, sentences);
+}
+
+// Encoder and decoder -------------------------------------------------------------------------------------------------
+
+EncoderImpl::EncoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher) {
+  auto layers = register_module("layers", std::make_shared<LayerList>());
+  for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
+    const bool moe = is_moe_layer(options.moe, i, "encoder");
+    layers_.emplace_back(options, moe, fmt::format("encoder.layers.{}", i), dispatcher);
+    layers->register_module(std::to_string(i), layers_.back());
+  }
+  if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
+}
+
+at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, ForwardContext& context) {
+  for (EncoderLayer& layer : layers_) x = layer(x, packing, context);
+  return norm_ ? norm_(x) : x;
+}
+
+DecoderImpl::DecoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher) {
+  auto layers = register_module("layers", std::make_shared<LayerList>());
+  for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
+    const bool moe = is_moe_layer(options.moe, i, "decoder");
+    layers_.emplace_back(options, moe, fmt::format("decoder.layers.{}", i), dispatcher);
+    layers->register_module(std::to_string(i), layers_.back());
+  }
+  if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
+}
+
+at::Tensor DecoderImpl::forward(at::Tensor x, const Packing& target, const EncodedSource& source,
+                                ForwardContext& context) {
+  for (DecoderLayer& layer : layers_) x = layer(x, target, source.memory, source.packing, context);
+  return norm_ ? norm_(x) : x;
+}
+
+DecoderState DecoderImpl::start(const EncodedSource& source) {
+  DecoderState state;
+  state.source_mask = source.packing.mask;
+  for (DecoderLayer& layer : layers_) {
+    state.layers.emplace_back().cross = layer->make_cross_cache(source.memory, source.packing);
+  }
+  return state;
+}
+
+at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, ForwardContext& context) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    x = layers_[i]->step(x, state.layers[i], state.source_mask, context);
+  }
+  ++state.position;
+  return norm_ ? norm_(x) : x;
+}
+
+// EncoderDecoder ------------------------------------------------------------------------------------------------------
+
+EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher)
+    : options_(options) {
+  embedding_ = register_parameter("embedding", at::empty({options.vocabulary, options.hidden}));
+  positions_ = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden);
+  encoder_ = register_module("encoder", Encoder(options, dispatcher));
+  decoder_ = register_module("decoder", Decoder(options, dispatcher));
+}
+
+void EncoderDecoderImpl::set_precision(at::ScalarType precision) {
+  const at::NoGradGuard no_grad;
+  for (auto& item : named_parameters()) {
+    const std::string& name = item.key();
+    const bool keep = name.find("norm") != std::string::npos || name.find("gate") != std::string::npos;
+    if (!keep) item.value().set_data(item.value().to(precision));
+  }
+}
+
+at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
+                                     const ForwardContext& context) {
+  at::Tensor x = at::embedding(embedding_, ids);
+  if (options_.embedding_scale) x = x * std::sqrt(static_cast<double>(options_.hidden));
+  if (positions_.device() != x.device()) positions_ = positions_.to(x.device());
+  const at::Tensor rows = options_.position_offset == 0 ? positions : positions + options_.position_offset;
+  x = x + positions_.index_select(0, rows).to(x.scalar_type());
+  return context.training ? counter_dropout(x, options_.dropout, context.random_key(place)) : x;
+}
+
+EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, ForwardContext& context) {
+  check_length(source.packing, options_, "source");
+  if (context.statistics != nullptr) context.token_languages = source.languages;
+  const at::Tensor x = embed(source.ids, source.packing.positions, "encoder.embedding", context);
+  return {encoder_(x, source.packing, context), source.packing};
+}
+
+at::Tensor EncoderDecoderImpl::decode(const TokenInput& target, const EncodedSource& source, ForwardContext& context) {
+  check_length(target.packing, options_, "target");
+  if (context.statistics != nullptr) context.token_languages = target.languages;
+  const at::Tensor x = embed(target.ids, target.packing.positions, "decoder.embedding", context);
+  return decoder_(x, target.packing, source, context);
+}
+
+DecoderState EncoderDecoderImpl::start(const EncodedSource& source) { return decoder_->start(source); }
+
+at::Tensor EncoderDecoderImpl::step(const at::Tensor& ids, DecoderState& state, ForwardContext& context) {
+  const at::Tensor position = at::full({1}, state.position, ids.options());
+  return decoder_->step(embed(ids, position, "decoder.embedding", context), state, context);
+}
+
+ParameterCount count_parameters(EncoderDecoderImpl& model) {
+  ParameterCount count;
+  const MoeOptions& moe = model.options().moe;
+  for (const auto& item : model.named_parameters()) {
+    const std::int64_t size = item.value().numel();
+    count.total += size;
+    const bool expert = item.key().find(".experts.") != std::string::npos;
+    count.active += expert ? size / moe.experts * moe.top_k : size;
+  }
+  return count;
+}
+
+}  // namespace polymoe

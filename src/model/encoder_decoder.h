@@ -1,0 +1,100 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/block.h"
+#include "model/input.h"
+
+namespace polymoe {
+
+/// The encoder's output for a micro-batch.
+struct EncodedSource {
+  at::Tensor memory;  ///< [source tokens, hidden] packed
+  Packing packing;
+};
+
+/// What decoding keeps between steps.
+struct DecoderState {
+  std::vector<LayerCache> layers;
+  at::Tensor source_mask;     ///< [sentences, 1, 1, source length] or undefined
+  std::int64_t position = 0;  ///< of the token that comes next
+
+  /// Keeps these hypotheses [count] int64, in this order; they stay with their sentences.
+  void select_hypotheses(const at::Tensor& hypotheses);
+  /// Keeps these sentences [count] int64. The self-attention caches are select_hypotheses()' affair.
+  void select_sentences(const at::Tensor& sentences);
+};
+
+/// The layers of the encoder, with a norm at the end where norms come before blocks.
+class EncoderImpl : public torch::nn::Module {
+ public:
+  EncoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher);
+  at::Tensor forward(at::Tensor x, const Packing& packing, ForwardContext& context);
+
+ private:
+  std::vector<EncoderLayer> layers_;
+  LayerNorm norm_{nullptr};  // absent with norm = post
+};
+TORCH_MODULE(Encoder);
+
+/// The layers of the decoder.
+class DecoderImpl : public torch::nn::Module {
+ public:
+  DecoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher);
+  at::Tensor forward(at::Tensor x, const Packing& target, const EncodedSource& source, ForwardContext& context);
+  DecoderState start(const EncodedSource& source);
+  at::Tensor step(at::Tensor x, DecoderState& state, ForwardContext& context);
+
+ private:
+  std::vector<DecoderLayer> layers_;
+  LayerNorm norm_{nullptr};
+};
+TORCH_MODULE(Decoder);
+
+/// Encoder-decoder transformer with tied embeddings, sinusoidal positions, and MoE layers where the options say so.
+/// The model knows nothing of ranks: the dispatcher hides where experts live.
+class EncoderDecoderImpl : public torch::nn::Module {
+ public:
+  /// options.vocabulary must be set. Parameters are not initialised; see initialize().
+  explicit EncoderDecoderImpl(const ModelOptions& options,
+                              const std::shared_ptr<Dispatcher>& dispatcher = std::make_shared<LocalDispatcher>());
+
+  EncodedSource encode(const TokenInput& source, ForwardContext& context);
+  /// The decoder's final states [target tokens, hidden]; the vocabulary's logits are states * projection()^T.
+  at::Tensor decode(const TokenInput& target, const EncodedSource& source, ForwardContext& context);
+
+  /// Starts decoding step by step.
+  DecoderState start(const EncodedSource& source);
+  /// One step: ids [hypotheses] int64 -> final states [hypotheses, hidden]. Every sentence has the same number of
+  /// hypotheses, and they lie together.
+  at::Tensor step(const at::Tensor& ids, DecoderState& state, ForwardContext& context);
+
+  /// The tied embedding [vocabulary, hidden], which is also the output projection.
+  const at::Tensor& projection() const { return embedding_; }
+  const ModelOptions& options() const { return options_; }
+
+  /// Moves the weights to this precision; norms and gates stay in float32.
+  void set_precision(at::ScalarType precision);
+
+ private:
+  at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
+                   const ForwardContext& context);
+
+  ModelOptions options_;
+  at::Tensor embedding_;
+  at::Tensor positions_;
+  Encoder encoder_{nullptr};
+  Decoder decoder_{nullptr};
+};
+TORCH_MODULE(EncoderDecoder);
+
+/// Parameters of the model: all, and those that one token meets (top-k experts of each MoE layer).
+struct ParameterCount {
+  std::int64_t total = 0;
+  std::int64_t active = 0;
+};
+ParameterCount count_parameters(EncoderDecoderImpl& model);
+
+}  // namespace polymoe

@@ -1,0 +1,34 @@
+#include "model/input.h"
+
+namespace polymoe {
+namespace {
+
+TokenInput make_token_input(const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& lengths,
+                            std::int64_t length, const std::vector<std::int32_t>& row_languages,
+                            const at::Device& device) {
+  TokenInput input;
+  input.packing = make_packing(lengths, length, device);
+  input.ids = pack_ids(ids, input.packing);
+  input.languages.reserve(static_cast<std::size_t>(input.packing.tokens));
+  for (std::size_t row = 0; row < lengths.size(); ++row) {
+    input.languages.insert(input.languages.end(), static_cast<std::size_t>(lengths[row]), row_languages[row]);
+  }
+  return input;
+}
+
+}  // namespace
+
+TokenInput make_source_input(const MicroBatch& batch, const at::Device& device) {
+  return make_token_input(batch.source, batch.source_lengths, batch.source_length, batch.source_languages, device);
+}
+
+ModelInput make_model_input(const MicroBatch& batch, const at::Device& device) {
+  ModelInput input;
+  input.source = make_source_input(batch, device);
+  input.target =
+      make_token_input(batch.target_input, batch.target_lengths, batch.target_length, batch.target_languages, device);
+  input.labels = pack_ids(batch.target_output, input.target.packing);
+  return input;
+}
+
+}  // namespace polymoe

@@ -1,0 +1,40 @@
+#include "nn/activation.h"
+
+#include "nn/torch_headers.h"
+
+#include "base/error.h"
+
+namespace polymoe {
+
+Activation parse_activation(const std::string& name) {
+  if (name == "relu") return Activation::kRelu;
+  if (name == "gelu") return Activation::kGelu;
+  if (name == "swish") return Activation::kSwish;
+  fail("model.activation: no activation is named '{}'; choose relu, gelu or swish", name);
+}
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kSwish:
+      return at::silu(x);
+  }
+  return {};
+}
+
+at::Tensor activate_backward(const at::Tensor& grad, const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kRelu:
+      return at::threshold_backward(grad, x, 0);
+    case Activation::kGelu:
+      return at::gelu_backward(grad, x);
+    case Activation::kSwish:
+      return at::silu_backward(grad, x);
+  }
+  return {};
+}
+
+}  // namespace polymoe

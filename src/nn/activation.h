@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include <ATen/core/Tensor.h>
+
+namespace polymoe {
+
+enum class Activation { kRelu, kGelu, kSwish };
+
+/// "relu", "gelu" or "swish". Throws Error for anything else.
+Activation parse_activation(const std::string& name);
+
+at::Tensor activate(const at::Tensor& x, Activation activation);
+
+/// The gradient at the input, given the gradient at the output. `x` is the input; for ReLU the output will do as well.
+at::Tensor activate_backward(const at::Tensor& grad, const at::Tensor& x, Activation activation);
+
+}  // namespace polymoe

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <string>
+
+#include "config/options.h"
+#include "nn/context.h"
+#include "nn/linear.h"
+#include "nn/packing.h"
+
+namespace polymoe {
+
+/// Keys and values of one attention block during decoding, [rows, heads, capacity, head width]; the first `length`
+/// positions are filled.
+struct KeyValueCache {
+  at::Tensor keys;
+  at::Tensor values;
+  std::int64_t length = 0;
+
+  /// Keeps the rows that `rows` [count] int64 names, in that order.
+  void select_rows(const at::Tensor& rows);
+};
+
+/// Multi-head self-attention; queries, keys and values come from one product.
+class SelfAttentionImpl : public torch::nn::Module {
+ public:
+  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place);
+
+  /// x [tokens, hidden] packed -> the same.
+  at::Tensor forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context);
+
+  /// One decoding step: x [rows, hidden], the next position of each row -> the same. Appends to `cache`.
+  at::Tensor step(const at::Tensor& x, KeyValueCache& cache);
+
+ private:
+  std::string place_;
+  std::int64_t heads_;
+  bool causal_;
+  double dropout_;
+  Linear qkv_{nullptr};
+  Linear out_{nullptr};
+};
+TORCH_MODULE(SelfAttention);
+
+/// Multi-head attention from the decoder to the encoder's output.
+class CrossAttentionImpl : public torch::nn::Module {
+ public:
+  CrossAttentionImpl(const ModelOptions& options, std::string place);
+
+  /// x [target tokens, hidden], memory [source tokens, hidden], both packed -> [target tokens, hidden].
+  at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,
+                     const ForwardContext& context);
+
+  /// The keys and values of `memory`, computed once for a whole decoding.
+  KeyValueCache make_cache(const at::Tensor& memory, const Packing& source);
+  /// One decoding step: x [rows * beams, hidden]; the beams of a row lie together and share its keys and values.
+  /// `mask` [rows, 1, 1, source length] as in Packing, or undefined.
+  at::Tensor step(const at::Tensor& x, const KeyValueCache& cache, const at::Tensor& mask);
+
+ private:
+  std::string place_;
+  std::int64_t heads_;
+  double dropout_;
+  Linear q_{nullptr};
+  Linear kv_{nullptr};
+  Linear out_{nullptr};
+};
+TORCH_MODULE(CrossAttention);
+
+}  // namespace polymoe

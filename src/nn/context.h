@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "base/random.h"
+
+namespace polymoe {
+
+class MoeStatistics;
+
+/// What one forward pass over a micro-batch carries beside its tensors. Random numbers depend on the run's seed, the
+/// update, the micro-batch and the place in the model, never on who computes.
+struct ForwardContext {
+  bool training = false;
+  /// No capacity limit, whatever the options say: decoding sets it, so that a translation does not depend on what else is
+  /// in its batch.
+  bool dropless = false;
+  std::uint64_t seed = 0;
+  std::uint64_t update = 0;
+  std::uint64_t micro_batch = 0;
+
+  /// One scalar for each MoE layer that ran, in order, each a mean over the micro-batch's tokens.
+  std::vector<at::Tensor> balance_losses;
+  std::vector<at::Tensor> router_z_losses;
+
+  /// Collects expert use when set; `token_languages` then names the language of each token of the side that runs.
+  MoeStatistics* statistics = nullptr;
+  std::vector<std::int32_t> token_languages;
+
+  /// The key of the random numbers of one place (a module's full name).
+  PhiloxKey random_key(std::string_view place) const {
+    return RandomStream(seed, fnv1a(place), update, micro_batch).key();
+  }
+};
+
+}  // namespace polymoe

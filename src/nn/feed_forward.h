@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "config/options.h"
+#include "nn/activation.h"
+#include "nn/context.h"
+#include "nn/linear.h"
+
+namespace polymoe {
+
+/// The dense feed-forward block: down(dropout(activation(up(x)))), x [tokens, hidden].
+class FeedForwardImpl : public torch::nn::Module {
+ public:
+  /// `place` is the full name of the block; its random numbers depend on it.
+  FeedForwardImpl(const ModelOptions& options, std::string place);
+  at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
+
+ private:
+  std::string place_;
+  Activation activation_;
+  double activation_dropout_;
+  Linear up_{nullptr};
+  Linear down_{nullptr};
+};
+TORCH_MODULE(FeedForward);
+
+}  // namespace polymoe

@@ -1,0 +1,55 @@
+#include "nn/moe/gate.h"
+
+#include <utility>
+
+#include "nn/torch_headers.h"
+
+#include "kernels/cpu/dropout.h"
+
+namespace polymoe {
+
+GateImpl::GateImpl(std::int64_t hidden, const MoeOptions& options, std::string place)
+    : options_(options), place_(std::move(place)) {
+  weight = register_parameter("weight", at::empty({options.experts, hidden}));
+}
+
+at::Tensor GateImpl::noise_like(const at::Tensor& x, const ForwardContext& context) const {
+  at::Tensor noise = at::empty(x.sizes(), at::kFloat);
+  kernels::fill_uniform(noise.mutable_data_ptr<float>(), noise.numel(), 0, 0.0f, 1.0f,
+                        context.random_key(place_ + ".noise"));
+  return noise.to(x.device());
+}
+
+GateDecision GateImpl::forward(const at::Tensor& x, const ForwardContext& context) {
+  const bool jitter = context.training && options_.gate_noise == "jitter";
+  const bool gumbel = context.training && options_.gate_noise == "gumbel";
+
+  at::Tensor input = x.to(weight.scalar_type());
+  if (jitter) input = input * (0.99 + 0.02 * noise_like(input, context)).to(input.scalar_type());
+  const at::Tensor logits = at::linear(input, weight);
+
+  GateDecision decision;
+  decision.probabilities = at::softmax(logits, 1);
+  at::Tensor ranking = logits.detach();
+  if (gumbel) {
+    const at::Tensor uniform = noise_like(ranking, context).clamp(1e-7, 1.0 - 1e-7);
+    ranking = ranking - at::log(-at::log(uniform)).to(ranking.scalar_type());
+  }
+  // With ties the lower expert wins: argmax and a stable sort both say so, on every device.
+  decision.expert_ids =
+      options_.top_k == 1
+          ? ranking.argmax(1, /*keepdim=*/true)
+          : std::get<1>(ranking.sort(/*stable=*/true, 1, /*descending=*/true)).slice(1, 0, options_.top_k);
+  decision.values = decision.probabilities.gather(1, decision.expert_ids);
+  decision.balance_loss = balance_loss(decision.probabilities, decision.expert_ids.select(1, 0));
+  decision.router_z_loss = at::logsumexp(logits, 1).square().mean();
+  return decision;
+}
+
+at::Tensor balance_loss(const at::Tensor& probabilities, const at::Tensor& first_choices) {
+  const std::int64_t tokens = probabilities.size(0), experts = probabilities.size(1);
+  const at::Tensor assigned = at::bincount(first_choices, {}, experts).to(probabilities.scalar_type()) / tokens;
+  return experts * (probabilities.mean(0) * assigned).sum();
+}
+
+}  // namespace polymoe

@@ -1,0 +1,43 @@
+#include "nn/moe/layer.h"
+
+#include <utility>
+
+#include "nn/torch_headers.h"
+
+#include "nn/moe/statistics.h"
+
+namespace polymoe {
+
+MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, std::shared_ptr<Dispatcher> dispatcher)
+    : options_(options.moe), place_(std::move(place)), dispatcher_(std::move(dispatcher)) {
+  gate_ = register_module("gate", Gate(options.hidden, options.moe, place_ + ".gate"));
+  experts_ = register_module("experts", Experts(options, place_ + ".experts"));
+}
+
+at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
+  const GateDecision decision = gate_(x, context);
+  const std::int64_t capacity = context.dropless ? 0 : expert_capacity(options_, x.size(0), context.training);
+  const Routing routing =
+      make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
+  const DispatchHandle handle = dispatcher_->dispatch(x, routing);
+  const at::Tensor outputs = experts_(handle.expert_inputs, handle.expert_begin, handle.slot_assignment, context);
+  const at::Tensor y = dispatcher_->combine(handle, outputs, combine_weights(decision, routing));
+
+  context.balance_losses.push_back(decision.balance_loss);
+  context.router_z_losses.push_back(decision.router_z_loss);
+  if (context.statistics != nullptr) {
+    context.statistics->record(place_, decision.probabilities, decision.expert_ids, *routing.plan,
+                               context.token_languages);
+  }
+  return y;
+}
+
+// Top-1 scales by the probability itself. Top-2 may divide the two values by their sum over the kept assignments, so
+// that a token that lost one expert leans on the other.
+at::Tensor MoeLayerImpl::combine_weights(const GateDecision& decision, const Routing& routing) const {
+  if (options_.top_k == 1 || !options_.normalize_gates) return decision.values;
+  const at::Tensor kept = decision.values * (routing.slot_of >= 0);
+  return kept / kept.sum(1, /*keepdim=*/true).clamp_min(1e-9);
+}
+
+}  // namespace polymoe

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+#include "base/random.h"
+#include "config/options.h"
+#include "kernels/cpu/routing.h"
+
+namespace polymoe {
+
+/// Where each token of a micro-batch goes: a RoutingPlan, with its index arrays as tensors too (int64; they share the
+/// plan's memory on the CPU, and are copies on the layer's device elsewhere).
+struct Routing {
+  std::shared_ptr<const kernels::RoutingPlan> plan;
+  at::Tensor slot_token;       ///< [slots]
+  at::Tensor slot_assignment;  ///< [slots], on the CPU
+  at::Tensor slot_of;          ///< [tokens, top_k]
+  at::Tensor expert_begin;     ///< [experts + 1], on the CPU
+};
+
+/// C = max(min_capacity, ceil(top_k * tokens / experts * factor)) with the factor of training or evaluation; 0 (no
+/// limit) for dropless layers.
+std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, bool training);
+
+/// Plans the routing of `expert_ids` [tokens, top_k] int64. `capacity` is expert_capacity()'s; `key` draws the tokens
+/// that stay.
+Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, std::int64_t capacity, PhiloxKey key);
+
+/// The slots' inputs: row s of the result is x[slot_token[s]]. x [tokens, hidden] -> [slots, hidden].
+at::Tensor tokens_to_slots(const at::Tensor& x, const Routing& routing);
+
+/// Each token's weighted sum over its slots: y [slots, hidden], weights [tokens, top_k] float32 -> [tokens, hidden].
+/// Tokens without a slot get zeros.
+at::Tensor slots_to_tokens(const at::Tensor& y, const at::Tensor& weights, const Routing& routing);
+
+}  // namespace polymoe
