@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,12 @@ namespace {
 
 using nlohmann::json;
 
-/// Adds object[key] under `tag`; what is missing or null (it was not finite) is left out.
+/// Adds object[key] under `tag`, where it has that key. null stands for a number that was not finite; TensorBoard marks
+/// the place of NaN on the curve.
 void add_number(const json& object, const char* key, const std::string& tag, std::vector<ScalarValue>& scalars) {
   const auto found = object.find(key);
-  if (found != object.end() && found->is_number()) scalars.push_back({tag, found->get<double>()});
+  if (found == object.end()) return;
+  scalars.push_back({tag, found->is_null() ? std::numeric_limits<double>::quiet_NaN() : found->get<double>()});
 }
 
 const json& member(const json& object, const char* key) {

@@ -37,7 +37,7 @@ std::string with_sign(double value, int decimals) {
 }
 
 std::string with_suffix(double value) {
-  if (!(std::fabs(value) >= 9999.5)) return with_commas(value);
+  if (!std::isfinite(value) || std::fabs(value) < 9999.5) return with_commas(value);
   constexpr std::array<const char*, 5> kSuffixes = {"", " k", " M", " B", " T"};
   std::size_t power = 0;
   while (std::fabs(value) >= 999.5 && power + 1 < kSuffixes.size()) {

@@ -113,6 +113,7 @@ footer{margin-top:48px;padding-top:14px;border-top:1px solid var(--line);font-si
 --c0:#0068b0;--c1:#d05a00;--c2:#00896a;--c3:#a8458a;--c4:#8a6d00;--c5:#2797c9;--c6:#4b4f58;--mark:#000}
 body{font-size:11pt}main{max-width:none;padding:0}nav,.tip{display:none}h2{break-after:avoid}
 .grid,.samples{grid-template-columns:1fr 1fr}.grid.few{grid-template-columns:repeat(3,1fr)}.scroll{overflow:visible}
+.heat{grid-column:1/-1}.heat td,.heat th{font-size:8.5pt;padding:3px 2px;min-width:0}
 .bar,.swatch{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )css";
 
