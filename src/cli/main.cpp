@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include "base/memory.h"
 #include "base/quote.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -63,6 +64,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
+  keep_freed_memory();
   // A closed pipe (`polymoe translate | head`) ends the program silently, also where a parent ignores the signal.
   std::signal(SIGPIPE, SIG_DFL);
 

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "report/event_file.h"
+#include "report/metrics_writer.h"
+
+namespace polymoe {
+
+/// Where a run's numbers go: a log line, metrics.jsonl and TensorBoard event files.
+class Recorder {
+ public:
+  /// For a run that goes on after `update`: later records of an earlier attempt are dropped.
+  Recorder(const std::filesystem::path& run_folder, bool tensorboard, std::int64_t update);
+
+  void add(const nlohmann::json& record);
+
+ private:
+  MetricsWriter metrics_;
+  std::unique_ptr<EventFileWriter> events_;  // null without TensorBoard
+};
+
+}  // namespace polymoe

@@ -1,0 +1,341 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <optional>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "checkpoint/model_checkpoint.h"
+#include "config/describe.h"
+#include "data/dataset.h"
+#include "data/stream.h"
+#include "decode/translator.h"
+#include "nn/torch_headers.h"
+#include "optim/schedule.h"
+#include "report/html_report.h"
+#include "train/recorder.h"
+#include "train/step.h"
+#include "train/validation.h"
+#include "train/validation_report.h"
+
+namespace polymoe {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// What a run needs beside model, optimiser and data to go on as if it had never stopped.
+struct Counters {
+  double seconds = 0.0;
+  std::int64_t target_tokens = 0;
+  std::optional<double> best;  // goodness of the best validation
+  std::int64_t validations_without_best = 0;
+};
+
+// Sums over the updates since the last log line.
+struct Window {
+  std::map<std::int32_t, TokenLoss> tasks;
+  double balance_loss = 0.0;
+  double gradient_norm = 0.0;
+  std::int64_t updates = 0;
+  std::int64_t skipped = 0;
+  double seconds = 0.0;
+
+  void add(const StepReport& report, double step_seconds) {
+    for (const auto& [task, loss] : report.tasks) tasks[task] += loss;
+    balance_loss += report.balance_loss;
+    gradient_norm += report.update.gradient_norm;
+    skipped += report.update.skipped ? 1 : 0;
+    seconds += step_seconds;
+    ++updates;
+  }
+};
+
+std::string config_text(RunOptions& options) { return dump_yaml(sections_of(options)); }
+
+nlohmann::json config_json(RunOptions& options) {
+  nlohmann::json config = nlohmann::json::object();
+  for (const Section& section : sections_of(options)) {
+    for (const Field& field : section.fields) config[section.name][field.key] = yaml_value(field);
+  }
+  return config;
+}
+
+}  // namespace
+
+struct Trainer::State {
+  explicit State(RunOptions given)
+      : options(prepare_options(std::move(given))),
+        dataset(options.data.path),
+        stream(dataset, options.data, options.train.max_tokens, static_cast<std::uint64_t>(options.train.seed)),
+        train(build_model(), options.optimizer),
+        validator(dataset, options, training_directions()) {
+    fs::create_directories(output());
+    start_or_resume();
+    recorder.emplace(output(), options.train.tensorboard, train.update);
+  }
+
+  static RunOptions prepare_options(RunOptions given) {
+    if (given.data.path.empty()) fail("data.path: name the folder that `polymoe prepare` made");
+    if (given.train.output.empty()) fail("train.output: name the folder for checkpoints and metrics");
+    if (given.train.threads > 0) at::set_num_threads(static_cast<int>(given.train.threads));
+    return given;
+  }
+
+  EncoderDecoder build_model() {
+    const std::int64_t vocabulary = dataset.vocabulary().size();
+    if (options.model.vocabulary != 0 && options.model.vocabulary != vocabulary) {
+      fail("model.vocabulary: {} given, but the dataset's vocabulary has {} entries; leave the key out",
+           options.model.vocabulary, vocabulary);
+    }
+    options.model.vocabulary = vocabulary;
+    options.model.max_positions = std::max(options.model.max_positions, options.data.max_length + 2);
+    EncoderDecoder model(options.model);
+    initialize(*model, static_cast<std::uint64_t>(options.train.seed));
+    model->set_precision(parse_precision(options.train.precision));
+    model->to(parse_device(options.train.device));
+    return model;
+  }
+
+  std::vector<Direction> training_directions() const {
+    std::vector<Direction> directions;
+    for (const BatchStream::Share& share : stream.shares()) {
+      if (share.task == Task::kTranslation) directions.push_back(share.direction);
+    }
+    return directions;
+  }
+
+  fs::path output() const { return options.train.output; }
+
+  // Starting, saving, resuming ------------------------------------------------------------------------------------
+
+  void start_or_resume() {
+    if (const std::optional<fs::path> latest = find_latest(output())) {
+      resume(Checkpoint::open(*latest));
+      return;
+    }
+    write_file(output() / "vocab.model", read_file(fs::path(options.data.path) / "vocab.model"));
+    write_file(output() / "config.yaml", config_text(options));
+    if (!options.train.init.empty()) {
+      const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(options.train.init));
+      read_model(checkpoint, train.store);
+      log_info("weights from {}", checkpoint.path().string());
+    }
+    is_new = true;
+  }
+
+  void resume(const Checkpoint& checkpoint) {
+    read_model(checkpoint, train.store);
+    read_optimizer(checkpoint, train.store);
+    const nlohmann::json& meta = checkpoint.meta();
+    try {
+      train.update = meta.at("update").get<std::int64_t>();
+      train.adam.set_steps(meta.at("adam_steps").get<std::int64_t>());
+      counters.seconds = meta.at("seconds").get<double>();
+      counters.target_tokens = meta.at("target_tokens").get<std::int64_t>();
+      counters.validations_without_best = meta.at("validations_without_best").get<std::int64_t>();
+      if (!meta.at("best").is_null()) counters.best = meta.at("best").get<double>();
+      stream.restore(meta.at("data"));
+    } catch (const nlohmann::json::exception& error) {
+      throw Error(fmt::format("cannot resume from it: {}", error.what()), {checkpoint.path(), 0},
+                  "train into another folder with --init, to start from its weights");
+    }
+    log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
+  }
+
+  nlohmann::json meta() {
+    return {{"update", train.update},
+            {"adam_steps", train.adam.steps()},
+            {"seconds", counters.seconds},
+            {"target_tokens", counters.target_tokens},
+            {"validations_without_best", counters.validations_without_best},
+            {"best", counters.best ? nlohmann::json(*counters.best) : nlohmann::json()},
+            {"data", stream.state()},
+            {"config", config_text(options)}};
+  }
+
+  void save() {
+    const fs::path path = output() / checkpoint_name(train.update);
+    if (saved_update == train.update) return;
+    CheckpointWriter writer(path);
+    add_model(writer, train.store);
+    add_optimizer(writer, train.store);
+    writer.commit(meta());
+    prune_checkpoints(output(), options.train.keep_checkpoints);
+    saved_update = train.update;
+    log_info("saved {}", path.string());
+  }
+
+  // The best checkpoint is for use, not for resuming: weights alone.
+  void save_best() {
+    CheckpointWriter writer(output() / "checkpoint-best");
+    add_model(writer, train.store);
+    writer.commit(meta());
+  }
+
+  // The loop ------------------------------------------------------------------------------------------------------
+
+  // The share of the training that is done, by updates or by time, whichever is further.
+  double progress_share() const {
+    const TrainOptions& t = options.train;
+    const double by_updates =
+        static_cast<double>(train.update) / static_cast<double>(std::max<std::int64_t>(1, t.max_updates));
+    const double by_time = t.max_minutes > 0 ? counters.seconds / (60.0 * t.max_minutes) : 0.0;
+    return std::max(by_updates, by_time);
+  }
+
+  std::string reason_to_end(const std::atomic<bool>& stop) const {
+    const TrainOptions& t = options.train;
+    if (stop.load()) return "asked to stop";
+    if (train.update >= t.max_updates) return "train.max-updates reached";
+    if (t.max_minutes > 0 && counters.seconds >= 60.0 * t.max_minutes) return "train.max-minutes reached";
+    if (t.early_stopping > 0 && counters.validations_without_best >= t.early_stopping) {
+      return fmt::format("{} validations without a better one", counters.validations_without_best);
+    }
+    return {};
+  }
+
+  void one_update(double learning_rate) {
+    std::vector<MicroBatch> micro_batches;
+    for (std::int64_t i = 0; i < options.train.micro_batches; ++i) micro_batches.push_back(stream.next());
+    const auto begin = Clock::now();
+    const StepReport report = train_step(train, micro_batches, options, learning_rate);
+    window.add(report, std::chrono::duration<double>(Clock::now() - begin).count());
+    counters.target_tokens += report.total().tokens;
+    if (report.update.skipped) {
+      log_warning("update {}: the gradient is not finite; skipped (lower optimizer.learning-rate if it goes on)",
+                  train.update);
+    }
+  }
+
+  void record_window(double learning_rate) {
+    TokenLoss total;
+    nlohmann::json tasks = nlohmann::json::object();
+    for (const auto& [task, loss] : window.tasks) {
+      total += loss;
+      const auto tokens = static_cast<double>(loss.tokens);
+      tasks[task_names().at(static_cast<std::size_t>(task))] = {{"loss", loss.loss / tokens},
+                                                                {"nll", loss.nll / tokens}};
+    }
+    const auto tokens = static_cast<double>(total.tokens);
+    const auto updates = static_cast<double>(window.updates);
+    nlohmann::json record{{"type", "train"},
+                          {"update", train.update},
+                          {"time", std::time({})},
+                          {"seconds", counters.seconds},
+                          {"loss", total.loss / tokens},
+                          {"nll", total.nll / tokens},
+                          {"learning_rate", learning_rate},
+                          {"gradient_norm", window.gradient_norm / updates},
+                          {"tokens", counters.target_tokens},
+                          {"tokens_per_second", tokens / window.seconds},
+                          {"tasks", tasks}};
+    if (options.model.moe.experts > 0) record["balance_loss"] = window.balance_loss / updates;
+    recorder->add(record);
+    window = {};
+  }
+
+  void validate_now() {
+    if (validator.empty()) return;
+    ValidationReport report = validator.run(train.model, train.update);
+    const double goodness = report.goodness(options.train.keep_best);
+    const bool best = !counters.best || goodness > *counters.best;
+    counters.validations_without_best = best ? 0 : counters.validations_without_best + 1;
+    if (best) counters.best = goodness;
+    report.record["best"] = best;
+    recorder->add(report.record);
+    if (!report.experts.is_null()) recorder->add(report.experts);
+    if (!report.samples.is_null()) recorder->add(report.samples);
+    if (best) save_best();
+    validated_update = train.update;
+  }
+
+  void record_start() {
+    const ParameterCount count = count_parameters(*train.model);
+    nlohmann::json directions = nlohmann::json::array();
+    for (const Direction& direction : training_directions()) directions.push_back(direction.name());
+    recorder->add({{"type", "run"},
+                   {"time", std::time({})},
+                   {"config", config_json(options)},
+                   {"parameters", count.total},
+                   {"active_parameters", count.active},
+                   {"languages", dataset.languages()},
+                   {"directions", directions}});
+    log_info("{} parameters, {} of them active for a token; {} directions; {} threads", count.total, count.active,
+             directions.size(), at::get_num_threads());
+  }
+
+  void show(const ProgressSink& progress, const TokenLoss& loss, bool finished) const {
+    if (!progress) return;
+    const TrainOptions& t = options.train;
+    Progress report{
+        "train", static_cast<std::uint64_t>(train.update), static_cast<std::uint64_t>(t.max_updates), "updates", "",
+        finished};
+    if (t.max_minutes > 0) {
+      report.done = static_cast<std::uint64_t>(counters.seconds);
+      report.total = static_cast<std::uint64_t>(60.0 * t.max_minutes);
+      report.unit = "seconds";
+    }
+    report.detail = fmt::format("update {}, loss {:.3f}, {:.0f} tokens/s", train.update,
+                                loss.loss / static_cast<double>(std::max<std::int64_t>(1, loss.tokens)),
+                                static_cast<double>(loss.tokens) / std::max(1e-9, window.seconds));
+    progress(report);
+  }
+
+  TrainSummary run(const std::atomic<bool>& stop, const ProgressSink& progress) {
+    if (is_new) record_start();
+    const TrainOptions& t = options.train;
+    TrainSummary summary;
+    const double seconds_before = counters.seconds;
+    const auto begin = Clock::now();
+    while ((summary.reason = reason_to_end(stop)).empty()) {
+      const double learning_rate = learning_rate_at(options.optimizer, train.update + 1, progress_share());
+      one_update(learning_rate);
+      counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+      TokenLoss shown;
+      for (const auto& [task, loss] : window.tasks) shown += loss;
+      show(progress, shown, false);
+      if (train.update % t.log_freq == 0) record_window(learning_rate);
+      if (t.valid_freq > 0 && train.update % t.valid_freq == 0) validate_now();
+      if (t.save_freq > 0 && train.update % t.save_freq == 0) save();
+      counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+    summary.interrupted = stop.load();
+    if (!summary.interrupted && validated_update != train.update) validate_now();
+    save();
+    counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+    write_html_report({output()}, output() / "report.html");
+    summary.updates = train.update;
+    summary.seconds = counters.seconds;
+    summary.checkpoint = output() / checkpoint_name(train.update);
+    return summary;
+  }
+
+  RunOptions options;
+  Dataset dataset;
+  BatchStream stream;
+  TrainState train;
+  Validator validator;
+  std::optional<Recorder> recorder;
+  Counters counters;
+  Window window;
+  std::int64_t saved_update = -1;
+  std::int64_t validated_update = -1;
+  bool is_new = false;
+};
+
+Trainer::Trainer(RunOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Trainer::~Trainer() = default;
+
+TrainSummary Trainer::run(const std::atomic<bool>& stop, const ProgressSink& progress) {
+  return state_->run(stop, progress);
+}
+
+}  // namespace polymoe

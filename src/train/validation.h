@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "config/options.h"
+#include "data/dataset.h"
+#include "data/validation.h"
+#include "model/encoder_decoder.h"
+
+namespace polymoe {
+
+struct ValidationReport;  // train/validation_report.h
+
+/// Measures a model on held-out segments: loss, BLEU and chrF by direction, expert use, sample translations.
+class Validator {
+ public:
+  /// Reads the segments of data.valid-directions (or else of the training directions) from the split "valid".
+  Validator(const Dataset& dataset, const RunOptions& options, const std::vector<Direction>& training_directions);
+
+  ValidationReport run(EncoderDecoder& model, std::int64_t update) const;
+
+  /// Whether there is anything to validate on.
+  bool empty() const { return sets_.empty(); }
+
+ private:
+  const Dataset& dataset_;
+  RunOptions options_;
+  std::vector<ValidationSet> sets_;
+};
+
+}  // namespace polymoe
