@@ -1,0 +1,35 @@
+// Any bytes as a configuration file: a clear error, or options whose dump loads back to themselves.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "config/describe.h"
+#include "config/merge.h"
+#include "config/yaml_reader.h"
+
+namespace {
+
+std::string merged_dump(const std::string& yaml) {
+  polymoe::RunOptions options;
+  std::vector<polymoe::Section> sections = polymoe::sections_of(options);
+  for (const polymoe::Assignment& assignment : polymoe::parse_yaml(yaml, "fuzz")) {
+    polymoe::set_option(sections, assignment);
+  }
+  return polymoe::dump_yaml(sections);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::string dump;
+  try {
+    dump = merged_dump(std::string(reinterpret_cast<const char*>(data), size));
+  } catch (const polymoe::Error&) {
+    return 0;
+  }
+  if (merged_dump(dump) != dump) std::abort();
+  return 0;
+}
