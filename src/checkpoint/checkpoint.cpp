@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/quote.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/index.h"
 

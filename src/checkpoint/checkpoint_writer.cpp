@@ -6,6 +6,7 @@
 
 #include "base/atomic_folder.h"
 #include "base/error.h"
+#include "base/quote.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/index.h"

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "base/error.h"
+#include "base/quote.h"
 
 namespace polymoe {
 namespace {

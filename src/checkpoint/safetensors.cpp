@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/quote.h"
 
 namespace polymoe {
 
@@ -177,8 +178,6 @@ class HeaderReader {
 };
 
 }  // namespace
-
-std::string in_quotes(std::string_view name) { return json(name).dump(-1, ' ', false, json::error_handler_t::replace); }
 
 // Element types -------------------------------------------------------------------------------------------------------
 

@@ -46,9 +46,6 @@ struct TensorSpec {
 /// The bytes that a tensor of this kind takes. Throws Error for negative or absurd sizes.
 std::uint64_t tensor_bytes(const TensorSpec& spec);
 
-/// A tensor's name as it may stand in a one-line message, whatever characters it holds.
-std::string in_quotes(std::string_view name);
-
 /// Strings that a file carries beside its tensors (`__metadata__`).
 using SafetensorsMetadata = std::map<std::string, std::string>;
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/utf8.h"
+#include "base/quote.h"
 #include "checkpoint/safetensors.h"
 
 namespace polymoe {
