@@ -112,4 +112,12 @@ std::string strip_translated_accelerator(std::string_view translation, Accelerat
   return strip_accelerator(text, mark);
 }
 
+std::size_t count_marks(std::string_view text, AcceleratorMark mark) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; at + 1 < text.size(); ++at) {
+    if (mark != AcceleratorMark::kNone && text[at] == static_cast<char>(mark) && is_word_byte(text[at + 1])) ++count;
+  }
+  return count;
+}
+
 }  // namespace polymoe

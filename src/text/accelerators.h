@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,9 @@ std::string strip_accelerator(std::string_view english, AcceleratorMark mark);
 
 /// The same for a translation, where the whole "(_F)" goes.
 std::string strip_translated_accelerator(std::string_view translation, AcceleratorMark mark);
+
+/// How many marks stand before a letter or digit. Where a stripped text and its stripped translation differ in it, one
+/// of them still holds an accelerator.
+std::size_t count_marks(std::string_view text, AcceleratorMark mark);
 
 }  // namespace polymoe

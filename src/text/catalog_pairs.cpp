@@ -34,9 +34,7 @@ void add_pairs(std::string_view english, std::string_view translation, Accelerat
   for (std::size_t i = 0; i < english_parts.size(); ++i) {
     SegmentPair pair{strip_accelerator(clean_line(english_parts[i]), mark),
                      strip_translated_accelerator(clean_line(translation_parts[i]), mark)};
-    const char sign = static_cast<char>(mark);
-    const bool marks_differ =
-        mark != AcceleratorMark::kNone && count_char(pair.english, sign) != count_char(pair.translation, sign);
+    const bool marks_differ = count_marks(pair.english, mark) != count_marks(pair.translation, mark);
     const PairFault fault = marks_differ ? PairFault::kMarkup : judge_pair(pair.english, pair.translation, max_chars);
     ++counts.by_fault[static_cast<std::size_t>(fault)];
     if (fault == PairFault::kKeep) pairs.push_back(std::move(pair));

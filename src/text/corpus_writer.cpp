@@ -1,6 +1,6 @@
 #include "text/corpus_writer.h"
 
-#include <array>
+#include <utility>
 
 #include <zlib.h>
 
@@ -8,47 +8,34 @@
 
 namespace polymoe {
 
-struct GzipLineWriter::Stream {
-  z_stream z = {};
+GzipLineWriter::GzipLineWriter(const std::filesystem::path& path) : path_(path), file_(gzopen(path.c_str(), "wb")) {
+  if (file_ == nullptr) fail_errno("cannot create", path_);
+}
 
-  Stream() {
-    constexpr int kWindowBits = 15, kGzip = 16, kMemoryLevel = 8;
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kWindowBits + kGzip, kMemoryLevel, Z_DEFAULT_STRATEGY) !=
-        Z_OK) {
-      throw Error("cannot start compression: not enough memory");
-    }
-  }
-  ~Stream() { deflateEnd(&z); }
-};
-
-GzipLineWriter::GzipLineWriter(const std::filesystem::path& path) : file_(path), stream_(std::make_unique<Stream>()) {}
-
-GzipLineWriter::~GzipLineWriter() = default;
+GzipLineWriter::~GzipLineWriter() {
+  if (file_ != nullptr) gzclose(static_cast<gzFile>(file_));
+}
 
 void GzipLineWriter::write(std::string_view line) {
   constexpr std::size_t kPendingBytes = std::size_t{1} << 16;
   pending_ += line;
   pending_ += '\n';
-  if (pending_.size() >= kPendingBytes) compress(false);
+  if (pending_.size() >= kPendingBytes) flush();
 }
 
-void GzipLineWriter::compress(bool finish) {
-  z_stream& z = stream_->z;
-  z.next_in = reinterpret_cast<Bytef*>(pending_.data());
-  z.avail_in = static_cast<uInt>(pending_.size());
-  std::array<char, 1 << 16> buffer;
-  do {
-    z.next_out = reinterpret_cast<Bytef*>(buffer.data());
-    z.avail_out = buffer.size();
-    deflate(&z, finish ? Z_FINISH : Z_NO_FLUSH);
-    file_.write(std::string_view(buffer.data(), buffer.size() - z.avail_out));
-  } while (z.avail_out == 0);
+void GzipLineWriter::flush() {
+  const auto size = static_cast<unsigned>(pending_.size());
+  if (size > 0 && gzwrite(static_cast<gzFile>(file_), pending_.data(), size) == 0) {
+    fail_errno("cannot write", path_, "is the disk full?");
+  }
   pending_.clear();
 }
 
-void GzipLineWriter::commit() {
-  compress(true);
-  file_.commit();
+void GzipLineWriter::close() {
+  flush();
+  if (gzclose(static_cast<gzFile>(std::exchange(file_, nullptr))) != Z_OK) {
+    fail_errno("cannot write", path_, "is the disk full?");
+  }
 }
 
 std::string corpus_file_name(std::string_view split, std::string_view language) {

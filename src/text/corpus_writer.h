@@ -1,17 +1,13 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "base/files.h"
-
 namespace polymoe {
 
-/// Writes a gzip-compressed text file whole or not at all. The same lines always give the same bytes.
+/// Writes a gzip-compressed text file line by line. The same lines always give the same bytes. Not safe against a crash
+/// by itself: for files inside an AtomicFolder.
 class GzipLineWriter {
  public:
   explicit GzipLineWriter(const std::filesystem::path& path);
@@ -19,17 +15,16 @@ class GzipLineWriter {
   GzipLineWriter(const GzipLineWriter&) = delete;
   GzipLineWriter& operator=(const GzipLineWriter&) = delete;
 
-  /// Appends a line; it must hold no line end.
+  /// Appends a line; it must hold no line end. Throws Error when the disk is full.
   void write(std::string_view line);
-  void commit();
+  /// Finishes the file. Throws Error when the disk is full.
+  void close();
 
  private:
-  struct Stream;
+  void flush();
 
-  void compress(bool finish);
-
-  AtomicFile file_;
-  std::unique_ptr<Stream> stream_;
+  std::filesystem::path path_;
+  void* file_ = nullptr;  // gzFile
   std::string pending_;
 };
 

@@ -36,6 +36,9 @@ std::map<std::string, CatalogPackage> cached_packages(const fs::path& cache) {
     const std::size_t first = stem.find('_'), last = stem.rfind('_');
     if (!entry.is_directory() || first == last || stem.find(".partial-") != std::string::npos) continue;
     CatalogPackage package{stem.substr(0, first), stem.substr(first + 1, last - first - 1), entry.path()};
+    if (const std::size_t colon = package.version.find("%3a"); colon != std::string::npos) {
+      package.version.replace(colon, 3, ":");  // file names hold the epoch's colon in this form
+    }
     CatalogPackage& known = packages[package.name];
     if (known.folder < package.folder) known = std::move(package);
   }
