@@ -1,0 +1,320 @@
+#include "checkpoint/checkpoint.h"
+
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "unit/checkpoint/temporary_folder.h"
+
+namespace polymoe {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// Equal in type, shape and every bit, so that NaNs and signed zeros count too.
+bool same_bits(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor left = a.detach().contiguous(), right = b.detach().contiguous();
+  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
+         (left.nbytes() == 0 || std::memcmp(left.const_data_ptr(), right.const_data_ptr(), left.nbytes()) == 0);
+}
+
+std::set<std::string> files_in(const fs::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+template <typename Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    return error.what();
+  }
+  return "no error";
+}
+
+void put(const fs::path& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
+}
+
+TEST(Checkpoint, GivesBackEveryBitOfEveryType) {
+  const TemporaryFolder folder;
+  // All 16-bit patterns, read as float16 and bfloat16, hold each kind of NaN, infinity and subnormal.
+  const at::Tensor patterns = torch::arange(65536, torch::kInt).to(torch::kShort);
+  const auto words = torch::tensor({std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0},
+                                    std::bit_cast<std::int64_t>(std::numeric_limits<double>::signaling_NaN()),
+                                    std::bit_cast<std::int64_t>(-0.0), std::bit_cast<std::int64_t>(5e-324)});
+  const std::vector<std::pair<std::string, at::Tensor>> tensors = {
+      {"f64", words.view(torch::kDouble)},
+      {"f32", words.view(torch::kFloat)},
+      {"f16", patterns.view(torch::kHalf)},
+      {"bf16", patterns.view(torch::kBFloat16)},
+      {"i64", words},
+      {"i32", words.view(torch::kInt)},
+      {"u8", words.view(torch::kByte)},
+      {"bool", torch::tensor({true, false, true})},
+      {"scalar", torch::tensor(3.5f)},
+      {"empty", torch::empty({0, 7})},
+      {"cube", torch::arange(24).view({2, 3, 4})},
+  };
+  CheckpointWriter writer(folder / "c");
+  for (const auto& [name, value] : tensors) writer.add("model", name, value);
+  writer.commit({});
+
+  const Checkpoint checkpoint = Checkpoint::open(folder / "c");
+  checkpoint.verify();
+  for (const auto& [name, value] : tensors) EXPECT_TRUE(same_bits(checkpoint.read("model", name), value)) << name;
+}
+
+TEST(Checkpoint, StoresValuesNotStrides) {
+  const TemporaryFolder folder;
+  const at::Tensor matrix = torch::arange(6.0).view({2, 3});
+  const at::Tensor parameter = torch::ones({2}, torch::requires_grad());
+  CheckpointWriter writer(folder / "c");
+  writer.add("model", "transposed", matrix.t());
+  writer.add("model", "column", matrix.select(1, 1));
+  writer.add("model", "expanded", torch::tensor({7.0}).expand({3}));
+  writer.add("model", "parameter", parameter);
+  writer.commit({});
+  const Checkpoint checkpoint = Checkpoint::open(folder / "c");
+  EXPECT_TRUE(torch::equal(checkpoint.read("model", "transposed"), matrix.t()));
+  EXPECT_TRUE(torch::equal(checkpoint.read("model", "column"), torch::tensor({1.0f, 4.0f})));
+  EXPECT_TRUE(torch::equal(checkpoint.read("model", "expanded"), torch::tensor({7.0f, 7.0f, 7.0f})));
+  EXPECT_FALSE(checkpoint.read("model", "parameter").requires_grad());
+}
+
+TEST(Checkpoint, ReadTensorsOutliveTheCheckpointAndItsFiles) {
+  const TemporaryFolder folder;
+  CheckpointWriter writer(folder / "c");
+  writer.add("model", "w", torch::arange(1000));
+  writer.commit({});
+  const at::Tensor value = [&] { return Checkpoint::open(folder / "c").read("model", "w"); }();
+  fs::remove_all(folder / "c");
+  EXPECT_TRUE(torch::equal(value, torch::arange(1000)));
+}
+
+TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
+  const TemporaryFolder folder;
+  const json meta = {{"update", 9007199254740993},
+                     {"largest", std::numeric_limits<std::uint64_t>::max()},
+                     {"loss", 0.1},
+                     {"tiny", 5e-324},
+                     {"text", "naïve \u4e2d\n"},
+                     {"list", {1, 2.5, nullptr, true}}};
+  CheckpointWriter writer(folder / "c");
+  writer.add("model", "encoder.layers.1.moe.experts.3.up.weight", torch::ones({2, 3}));
+  writer.add("model", "decoder \"名\"", torch::zeros({1}, torch::kBFloat16));
+  writer.add("optimizer", "exp_avg/encoder.layers.1.moe.experts.3.up.weight", torch::ones({2, 3}));
+  writer.commit(meta);
+  const Checkpoint checkpoint = Checkpoint::open(folder / "c");
+  EXPECT_EQ(checkpoint.meta(), meta);
+  EXPECT_THAT(checkpoint.groups(), ElementsAre("model", "optimizer"));
+  EXPECT_THAT(checkpoint.names("model"), ElementsAre("decoder \"名\"", "encoder.layers.1.moe.experts.3.up.weight"));
+  EXPECT_THAT(checkpoint.names("other"), ElementsAre());
+  EXPECT_EQ(checkpoint.spec("model", "decoder \"名\""), (TensorSpec{"decoder \"名\"", Dtype::kBF16, {1}}));
+  EXPECT_FALSE(checkpoint.has("optimizer", "decoder \"名\""));
+  EXPECT_THAT(error_of([&] { checkpoint.read("model", "w"); }), HasSubstr("no tensor \"w\" in group \"model\""));
+  EXPECT_EQ(files_in(folder / "c"), (std::set<std::string>{"index.json", "model-00001-of-00001.safetensors",
+                                                           "optimizer-00001-of-00001.safetensors"}));
+}
+
+TEST(Checkpoint, SplitsShardsAtTheLimit) {
+  const TemporaryFolder folder;
+  CheckpointWriter writer(folder / "c", 100);
+  // 40 + 60 bytes fill the first shard, 120 need one of their own, 4 + 4 share the last.
+  const std::vector<std::pair<std::string, std::int64_t>> sizes = {{"a", 10}, {"b", 15}, {"c", 30}, {"d", 1}, {"e", 1}};
+  for (const auto& [name, size] : sizes) writer.add("model", name, torch::full({size}, static_cast<double>(size)));
+  writer.commit({});
+  const std::vector<std::set<std::string>> expected = {{"a", "b"}, {"c"}, {"d", "e"}};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const SafetensorsFile shard(folder / "c" / fmt::format("model-0000{}-of-00003.safetensors", i + 1));
+    std::set<std::string> names;
+    for (const TensorSpec& spec : shard.tensors()) names.insert(spec.name);
+    EXPECT_EQ(names, expected[i]);
+  }
+  const Checkpoint checkpoint = Checkpoint::open(folder / "c");
+  for (const auto& [name, size] : sizes) {
+    EXPECT_TRUE(torch::equal(checkpoint.read("model", name), torch::full({size}, static_cast<double>(size))));
+  }
+}
+
+TEST(Checkpoint, HoldsOneTensorAtATimeInMemory) {
+  const TemporaryFolder folder;
+  int alive = 0, most_alive = 0;
+  std::vector<float> storage(64, 1.0f);
+  CheckpointWriter writer(folder / "c", 500);
+  for (int i = 0; i < 5; ++i) {
+    writer.add("model", {fmt::format("t{}", i), Dtype::kF32, {64}}, [&] {
+      most_alive = std::max(most_alive, ++alive);
+      return torch::from_blob(storage.data(), {64}, [&](void*) { --alive; });
+    });
+  }
+  EXPECT_EQ(most_alive, 0);
+  writer.commit({});
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ(most_alive, 1);
+}
+
+TEST(Checkpoint, ReplacesAnOlderOneOfTheSameName) {
+  const TemporaryFolder folder;
+  for (const std::int64_t update : {1, 2}) {
+    CheckpointWriter writer(folder / "checkpoint-best/", update == 1 ? 4 : 1000);  // 2 shards, then 1
+    writer.add("model", "a", torch::full({1}, update));
+    writer.add("model", "b", torch::full({1}, -update));
+    writer.commit({{"update", update}});
+    EXPECT_EQ(files_in(folder.path()), std::set<std::string>{"checkpoint-best"});
+    const Checkpoint checkpoint = Checkpoint::open(folder / "checkpoint-best");
+    checkpoint.verify();
+    EXPECT_EQ(checkpoint.meta().at("update"), update);
+    EXPECT_EQ(checkpoint.read("model", "b").item<std::int64_t>(), -update);
+  }
+  EXPECT_EQ(files_in(folder / "checkpoint-best").size(), 2u);
+}
+
+TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
+  const TemporaryFolder folder;
+  put(folder / "file", "precious");
+  fs::create_directory(folder / "thesis");
+  put(folder / "thesis" / "chapter", "precious");
+  for (const char* name : {"file", "thesis"}) {
+    CheckpointWriter writer(folder / name);
+    EXPECT_THAT(error_of([&] { writer.commit({}); }), HasSubstr("exists and is not a checkpoint"));
+  }
+  EXPECT_EQ(files_in(folder.path()), (std::set<std::string>{"file", "thesis"}));
+  EXPECT_EQ(read_file(folder / "thesis" / "chapter"), "precious");
+}
+
+TEST(Checkpoint, AFailedCommitLeavesTheOldOneAndNoTrace) {
+  const TemporaryFolder folder;
+  CheckpointWriter first(folder / "c");
+  first.add("model", "w", torch::ones({3}));
+  first.commit({});
+  const auto before = files_in(folder.path());
+
+  CheckpointWriter wrong_shape(folder / "c");
+  wrong_shape.add("model", {"w", Dtype::kF32, {3}}, [] { return torch::ones({4}); });
+  EXPECT_THAT(error_of([&] { wrong_shape.commit({}); }), HasSubstr("\"w\" is not of the declared type and shape"));
+  CheckpointWriter throwing(folder / "c");
+  throwing.add("model", {"w", Dtype::kF32, {3}}, []() -> at::Tensor { throw std::runtime_error("lost a rank"); });
+  EXPECT_THROW(throwing.commit({}), std::runtime_error);
+  CheckpointWriter infinite(folder / "c");
+  EXPECT_THAT(error_of([&] {
+                infinite.commit({{"best", -std::numeric_limits<double>::infinity()}});
+              }),
+              HasSubstr("not finite"));
+  EXPECT_THAT(error_of([&] { infinite.commit({{"name", "\xff"}}); }), HasSubstr("not UTF-8"));
+
+  EXPECT_EQ(files_in(folder.path()), before);
+  EXPECT_TRUE(torch::equal(Checkpoint::open(folder / "c").read("model", "w"), torch::ones({3})));
+}
+
+TEST(Checkpoint, RefusesTensorsItCannotHold) {
+  const TemporaryFolder folder;
+  CheckpointWriter writer(folder / "c");
+  writer.add("model", "w", torch::ones({1}));
+  EXPECT_THAT(error_of([&] { writer.add("model", "w", torch::ones({1})); }), HasSubstr("two tensors"));
+  EXPECT_THAT(error_of([&] { writer.add("model", "c", torch::ones({1}, torch::kComplexFloat)); }),
+              HasSubstr("ComplexFloat"));
+  EXPECT_THAT(error_of([&] { writer.add("model", "u", at::Tensor()); }), HasSubstr("no dense values"));
+  EXPECT_THAT(error_of([&] { writer.add("model", "s", torch::eye(2).to_sparse()); }), HasSubstr("no dense values"));
+  EXPECT_THAT(error_of([&] { writer.add("../model", "x", torch::ones({1})); }), HasSubstr("cannot name a group"));
+  writer.add("optimizer", "w", torch::ones({1}));  // names are unique within a group only
+}
+
+TEST(Checkpoint, FindsFlippedBitsInEveryPartOfEveryFile) {
+  const TemporaryFolder folder;
+  CheckpointWriter writer(folder / "c", 16);
+  writer.add("model", "a", torch::arange(3));
+  writer.add("model", "b", torch::arange(4, torch::kByte));
+  writer.commit({{"update", 7}});
+  Checkpoint::open(folder / "c").verify();
+  for (const std::string& name : files_in(folder / "c")) {
+    const std::string whole = read_file(folder / "c" / name);
+    for (std::size_t i = 0; i < whole.size(); i += 5) {
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+      put(folder / "c" / name, damaged);
+      EXPECT_NE(error_of([&] { Checkpoint::open(folder / "c").verify(); }), "no error") << name << " byte " << i;
+    }
+    put(folder / "c" / name, whole);
+  }
+  Checkpoint::open(folder / "c").verify();
+}
+
+TEST(Checkpoint, OpenNamesTheFileThatIsMissingCutOrForeign) {
+  const TemporaryFolder folder;
+  for (const std::int64_t size : {4, 5}) {
+    CheckpointWriter writer(folder / fmt::format("c{}", size));
+    writer.add("model", "w", torch::ones({4}, size == 4 ? torch::kFloat : torch::kInt));
+    writer.commit({});
+  }
+  const fs::path path = folder / "c4";
+  const std::string file = "model-00001-of-00001.safetensors", index = "index.json";
+  const std::string shard = read_file(path / file), text = read_file(path / index);
+  const auto open = [&] { return error_of([&] { Checkpoint::open(path); }); };
+
+  fs::resize_file(path / file, shard.size() - 1);
+  EXPECT_THAT(open(), testing::AllOf(HasSubstr(file), HasSubstr("by the index")));
+  fs::copy_file(folder / "c5" / file, path / file, fs::copy_options::overwrite_existing);
+  ASSERT_EQ(fs::file_size(path / file), shard.size());
+  EXPECT_THAT(open(), testing::AllOf(HasSubstr(file), HasSubstr("disagrees with the index about tensor \"w\"")));
+  fs::remove(path / file);
+  EXPECT_THAT(open(), testing::AllOf(HasSubstr(file), HasSubstr("cannot be read")));
+  put(path / file, shard);
+  for (std::size_t length = 0; length < text.size(); length += 3) {
+    put(path / index, text.substr(0, length));
+    EXPECT_THAT(open(), HasSubstr("index.json: does not match its own checksum")) << length;
+  }
+  fs::remove(path / index);
+  EXPECT_THAT(open(), HasSubstr("not a checkpoint"));
+  put(path / index, text);
+  EXPECT_EQ(open(), "no error");
+}
+
+/// An index with a right checksum, as a hostile hand would make it.
+std::string signed_index(std::string text) {
+  text.pop_back();
+  return text + fmt::format(",\"crc32\":\"{:08x}\"}}\n", crc32_of(std::as_bytes(std::span(text))));
+}
+
+TEST(Checkpoint, SurvivesHostileIndexes) {
+  const TemporaryFolder folder;
+  const auto open = [&](const std::string& text) {
+    put(folder / "index.json", signed_index(text));
+    return error_of([&] { Checkpoint::open(folder.path()); });
+  };
+  const std::string head = R"({"format":"polymoe checkpoint","version":1,"meta":{})";
+  const std::string shards = R"(,"shards":[{"file":"s","bytes":0,"crc32":0}])";
+  EXPECT_EQ(open(head + R"(,"shards":[],"tensors":{}})"), "no error");
+  EXPECT_THAT(open("{}"), HasSubstr("not an index"));
+  EXPECT_THAT(open("[]"), HasSubstr("not an index"));
+  EXPECT_THAT(open(R"({"format":"other"})"), HasSubstr("not the index of a checkpoint"));
+  EXPECT_THAT(open(R"({"format":"polymoe checkpoint","version":2})"), HasSubstr("newer format"));
+  EXPECT_THAT(open(head + "," + std::string(1'000'000, '[')), HasSubstr("not an index"));
+  EXPECT_THAT(open(head + R"(,"deep":)" + std::string(1'000'000, '[')), HasSubstr("nested too deeply"));
+  EXPECT_THAT(open(head + R"(,"shards":[{"file":"../s","bytes":0,"crc32":0}],"tensors":{}})"),
+              HasSubstr("no name of a shard"));
+  EXPECT_THAT(open(head + R"(,"shards":[{"file":4,"bytes":0,"crc32":0}],"tensors":{}})"), HasSubstr("not an index"));
+  EXPECT_THAT(open(head + shards + R"(,"tensors":{"model":{"w":{"dtype":"F32","shape":[1],"shard":1}}}})"),
+              HasSubstr("not listed"));
+  EXPECT_THAT(open(head + shards + R"(,"tensors":{"model":{"w":{"dtype":"F7","shape":[1],"shard":0}}}})"),
+              HasSubstr("unknown element type"));
+  EXPECT_THAT(open(head + shards + R"(,"tensors":{"model":[1]}})"), HasSubstr("not an index"));
+}
+
+}  // namespace
+}  // namespace polymoe

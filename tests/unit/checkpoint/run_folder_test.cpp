@@ -1,0 +1,107 @@
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <torch/torch.h>
+#include <unistd.h>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "checkpoint/checkpoint.h"
+#include "unit/checkpoint/temporary_folder.h"
+
+namespace polymoe {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+void write_checkpoint(const fs::path& path) {
+  CheckpointWriter writer(path);
+  writer.add("model", "w", torch::ones({1}));
+  writer.commit({});
+}
+
+void damage(const fs::path& checkpoint) { fs::resize_file(checkpoint / "model-00001-of-00001.safetensors", 50); }
+
+std::set<std::string> names_in(const fs::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+/// The id of a process that has ended.
+pid_t dead_process() {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
+  return child;
+}
+
+TEST(RunFolder, NamesSortByUpdate) {
+  EXPECT_EQ(checkpoint_name(0), "checkpoint-0000000");
+  EXPECT_EQ(checkpoint_name(1000), "checkpoint-0001000");
+  EXPECT_EQ(checkpoint_name(123456789), "checkpoint-123456789");
+}
+
+TEST(RunFolder, FindsTheHighestUpdate) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(find_latest(folder / "none"), std::nullopt);
+  EXPECT_EQ(find_latest(folder.path()), std::nullopt);
+  for (const char* name : {"checkpoint-9999999", "checkpoint-10000000", "checkpoint-0000002"}) {
+    write_checkpoint(folder / name);
+  }
+  for (const char* name : {"checkpoint-best", "checkpoint-20000000.partial-1", "checkpoint--30000000", "checkpoint-",
+                           "checkpoint-99999999999999999999", "checkpoint-4e7", "40000000"}) {
+    write_checkpoint(folder / name);
+  }
+  std::ofstream(folder / "checkpoint-50000000") << "a file";
+  EXPECT_EQ(find_latest(folder.path()), folder / "checkpoint-10000000");
+}
+
+TEST(RunFolder, PassesOverDamagedCheckpointsWithAWarning) {
+  const TemporaryFolder folder;
+  for (const std::int64_t update : {1, 2, 3}) write_checkpoint(folder / checkpoint_name(update));
+  damage(folder / checkpoint_name(3));
+  std::vector<std::string> warnings;
+  set_log_sink([&](LogLevel, const std::string& message) { warnings.push_back(message); });
+  EXPECT_EQ(find_latest(folder.path()), folder / checkpoint_name(2));
+  set_log_sink({});
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0], HasSubstr(checkpoint_name(3)));
+}
+
+TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
+  const TemporaryFolder folder;
+  for (const std::int64_t update : {1, 2, 3, 4, 5}) write_checkpoint(folder / checkpoint_name(update));
+  write_checkpoint(folder / "checkpoint-best");
+  damage(folder / checkpoint_name(4));
+  prune_checkpoints(folder.path(), 2);
+  EXPECT_EQ(names_in(folder.path()),
+            (std::set<std::string>{checkpoint_name(3), checkpoint_name(4), checkpoint_name(5), "checkpoint-best"}));
+  prune_checkpoints(folder.path(), 0);  // the newest one always stays
+  EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{checkpoint_name(5), "checkpoint-best"}));
+}
+
+TEST(RunFolder, PruneClearsWhatDeadProcessesLeft) {
+  const TemporaryFolder folder;
+  const std::string dead = std::to_string(dead_process()), alive = std::to_string(getppid());
+  write_checkpoint(folder / "checkpoint-best");
+  for (const std::string& name :
+       {"checkpoint-0000001.partial-" + dead, "checkpoint-0000001.partial-" + alive, "checkpoint-best.old-" + dead,
+        "checkpoint-0000002.old-" + dead, "checkpoint-0000003.partial-x", "notes.partial-" + dead}) {
+    fs::create_directory(folder / name);
+  }
+  prune_checkpoints(folder.path(), 1);
+  // checkpoint-0000002 is back: its process died between moving the old folder away and naming the new one.
+  EXPECT_EQ(names_in(folder.path()),
+            (std::set<std::string>{"checkpoint-0000001.partial-" + alive, "checkpoint-best", "checkpoint-0000002",
+                                   "checkpoint-0000003.partial-x", "notes.partial-" + dead}));
+}
+
+}  // namespace
+}  // namespace polymoe
