@@ -1,10 +1,15 @@
 # ccache and mold where the machine has them, warnings and sanitizers for our own targets.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+  message(FATAL_ERROR "g++ ${CMAKE_CXX_COMPILER_VERSION} is too old for C++20 as it is used here: 12 or newer is needed")
+endif()
+
 find_program(CCACHE ccache)
 if(CCACHE)
-  # Precompiled headers are cached only when ccache is told that their time stamps do not matter.
-  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+  # Precompiled headers are cached only when ccache is told that their time stamps do not matter. Paths count relative
+  # to the source folder, so that clones of the project share their results.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 
 add_library(polymoe_options INTERFACE)
