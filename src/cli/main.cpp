@@ -13,6 +13,7 @@
 #include "base/quote.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/help.h"
 #include "cli/usage.h"
 
 namespace polymoe::cli {
@@ -22,13 +23,18 @@ constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
 constexpr const char* kTour = R"(A tour, from text to translations:
-  polymoe corpus gettext --output corpus              real translations from Debian's message catalogues
-  polymoe vocab --help                                a vocabulary over the corpus
-  polymoe prepare --help                              the corpus as ids, ready for training
-  polymoe train --config run.yaml --output run        a model, with checkpoints, metrics and validation
-  polymoe translate --help                            sentences from standard input to standard output
-  polymoe evaluate --help                             BLEU and chrF of translations
-  polymoe report --help                               one HTML page about a run
+  real text: what Debian's programs say, translated
+    polymoe corpus gettext --languages de,fr,uk --out corpus
+  a vocabulary over it, and the text as ids
+    polymoe vocab --corpus corpus --out vocab.model --size 8000
+    polymoe prepare --corpus corpus --vocab vocab.model --out data
+  a model; the same command goes on where it was interrupted
+    polymoe train --path data --output run --preset small --experts 8 --max-minutes 30
+  translations, and their scores against those of people
+    polymoe translate --model run -s en -t de < test.en > translated.de
+    polymoe evaluate --hyp translated.de --ref test.de
+  one HTML page with the run's curves
+    polymoe report run
 
 `polymoe config` prints every key of a training run with its default; save it, edit it, pass it as --config.
 `polymoe SUBCOMMAND --help` tells the options. Results go to standard output, messages to standard error.)";
@@ -69,7 +75,7 @@ int run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_DFL);
 
   CLI::App app{"polymoe trains and runs multitask multilingual Mixture-of-Experts translation models.", "polymoe"};
-  app.footer(kTour);
+  app.formatter(help_formatter());
   app.set_version_flag("--version", "polymoe " POLYMOE_VERSION, "Print the version and exit");
   bool verbose = false;
   app.add_flag("-v,--verbose", verbose, "also show messages for debugging");
@@ -84,6 +90,7 @@ int run(int argc, char** argv) {
   add_evaluate(app);
   add_report(app);
   add_config(app);
+  app.footer(kTour);  // after the subcommands, which would take it over
   return parse_and_run(app, argc, argv);
 }
 

@@ -1,31 +1,17 @@
 #include "cli/options.h"
 
 #include <algorithm>
-#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/help.h"
 #include "config/describe.h"
 #include "config/merge.h"
 
 namespace polymoe::cli {
 namespace {
-
-/// Shows `--hidden` without its longer name `--model.hidden`, and `--no-tensorboard` without the value that CLI11
-/// notes behind it.
-class HelpFormatter : public CLI::Formatter {
- public:
-  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
-    std::string shown;
-    for (const std::string& name : CLI::detail::split(CLI::Formatter::make_option_name(option, is_positional), ',')) {
-      const bool is_longer = name.find('.') != std::string::npos && !shown.empty();
-      if (!is_longer) shown += (shown.empty() ? "" : ",") + name.substr(0, name.find('{'));
-    }
-    return shown;
-  }
-};
 
 std::string value_word(const Field& field) {
   if (std::holds_alternative<std::int64_t*>(field.target)) return "N";
@@ -61,9 +47,7 @@ Assignment given_on_command_line(const std::string& key, const CLI::Option& opti
 
 OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const RunOptions& defaults)
     : options_(defaults), shown_(sections) {
-  auto formatter = std::make_shared<HelpFormatter>();
-  formatter->column_width(40);
-  app.formatter(formatter);
+  app.formatter(help_formatter());
   app.add_option("--config", config_path_, "YAML file with any of the keys below; the command line wins over it")
       ->option_text("FILE")
       ->group("Configuration");

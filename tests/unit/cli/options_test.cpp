@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/help.h"
 #include "cli/usage.h"
 #include "unit/config/temporary_file.h"
 
@@ -161,6 +162,17 @@ TEST(OptionBinder, HelpShowsShortNamesDefaultsAndChoices) {
   EXPECT_THAT(help, HasSubstr("--decode.max-tokens N (4096)"));
   EXPECT_THAT(help, HasSubstr("each also as --model.moe.NAME"));
   EXPECT_THAT(help, Not(HasSubstr("--model.hidden")));
+}
+
+TEST(Help, LeavesOutWhatCli11AddsToTypes) {
+  CLI::App app;
+  app.formatter(help_formatter());
+  std::int64_t size = 8;
+  std::string kind = "bpe";
+  app.add_option("--size", size, "how many")->check(CLI::Range(1, 9))->capture_default_str();
+  app.add_option("--kind", kind, "which")->check(CLI::IsMember({"unigram", "bpe"}))->required();
+  EXPECT_THAT(app.help(), HasSubstr("--size INT (8) "));
+  EXPECT_THAT(app.help(), HasSubstr("--kind {unigram,bpe} REQUIRED "));
 }
 
 TEST(UsageError, NamesTheNearestOption) {
