@@ -16,6 +16,9 @@ namespace fs = std::filesystem;
 // Keeps the order of keys, which for the configuration is the order of its help.
 using json = nlohmann::ordered_json;
 
+// Records need less than ten levels; the limit keeps recursion over a damaged one within the stack.
+constexpr int kMaxDepth = 100;
+
 /// A JSON object of a record, with checked access.
 class Record {
  public:
@@ -248,7 +251,13 @@ RunMetrics read_run_metrics(const fs::path& run) {
     const std::string_view line = rest.substr(0, end);
     const bool whole = end != std::string_view::npos;
     rest.remove_prefix(whole ? end + 1 : rest.size());
-    const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    bool too_deep = false;
+    const auto watch_depth = [&](int depth, json::parse_event_t, const json&) {
+      too_deep = too_deep || depth > kMaxDepth;
+      return true;
+    };
+    const json record = json::parse(line, watch_depth, /*allow_exceptions=*/false);
+    if (too_deep) throw Error("JSON nested too deeply", where, "correct or remove the damaged line");
     if (record.is_discarded() && !whole) break;  // still being written, or cut off by a crash
     if (record.is_discarded()) throw Error("not JSON", where, "correct or remove the damaged line");
     read_record(record, where, metrics);

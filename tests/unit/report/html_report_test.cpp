@@ -111,6 +111,7 @@ TEST(RunMetrics, NamesFileAndLineOfDamage) {
        "\"load\" is not"},
       {"{\"type\":\"samples\",\"update\":1,\"samples\":[{\"source\":\"\xFF\"}]}\n", "not JSON"},
       {"{\"type\":7}\n", "\"type\" is not a string"},
+      {std::string(1000000, '[') + "\n", "nested too deeply"},
   };
   for (const auto& [line, message] : cases) {
     const RunFolder folder(train_line(10, "4.5") + line + train_line(20, "4"));
