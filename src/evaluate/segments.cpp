@@ -25,8 +25,8 @@ void check_streams(std::size_t hypotheses, std::span<const std::vector<std::stri
   if (reference_streams.empty()) fail("there is no reference to compare the hypotheses with");
   for (std::size_t i = 0; i < reference_streams.size(); ++i) {
     if (reference_streams[i].size() == hypotheses) continue;
-    fail("there are {} hypotheses but {} segments in reference {}; they must pair up line by line", hypotheses,
-         reference_streams[i].size(), i + 1);
+    fail("{} hypotheses cannot pair up with reference {}, whose length is {}", hypotheses, i + 1,
+         reference_streams[i].size());
   }
   if (hypotheses == 0) fail("there are no segments to score");
 }

@@ -49,8 +49,7 @@ TEST(ReadSegments, AMissingFileIsAnErrorThatNamesIt) {
 }
 
 TEST(CheckStreams, UnequalCountsAreAnErrorThatNamesBoth) {
-  EXPECT_EQ(message_of({{"a", "b"}, {"a"}}, 2),
-            "there are 2 hypotheses but 1 segments in reference 2; they must pair up line by line");
+  EXPECT_EQ(message_of({{"a", "b"}, {"a"}}, 2), "2 hypotheses cannot pair up with reference 2, whose length is 1");
   EXPECT_EQ(message_of({{"a", "b"}, {"c", "d"}}, 2), "");
 }
 
