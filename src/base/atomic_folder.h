@@ -19,8 +19,7 @@ class AtomicFolder {
 
   /// Syncs the folder and renames it to its own name, in place of an older one of that name, which is removed. Where
   /// the file system can exchange two names, a folder of that name exists at every moment; elsewhere a process that
-  /// dies in between leaves the older one as `path`.old-PID. Files in the folder must have been synced (AtomicFile
-  /// does).
+  /// dies in between leaves the older one as `path`.old-PID.
   void commit();
 
  private:

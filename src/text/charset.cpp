@@ -8,6 +8,7 @@
 #include <iconv.h>
 
 #include "base/error.h"
+#include "base/quote.h"
 #include "base/utf8.h"
 
 namespace polymoe {
@@ -32,7 +33,7 @@ CharsetDecoder::CharsetDecoder(std::string_view charset) {
   converter_ = plain ? iconv_open("UTF-8", name.c_str()) : kInvalid;
   if (converter_ == kInvalid) {
     converter_ = nullptr;
-    throw Error(fmt::format("unknown charset '{}'", plain ? name : "?"));
+    throw Error("unknown charset " + in_quotes(name));
   }
 }
 

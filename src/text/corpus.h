@@ -29,8 +29,8 @@ struct CorpusSpec {
   std::vector<std::string> files;      ///< kFolder, kFiles, kMonolingual: one for each language; else just one
   std::vector<std::string> columns;    ///< kTsv: the language of each column, "" = ignored; kJsonLines: the key of each
                                        ///< language; else empty
-  bool has_header = false;             ///< kTsv: the first line names the columns
   std::uint64_t lines = 0;             ///< in each file, as the folder's corpus.json says; 0: not known
+  bool has_header = false;             ///< kTsv: the first line names the columns
 };
 
 /// The notation that parse_corpora() reads, for --help texts.
@@ -48,6 +48,9 @@ bool keep_languages(CorpusSpec& spec, const std::vector<std::string>& wanted);
 /// A language code in the project's form: '-' becomes '_' ("pt-BR" -> "pt_BR"). Throws Error for anything that does not
 /// look like a code (2 to 8 letters, then parts of letters and digits after '_' or '@').
 std::string normalize_language(std::string_view code);
+
+/// The name of a file of a corpus folder: "train.de.gz".
+std::string corpus_file_name(std::string_view split, std::string_view language);
 
 /// What happens to lines that cannot be used.
 struct CorpusChecks {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/quote.h"
 #include "text/corpus.h"
-#include "text/corpus_writer.h"
 
 namespace polymoe {
 
@@ -43,7 +43,7 @@ std::vector<std::string> split_at(std::string_view text, char separator) {
 void check_split(const std::string& split, const Where& where = {}) {
   const bool good = !split.empty() && std::all_of(split.begin(), split.end(),
                                                   [](char c) { return is_alphanumeric(c) || c == '-' || c == '_'; });
-  if (!good) throw Error(fmt::format("'{}' is not the name of a split", split), where, "use train, valid or test");
+  if (!good) throw Error(in_quotes(split) + " is not the name of a split", where, "use train, valid or test");
 }
 
 /// Throws for a language that is named twice.
@@ -78,7 +78,7 @@ void parse_files(std::string_view rest, CorpusSpec& spec) {
   for (const std::string& part : split_at(rest, ',')) {
     const std::size_t equals = part.find('=');
     if (equals == std::string::npos || equals + 1 == part.size()) {
-      throw Error(fmt::format("'{}' is not LANGUAGE=FILE", part));
+      throw Error(in_quotes(part) + " is not LANGUAGE=FILE");
     }
     add_language(spec, normalize_language(part.substr(0, equals)));
     spec.files.push_back(part.substr(equals + 1));
@@ -182,8 +182,7 @@ std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
   const std::size_t first = notation.find(':');
   const std::size_t second = first == std::string::npos ? first : notation.find(':', first + 1);
   if (second == std::string::npos || second + 1 == notation.size()) {
-    throw Error(fmt::format("'{}' is neither a folder nor SPLIT:KIND:FILES", notation), {},
-                "see --help for the notation");
+    throw Error(in_quotes(notation) + " is neither a folder nor SPLIT:KIND:FILES", {}, "see --help for the notation");
   }
   CorpusSpec spec;
   spec.split = notation.substr(0, first);
@@ -199,11 +198,11 @@ std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
     spec.kind = CorpusKind::kJsonLines;
     parse_json_lines(rest, spec);
   } else {
-    throw Error(fmt::format("unknown kind of corpus '{}' in '{}'", kind, notation), {},
+    throw Error(fmt::format("unknown kind of corpus {} in {}", in_quotes(kind), in_quotes(notation)), {},
                 "use files, tsv, jsonl or mono");
   }
   if (kind != "mono" && spec.languages.size() < 2) {
-    throw Error(fmt::format("'{}' has fewer than two languages", notation), {},
+    throw Error(in_quotes(notation) + " has fewer than two languages", {},
                 "text of one language is of the kind 'mono'");
   }
   spec.name = name_of_file(spec.files[0], spec);
@@ -234,9 +233,12 @@ std::string normalize_language(std::string_view code) {
     const bool last = i + 1 == normal.size();
     good = good && (separator ? !last && is_alphanumeric(normal[i + 1]) : i > letters && is_alphanumeric(normal[i]));
   }
-  if (!good)
-    throw Error(fmt::format("'{}' is not a language code", code), {}, "use codes such as en, de, zh_CN or pt_BR");
+  if (!good) throw Error(in_quotes(code) + " is not a language code", {}, "use codes such as en, de, zh_CN or pt_BR");
   return normal;
+}
+
+std::string corpus_file_name(std::string_view split, std::string_view language) {
+  return fmt::format("{}.{}.gz", split, language);
 }
 
 bool keep_languages(CorpusSpec& spec, const std::vector<std::string>& wanted) {

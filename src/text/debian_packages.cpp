@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parallel_for.h"
 #include "base/process.h"
+#include "base/quote.h"
 
 namespace polymoe {
 namespace {
@@ -23,7 +24,7 @@ void check_name(const std::string& name) {
                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '+';
                     });
   if (!good) {
-    throw Error(fmt::format("'{}' is not the name of a Debian package", name), {},
+    throw Error(in_quotes(name) + " is not the name of a Debian package", {},
                 "names hold lower-case letters, digits, '-', '.' and '+'");
   }
 }

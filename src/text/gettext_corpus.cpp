@@ -11,10 +11,11 @@
 #include "base/atomic_folder.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/gzip_writer.h"
 #include "base/log.h"
 #include "base/parallel_for.h"
+#include "base/quote.h"
 #include "text/corpus.h"
-#include "text/corpus_writer.h"
 #include "text/debian_packages.h"
 #include "text/mo_catalog.h"
 #include "text/segment_table.h"
@@ -75,7 +76,7 @@ std::vector<Language> choose_languages(const std::map<std::string, std::vector<f
     if (found == catalogs.end()) {
       std::string known;
       for (const auto& [name, paths] : catalogs) known += (known.empty() ? "" : " ") + name;
-      throw Error(fmt::format("no package holds a catalogue for the language '{}'", code), {}, "there are: " + known);
+      throw Error("no package holds a catalogue for the language " + in_quotes(code), {}, "there are: " + known);
     }
     chosen.insert(*found);
   }
@@ -107,14 +108,17 @@ std::vector<std::uint64_t> write_language(const fs::path& folder, const std::str
   std::vector<std::uint64_t> counts;
   for (std::size_t s = 0; s < splits.size(); ++s) {
     if (splits[s].empty()) continue;
-    GzipLineWriter file(folder / corpus_file_name(kSplitNames[s], code));
+    std::string lines;
     std::uint64_t count = 0;
     for (const std::uint32_t row : splits[s]) {
       const std::string_view text = text_of_row(row);
-      file.write(text);
+      lines += text;
+      lines += '\n';
       count += text.empty() ? 0 : 1;
     }
-    file.close();
+    GzipWriter file(folder / corpus_file_name(kSplitNames[s], code));
+    file.write(lines);
+    file.commit();
     counts.push_back(count);
   }
   return counts;

@@ -1,0 +1,195 @@
+#include "text/corpus.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "unit/text/temporary_folder.h"
+
+namespace polymoe {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+using Rows = std::vector<std::vector<std::string>>;
+
+Rows read_all(CorpusReader& reader) {
+  Rows rows;
+  std::vector<std::string> segments;
+  while (reader.next(segments)) rows.push_back(segments);
+  return rows;
+}
+
+Rows read_all(const std::string& notation) {
+  CorpusReader reader(parse_corpora({notation}).at(0));
+  return read_all(reader);
+}
+
+std::string error_of(const std::string& notation, const CorpusChecks& checks = {}) {
+  try {
+    CorpusReader reader(parse_corpora({notation}).at(0), checks);
+    read_all(reader);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+CorpusReport report_of(const std::string& notation, const CorpusChecks& checks) {
+  CorpusReader reader(parse_corpora({notation}).at(0), checks);
+  read_all(reader);
+  return reader.report();
+}
+
+constexpr CorpusChecks kSkipBad{.skip_bad = true};
+
+class CorpusReaderTest : public testing::Test {
+ protected:
+  /// A notation of parallel files with these contents.
+  std::string files(const std::string& english, const std::string& german) {
+    return "train:files:en=" + folder_.write("a.en", english) + ",de=" + folder_.write("a.de.gz", german);
+  }
+  std::string tsv(const std::string& content, const std::string& columns = "") {
+    return "train:tsv:" + folder_.write("a.tsv", content) + (columns.empty() ? "" : ":" + columns);
+  }
+  std::string jsonl(const std::string& content, const std::string& keys = ":en,de") {
+    return "train:jsonl:" + folder_.write("a.jsonl", content) + keys;
+  }
+  std::string corpus_folder(const std::string& german, const std::string& french, int lines) {
+    folder_.write("c/corpus.json",
+                  R"({"name": "news", "languages": ["de", "fr"], "splits": {"valid": )" + std::to_string(lines) + "}}");
+    folder_.write("c/valid.de.gz", german);
+    folder_.write("c/valid.fr.gz", french);
+    return folder_ / "c";
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(CorpusReaderTest, AlignsParallelFilesPlainOrCompressed) {
+  EXPECT_THAT(read_all(files("One\nTwo\n", "Eins\r\n  Zwei \n")),
+              ElementsAre(ElementsAre("One", "Eins"), ElementsAre("Two", "Zwei")));
+}
+
+TEST_F(CorpusReaderTest, ReadsTsvByHeaderOrList) {
+  EXPECT_THAT(read_all(tsv("en\tpt-BR\nOne\tUm\n")), ElementsAre(ElementsAre("One", "Um")));
+  EXPECT_THAT(read_all(tsv("7\tOne\tEins\n", "-,en,de")), ElementsAre(ElementsAre("One", "Eins")));
+}
+
+TEST_F(CorpusReaderTest, ReadsJsonLines) {
+  EXPECT_THAT(read_all(jsonl(R"({"en": "One \"x\"", "de": "Eins\nzwei", "id": 3})"
+                             "\n"
+                             R"({"de": "Nur"})"
+                             "\n")),
+              ElementsAre(ElementsAre("One \"x\"", "Eins zwei"), ElementsAre("", "Nur")));
+  EXPECT_THAT(read_all(jsonl(R"({"en": "One", "pt-BR": "Um"})", "")), ElementsAre(ElementsAre("One", "Um")));
+}
+
+TEST_F(CorpusReaderTest, ReadsMonolingualText) {
+  EXPECT_THAT(read_all("train:mono:sw=" + folder_.write("sw.txt", "Habari\nDunia")),
+              ElementsAre(ElementsAre("Habari"), ElementsAre("Dunia")));
+}
+
+TEST_F(CorpusReaderTest, ReadsFoldersWithGaps) {
+  const std::string notation = corpus_folder("Eins\n\n\n", "\nDeux\n\n", 3);
+  CorpusReader reader(parse_corpora({notation}).at(0));
+  EXPECT_THAT(reader.languages(), ElementsAre("de", "fr"));
+  EXPECT_THAT(read_all(reader), ElementsAre(ElementsAre("Eins", ""), ElementsAre("", "Deux")));
+  EXPECT_EQ(reader.report().absent, 1u);
+  EXPECT_EQ(reader.report().skipped(), 0u);
+}
+
+TEST_F(CorpusReaderTest, DropsAByteOrderMark) {
+  EXPECT_THAT(read_all(files("\xEF\xBB\xBFOne\n",
+                             "\xEF\xBB\xBF"
+                             "Eins\n")),
+              ElementsAre(ElementsAre("One", "Eins")));
+  EXPECT_THAT(read_all(tsv("\xEF\xBB\xBF"
+                           "en\tde\nOne\tEins\n")),
+              ElementsAre(ElementsAre("One", "Eins")));
+}
+
+TEST_F(CorpusReaderTest, TellsThePlaceOfEachRow) {
+  CorpusReader reader(parse_corpora({files("One\nTwo\n", "Eins\nZwei\n")}).at(0));
+  std::vector<std::string> segments;
+  reader.next(segments);
+  reader.next(segments);
+  EXPECT_THAT(reader.where().path, HasSubstr("a.en"));
+  EXPECT_EQ(reader.where().line, 2u);
+}
+
+TEST_F(CorpusReaderTest, ReportsUnequalNumbersOfLines) {
+  const std::string notation = files("One\nTwo\nThree\n", "Eins\n");
+  const std::string error = error_of(notation);
+  EXPECT_THAT(error, HasSubstr("a.en:2: "));
+  EXPECT_THAT(error, HasSubstr("a.de.gz' ends after line 1"));
+  const CorpusReport report = report_of(notation, kSkipBad);
+  EXPECT_EQ(report.kept, 1u);
+  EXPECT_EQ(report.unpaired, 2u);
+}
+
+TEST_F(CorpusReaderTest, ReportsBadUtf8) {
+  const std::string notation = files("One\nTwo\nThree\n", "Eins\nZw\xFC\nDrei\n");
+  EXPECT_THAT(error_of(notation), HasSubstr("a.de.gz:2: not UTF-8 text; convert the file"));
+}
+
+TEST_F(CorpusReaderTest, CountsBadUtf8AndNulBytesWhereSkippingIsAskedFor) {
+  const CorpusReport report =
+      report_of(files("One\nTwo\nThree\n", std::string("Eins\nZw\xFC\nDr\0ei\n", 15)), kSkipBad);
+  EXPECT_EQ(report.lines, 3u);
+  EXPECT_EQ(report.kept, 1u);
+  EXPECT_EQ(report.bad_utf8, 2u);
+}
+
+TEST_F(CorpusReaderTest, ReportsLongSegments) {
+  const std::string notation = files("One\nTwo\n", "Eins\n" + std::string(50, 'x') + "\n");
+  EXPECT_THAT(error_of(notation, {.max_line_bytes = 49}), HasSubstr("a.de.gz:2: segment of 50 bytes; at most 49"));
+  EXPECT_EQ(error_of(notation, {.max_line_bytes = 50}), "no error");
+  EXPECT_EQ(report_of(notation, {.skip_bad = true, .max_line_bytes = 49}).too_long, 1u);
+}
+
+TEST_F(CorpusReaderTest, ReportsEmptySides) {
+  const std::string notation = files("One\n \nThree\n", "Eins\nZwei\nDrei\n");
+  EXPECT_THAT(error_of(notation), HasSubstr("a.en:2: no text for 'en'"));
+  EXPECT_EQ(report_of(notation, kSkipBad).empty, 1u);
+  EXPECT_THAT(error_of(jsonl(R"({"english": "One"})")), HasSubstr("a.jsonl:1: no text in any of the languages"));
+}
+
+TEST_F(CorpusReaderTest, ReportsMalformedRows) {
+  EXPECT_THAT(error_of(tsv("en\tde\nOne\n")), HasSubstr("a.tsv:2: 1 tab-separated columns where 2 are expected"));
+  EXPECT_THAT(error_of(jsonl("{\"en\": \"One\", \"de\"\n")), HasSubstr("a.jsonl:1: not a JSON object"));
+  EXPECT_THAT(error_of(jsonl("[1]\n")), HasSubstr("a.jsonl:1: not a JSON object"));
+  EXPECT_THAT(error_of(jsonl("{\"en\": 1}\n")), HasSubstr("a.jsonl:1: the value of \"en\" is not a string"));
+  const CorpusReport report = report_of(jsonl("oops\n{\"en\": \"One\", \"de\": \"Eins\"}\n"), kSkipBad);
+  EXPECT_EQ(report.malformed, 1u);
+  EXPECT_EQ(report.kept, 1u);
+}
+
+TEST_F(CorpusReaderTest, TreatsDamagedFoldersAsErrorsEvenWhenSkipping) {
+  EXPECT_THAT(error_of(corpus_folder("a\nb\n", "c\n", 2), kSkipBad), HasSubstr("valid.de.gz:2: "));
+  EXPECT_THAT(error_of(corpus_folder("a\nb\n", "c\nd\n", 3), kSkipBad),
+              HasSubstr("has 2 lines where corpus.json says 3"));
+}
+
+TEST_F(CorpusReaderTest, FailsOnAFileThatIsNotThere) {
+  EXPECT_THAT(error_of("train:mono:sw=" + (folder_ / "none.txt"), kSkipBad), HasSubstr("none.txt: cannot open"));
+}
+
+TEST_F(CorpusReaderTest, FailsOnADamagedGzipFile) {
+  const std::string path = folder_.write("a.gz", std::string(10000, 'a') + "\n");
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 9);
+  EXPECT_THAT(error_of("train:mono:sw=" + path, kSkipBad), HasSubstr("a.gz:1: cannot read"));
+}
+
+TEST(CorpusReport, SumsUp) {
+  CorpusReport report{.lines = 10, .kept = 10};
+  EXPECT_EQ(report.summary(), "10 lines, 10 kept");
+  report.kept = 7;
+  report.empty = 2;
+  report.too_long = 1;
+  EXPECT_EQ(report.summary(), "10 lines, 7 kept; skipped: 1 too long, 2 empty");
+}
+
+}  // namespace
+}  // namespace polymoe
