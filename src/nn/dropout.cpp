@@ -12,7 +12,8 @@ void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxK
   const std::int64_t width = input.size(1);
   const auto* in = reinterpret_cast<const Element*>(input.const_data_ptr<Scalar>());
   auto* out = reinterpret_cast<Element*>(output.mutable_data_ptr<Scalar>());
-  const std::int64_t* ids = row_ids.defined() ? row_ids.const_data_ptr<std::int64_t>() : nullptr;
+  const bool named = row_ids.defined() && row_ids.numel() > 0;
+  const std::int64_t* ids = named ? row_ids.const_data_ptr<std::int64_t>() : nullptr;
   constexpr std::int64_t kGrainElements = 1 << 14;
   at::parallel_for(0, input.size(0), std::max<std::int64_t>(1, kGrainElements / width),
                    [&](std::int64_t begin, std::int64_t end) {
@@ -68,7 +69,9 @@ class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
 
 at::Tensor counter_dropout(const at::Tensor& x, double p, PhiloxKey key, const at::Tensor& row_ids) {
   if (p == 0.0) return x;
-  return DropoutFunction::apply(x.contiguous(), p, pack_key(key), row_ids);
+  // Autograd takes no undefined tensors as arguments.
+  const at::Tensor ids = row_ids.defined() ? row_ids : at::empty({0}, at::kLong);
+  return DropoutFunction::apply(x.contiguous(), p, pack_key(key), ids);
 }
 
 void counter_dropout_(at::Tensor& x, double p, PhiloxKey key, const at::Tensor& row_ids) {

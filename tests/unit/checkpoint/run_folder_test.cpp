@@ -93,7 +93,7 @@ TEST(RunFolder, PruneClearsWhatDeadProcessesLeft) {
   write_checkpoint(folder / "checkpoint-best");
   for (const std::string& name :
        {"checkpoint-0000001.partial-" + dead, "checkpoint-0000001.partial-" + alive, "checkpoint-best.old-" + dead,
-        "checkpoint-0000002.old-" + dead, "checkpoint-0000003.partial-x", "notes.partial-" + dead}) {
+        "checkpoint-0000002.old-" + dead, std::string("checkpoint-0000003.partial-x"), "notes.partial-" + dead}) {
     fs::create_directory(folder / name);
   }
   prune_checkpoints(folder.path(), 1);

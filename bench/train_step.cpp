@@ -1,0 +1,127 @@
+// Times a training step (forward, loss, backward, clipping, Adam) and the machine's matrix-product peak, in turn.
+// Prints one JSON object; model_flops counts the matrix products of one step, forward and backward, dropped tokens left
+// out.
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "base/memory.h"
+#include "bench/arguments.h"
+#include "nn/torch_headers.h"
+#include "train/step.h"
+
+namespace {
+
+using namespace polymoe;
+
+RunOptions step_options(const bench::Arguments& arguments) {
+  RunOptions options;
+  options.model.encoder_layers = arguments.number("encoder-layers");
+  options.model.decoder_layers = arguments.number("decoder-layers");
+  options.model.hidden = arguments.number("hidden");
+  options.model.ffn = arguments.number("ffn");
+  options.model.heads = arguments.number("heads");
+  options.model.vocabulary = arguments.number("vocabulary");
+  options.model.dropout = arguments.real("dropout");
+  options.model.moe.experts = arguments.number("experts");
+  options.model.moe.every = arguments.number("every");
+  return options;
+}
+
+MicroBatch random_batch(const bench::Arguments& arguments) {
+  const at::Tensor ids = at::randint(
+      10, arguments.number("vocabulary"),
+      {arguments.number("rows"), arguments.number("source-length") + arguments.number("target-length")}, at::kInt);
+  std::vector<Example> examples;
+  for (std::int64_t row = 0; row < ids.size(0); ++row) {
+    const auto* data = ids[row].const_data_ptr<std::int32_t>();
+    Example& example = examples.emplace_back();
+    example.source.assign(data, data + arguments.number("source-length"));
+    example.target.assign(data + arguments.number("source-length"), data + ids.size(1));
+    example.target_tag = 5;
+  }
+  return make_micro_batch(examples, 1);
+}
+
+// Multiply-adds count two; the backward of a product is two products of its size. MoE layers count what top-1 routing
+// computes for every token. Attention scores are counted, the other elementwise work is not.
+double model_flops(const RunOptions& options, const bench::Arguments& arguments) {
+  const ModelOptions& m = options.model;
+  const auto rows = arguments.real("rows"), source = arguments.real("source-length"),
+             target = arguments.real("target-length");
+  const auto hidden = static_cast<double>(m.hidden), ffn = static_cast<double>(m.ffn);
+  const double source_tokens = rows * source, target_tokens = rows * target;
+  const double feed_forward = 2 * hidden * ffn, projections = 4 * hidden * hidden;
+  const double encoder = source_tokens * (projections + feed_forward + 2 * hidden * source);
+  const double decoder =
+      target_tokens * (projections + 2 * hidden * hidden + feed_forward + 2 * hidden * target + 2 * hidden * source) +
+      source_tokens * 2 * hidden * hidden;
+  const double vocabulary = target_tokens * hidden * static_cast<double>(m.vocabulary);
+  return 3 * 2 *
+         (static_cast<double>(m.encoder_layers) * encoder + static_cast<double>(m.decoder_layers) * decoder +
+          vocabulary);
+}
+
+// Floating-point operations per second of a product of square matrices, the best of a few.
+double matrix_peak() {
+  constexpr std::int64_t kSize = 2048;
+  const at::Tensor a = at::randn({kSize, kSize}), b = at::randn({kSize, kSize});
+  at::Tensor c = at::empty({kSize, kSize});
+  double best = 1e30;
+  for (int i = 0; i < 4; ++i) best = std::min(best, bench::seconds_of([&] { at::mm_out(c, a, b); }));
+  return 2.0 * kSize * kSize * kSize / best;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  const bench::Arguments arguments(argc, argv,
+                                   {{"threads", 1},
+                                    {"repeats", 5},
+                                    {"warmup", 2},
+                                    {"encoder-layers", 2},
+                                    {"decoder-layers", 2},
+                                    {"hidden", 512},
+                                    {"ffn", 2048},
+                                    {"heads", 8},
+                                    {"vocabulary", 16000},
+                                    {"experts", 8},
+                                    {"every", 2},
+                                    {"rows", 64},
+                                    {"source-length", 32},
+                                    {"target-length", 32},
+                                    {"dropout", 0.1}});
+  at::set_num_threads(static_cast<int>(arguments.number("threads")));
+  const RunOptions options = step_options(arguments);
+  EncoderDecoder model(options.model);
+  initialize(*model, 1);
+  TrainState state(model, options.optimizer);
+  const MicroBatch batch = random_batch(arguments);
+
+  nlohmann::json seconds = nlohmann::json::array();
+  double peak = 0.0;
+  const std::int64_t warmup = arguments.number("warmup");
+  for (std::int64_t i = 0; i < warmup + arguments.number("repeats"); ++i) {
+    peak = std::max(peak, matrix_peak());
+    const double step = bench::seconds_of([&] { train_step(state, {batch}, options, 1e-4); });
+    if (i >= warmup) seconds.push_back(step);
+  }
+  nlohmann::json shape;
+  for (const char* name : {"encoder-layers", "decoder-layers", "hidden", "ffn", "heads", "vocabulary", "experts",
+                           "every", "rows", "source-length", "target-length"}) {
+    std::string key = name;
+    std::replace(key.begin(), key.end(), '-', '_');
+    shape[key] = arguments.number(name);
+  }
+  shape["dropout"] = arguments.real("dropout");
+  fmt::print("{}\n", nlohmann::json{{"shape", shape},
+                                    {"seconds", seconds},
+                                    {"model_flops", model_flops(options, arguments)},
+                                    {"source_tokens", batch.source_tokens()},
+                                    {"target_tokens", batch.target_tokens()},
+                                    {"peak_flops_per_second", peak}}
+                         .dump());
+  return 0;
+}

@@ -1,0 +1,150 @@
+#include "decode/beam_search.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "data/batch.h"
+#include "loss/cross_entropy.h"
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+namespace {
+
+class BeamSearchTest : public testing::Test {
+ protected:
+  BeamSearchTest() {
+    ModelOptions options;
+    options.vocabulary = 20;
+    options.hidden = 16;
+    options.ffn = 32;
+    options.heads = 4;
+    options.encoder_layers = 1;
+    options.decoder_layers = 2;
+    options.moe.experts = 3;
+    model_ = EncoderDecoder(options);
+    initialize(*model_, 4);
+    symbols_.end = 2;
+    symbols_.forbidden = {0, 1, 3, 5};
+    options_.max_length_factor = 0.0;
+    options_.max_length_offset = 6;
+  }
+
+  TokenInput source(const std::vector<std::vector<std::int32_t>>& rows) const {
+    std::vector<Example> examples;
+    for (const auto& row : rows) {
+      Example& example = examples.emplace_back();
+      example.source = row;
+      example.target = {2};
+    }
+    return make_source_input(make_micro_batch(examples, 1), at::kCPU);
+  }
+
+  // log p(ids </s>?) by the whole forward, without caches.
+  double log_probability(const std::vector<std::int32_t>& row, std::vector<std::int32_t> ids, bool ended) {
+    Example example;
+    example.source = row;
+    example.target_tag = 5;
+    if (ended) ids.push_back(2);
+    example.target = ids;
+    ForwardContext context;
+    context.dropless = true;
+    const ModelInput input = make_model_input(make_micro_batch({example}, 1), at::kCPU);
+    const at::Tensor states = model_->decode(input.target, model_->encode(input.source, context), context);
+    const at::Tensor p = projected_log_probabilities(states, model_->projection());
+    return p.gather(1, input.labels.unsqueeze(1)).sum().item<double>();
+  }
+
+  EncoderDecoder model_{nullptr};
+  SearchSymbols symbols_;
+  DecodeOptions options_;
+};
+
+const std::vector<std::int32_t> kRow{5, 7, 8, 9, 2};
+const std::vector<std::int32_t> kOther{5, 11, 2};
+
+TEST_F(BeamSearchTest, GreedyTakesTheBestTokenAtEachStep) {
+  options_.beam_size = 1;
+  const auto result = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  std::vector<std::int32_t> ids;
+  for (int step = 0; step < 6; ++step) {
+    double best = -1e30;
+    std::int32_t best_id = -1;
+    for (std::int32_t id = 0; id < 20; ++id) {
+      if (id == 0 || id == 1 || id == 3 || id == 5) continue;
+      std::vector<std::int32_t> longer = ids;
+      if (id != 2) longer.push_back(id);
+      const double score = log_probability(kRow, longer, id == 2);
+      if (score > best) {
+        best = score;
+        best_id = id;
+      }
+    }
+    if (best_id == 2) break;
+    ids.push_back(best_id);
+  }
+  EXPECT_EQ(result[0][0].ids, ids);
+}
+
+TEST_F(BeamSearchTest, ScoresAreLogProbabilitiesOverLengthToThePenalty) {
+  options_.beam_size = 4;
+  options_.n_best = 4;
+  options_.length_penalty = 0.7;
+  const auto results = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  for (const Hypothesis& hypothesis : results[0]) {
+    const bool ended = hypothesis.ids.size() < 6;
+    const double length = static_cast<double>(hypothesis.ids.size()) + (ended ? 1 : 0);
+    const double expected = log_probability(kRow, hypothesis.ids, ended) / std::pow(length, 0.7);
+    EXPECT_NEAR(hypothesis.score, expected, 1e-4);  // float32 sums of up to 7 log probabilities
+  }
+}
+
+TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
+  // Two steps and a beam wider than the number of ways to go on: nothing can be lost. Compare with every sequence.
+  options_.beam_size = 400;
+  options_.length_penalty = 0.0;
+  options_.max_length_offset = 2;
+  const auto result = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  double best = -1e30;
+  for (std::int32_t a = 4; a < 20; ++a) {
+    if (a == 5) continue;
+    best = std::max({best, log_probability(kRow, {a}, true)});
+  }
+  best = std::max(best, log_probability(kRow, {}, true));
+  EXPECT_NEAR(result[0][0].score, best, 1e-4);
+}
+
+TEST_F(BeamSearchTest, ATranslationDoesNotDependOnItsBatch) {
+  options_.beam_size = 3;
+  options_.n_best = 3;
+  const auto alone = beam_search(*model_, source({kOther}), {5}, symbols_, options_);
+  const auto together = beam_search(*model_, source({kRow, kOther, kRow}), {5, 5, 5}, symbols_, options_);
+  ASSERT_EQ(alone[0].size(), together[1].size());
+  for (std::size_t i = 0; i < alone[0].size(); ++i) {
+    EXPECT_EQ(alone[0][i].ids, together[1][i].ids);
+    EXPECT_NEAR(alone[0][i].score, together[1][i].score, 1e-4);
+  }
+}
+
+TEST_F(BeamSearchTest, ResultsAreSortedDistinctAndFreeOfForbiddenIds) {
+  options_.beam_size = 5;
+  options_.n_best = 5;
+  const auto results = beam_search(*model_, source({kRow, kOther}), {5, 5}, symbols_, options_);
+  for (const auto& hypotheses : results) {
+    ASSERT_FALSE(hypotheses.empty());
+    for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+      if (i > 0) {
+        EXPECT_GE(hypotheses[i - 1].score, hypotheses[i].score);
+        EXPECT_NE(hypotheses[i - 1].ids, hypotheses[i].ids);
+      }
+      EXPECT_LE(hypotheses[i].ids.size(), 6u);
+      for (const std::int32_t id : hypotheses[i].ids) {
+        EXPECT_EQ(std::count(symbols_.forbidden.begin(), symbols_.forbidden.end(), id), 0);
+        EXPECT_NE(id, 2);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace polymoe

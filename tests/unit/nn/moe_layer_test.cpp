@@ -1,0 +1,228 @@
+#include "nn/moe/layer.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "nn/moe/statistics.h"
+#include "nn/torch_headers.h"
+#include "unit/nn/gradient_check.h"
+
+namespace polymoe {
+namespace {
+
+ModelOptions layer_options(std::int64_t experts, std::int64_t top_k) {
+  ModelOptions options;
+  options.hidden = 6;
+  options.ffn = 10;
+  options.moe.experts = experts;
+  options.moe.top_k = top_k;
+  options.moe.capacity = "dropless";
+  return options;
+}
+
+MoeLayer make_layer(const ModelOptions& options, at::ScalarType type = at::kFloat) {
+  MoeLayer layer(options, "layer", std::make_shared<LocalDispatcher>());
+  initialize(*layer, 5);
+  const at::NoGradGuard no_grad;
+  for (auto& p : layer->parameters()) p.set_data(at::randn_like(p).mul_(0.5).to(type));
+  return layer;
+}
+
+at::Tensor parameter(MoeLayer& layer, const std::string& name) { return layer->named_parameters()[name]; }
+
+// The layer as its definition says, token after token.
+at::Tensor oracle(MoeLayer& layer, const at::Tensor& x, const ModelOptions& options, const ForwardContext& context) {
+  const std::int64_t tokens = x.size(0), top_k = options.moe.top_k;
+  const at::Tensor p = at::softmax(at::linear(x, parameter(layer, "gate.weight")), 1);
+  const at::Tensor ids = std::get<1>(p.topk(top_k, 1));
+  const std::int64_t capacity = expert_capacity(options.moe, tokens, context.training);
+  const Routing routing = make_routing(ids.contiguous(), options.moe, capacity, context.random_key("layer.selection"));
+  std::vector<at::Tensor> rows;
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    at::Tensor sum = at::zeros_like(x[t]);
+    at::Tensor total = at::zeros({}, x.options());
+    for (std::int64_t j = 0; j < top_k; ++j) {
+      if (routing.slot_of[t][j].item<std::int64_t>() < 0) continue;
+      const std::int64_t e = ids[t][j].item<std::int64_t>();
+      const at::Tensor inner =
+          activate(at::linear(x[t], parameter(layer, "experts.up_weight")[e], parameter(layer, "experts.up_bias")[e]),
+                   parse_activation(options.activation));
+      const at::Tensor y =
+          at::linear(inner, parameter(layer, "experts.down_weight")[e], parameter(layer, "experts.down_bias")[e]);
+      sum = sum + p[t][e] * y;
+      total = total + p[t][e];
+    }
+    const bool divide = top_k == 2 && options.moe.normalize_gates && total.item<double>() > 0;
+    rows.push_back(divide ? sum / total : sum);
+  }
+  return at::stack(rows);
+}
+
+TEST(MoeLayer, EqualsTheLoopOverTokens) {
+  for (const char* activation : {"relu", "gelu", "swish"}) {
+    for (const std::int64_t top_k : {1, 2}) {
+      for (const char* capacity : {"dropless", "limited"}) {
+        ModelOptions options = layer_options(4, top_k);
+        options.activation = activation;
+        options.moe.capacity = capacity;
+        options.moe.capacity_factor = 0.5;  // some tokens are dropped
+        options.moe.min_capacity = 1;
+        MoeLayer layer = make_layer(options);
+        const at::Tensor x = at::randn({33, 6});
+        ForwardContext context;
+        context.training = true;
+        const at::Tensor expected = oracle(layer, x, options, context);
+        // Sums of 10 products in float32, in another order: 1e-5 relative.
+        EXPECT_TRUE(at::allclose(layer(x, context), expected, 1e-5, 1e-5))
+            << activation << " top-" << top_k << " " << capacity;
+      }
+    }
+  }
+}
+
+TEST(MoeLayer, GradientsMatchFiniteDifferences) {
+  for (const std::int64_t top_k : {1, 2}) {
+    for (const char* capacity : {"dropless", "limited"}) {
+      ModelOptions options = layer_options(3, top_k);
+      options.activation = "gelu";  // ReLU has a corner that differences may step over
+      options.moe.capacity = capacity;
+      options.moe.capacity_factor = 0.6;
+      options.moe.min_capacity = 1;
+      MoeLayer layer = make_layer(options, at::kDouble);
+      const at::Tensor x = at::randn({7, 6}, at::kDouble).requires_grad_();
+      const at::Tensor scale = at::randn({7, 6}, at::kDouble);
+      const auto objective = [&] {
+        ForwardContext context;
+        context.training = true;
+        const at::Tensor y = layer(x, context);
+        return (y * scale).sum() + context.balance_losses[0];
+      };
+      expect_gradient_matches(x, objective);
+      for (auto& p : layer->parameters()) expect_gradient_matches(p, objective);
+    }
+  }
+}
+
+TEST(MoeLayer, Float32KernelsGiveTheGradientsOfTheReference) {
+  // In float64 the layer runs on LibTorch's own functions, in float32 on our kernels.
+  ModelOptions options = layer_options(4, 2);
+  options.moe.capacity = "limited";
+  options.moe.capacity_factor = 0.6;
+  MoeLayer single = make_layer(options);
+  MoeLayer reference = make_layer(options, at::kDouble);
+  auto from = single->named_parameters(), to = reference->named_parameters();
+  for (auto& item : to) item.value().set_data(from[item.key()].to(at::kDouble));
+  const at::Tensor x = at::randn({40, 6});
+  const at::Tensor scale = at::randn({40, 6});
+  const at::Tensor xf = x.clone().requires_grad_(), xd = x.to(at::kDouble).requires_grad_();
+  ForwardContext a, b;
+  a.training = b.training = true;
+  (single(xf, a) * scale).sum().backward();
+  (reference(xd, b) * scale.to(at::kDouble)).sum().backward();
+  EXPECT_TRUE(at::allclose(xf.grad().to(at::kDouble), xd.grad(), 1e-4, 1e-5));
+  for (auto& item : to) {
+    EXPECT_TRUE(at::allclose(from[item.key()].grad().to(at::kDouble), item.value().grad(), 1e-4, 1e-5)) << item.key();
+  }
+}
+
+TEST(MoeLayer, DroppedTokensGetZeros) {
+  ModelOptions options = layer_options(2, 1);
+  options.moe.capacity = "limited";
+  options.moe.capacity_factor = 0.01;
+  options.moe.min_capacity = 1;
+  MoeLayer layer = make_layer(options);
+  ForwardContext context;
+  context.training = true;
+  const at::Tensor y = layer(at::randn({20, 6}), context);
+  const std::int64_t rows_with_values = (y.abs().sum(1) > 0).sum().item<std::int64_t>();
+  EXPECT_GE(rows_with_values, 1);
+  EXPECT_LE(rows_with_values, 2);
+}
+
+TEST(MoeLayer, OneExpertIsTheDenseBlock) {
+  const ModelOptions options = layer_options(1, 1);
+  MoeLayer layer = make_layer(options);
+  const at::Tensor x = at::randn({9, 6});
+  ForwardContext context;
+  const at::Tensor inner =
+      at::relu(at::linear(x, parameter(layer, "experts.up_weight")[0], parameter(layer, "experts.up_bias")[0]));
+  const at::Tensor expected =
+      at::linear(inner, parameter(layer, "experts.down_weight")[0], parameter(layer, "experts.down_bias")[0]);
+  EXPECT_TRUE(at::allclose(layer(x, context), expected, 1e-5, 1e-6));
+}
+
+TEST(MoeLayer, RandomTokenSelectionDependsOnUpdateAndMicroBatch) {
+  ModelOptions options = layer_options(2, 1);
+  options.moe.capacity = "limited";
+  options.moe.capacity_factor = 0.3;
+  MoeLayer layer = make_layer(options);
+  const at::Tensor x = at::randn({200, 6});
+  ForwardContext first, same, other;
+  first.training = same.training = other.training = true;
+  other.micro_batch = 1;
+  const at::Tensor y = layer(x, first);
+  EXPECT_TRUE(at::equal(y, layer(x, same)));
+  EXPECT_FALSE(at::equal(y, layer(x, other)));
+}
+
+TEST(MoeLayer, BFloat16IsCloseToFloat32) {
+  const ModelOptions options = layer_options(4, 1);
+  MoeLayer layer = make_layer(options);
+  const at::Tensor x = at::randn({64, 6});
+  ForwardContext context;
+  const at::Tensor exact = layer(x, context);
+  for (auto& item : layer->named_parameters()) {
+    if (item.key() != "gate.weight") item.value().set_data(item.value().to(at::kBFloat16));
+  }
+  const at::Tensor rounded = layer(x.to(at::kBFloat16), context).to(at::kFloat);
+  // bfloat16 keeps 8 bits: products of two rounded numbers are off by up to 2^-8 each; sums of 10 of size about 1.
+  // Tokens whose two best experts are nearly tied may go elsewhere: compare the median.
+  EXPECT_LT((exact - rounded).abs().median().item<double>(), 0.02);
+}
+
+TEST(Capacity, FollowsTheFormula) {
+  MoeOptions options;
+  options.experts = 8;
+  options.capacity_factor = 1.25;
+  options.eval_capacity_factor = 2.0;
+  options.min_capacity = 4;
+  EXPECT_EQ(expert_capacity(options, 100, true), 16);   // ceil(100 / 8 * 1.25) = ceil(15.625)
+  EXPECT_EQ(expert_capacity(options, 100, false), 25);  // 12.5 * 2
+  EXPECT_EQ(expert_capacity(options, 8, true), 4);      // the minimum
+  options.top_k = 2;
+  EXPECT_EQ(expert_capacity(options, 100, true), 32);  // ceil(31.25)
+  options.capacity = "dropless";
+  EXPECT_EQ(expert_capacity(options, 100, true), 0);
+}
+
+TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
+  ModelOptions options = layer_options(2, 1);
+  options.hidden = 2;
+  options.moe.capacity = "limited";
+  options.moe.eval_capacity_factor = 0.75;
+  options.moe.min_capacity = 1;
+  options.moe.random_token_selection = false;
+  MoeLayer layer(options, "layer", std::make_shared<LocalDispatcher>());
+  initialize(*layer, 5);
+  {
+    const at::NoGradGuard no_grad;
+    parameter(layer, "gate.weight").copy_(at::eye(2));
+  }
+  MoeStatistics statistics;
+  ForwardContext context;
+  context.statistics = &statistics;
+  context.token_languages = {7, 7, 9, 9};
+  // Tokens 0, 1 and 2 want expert 0, which holds ceil(4 / 2 * 0.75) = 2: token 2 is dropped.
+  layer(at::tensor({50.0, 0.0, 50.0, 0.0, 50.0, 0.0, 0.0, 50.0}).to(at::kFloat).view({4, 2}), context);
+  const auto& languages = statistics.layers().at("layer");
+  EXPECT_EQ(languages.at(7).tokens, 2);
+  EXPECT_EQ(languages.at(7).assigned, (std::vector<std::int64_t>{2, 0}));
+  EXPECT_EQ(languages.at(7).dropped, 0);
+  EXPECT_EQ(languages.at(9).assigned, (std::vector<std::int64_t>{1, 1}));
+  EXPECT_EQ(languages.at(9).dropped, 1);
+  EXPECT_NEAR(languages.at(9).entropy, 0.0, 1e-6);
+}
+
+}  // namespace
+}  // namespace polymoe

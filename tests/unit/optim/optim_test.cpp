@@ -1,0 +1,139 @@
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "nn/linear.h"
+#include "nn/torch_headers.h"
+#include "optim/adam.h"
+#include "optim/schedule.h"
+
+namespace polymoe {
+namespace {
+
+struct TwoLayersImpl : torch::nn::Module {
+  TwoLayersImpl() {
+    first = register_module("first", Linear(3, 5));
+    second = register_module("second", Linear(5, 2));
+    initialize(*this, 1);
+  }
+  at::Tensor forward(const at::Tensor& x) { return second(first(x)); }
+  Linear first{nullptr}, second{nullptr};
+};
+TORCH_MODULE(TwoLayers);
+
+OptimizerOptions plain_options() {
+  OptimizerOptions options;
+  options.clip_norm = 0;
+  options.weight_decay = 0.1;
+  return options;
+}
+
+TEST(ParameterStore, ParametersAndGradientsAreViewsOfTheBuffers) {
+  TwoLayers model;
+  const at::Tensor before = model->first->weight.detach().clone();
+  ParameterStore store(*model);
+  ASSERT_EQ(store.units().size(), 1u);
+  ParameterUnit& unit = store.units()[0];
+  EXPECT_TRUE(at::equal(model->first->weight, before));
+  model(at::ones({1, 3})).sum().backward();
+  const FlatParameter& weight = unit.parameters[0];
+  EXPECT_TRUE(at::equal(view_in(unit.gradients, weight), model->first->weight.grad()));
+  EXPECT_GT(unit.gradients.abs().sum().item<double>(), 0.0);
+  unit.values.fill_(2.0);
+  EXPECT_EQ(model->first->weight[0][0].item<float>(), 2.0f);
+}
+
+TEST(ParameterStore, GradientsAccumulateUntilTheyAreCleared) {
+  TwoLayers model;
+  ParameterStore store(*model);
+  model(at::ones({1, 3})).sum().backward();
+  const at::Tensor once = store.units()[0].gradients.clone();
+  model(at::ones({1, 3})).sum().backward();
+  EXPECT_TRUE(at::allclose(store.units()[0].gradients, 2 * once));
+  store.zero_gradients();
+  EXPECT_EQ(store.units()[0].gradients.abs().sum().item<float>(), 0.0f);
+}
+
+TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {
+  TwoLayers model;
+  model->to(at::kBFloat16);
+  ParameterStore store(*model);
+  model(at::ones({1, 3}, at::kBFloat16)).sum().backward();
+  store.collect_gradients();
+  EXPECT_FALSE(model->first->weight.grad().defined());
+  Adam adam(store, plain_options());
+  adam.update(1e-4);  // far below what bfloat16 resolves near 1
+  const at::Tensor master = view_in(store.units()[0].values, store.units()[0].parameters[0]);
+  EXPECT_TRUE(at::equal(model->first->weight, master.to(at::kBFloat16)));
+  EXPECT_FALSE(at::equal(master, master.to(at::kBFloat16).to(at::kFloat))) << "the master keeps what bfloat16 cannot";
+}
+
+TEST(Adam, TwoUpdatesByHand) {
+  Linear model(1, 1, false);
+  {
+    const at::NoGradGuard no_grad;
+    model->weight.fill_(1.0);
+  }
+  ParameterStore store(*model);
+  OptimizerOptions options = plain_options();
+  options.beta1 = 0.9;
+  options.beta2 = 0.99;
+  options.epsilon = 0.0;
+  Adam adam(store, options);
+  // Gradient 2: m = 0.2, v = 0.04; corrected both give 2 and 4: the step is 0.1 * (2 / 2 + 0.1 * 1) = 0.11.
+  model->weight.mutable_grad().fill_(2.0);
+  adam.update(0.1);
+  EXPECT_NEAR(model->weight.item<double>(), 0.89, 1e-6);
+  // Gradient -1: m = 0.18 - 0.1 = 0.08, corrected by 0.19; v = 0.0396 + 0.01 = 0.0496, corrected by 0.0199.
+  model->weight.mutable_grad().fill_(-1.0);
+  adam.update(0.1);
+  const double expected = 0.89 - 0.1 * (0.08 / 0.19 / std::sqrt(0.0496 / 0.0199) + 0.1 * 0.89);
+  EXPECT_NEAR(model->weight.item<double>(), expected, 1e-6);
+}
+
+TEST(Adam, ClipsByTheGlobalNorm) {
+  TwoLayers model;
+  ParameterStore store(*model);
+  OptimizerOptions options = plain_options();
+  options.clip_norm = 0.5;
+  Adam adam(store, options);
+  store.units()[0].gradients.zero_();
+  model->first->weight.mutable_grad()[0][0] = 3.0;
+  model->second->bias.mutable_grad()[0] = 4.0;
+  const UpdateReport report = adam.update(0.0);
+  EXPECT_NEAR(report.gradient_norm, 5.0, 1e-6);
+  // The first moment is (1 - beta1) times the clipped gradient: 0.1 * 3 * 0.5 / 5.
+  EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 4 * 0.1, 1e-7);
+}
+
+TEST(Adam, ANonFiniteGradientChangesNothing) {
+  TwoLayers model;
+  ParameterStore store(*model);
+  Adam adam(store, plain_options());
+  const at::Tensor before = store.units()[0].values.clone();
+  store.units()[0].gradients.fill_(std::nanf(""));
+  EXPECT_TRUE(adam.update(0.1).skipped);
+  EXPECT_TRUE(at::equal(store.units()[0].values, before));
+  EXPECT_EQ(adam.steps(), 0);
+}
+
+TEST(Schedule, FollowsItsFormulas) {
+  OptimizerOptions options;
+  options.learning_rate = 1.0;
+  options.warmup_updates = 100;
+  options.schedule = "inverse-sqrt";
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 50, 0.1), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 100, 0.1), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 400, 0.1), 0.5);
+  options.schedule = "linear";
+  options.min_learning_rate = 0.2;
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, 0.25), 0.8);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, 2.0), 0.2);
+  options.schedule = "cosine";
+  EXPECT_NEAR(learning_rate_at(options, 200, 0.5), 0.6, 1e-12);
+  options.schedule = "constant";
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 9999, 0.9), 1.0);
+}
+
+}  // namespace
+}  // namespace polymoe

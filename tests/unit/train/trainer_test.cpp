@@ -1,0 +1,273 @@
+#include "train/trainer.h"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "checkpoint/checkpoint.h"
+#include "data/prepare.h"
+#include "decode/translator.h"
+#include "nn/torch_headers.h"
+#include "text/corpus.h"
+#include "text/vocabulary.h"
+
+namespace polymoe {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder that goes away with the test.
+class TrainerTest : public testing::Test {
+ protected:
+  TrainerTest() : folder_(fs::temp_directory_path() / fmt::format("polymoe-trainer-{}", getpid())) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~TrainerTest() override { fs::remove_all(folder_); }
+
+  // A dataset of the given parallel lines.
+  void make_data(const std::map<std::string, std::vector<std::string>>& train,
+                 const std::map<std::string, std::vector<std::string>>& valid, std::int64_t vocabulary_size) {
+    std::vector<std::string> languages, sentences;
+    std::string train_files = "train:files:", valid_files = "valid:files:";
+    for (const auto& [language, lines] : train) {
+      languages.push_back(language);
+      sentences.insert(sentences.end(), lines.begin(), lines.end());
+      train_files += fmt::format("{}={},", language, write_lines("train." + language, lines));
+      valid_files += fmt::format("{}={},", language, write_lines("valid." + language, valid.at(language)));
+    }
+    train_files.pop_back();
+    valid_files.pop_back();
+    VocabularyOptions vocabulary;
+    vocabulary.size = vocabulary_size;
+    vocabulary.character_coverage = 1.0;
+    write_file(folder_ / "vocab.model", train_vocabulary(vocabulary, languages, sentences));
+    PrepareOptions options;
+    options.vocabulary = folder_ / "vocab.model";
+    options.out = folder_ / "data";
+    options.corpora = parse_corpora({train_files, valid_files});
+    prepare(options);
+  }
+
+  // Numbers in two "languages": English words and digits backwards.
+  void make_number_data() {
+    const std::vector<std::string> digits{"zero", "one", "two",   "three", "four",
+                                          "five", "six", "seven", "eight", "nine"};
+    std::map<std::string, std::vector<std::string>> train, valid;
+    for (int n = 0; n < 400; ++n) {
+      auto& split = n % 10 == 0 ? valid : train;
+      const int a = n / 100, b = n / 10 % 10, c = n % 10;
+      split["en"].push_back(fmt::format("{} {} {}", digits[a], digits[b], digits[c]));
+      split["xx"].push_back(fmt::format("{} {} {}", c, b, a));
+    }
+    make_data(train, valid, 54);
+  }
+
+  RunOptions run_options(const std::string& name) const {
+    RunOptions options;
+    options.model.hidden = 32;
+    options.model.ffn = 64;
+    options.model.heads = 4;
+    options.model.encoder_layers = 2;
+    options.model.decoder_layers = 2;
+    options.model.moe.experts = 4;
+    options.data.path = folder_ / "data";
+    options.data.denoising_weight = 0.2;
+    options.data.max_length = 32;
+    options.data.bucket_examples = 50;
+    options.train.output = folder_ / name;
+    options.train.max_tokens = 200;
+    options.train.micro_batches = 2;
+    options.train.max_updates = 12;
+    options.train.save_freq = 0;
+    options.train.valid_freq = 0;
+    options.train.valid_examples = 10;
+    options.train.log_freq = 1;
+    options.optimizer.warmup_updates = 5;
+    return options;
+  }
+
+  static TrainSummary train(const RunOptions& options) {
+    const std::atomic<bool> stop{false};
+    return Trainer(options).run(stop);
+  }
+
+  static std::map<std::int64_t, nlohmann::json> losses(const RunOptions& options) {
+    std::map<std::int64_t, nlohmann::json> by_update;
+    std::ifstream file(fs::path(options.train.output) / "metrics.jsonl");
+    for (std::string line; std::getline(file, line);) {
+      const nlohmann::json record = nlohmann::json::parse(line);
+      if (record.at("type") == "train") {
+        EXPECT_EQ(by_update.count(record.at("update")), 0u) << "a record stands twice";
+        by_update[record.at("update")] = {record.at("loss"), record.at("balance_loss"), record.at("gradient_norm")};
+      }
+    }
+    return by_update;
+  }
+
+  std::string write_lines(const std::string& name, const std::vector<std::string>& lines) const {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    write_file(folder_ / name, text);
+    return folder_ / name;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(TrainerTest, SentencePieceAndLibTorchWorkInOneProcess) {
+  make_number_data();
+  const Vocabulary vocabulary = Vocabulary::load(folder_ / "vocab.model");
+  const std::vector<std::int32_t> ids = vocabulary.encode("one two");
+  EXPECT_EQ(vocabulary.decode(ids), "one two");
+  const at::Tensor product = at::mm(at::ones({2, 3}), at::ones({3, 2}));
+  EXPECT_EQ(product.sum().item<float>(), 12.0f);
+}
+
+TEST_F(TrainerTest, AResumedRunEqualsTheUninterruptedOneBitForBit) {
+  make_number_data();
+  const RunOptions whole = run_options("whole");
+  train(whole);
+  RunOptions parts = run_options("parts");
+  for (const std::int64_t until : {5, 6, 12}) {
+    parts.train.max_updates = until;
+    EXPECT_EQ(train(parts).updates, until);
+  }
+  const auto expected = losses(whole), resumed = losses(parts);
+  ASSERT_EQ(expected.size(), 12u);
+  EXPECT_EQ(expected, resumed);
+  const Checkpoint a = Checkpoint::open(fs::path(whole.train.output) / checkpoint_name(12));
+  const Checkpoint b = Checkpoint::open(fs::path(parts.train.output) / checkpoint_name(12));
+  for (const char* group : {"model", "optimizer"}) {
+    for (const std::string& name : a.names(group))
+      EXPECT_TRUE(at::equal(a.read(group, name), b.read(group, name))) << name;
+  }
+}
+
+TEST_F(TrainerTest, ARunThatGoesOnFromAnOlderCheckpointDropsTheLaterRecords) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.save_freq = 4;
+  options.train.max_updates = 10;
+  train(options);
+  const auto expected = losses(options);
+  fs::remove_all(fs::path(options.train.output) / checkpoint_name(10));
+  train(options);  // from update 8
+  EXPECT_EQ(losses(options), expected);
+}
+
+TEST_F(TrainerTest, StopsAndSavesWhenAsked) {
+  make_number_data();
+  const RunOptions options = run_options("run");
+  const std::atomic<bool> stop{true};
+  const TrainSummary summary = Trainer(options).run(stop);
+  EXPECT_TRUE(summary.interrupted);
+  EXPECT_EQ(summary.updates, 0);
+  EXPECT_NO_THROW(Checkpoint::open(summary.checkpoint).verify());
+}
+
+TEST_F(TrainerTest, EarlyStoppingEndsARunThatGetsNoBetter) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 1000;
+  options.train.valid_freq = 1;
+  options.train.early_stopping = 3;
+  options.train.keep_best = "loss";
+  options.train.valid_beam_size = 0;
+  options.optimizer.learning_rate = 0.0;  // every validation is like the first
+  EXPECT_EQ(train(options).updates, 4);
+}
+
+TEST_F(TrainerTest, KeepsAsManyCheckpointsAsAsked) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.save_freq = 2;
+  options.train.keep_checkpoints = 2;
+  train(options);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(options.train.output)) {
+    if (entry.path().filename().string().find("checkpoint-0") == 0) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{checkpoint_name(10), checkpoint_name(12)}));
+}
+
+TEST_F(TrainerTest, RefusesACheckpointOfAnotherModel) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 1;
+  train(options);
+  options.model.hidden = 64;
+  try {
+    train(options);
+    FAIL() << "a checkpoint with other shapes was taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("shape"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TrainerTest, TrainsTranslatesAndValidatesInBFloat16) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.precision = "bfloat16";
+  const TrainSummary summary = train(options);
+  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "bfloat16", "cpu");
+  const std::vector<std::string> sentences{"one two three", "", "four five"};
+  const auto results = translator.translate(sentences, "en", "xx");
+  ASSERT_EQ(results.size(), 3u);
+  EXPECT_EQ(results[1][0].text, "");
+}
+
+TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
+  const fs::path data = fs::path(POLYMOE_SOURCE_DIR) / "../shared/data/multi30k";
+  if (!fs::exists(data / "train.en.gz")) GTEST_SKIP() << "Multi30k is not in " << data;
+  std::map<std::string, std::vector<std::string>> lines;
+  for (const char* language : {"en", "de", "fr", "cs"}) {
+    LineReader reader(data / fmt::format("train.{}.gz", language));
+    for (std::string line; lines[language].size() < 16 && reader.next(line);) lines[language].push_back(line);
+  }
+  // 16 lines in four languages: 64 sentences, 192 pairs in twelve directions.
+  make_data(lines, lines, 500);
+  RunOptions options = run_options("overfit");
+  options.model.hidden = 64;
+  options.model.ffn = 128;
+  options.model.dropout = 0.0;
+  options.model.moe.capacity = "dropless";  // translation never drops tokens either
+  options.data.denoising_weight = 0.0;
+  options.data.max_length = 100;
+  options.data.bucket_examples = 192;
+  options.train.max_tokens = 3000;
+  options.train.micro_batches = 1;
+  options.train.label_smoothing = 0.0;
+  options.train.max_updates = 900;
+  options.train.valid_beam_size = 0;
+  options.train.keep_best = "loss";
+  options.train.log_freq = 20;
+  options.optimizer.learning_rate = 4e-3;
+  options.optimizer.schedule = "linear";
+  options.optimizer.warmup_updates = 50;
+  const TrainSummary summary = train(options);
+  EXPECT_LT(losses(options).rbegin()->second[0].get<double>(), 0.1);
+  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "float32", "cpu");
+  const Vocabulary vocabulary = Vocabulary::load(folder_ / "vocab.model");
+  for (const char* source : {"en", "de", "fr", "cs"}) {
+    for (const char* target : {"en", "de", "fr", "cs"}) {
+      if (std::string(source) == target) continue;
+      const auto results = translator.translate(lines[source], source, target);
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        // The reference as the vocabulary can write it: its normalisation changes some quotes and spaces.
+        EXPECT_EQ(results[i][0].text, vocabulary.decode(vocabulary.encode(lines[target][i])))
+            << source << "-" << target;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace polymoe
