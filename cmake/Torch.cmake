@@ -33,6 +33,8 @@ target_link_libraries(polymoe_torch INTERFACE torch torch_cpu c10)
 set(POLYMOE_TORCH_CUDA OFF)
 if(EXISTS "${POLYMOE_TORCH_ROOT}/lib/libtorch_cuda.so")
   set(POLYMOE_TORCH_CUDA ON)
+  file(STRINGS "${POLYMOE_TORCH_ROOT}/lib/libc10_cuda.so" cudart_name REGEX "^libcudart[^/]*\\.so\\.[0-9]+")
+  string(REGEX REPLACE ".*\\.so\\.([0-9]+).*" "\\1" POLYMOE_TORCH_CUDA_MAJOR "${cudart_name}")
   # Nothing refers to these two by name; loading them is what registers the CUDA backend.
   target_link_options(polymoe_torch INTERFACE "-Wl,--push-state,--no-as-needed" "${POLYMOE_TORCH_ROOT}/lib/libtorch_cuda.so"
     "${POLYMOE_TORCH_ROOT}/lib/libc10_cuda.so" "-Wl,--pop-state")
