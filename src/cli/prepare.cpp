@@ -59,7 +59,9 @@ void add_prepare(CLI::App& app) {
   command->add_option("--vocab", arguments->vocabulary, "vocabulary made by `polymoe vocab`")
       ->required()
       ->type_name("FILE");
-  command->add_option("--corpus", arguments->corpora, kCorpusNotation)->required()->type_name("SPEC");
+  command->add_option("--corpus", arguments->corpora, "corpus to read, in the notation below; more may follow")
+      ->required()
+      ->type_name("SPEC");
   command->add_option("--out", arguments->out, "dataset folder to make; an older dataset there is replaced")
       ->required()
       ->type_name("DIR");
@@ -71,6 +73,7 @@ void add_prepare(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--skip-bad", arguments->options.checks.skip_bad,
                     "pass over bad lines instead of stopping at the first");
+  command->footer(kCorpusNotation);
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "text/corpus.h"
@@ -24,18 +25,14 @@ struct Options {
 
 void run(const Options& options) {
   const std::vector<CorpusSpec> corpora = parse_corpora(options.corpora);
-  const ProgressSink progress = console_progress();
-  Sample sample = sample_sentences(corpora, options.checks, options.sample, progress);
-  Progress learning{"learn pieces", 0, 0, "", fmt::format("{} sentences", sample.sentences.size()), false};
-  progress(learning);
+  const Sample sample = sample_sentences(corpora, options.checks, options.sample, console_progress());
+  log_info("learning {} ids from {} sentences", options.vocabulary.size, sample.sentences.size());
   const std::string model = train_vocabulary(options.vocabulary, sample.languages, sample.sentences);
-  learning.finished = true;
-  progress(learning);
   write_file(options.out, model);
 
   fmt::print("{:<10} {:>12} {:>12}\n", "language", "sentences", "learned from");
   for (const std::string& language : sample.languages) {
-    fmt::print("{:<10} {:>12} {:>12}\n", language, sample.available[language], sample.taken[language]);
+    fmt::print("{:<10} {:>12} {:>12}\n", language, sample.available.at(language), sample.taken.at(language));
   }
   fmt::print("{}: {} ids, {} languages\n", options.out, Vocabulary::load(options.out).size(), sample.languages.size());
 }
@@ -45,7 +42,9 @@ void run(const Options& options) {
 void add_vocab(CLI::App& app) {
   CLI::App* command = app.add_subcommand("vocab", "Learn a SentencePiece vocabulary with language and task tags");
   auto options = std::make_shared<Options>();
-  command->add_option("--corpus", options->corpora, kCorpusNotation)->required()->type_name("SPEC");
+  command->add_option("--corpus", options->corpora, "corpus to read, in the notation below; more may follow")
+      ->required()
+      ->type_name("SPEC");
   command->add_option("--out", options->out, "file to write")->required()->type_name("FILE");
   command->add_option("--size", options->vocabulary.size, "ids in all, special symbols included")
       ->check(CLI::Range(16, 1 << 24))
@@ -75,6 +74,7 @@ void add_vocab(CLI::App& app) {
                     "spell unknown characters in bytes, so that no text is lost");
   command->add_option("--seed", options->sample.seed, "seed of the sample")->capture_default_str();
   command->add_flag("--skip-bad", options->checks.skip_bad, "pass over bad lines instead of stopping at the first");
+  command->footer(kCorpusNotation);
   command->callback([options] { run(*options); });
 }
 

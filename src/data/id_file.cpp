@@ -97,14 +97,23 @@ void IdFile::verify() const {
 }
 
 IdFileWriter::IdFileWriter(const std::filesystem::path& path, std::int32_t vocabulary_size)
-    : path_(path),
-      offsets_path_(path.string() + ".offsets"),
-      file_(path_),
-      offsets_(offsets_path_),
+    : offsets_path_(path.string() + ".offsets"),
+      file_(path),
+      offsets_(offsets_path_, std::ios::binary | std::ios::trunc),
       vocabulary_size_(vocabulary_size) {
   const Header empty{};
   file_.write(std::as_bytes(std::span(&empty, 1)));
-  offsets_.write(std::as_bytes(std::span(&tokens_, 1)));
+  add_offset();
+}
+
+IdFileWriter::~IdFileWriter() {
+  std::error_code ignored;
+  std::filesystem::remove(offsets_path_, ignored);
+}
+
+void IdFileWriter::add_offset() {
+  offsets_.write(reinterpret_cast<const char*>(&tokens_), sizeof(tokens_));
+  if (!offsets_) fail_errno("cannot write", offsets_path_, "is the disk full?");
 }
 
 void IdFileWriter::add(std::span<const std::int32_t> ids) {
@@ -117,23 +126,21 @@ void IdFileWriter::add(std::span<const std::int32_t> ids) {
   ids_checksum_ = crc32_of(bytes, ids_checksum_);
   ++lines_;
   tokens_ += ids.size();
-  offsets_.write(std::as_bytes(std::span(&tokens_, 1)));
+  add_offset();
 }
 
 void IdFileWriter::commit() {
-  offsets_.commit();
+  offsets_.close();
+  if (!offsets_) fail_errno("cannot write", offsets_path_, "is the disk full?");
   const std::array<std::byte, 8> zeros{};
   file_.write(std::span(zeros).first(padded(file_.size()) - file_.size()));
   Header header{};
-  {
-    const MappedFile offsets(offsets_path_);
-    header.offsets_checksum = crc32_of(offsets.bytes());
-    constexpr std::size_t kChunk = std::size_t{1} << 20;
-    for (std::size_t at = 0; at < offsets.bytes().size(); at += kChunk) {
-      file_.write(offsets.bytes().subspan(at, std::min(kChunk, offsets.bytes().size() - at)));
-    }
+  const MappedFile offsets(offsets_path_);
+  header.offsets_checksum = crc32_of(offsets.bytes());
+  constexpr std::size_t kChunk = std::size_t{1} << 20;
+  for (std::size_t at = 0; at < offsets.bytes().size(); at += kChunk) {
+    file_.write(offsets.bytes().subspan(at, std::min(kChunk, offsets.bytes().size() - at)));
   }
-  std::filesystem::remove(offsets_path_);
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   header.version = kVersion;
   header.id_bytes = id_bytes_for(vocabulary_size_);

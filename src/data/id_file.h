@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <span>
 #include <vector>
 
@@ -44,6 +45,9 @@ class IdFile {
 class IdFileWriter {
  public:
   IdFileWriter(const std::filesystem::path& path, std::int32_t vocabulary_size);
+  ~IdFileWriter();
+  IdFileWriter(const IdFileWriter&) = delete;
+  IdFileWriter& operator=(const IdFileWriter&) = delete;
   /// Appends one line; an empty one means that the language lacks it.
   void add(std::span<const std::int32_t> ids);
   std::uint64_t lines() const { return lines_; }
@@ -51,10 +55,11 @@ class IdFileWriter {
   void commit();
 
  private:
-  std::filesystem::path path_;
-  std::filesystem::path offsets_path_;
+  void add_offset();
+
+  std::filesystem::path offsets_path_;  // offsets wait in a file of their own until the ids before them are written
   AtomicFile file_;
-  AtomicFile offsets_;
+  std::ofstream offsets_;
   std::int32_t vocabulary_size_ = 0;
   std::uint64_t lines_ = 0;
   std::uint64_t tokens_ = 0;

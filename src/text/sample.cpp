@@ -85,8 +85,10 @@ Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChec
       sample.sentences.push_back(std::move(sentence));
     }
   });
-  sample.taken = chosen;
-  for (const auto& [language, count] : sample.available) sample.languages.push_back(language);
+  for (const auto& [language, count] : sample.available) {
+    sample.languages.push_back(language);
+    sample.taken[language] = chosen[language];
+  }
   return sample;
 }
 

@@ -1,0 +1,229 @@
+#include "text/vocabulary.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace polymoe {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Real sentences of a few kinds, and the names of special symbols again and again, so that pieces could be learned
+/// from them.
+std::vector<std::string> sample_text() {
+  std::vector<std::string> sentences;
+  for (int i = 0; i < 300; ++i) {
+    sentences.push_back("The file number " + std::to_string(i) + " was not found in the folder.");
+    sentences.push_back("Die Datei mit der Nummer " + std::to_string(i) + " wurde nicht gefunden.");
+    sentences.push_back("Файл не найден: попробуйте ещё раз, " + std::to_string(i) + " раз.");
+    sentences.push_back("<2de> <mask> <denoise> </s> <s> <pad> <unk>");
+    sentences.push_back("Markup such as </p> and <k2> is just text.");
+  }
+  return sentences;
+}
+
+VocabularyOptions small_options() {
+  VocabularyOptions options;
+  options.size = 110;
+  return options;
+}
+
+Vocabulary load_bytes(const std::string& bytes) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("polymoe-vocabulary-" + std::to_string(getpid()));
+  std::ofstream(path, std::ios::binary) << bytes;
+  try {
+    Vocabulary vocabulary = Vocabulary::load(path);
+    std::filesystem::remove(path);
+    return vocabulary;
+  } catch (...) {
+    std::filesystem::remove(path);
+    throw;
+  }
+}
+
+const std::string& sample_bytes() {
+  static const std::string bytes = train_vocabulary(small_options(), {"en", "de", "zh_CN"}, sample_text());
+  return bytes;
+}
+
+const Vocabulary& sample_vocabulary() {
+  static const Vocabulary vocabulary = load_bytes(sample_bytes());
+  return vocabulary;
+}
+
+/// What `action` says when it fails, or "" when it does not.
+template <typename Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Vocabulary, PutsMaskAndTagsBehindTheFourCommonIds) {
+  const Vocabulary& vocabulary = sample_vocabulary();
+  EXPECT_EQ(vocabulary.size(), 110);
+  EXPECT_EQ(Vocabulary::bos(), 0);
+  EXPECT_EQ(Vocabulary::pad(), 1);
+  EXPECT_EQ(Vocabulary::eos(), 2);
+  EXPECT_EQ(Vocabulary::unk(), 3);
+  EXPECT_EQ(vocabulary.mask(), 4);
+  EXPECT_EQ(vocabulary.task_tag("denoise"), 5);
+  EXPECT_EQ(vocabulary.languages(), (std::vector<std::string>{"en", "de", "zh_CN"}));
+  EXPECT_EQ(vocabulary.language_tag("en"), 6);
+  EXPECT_EQ(vocabulary.language_tag("zh_CN"), 8);
+  EXPECT_EQ(vocabulary.language_tag(1), 7);
+  EXPECT_EQ(vocabulary.language_index("zh_CN"), 2);
+  for (const std::int32_t id : {0, 1, 2, 4, 5, 6, 7, 8}) EXPECT_TRUE(vocabulary.is_special(id)) << id;
+  for (const std::int32_t id : {3, 9, 109}) EXPECT_FALSE(vocabulary.is_special(id)) << id;
+}
+
+TEST(Vocabulary, DecodesWhatItEncoded) {
+  for (const std::string& text : sample_text()) {
+    const std::vector<std::int32_t> ids = sample_vocabulary().encode(text);
+    EXPECT_LT(ids.size(), text.size());
+    EXPECT_EQ(sample_vocabulary().decode(ids), text);
+  }
+}
+
+TEST(Vocabulary, EncodeAppends) {
+  std::vector<std::int32_t> ids = {6};
+  sample_vocabulary().encode("The file", ids);
+  std::vector<std::int32_t> expected = sample_vocabulary().encode("The file");
+  expected.insert(expected.begin(), 6);
+  EXPECT_EQ(ids, expected);
+}
+
+TEST(Vocabulary, TextNeverBecomesASpecialId) {
+  for (const char* type : {"unigram", "bpe"}) {
+    VocabularyOptions options = small_options();
+    options.model_type = type;
+    const Vocabulary vocabulary = load_bytes(train_vocabulary(options, {"en", "de"}, sample_text()));
+    for (const std::string text :
+         {"<2de>", "x<2de>y", "<mask><denoise>", "</s> <s> <pad> <unk>", "\xe2\x96\x81<2en>"}) {
+      for (const std::int32_t id : vocabulary.encode(text)) EXPECT_FALSE(vocabulary.is_special(id)) << type << text;
+    }
+    EXPECT_EQ(vocabulary.decode(vocabulary.encode("<2de> <mask>")), "<2de> <mask>") << type;
+  }
+}
+
+TEST(Vocabulary, DecodeDropsSpecialIdsAndRefusesIdsOutside) {
+  const Vocabulary& vocabulary = sample_vocabulary();
+  std::vector<std::int32_t> ids = vocabulary.encode("The file was not found");
+  ids.insert(ids.begin(), {vocabulary.language_tag("de"), Vocabulary::bos(), vocabulary.mask()});
+  ids.insert(ids.end(), {Vocabulary::eos(), Vocabulary::pad()});
+  EXPECT_EQ(vocabulary.decode(ids), "The file was not found");
+  EXPECT_EQ(vocabulary.decode({}), "");
+  EXPECT_THROW(vocabulary.decode({110}), Error);
+  EXPECT_THROW(vocabulary.decode({-1}), Error);
+}
+
+TEST(Vocabulary, NamesTheNearestLanguage) {
+  EXPECT_EQ(error_of([] { sample_vocabulary().language_tag("dee"); }),
+            "the vocabulary has no language 'dee'; did you mean 'de'? known: en, de, zh_CN");
+  EXPECT_THAT(error_of([] { sample_vocabulary().language_index("qqqqqq"); }), HasSubstr("known: en, de, zh_CN"));
+  EXPECT_THAT(error_of([] { sample_vocabulary().task_tag("denoising"); }), HasSubstr("known: denoise"));
+}
+
+TEST(Vocabulary, SpellsUnknownCharactersInBytesWhereAsked) {
+  const std::string text = "The 猫 file";
+  const std::vector<std::int32_t> without = sample_vocabulary().encode(text);
+  EXPECT_EQ(std::count(without.begin(), without.end(), Vocabulary::unk()), 1);
+
+  VocabularyOptions options = small_options();
+  options.size = 360;  // 256 of them are bytes
+  options.byte_fallback = true;
+  const Vocabulary vocabulary = load_bytes(train_vocabulary(options, {"en"}, sample_text()));
+  const std::vector<std::int32_t> with = vocabulary.encode(text);
+  EXPECT_EQ(std::count(with.begin(), with.end(), Vocabulary::unk()), 0);
+  EXPECT_EQ(vocabulary.decode(with), text);
+}
+
+TEST(Vocabulary, NormalizesAsItsModelSays) {
+  EXPECT_EQ(sample_vocabulary().encode("  ﬁle\u3000ｆｉｌｅ "), sample_vocabulary().encode("file file"));
+
+  VocabularyOptions options = small_options();
+  options.normalization = "identity";
+  std::vector<std::string> text = sample_text();
+  text.insert(text.end(), 50, "好，你好！");
+  const Vocabulary vocabulary = load_bytes(train_vocabulary(options, {"zh_CN"}, text));
+  EXPECT_EQ(vocabulary.decode(vocabulary.encode("你好，好！")), "你好，好！");
+}
+
+TEST(Vocabulary, EncodesInSeveralThreadsAsInOne) {
+  const std::vector<std::string> text = sample_text();
+  std::vector<std::vector<std::int32_t>> expected;
+  for (const std::string& sentence : text) expected.push_back(sample_vocabulary().encode(sentence));
+  std::vector<int> wrong(4);
+  std::vector<std::thread> threads;
+  for (int& count : wrong) {
+    threads.emplace_back([&] {
+      for (std::size_t i = 0; i < text.size(); ++i) count += sample_vocabulary().encode(text[i]) != expected[i];
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, (std::vector<int>{0, 0, 0, 0}));
+}
+
+TEST(Vocabulary, LearnsTheSameFromTheSameText) {
+  EXPECT_EQ(train_vocabulary(small_options(), {"en", "de", "zh_CN"}, sample_text()), sample_bytes());
+}
+
+TEST(Vocabulary, SaysWhichSizesTheTextAllows) {
+  VocabularyOptions options = small_options();
+  options.size = 50000;
+  EXPECT_THAT(error_of([&] { train_vocabulary(options, {"en"}, sample_text()); }), HasSubstr("the text gives at most"));
+  options.size = 20;
+  EXPECT_THAT(error_of([&] { train_vocabulary(options, {"en"}, sample_text()); }),
+              HasSubstr("its characters and the special symbols alone are"));
+  EXPECT_THAT(error_of([&] { train_vocabulary(options, {"e,n"}, sample_text()); }), HasSubstr("no language code"));
+  EXPECT_THROW(train_vocabulary(options, {}, sample_text()), Error);
+  EXPECT_THROW(train_vocabulary(options, {"en"}, {}), Error);
+  options.model_type = "word";
+  EXPECT_THAT(error_of([&] { train_vocabulary(options, {"en"}, sample_text()); }), HasSubstr("unigram or bpe"));
+}
+
+TEST(Vocabulary, RefusesFilesThatAreNoVocabulary) {
+  EXPECT_THROW(load_bytes(""), Error);
+  EXPECT_THROW(load_bytes("a text file\nwith lines\n"), Error);
+  EXPECT_THROW(load_bytes(std::string(10000, '\xff')), Error);
+  EXPECT_THROW(load_bytes(sample_bytes().substr(0, 100)), Error);
+  EXPECT_THROW(Vocabulary::load("/nonexistent/vocab.model"), Error);
+}
+
+TEST(Vocabulary, SurvivesDamagedFiles) {
+  // A damaged model may still load (one changed score harms nothing), but must then work without a crash.
+  const RandomStream random(1, fnv1a("damage"));
+  int refused = 0;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    std::string bytes = sample_bytes();
+    if (i % 2 == 0) bytes.resize(random.below(10 * i, bytes.size()));
+    for (std::uint64_t change = 0; change < (i % 2) * 5; ++change) {
+      // Most of the file is the table of normalisation rules; the pieces before it matter more.
+      const std::uint64_t place = random.below(10 * i + change, std::min<std::size_t>(bytes.size(), 5000));
+      bytes[place] = static_cast<char>(random.bits(10 * i + change));
+    }
+    refused += !error_of([&] {
+                  const Vocabulary vocabulary = load_bytes(bytes);
+                  vocabulary.decode(vocabulary.encode("The file <2de> was"));
+                }).empty();
+  }
+  EXPECT_GT(refused, 50);
+}
+
+}  // namespace
+}  // namespace polymoe
