@@ -26,8 +26,8 @@ def run(*command, **settings):
 
 
 def pip_install(*what):
-    # DeepSpeed compiles nothing for what is measured here; Tutel must not look for CUDA.
-    variables = {"DS_BUILD_OPS": "0", "DS_ACCELERATOR": "cpu", "NO_CUDA": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # DeepSpeed compiles nothing for what is measured here.
+    variables = {"DS_BUILD_OPS": "0", "DS_ACCELERATOR": "cpu", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     run(python, "-m", "pip", "install", "-q", *what, env={**os.environ, **variables})
 
 
@@ -52,31 +52,17 @@ def install_peers(torch):
     pip_install(f"torch=={version}")
 
 
-def install_tutel(source):
-    say("building Tutel")
-    what = [source] if source else ["-r", here / "requirements-tutel.txt"]
-    try:
-        pip_install("--no-build-isolation", "--no-deps", *what)
-    except subprocess.CalledProcessError:
-        say("Tutel cannot be installed: going on without it (--tutel names another source)")
-
-
 def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--torch", type=pathlib.Path, required=True, help="folder of the torch package to share")
-    options.add_argument("--tutel", metavar="SOURCE", help="where pip finds Tutel: a folder or git+URL")
     arguments = options.parse_args()
 
-    wanted = "".join((here / name).read_text() for name in ("requirements.txt", "requirements-tutel.txt"))
-    wanted += f"torch: {arguments.torch}\n"
-    fresh = not marker.exists() or marker.read_text() != wanted
-    if fresh:
+    wanted = (here / "requirements.txt").read_text() + f"torch: {arguments.torch}\n"
+    if not marker.exists() or marker.read_text() != wanted:
         say(f"installing into {environment}")
         run("python3", "-m", "venv", "--clear", environment)
         install_peers(arguments.torch)
-    if fresh or arguments.tutel:
-        install_tutel(arguments.tutel)
-    marker.write_text(wanted)
+        marker.write_text(wanted)
     print(python)
 
 

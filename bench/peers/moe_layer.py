@@ -65,34 +65,6 @@ def deepspeed_layer(**settings):
     return module, lambda x: module(x)[:2]
 
 
-def deepspeed_tutel():
-    import tutel  # noqa: F401  DeepSpeed itself would go on without it
-
-    return deepspeed_layer(use_rts=False, use_tutel=True)
-
-
-def tutel():
-    from tutel import moe
-
-    module = moe.moe_layer(
-        gate_type={"type": "top", "k": 1, "capacity_factor": arguments.capacity_factor, "fp32_gate": True},
-        experts={
-            "type": "ffn",
-            "count_per_node": arguments.experts,
-            "hidden_size_per_expert": arguments.ffn,
-            "activation_fn": torch.nn.functional.relu,
-        },
-        model_dim=arguments.hidden,
-    )
-    module.gates[0].wg.weight.data.copy_(gate_weight)
-
-    def forward(x):
-        output = module(x)
-        return output, output.l_aux
-
-    return module, forward
-
-
 def nllb_moe():
     from transformers import NllbMoeConfig
     from transformers.models.nllb_moe.modeling_nllb_moe import NllbMoeSparseMLP
@@ -120,8 +92,6 @@ peers = {
         "deepspeed",
         "index dispatch, no Random Token Selection: over capacity the first tokens stay",
     ),
-    "deepspeed-tutel": (deepspeed_tutel, "deepspeed", "DeepSpeed's gate, no Random Token Selection, Tutel's dispatch"),
-    "tutel": (tutel, "tutel", "over capacity the first tokens stay"),
     "nllb-moe": (
         nllb_moe,
         "transformers",
