@@ -33,6 +33,7 @@ file(CREATE_LINK "${FMT_INCLUDE_DIR}/fmt" "${CMAKE_BINARY_DIR}/include/fmt" SYMB
 target_include_directories(polymoe_options INTERFACE "${CMAKE_BINARY_DIR}/include")
 
 if(POLYMOE_SANITIZE)
-  target_compile_options(polymoe_options INTERFACE -fsanitize=${POLYMOE_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(polymoe_options INTERFACE
+    -fsanitize=${POLYMOE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(polymoe_options INTERFACE -fsanitize=${POLYMOE_SANITIZE})
 endif()
