@@ -49,7 +49,7 @@ void run_gettext(GettextOptions options) {
 constexpr const char* kFooter =
     "Example: text in five languages, from the default packages (about 100 MB to download, the first time only)\n"
     "  polymoe corpus gettext --languages de,fr,ja,uk,hi --out corpus\n"
-    "  polymoe vocab --corpus corpus --out vocab --size 8000\n\n"
+    "  polymoe vocab --corpus corpus --out vocab.model --size 8000\n\n"
     "Nothing is installed, and root is not needed. Any Debian package with translated messages can be\n"
     "named: --packages coreutils,nano,mutt. docs/corpora.md tells what is done with the messages.";
 
@@ -62,10 +62,10 @@ void add_corpus(CLI::App& app) {
       "gettext", "Make a corpus of over a hundred languages from the message catalogues of Debian packages");
   const auto options = std::make_shared<GettextOptions>();
   options->cache = default_cache();
-  gettext->add_option("--out", options->output, "The corpus folder to make; an older corpus there is replaced")
+  gettext->add_option("--out", options->output, "corpus folder to make; an older corpus there is replaced")
       ->required()
       ->type_name("DIR");
-  gettext->add_option("--languages", options->languages, "Languages besides English, e.g. de,fr,zh_CN, or all")
+  gettext->add_option("--languages", options->languages, "languages besides English, e.g. de,fr,zh_CN, or all")
       ->delimiter(',')
       ->type_name("LIST")
       ->default_str("all");
@@ -73,12 +73,17 @@ void add_corpus(CLI::App& app) {
       ->delimiter(',')
       ->type_name("LIST")
       ->default_str(fmt::format("{} packages", default_catalog_packages().size()));
-  gettext->add_option("--cache", options->cache, "Keeps the messages of the packages for the next time")
+  gettext->add_option("--cache", options->cache, "keeps the packages' messages for the next time")
       ->capture_default_str()
       ->type_name("DIR");
-  gettext->add_option("--valid", options->valid_per_mille, "Validation segments in each 1000")->capture_default_str();
-  gettext->add_option("--test", options->test_per_mille, "Held-out test segments in each 1000")->capture_default_str();
-  gettext->add_option("--max-chars", options->max_chars, "Leave out segments of more characters")
+  gettext->add_option("--valid", options->valid_per_mille, "validation segments in each 1000")
+      ->check(CLI::Range(0, 500))
+      ->capture_default_str();
+  gettext->add_option("--test", options->test_per_mille, "held-out test segments in each 1000")
+      ->check(CLI::Range(0, 500))
+      ->capture_default_str();
+  gettext->add_option("--max-chars", options->max_chars, "leave out segments of more characters")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   gettext->footer(kFooter);
   gettext->callback([options] { run_gettext(*options); });
