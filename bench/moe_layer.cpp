@@ -1,8 +1,8 @@
 // Times forward and backward of the MoE layer, limited and dropless, beside a dense feed-forward block of equal active
 // work. All three take turns, so that a drift of the machine's speed hits each alike. Prints one JSON object.
 
-#include <nlohmann/json.hpp>
 #include <torch/csrc/autograd/autograd.h>
+#include <nlohmann/json.hpp>
 
 #include "base/memory.h"
 #include "bench/arguments.h"

@@ -125,8 +125,8 @@ void AtomicFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes
   flush();
   std::size_t written = 0;
   while (written < bytes.size()) {
-    const ssize_t got = pwrite(descriptor_, bytes.data() + written, bytes.size() - written,
-                               static_cast<off_t>(offset + written));
+    const ssize_t got =
+        pwrite(descriptor_, bytes.data() + written, bytes.size() - written, static_cast<off_t>(offset + written));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_errno("cannot write", path_, "is the disk full?");
     written += static_cast<std::size_t>(got);

@@ -54,7 +54,8 @@ inline std::uint64_t fnv1a(std::string_view text) {
 /// A stream of random numbers addressed by index. Two streams with different names are independent.
 class RandomStream {
  public:
-  /// `seed` is the run's; `name` says what the numbers are for; `a` and `b` are coordinates such as (step, micro-batch).
+  /// `seed` is the run's; `name` says what the numbers are for; `a` and `b` are coordinates such as (step,
+  /// micro-batch).
   RandomStream(std::uint64_t seed, std::uint64_t name, std::uint64_t a = 0, std::uint64_t b = 0) {
     const std::uint64_t key = mix_bits(mix_bits(mix_bits(mix_bits(seed) ^ name) ^ a) ^ b);
     key_ = {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};

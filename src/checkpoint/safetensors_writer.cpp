@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/utf8.h"
 #include "base/quote.h"
+#include "base/utf8.h"
 #include "checkpoint/safetensors.h"
 
 namespace polymoe {

@@ -21,16 +21,16 @@ struct Example {
 /// The unit of routing, dropout and Random Token Selection. Rows are padded at the end with the padding id.
 struct MicroBatch {
   std::int64_t rows = 0;
-  std::int64_t source_length = 0;                ///< padded
-  std::int64_t target_length = 0;                ///< padded
-  std::vector<std::int32_t> source;              ///< [rows, source_length]
-  std::vector<std::int32_t> target_input;        ///< [rows, target_length]; starts with the language tag
-  std::vector<std::int32_t> target_output;       ///< [rows, target_length]; ends with </s>
-  std::vector<std::int32_t> source_lengths;      ///< [rows]
-  std::vector<std::int32_t> target_lengths;      ///< [rows]
-  std::vector<std::int32_t> source_languages;    ///< [rows]
-  std::vector<std::int32_t> target_languages;    ///< [rows]
-  std::vector<std::int32_t> tasks;               ///< [rows]
+  std::int64_t source_length = 0;              ///< padded
+  std::int64_t target_length = 0;              ///< padded
+  std::vector<std::int32_t> source;            ///< [rows, source_length]
+  std::vector<std::int32_t> target_input;      ///< [rows, target_length]; starts with the language tag
+  std::vector<std::int32_t> target_output;     ///< [rows, target_length]; ends with </s>
+  std::vector<std::int32_t> source_lengths;    ///< [rows]
+  std::vector<std::int32_t> target_lengths;    ///< [rows]
+  std::vector<std::int32_t> source_languages;  ///< [rows]
+  std::vector<std::int32_t> target_languages;  ///< [rows]
+  std::vector<std::int32_t> tasks;             ///< [rows]
 
   std::int64_t source_tokens() const;  ///< without padding
   std::int64_t target_tokens() const;  ///< without padding

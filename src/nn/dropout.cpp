@@ -60,7 +60,7 @@ class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
     const at::Tensor grad = grads[0].contiguous();
     at::Tensor output = at::empty_like(grad);
     apply_mask(grad, output, ctx->saved_data["p"].toDouble(), unpack_key(ctx->saved_data["key"].toInt()),
-          ctx->get_saved_variables()[0]);
+               ctx->get_saved_variables()[0]);
     return {output, {}, {}, {}};
   }
 };

@@ -98,9 +98,8 @@ TEST(CorpusNotation, SaysWhenAFirstLineNamesNoLanguages) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of("train:tsv:" + folder.write("a.tsv", "Hello world\tHallo Welt\n")),
               HasSubstr("a.tsv:1: 'Hello world' is not a language code; the first line must name"));
-  EXPECT_THAT(
-      error_of("train:jsonl:" + folder.write("a.jsonl", R"({"en": "a", "de": "b", "source url": 1})")),
-      HasSubstr("a.jsonl:1: "));
+  EXPECT_THAT(error_of("train:jsonl:" + folder.write("a.jsonl", R"({"en": "a", "de": "b", "source url": 1})")),
+              HasSubstr("a.jsonl:1: "));
   EXPECT_THAT(error_of("train:jsonl:" + folder.write("b.jsonl", "")), HasSubstr("b.jsonl: is empty"));
 }
 
