@@ -29,6 +29,9 @@ at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
   return at::layer_norm(x, {x.size(-1)}, w, b, 1e-5);
 }
 
+// A gate that starts nearly undecided lets every expert learn from the start (Fedus et al. 2022 take the same scale).
+constexpr double kGateScale = 0.1;
+
 void initialize(torch::nn::Module& module, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   for (auto& item : module.named_parameters()) {
@@ -44,7 +47,8 @@ void initialize(torch::nn::Module& module, std::uint64_t seed) {
     const double fan_in = static_cast<double>(parameter.size(-1));
     // A uniform number of variance 1 / hidden has the bound sqrt(3 / hidden).
     const bool is_embedding = name.find("embedding") != std::string::npos;
-    const double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
+    double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
+    if (name.find("gate") != std::string::npos) bound *= kGateScale;
     const PhiloxKey key = RandomStream(seed, fnv1a(name)).key();
     at::Tensor values = at::empty(parameter.sizes(), at::kFloat);
     float* data = values.mutable_data_ptr<float>();

@@ -31,7 +31,7 @@ class LayerNormImpl : public torch::nn::Module {
 TORCH_MODULE(LayerNorm);
 
 /// Fills every parameter of `module` from (seed, name, element): weights of matrices uniform as Glorot and Bengio
-/// (2010) have it, embeddings normal-like with variance 1 / hidden, norms one, biases zero.
+/// (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 / hidden, norms one, biases zero.
 void initialize(torch::nn::Module& module, std::uint64_t seed);
 
 }  // namespace polymoe

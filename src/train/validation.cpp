@@ -63,7 +63,7 @@ nlohmann::json experts_record(const MoeStatistics& statistics, const std::vector
     }
     layers.push_back(layer);
   }
-  return {{"type", "experts"}, {"update", update}, {"layers", layers}};
+  return {{"type", "experts"}, {"update", update}, {"time", std::time({})}, {"layers", layers}};
 }
 
 }  // namespace
@@ -139,7 +139,7 @@ ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update) cons
     report.chrf = chrf;
     report.record["bleu"] = bleu;
     report.record["chrf"] = chrf;
-    report.samples = {{"type", "samples"}, {"update", update}, {"samples", samples}};
+    report.samples = {{"type", "samples"}, {"update", update}, {"time", std::time({})}, {"samples", samples}};
   }
   if (!statistics.layers().empty()) {
     report.experts = experts_record(statistics, dataset_.vocabulary().languages(), update);

@@ -21,7 +21,7 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
       make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
   const DispatchHandle handle = dispatcher_->dispatch(x, routing);
   const at::Tensor outputs = experts_(handle.expert_inputs, handle.expert_begin, handle.slot_assignment, context);
-  const at::Tensor y = dispatcher_->combine(handle, outputs, combine_weights(decision, routing));
+  at::Tensor y = dispatcher_->combine(handle, outputs, combine_weights(decision, routing));
 
   context.balance_losses.push_back(decision.balance_loss);
   context.router_z_losses.push_back(decision.router_z_loss);
