@@ -8,11 +8,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "nn/torch_headers.h"
 #include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
@@ -28,12 +28,6 @@ bool same_bits(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor left = a.detach().contiguous(), right = b.detach().contiguous();
   return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
          (left.nbytes() == 0 || std::memcmp(left.const_data_ptr(), right.const_data_ptr(), left.nbytes()) == 0);
-}
-
-std::set<std::string> files_in(const fs::path& folder) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
-  return names;
 }
 
 template <typename Action>
@@ -54,22 +48,22 @@ void put(const fs::path& path, const std::string& content) {
 TEST(Checkpoint, GivesBackEveryBitOfEveryType) {
   const TemporaryFolder folder;
   // All 16-bit patterns, read as float16 and bfloat16, hold each kind of NaN, infinity and subnormal.
-  const at::Tensor patterns = torch::arange(65536, torch::kInt).to(torch::kShort);
-  const auto words = torch::tensor({std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0},
-                                    std::bit_cast<std::int64_t>(std::numeric_limits<double>::signaling_NaN()),
-                                    std::bit_cast<std::int64_t>(-0.0), std::bit_cast<std::int64_t>(5e-324)});
+  const at::Tensor patterns = at::arange(65536, at::kInt).to(at::kShort);
+  const auto words = at::tensor({std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0},
+                                 std::bit_cast<std::int64_t>(std::numeric_limits<double>::signaling_NaN()),
+                                 std::bit_cast<std::int64_t>(-0.0), std::bit_cast<std::int64_t>(5e-324)});
   const std::vector<std::pair<std::string, at::Tensor>> tensors = {
-      {"f64", words.view(torch::kDouble)},
-      {"f32", words.view(torch::kFloat)},
-      {"f16", patterns.view(torch::kHalf)},
-      {"bf16", patterns.view(torch::kBFloat16)},
+      {"f64", words.view(at::kDouble)},
+      {"f32", words.view(at::kFloat)},
+      {"f16", patterns.view(at::kHalf)},
+      {"bf16", patterns.view(at::kBFloat16)},
       {"i64", words},
-      {"i32", words.view(torch::kInt)},
-      {"u8", words.view(torch::kByte)},
-      {"bool", torch::tensor({true, false, true})},
-      {"scalar", torch::tensor(3.5f)},
-      {"empty", torch::empty({0, 7})},
-      {"cube", torch::arange(24).view({2, 3, 4})},
+      {"i32", words.view(at::kInt)},
+      {"u8", words.view(at::kByte)},
+      {"bool", at::tensor({1, 0, 1}).to(at::kBool)},
+      {"scalar", at::tensor(3.5f)},
+      {"empty", at::empty({0, 7})},
+      {"cube", at::arange(24).view({2, 3, 4})},
   };
   CheckpointWriter writer(folder / "c");
   for (const auto& [name, value] : tensors) writer.add("model", name, value);
@@ -82,29 +76,29 @@ TEST(Checkpoint, GivesBackEveryBitOfEveryType) {
 
 TEST(Checkpoint, StoresValuesNotStrides) {
   const TemporaryFolder folder;
-  const at::Tensor matrix = torch::arange(6.0).view({2, 3});
-  const at::Tensor parameter = torch::ones({2}, torch::requires_grad());
+  const at::Tensor matrix = at::arange(6.0).view({2, 3});
+  const at::Tensor parameter = at::ones({2}).requires_grad_();
   CheckpointWriter writer(folder / "c");
   writer.add("model", "transposed", matrix.t());
   writer.add("model", "column", matrix.select(1, 1));
-  writer.add("model", "expanded", torch::tensor({7.0}).expand({3}));
+  writer.add("model", "expanded", at::tensor({7.0f}).expand({3}));
   writer.add("model", "parameter", parameter);
   writer.commit({});
   const Checkpoint checkpoint = Checkpoint::open(folder / "c");
-  EXPECT_TRUE(torch::equal(checkpoint.read("model", "transposed"), matrix.t()));
-  EXPECT_TRUE(torch::equal(checkpoint.read("model", "column"), torch::tensor({1.0f, 4.0f})));
-  EXPECT_TRUE(torch::equal(checkpoint.read("model", "expanded"), torch::tensor({7.0f, 7.0f, 7.0f})));
+  EXPECT_TRUE(at::equal(checkpoint.read("model", "transposed"), matrix.t()));
+  EXPECT_TRUE(at::equal(checkpoint.read("model", "column"), at::tensor({1.0f, 4.0f})));
+  EXPECT_TRUE(at::equal(checkpoint.read("model", "expanded"), at::tensor({7.0f, 7.0f, 7.0f})));
   EXPECT_FALSE(checkpoint.read("model", "parameter").requires_grad());
 }
 
 TEST(Checkpoint, ReadTensorsOutliveTheCheckpointAndItsFiles) {
   const TemporaryFolder folder;
   CheckpointWriter writer(folder / "c");
-  writer.add("model", "w", torch::arange(1000));
+  writer.add("model", "w", at::arange(1000));
   writer.commit({});
   const at::Tensor value = [&] { return Checkpoint::open(folder / "c").read("model", "w"); }();
   fs::remove_all(folder / "c");
-  EXPECT_TRUE(torch::equal(value, torch::arange(1000)));
+  EXPECT_TRUE(at::equal(value, at::arange(1000)));
 }
 
 TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
@@ -116,9 +110,9 @@ TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
                      {"text", "naïve \u4e2d\n"},
                      {"list", {1, 2.5, nullptr, true}}};
   CheckpointWriter writer(folder / "c");
-  writer.add("model", "encoder.layers.1.moe.experts.3.up.weight", torch::ones({2, 3}));
-  writer.add("model", "decoder \"名\"", torch::zeros({1}, torch::kBFloat16));
-  writer.add("optimizer", "exp_avg/encoder.layers.1.moe.experts.3.up.weight", torch::ones({2, 3}));
+  writer.add("model", "encoder.layers.1.moe.experts.3.up.weight", at::ones({2, 3}));
+  writer.add("model", "decoder \"名\"", at::zeros({1}, at::kBFloat16));
+  writer.add("optimizer", "exp_avg/encoder.layers.1.moe.experts.3.up.weight", at::ones({2, 3}));
   writer.commit(meta);
   const Checkpoint checkpoint = Checkpoint::open(folder / "c");
   EXPECT_EQ(checkpoint.meta(), meta);
@@ -128,7 +122,7 @@ TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
   EXPECT_EQ(checkpoint.spec("model", "decoder \"名\""), (TensorSpec{"decoder \"名\"", Dtype::kBF16, {1}}));
   EXPECT_FALSE(checkpoint.has("optimizer", "decoder \"名\""));
   EXPECT_THAT(error_of([&] { checkpoint.read("model", "w"); }), HasSubstr("no tensor 'w' in group 'model'"));
-  EXPECT_EQ(files_in(folder / "c"), (std::set<std::string>{"index.json", "model-00001-of-00001.safetensors",
+  EXPECT_EQ(names_in(folder / "c"), (std::set<std::string>{"index.json", "model-00001-of-00001.safetensors",
                                                            "optimizer-00001-of-00001.safetensors"}));
 }
 
@@ -137,7 +131,7 @@ TEST(Checkpoint, SplitsShardsAtTheLimit) {
   CheckpointWriter writer(folder / "c", 100);
   // 40 + 60 bytes fill the first shard, 120 need one of their own, 4 + 4 share the last.
   const std::vector<std::pair<std::string, std::int64_t>> sizes = {{"a", 10}, {"b", 15}, {"c", 30}, {"d", 1}, {"e", 1}};
-  for (const auto& [name, size] : sizes) writer.add("model", name, torch::full({size}, static_cast<double>(size)));
+  for (const auto& [name, size] : sizes) writer.add("model", name, at::full({size}, static_cast<double>(size)));
   writer.commit({});
   const std::vector<std::set<std::string>> expected = {{"a", "b"}, {"c"}, {"d", "e"}};
   for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -148,7 +142,7 @@ TEST(Checkpoint, SplitsShardsAtTheLimit) {
   }
   const Checkpoint checkpoint = Checkpoint::open(folder / "c");
   for (const auto& [name, size] : sizes) {
-    EXPECT_TRUE(torch::equal(checkpoint.read("model", name), torch::full({size}, static_cast<double>(size))));
+    EXPECT_TRUE(at::equal(checkpoint.read("model", name), at::full({size}, static_cast<double>(size))));
   }
 }
 
@@ -160,7 +154,7 @@ TEST(Checkpoint, HoldsOneTensorAtATimeInMemory) {
   for (int i = 0; i < 5; ++i) {
     writer.add("model", {fmt::format("t{}", i), Dtype::kF32, {64}}, [&] {
       most_alive = std::max(most_alive, ++alive);
-      return torch::from_blob(storage.data(), {64}, [&](void*) { --alive; });
+      return at::from_blob(storage.data(), {64}, [&](void*) { --alive; });
     });
   }
   EXPECT_EQ(most_alive, 0);
@@ -173,16 +167,16 @@ TEST(Checkpoint, ReplacesAnOlderOneOfTheSameName) {
   const TemporaryFolder folder;
   for (const std::int64_t update : {1, 2}) {
     CheckpointWriter writer(folder / "checkpoint-best/", update == 1 ? 4 : 1000);  // 2 shards, then 1
-    writer.add("model", "a", torch::full({1}, update));
-    writer.add("model", "b", torch::full({1}, -update));
+    writer.add("model", "a", at::full({1}, update));
+    writer.add("model", "b", at::full({1}, -update));
     writer.commit({{"update", update}});
-    EXPECT_EQ(files_in(folder.path()), std::set<std::string>{"checkpoint-best"});
+    EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
     const Checkpoint checkpoint = Checkpoint::open(folder / "checkpoint-best");
     checkpoint.verify();
     EXPECT_EQ(checkpoint.meta().at("update"), update);
     EXPECT_EQ(checkpoint.read("model", "b").item<std::int64_t>(), -update);
   }
-  EXPECT_EQ(files_in(folder / "checkpoint-best").size(), 2u);
+  EXPECT_EQ(names_in(folder / "checkpoint-best").size(), 2u);
 }
 
 TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
@@ -194,19 +188,19 @@ TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
     CheckpointWriter writer(folder / name);
     EXPECT_THAT(error_of([&] { writer.commit({}); }), HasSubstr("exists and is not a checkpoint"));
   }
-  EXPECT_EQ(files_in(folder.path()), (std::set<std::string>{"file", "thesis"}));
+  EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"file", "thesis"}));
   EXPECT_EQ(read_file(folder / "thesis" / "chapter"), "precious");
 }
 
 TEST(Checkpoint, AFailedCommitLeavesTheOldOneAndNoTrace) {
   const TemporaryFolder folder;
   CheckpointWriter first(folder / "c");
-  first.add("model", "w", torch::ones({3}));
+  first.add("model", "w", at::ones({3}));
   first.commit({});
-  const auto before = files_in(folder.path());
+  const auto before = names_in(folder.path());
 
   CheckpointWriter wrong_shape(folder / "c");
-  wrong_shape.add("model", {"w", Dtype::kF32, {3}}, [] { return torch::ones({4}); });
+  wrong_shape.add("model", {"w", Dtype::kF32, {3}}, [] { return at::ones({4}); });
   EXPECT_THAT(error_of([&] { wrong_shape.commit({}); }), HasSubstr("'w' is not of the declared type and shape"));
   CheckpointWriter throwing(folder / "c");
   throwing.add("model", {"w", Dtype::kF32, {3}}, []() -> at::Tensor { throw std::runtime_error("lost a rank"); });
@@ -218,31 +212,30 @@ TEST(Checkpoint, AFailedCommitLeavesTheOldOneAndNoTrace) {
               HasSubstr("not finite"));
   EXPECT_THAT(error_of([&] { infinite.commit({{"name", "\xff"}}); }), HasSubstr("not UTF-8"));
 
-  EXPECT_EQ(files_in(folder.path()), before);
-  EXPECT_TRUE(torch::equal(Checkpoint::open(folder / "c").read("model", "w"), torch::ones({3})));
+  EXPECT_EQ(names_in(folder.path()), before);
+  EXPECT_TRUE(at::equal(Checkpoint::open(folder / "c").read("model", "w"), at::ones({3})));
 }
 
 TEST(Checkpoint, RefusesTensorsItCannotHold) {
   const TemporaryFolder folder;
   CheckpointWriter writer(folder / "c");
-  writer.add("model", "w", torch::ones({1}));
-  EXPECT_THAT(error_of([&] { writer.add("model", "w", torch::ones({1})); }), HasSubstr("two tensors"));
-  EXPECT_THAT(error_of([&] { writer.add("model", "c", torch::ones({1}, torch::kComplexFloat)); }),
-              HasSubstr("ComplexFloat"));
+  writer.add("model", "w", at::ones({1}));
+  EXPECT_THAT(error_of([&] { writer.add("model", "w", at::ones({1})); }), HasSubstr("two tensors"));
+  EXPECT_THAT(error_of([&] { writer.add("model", "c", at::ones({1}, at::kComplexFloat)); }), HasSubstr("ComplexFloat"));
   EXPECT_THAT(error_of([&] { writer.add("model", "u", at::Tensor()); }), HasSubstr("no dense values"));
-  EXPECT_THAT(error_of([&] { writer.add("model", "s", torch::eye(2).to_sparse()); }), HasSubstr("no dense values"));
-  EXPECT_THAT(error_of([&] { writer.add("../model", "x", torch::ones({1})); }), HasSubstr("cannot name a group"));
-  writer.add("optimizer", "w", torch::ones({1}));  // names are unique within a group only
+  EXPECT_THAT(error_of([&] { writer.add("model", "s", at::eye(2).to_sparse()); }), HasSubstr("no dense values"));
+  EXPECT_THAT(error_of([&] { writer.add("../model", "x", at::ones({1})); }), HasSubstr("cannot name a group"));
+  writer.add("optimizer", "w", at::ones({1}));  // names are unique within a group only
 }
 
 TEST(Checkpoint, FindsFlippedBitsInEveryPartOfEveryFile) {
   const TemporaryFolder folder;
   CheckpointWriter writer(folder / "c", 16);
-  writer.add("model", "a", torch::arange(3));
-  writer.add("model", "b", torch::arange(4, torch::kByte));
+  writer.add("model", "a", at::arange(3));
+  writer.add("model", "b", at::arange(4, at::kByte));
   writer.commit({{"update", 7}});
   Checkpoint::open(folder / "c").verify();
-  for (const std::string& name : files_in(folder / "c")) {
+  for (const std::string& name : names_in(folder / "c")) {
     const std::string whole = read_file(folder / "c" / name);
     for (std::size_t i = 0; i < whole.size(); i += 5) {
       std::string damaged = whole;
@@ -259,7 +252,7 @@ TEST(Checkpoint, OpenNamesTheFileThatIsMissingCutOrForeign) {
   const TemporaryFolder folder;
   for (const std::int64_t size : {4, 5}) {
     CheckpointWriter writer(folder / fmt::format("c{}", size));
-    writer.add("model", "w", torch::ones({4}, size == 4 ? torch::kFloat : torch::kInt));
+    writer.add("model", "w", at::ones({4}, size == 4 ? at::kFloat : at::kInt));
     writer.commit({});
   }
   const fs::path path = folder / "c4";

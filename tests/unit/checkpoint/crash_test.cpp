@@ -8,12 +8,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <torch/torch.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
+#include "nn/torch_headers.h"
 #include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
@@ -29,7 +29,7 @@ void write_checkpoint(const fs::path& path, float value, const std::function<voi
   for (int i = 0; i < 8; ++i) {
     writer.add("model", {fmt::format("t{}", i), Dtype::kF32, {kElements}}, [=] {
       if (before_tensor) before_tensor(i);
-      return torch::full({kElements}, value);
+      return at::full({kElements}, value);
     });
   }
   writer.commit({{"value", value}});
@@ -41,7 +41,7 @@ void expect_whole(const fs::path& path, float value) {
   EXPECT_EQ(checkpoint.meta().at("value"), value);
   ASSERT_EQ(checkpoint.names("model").size(), 8u);
   for (const std::string& name : checkpoint.names("model")) {
-    EXPECT_TRUE(torch::equal(checkpoint.read("model", name), torch::full({kElements}, value))) << name;
+    EXPECT_TRUE(at::equal(checkpoint.read("model", name), at::full({kElements}, value))) << name;
   }
 }
 
@@ -59,12 +59,6 @@ int in_child(const std::function<int()>& action) {
   int status = -1;
   waitpid(child, &status, 0);
   return status;
-}
-
-std::set<std::string> names_in(const fs::path& folder) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
-  return names;
 }
 
 TEST(CheckpointCrash, AFullDiskLeavesTheOldCheckpointAndNoTrace) {

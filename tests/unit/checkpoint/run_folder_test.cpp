@@ -6,12 +6,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
-#include <torch/torch.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
+#include "nn/torch_headers.h"
 #include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
@@ -22,17 +22,11 @@ using testing::HasSubstr;
 
 void write_checkpoint(const fs::path& path) {
   CheckpointWriter writer(path);
-  writer.add("model", "w", torch::ones({1}));
+  writer.add("model", "w", at::ones({1}));
   writer.commit({});
 }
 
 void damage(const fs::path& checkpoint) { fs::resize_file(checkpoint / "model-00001-of-00001.safetensors", 50); }
-
-std::set<std::string> names_in(const fs::path& folder) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
-  return names;
-}
 
 /// The id of a process that has ended.
 pid_t dead_process() {

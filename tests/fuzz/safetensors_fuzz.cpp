@@ -1,0 +1,63 @@
+// Any bytes as a safetensors file: a clear error, or tensors whose bytes all lie within the file and that a writer
+// brings to disk unchanged.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "checkpoint/safetensors.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using polymoe::SafetensorsFile;
+
+const fs::path& scratch_folder() {
+  static const fs::path folder = [] {
+    fs::path path = fs::temp_directory_path() / ("polymoe-safetensors-fuzz-" + std::to_string(getpid()));
+    fs::create_directories(path);
+    return path;
+  }();
+  return folder;
+}
+
+bool same_bytes(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+void check(const SafetensorsFile& file, const fs::path& copy) {
+  polymoe::SafetensorsWriter writer(copy, file.tensors(), file.metadata());
+  for (const polymoe::TensorSpec& spec : writer.tensors()) writer.write(spec.name, file.bytes(spec.name));
+  writer.commit();
+  const SafetensorsFile again(copy);
+  if (again.metadata() != file.metadata() || again.tensors().size() != file.tensors().size()) std::abort();
+  for (const polymoe::TensorSpec& spec : file.tensors()) {
+    const polymoe::TensorSpec* found = again.find(spec.name);
+    if (found == nullptr || !(*found == spec) || !same_bytes(again.bytes(spec.name), file.bytes(spec.name)))
+      std::abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const fs::path path = scratch_folder() / "input";
+  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+  std::optional<SafetensorsFile> file;
+  try {
+    file.emplace(path);
+  } catch (const polymoe::Error&) {
+    return 0;
+  }
+  check(*file, scratch_folder() / "copy");
+  return 0;
+}
