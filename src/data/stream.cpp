@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -44,7 +43,6 @@ struct BatchStream::State {
   struct Entry {
     const Pool* pool;
     Pool::Draw draw;
-    std::uint64_t tie;  // random: examples of equal lengths mix their languages
   };
 
   /// Draws the examples of a window and cuts them into batches.
@@ -53,20 +51,18 @@ struct BatchStream::State {
     batch = 0;
     entries.clear();
     const auto size = static_cast<std::uint64_t>(options.bucket_examples);
-    const RandomStream ties(seed, fnv1a("batch ties"), window);
     for (const Pool& pool : pools) {
       const std::uint64_t end = pool.draws_before((window + 1) * size);
       for (std::uint64_t draw = pool.draws_before(window * size); draw < end; ++draw) {
-        entries.push_back({&pool, pool.draw(draw), ties.bits(entries.size())});
+        entries.push_back({&pool, pool.draw(draw)});
       }
     }
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-      return std::tie(a.draw.target_length, a.draw.source_length, a.tie) <
-             std::tie(b.draw.target_length, b.draw.source_length, b.tie);
-    });
-    lengths.clear();
+    std::vector<Lengths> lengths;
     for (const Entry& entry : entries) lengths.push_back({entry.draw.source_length, entry.draw.target_length});
-    ends = cut_by_tokens(lengths, max_tokens);
+    order = order_by_lengths(lengths, max_tokens, RandomStream(seed, fnv1a("batch ties"), window));
+    std::vector<Lengths> sorted;
+    for (const std::size_t i : order) sorted.push_back(lengths[i]);
+    ends = cut_by_tokens(sorted, max_tokens);
     filled = true;
   }
 
@@ -88,8 +84,8 @@ struct BatchStream::State {
   std::uint64_t batch = 0;  // micro-batches of the window already given
   bool filled = false;      // the three below belong to `window`
   std::vector<Entry> entries;
-  std::vector<Lengths> lengths;
-  std::vector<std::size_t> ends;  // of the micro-batches in `entries`
+  std::vector<std::size_t> order;  // of the entries, by lengths
+  std::vector<std::size_t> ends;   // of the micro-batches in `order`
   std::vector<Example> examples;
 };
 
@@ -113,11 +109,12 @@ BatchStream::BatchStream(BatchStream&&) noexcept = default;
 MicroBatch BatchStream::next() {
   State& s = *state_;
   s.advance();
-  const Permutation order(s.ends.size(), RandomStream(s.seed, fnv1a("batch order"), s.window).bits(0));
-  const std::uint64_t chosen = order(s.batch++);
+  const Permutation shuffled(s.ends.size(), RandomStream(s.seed, fnv1a("batch order"), s.window).bits(0));
+  const std::uint64_t chosen = shuffled(s.batch++);
   s.examples.clear();
   for (std::size_t i = chosen == 0 ? 0 : s.ends[chosen - 1]; i < s.ends[chosen]; ++i) {
-    s.examples.push_back(s.entries[i].pool->materialize(s.entries[i].draw));
+    const State::Entry& entry = s.entries[s.order[i]];
+    s.examples.push_back(entry.pool->materialize(entry.draw));
   }
   return make_micro_batch(s.examples, Vocabulary::pad());
 }

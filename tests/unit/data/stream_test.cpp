@@ -1,5 +1,6 @@
 #include "data/stream.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -290,6 +291,45 @@ TEST_F(StreamTest, RefusesADamagedState) {
   beyond["batch"] = 1000000;
   stream.restore(beyond);
   EXPECT_EQ(stream.state().at("batch"), 0);
+}
+
+TEST(OrderByLengths, SortsStripsOfTargetLengthsBySourceLength) {
+  const std::vector<Lengths> examples = {{3, 1}, {1, 5}, {2, 2}, {9, 4}};
+  const RandomStream ties(1, 2);
+  using Order = std::vector<std::size_t>;
+  // 27 tokens, budget 100: 1.4 * sqrt(0.27) = 0.7 strips, so one.
+  EXPECT_EQ(order_by_lengths(examples, 100, ties), (Order{1, 2, 0, 3}));
+  // Budget 13: 1.4 * sqrt(2.08) = 2.02 strips. By target: {3,1}, {2,2}, {9,4} begin after 0, 4, 8 tokens, in the first
+  // half of 27; {1,5} after 21, in the second.
+  EXPECT_EQ(order_by_lengths(examples, 13, ties), (Order{2, 0, 3, 1}));
+  // Budget 6: 2.97, so three strips of 9 tokens: {3,1}, {2,2} and {9,4} in the first, {1,5} in the third.
+  EXPECT_EQ(order_by_lengths(examples, 6, ties), (Order{2, 0, 3, 1}));
+  EXPECT_EQ(order_by_lengths({}, 6, ties), Order{});
+}
+
+TEST(OrderByLengths, FallsInEverySecondStrip) {
+  std::vector<Lengths> examples;
+  for (std::int32_t source = 1; source <= 3; ++source) {
+    for (const std::int32_t target : {10, 20}) examples.push_back({source, target});
+  }
+  // 102 tokens in 50s: two strips. The first 36 tokens have target length 10; so has the first half but for the first
+  // of target length 20, which begins after 36 and so belongs to it.
+  const std::vector<std::size_t> order = order_by_lengths(examples, 50, RandomStream(1, 2));
+  std::vector<std::pair<int, int>> lengths;
+  for (const std::size_t i : order) lengths.emplace_back(examples[i].target, examples[i].source);
+  const std::pair<int, int> first = lengths[0], last = lengths[5];
+  EXPECT_EQ(first.second, 1);
+  EXPECT_EQ(last, std::pair(20, 2));
+  EXPECT_EQ(lengths[4], std::pair(20, 3));
+}
+
+TEST(OrderByLengths, MixesEqualsAtRandom) {
+  const std::vector<Lengths> equal(100, {5, 5});
+  const std::vector<std::size_t> order = order_by_lengths(equal, 10000, RandomStream(1, 2));
+  EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_EQ(order, order_by_lengths(equal, 10000, RandomStream(1, 2)));
+  EXPECT_NE(order, order_by_lengths(equal, 10000, RandomStream(2, 2)));
+  EXPECT_EQ(std::set<std::size_t>(order.begin(), order.end()).size(), 100u);
 }
 
 TEST(CutByTokens, FillsEachRunAndNoMore) {
