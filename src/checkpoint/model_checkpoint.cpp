@@ -1,13 +1,16 @@
 #include "checkpoint/model_checkpoint.h"
 
-#include <functional>
+#include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "config/yaml_reader.h"
+#include "nn/placed_module.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -20,90 +23,129 @@ constexpr const char* kOptimizer = "optimizer";
 constexpr const char* kFirstMoment = "first_moment/";
 constexpr const char* kSecondMoment = "second_moment/";
 
-// Calls f(logical name, view into `buffer`) for every tensor of the store; `buffer` picks one of a unit's buffers.
-void for_each_tensor(const ParameterStore& store, const std::function<at::Tensor(const ParameterUnit&)>& buffer,
-                     const std::function<void(const std::string&, const at::Tensor&)>& f) {
+// One of a unit's [shard size] buffers.
+using Buffer = at::Tensor ParameterUnit::*;
+
+// Calls f(unit, parameter, logical tensor) for every logical tensor of the model.
+template <typename Function>
+void for_each_tensor(const ParameterStore& store, const Function& f) {
   for (const ParameterUnit& unit : store.units()) {
     for (const FlatParameter& p : unit.parameters) {
-      for (const LogicalTensor& tensor : logical_tensors(p.name, view_in(buffer(unit), p))) f(tensor.name, tensor.view);
+      for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) f(unit, p, tensor);
     }
   }
 }
 
-void add_buffer(CheckpointWriter& writer, const ParameterStore& store, const char* group, const std::string& prefix,
-                const std::function<at::Tensor(const ParameterUnit&)>& buffer) {
-  for_each_tensor(store, buffer,
-                  [&](const std::string& name, const at::Tensor& view) { writer.add(group, prefix + name, view); });
+// The elements of `tensor` that are in elements [begin, end) of its parameter: their runs, counted from the first one.
+struct Piece {
+  std::int64_t begin = 0;  // in the parameter
+  std::int64_t count = 0;
+  std::vector<Run> runs;
+};
+Piece piece_of(const LogicalTensor& tensor, std::int64_t begin, std::int64_t end) {
+  const std::int64_t first = std::clamp<std::int64_t>(begin - tensor.offset, 0, tensor.size);
+  const std::int64_t last = std::clamp<std::int64_t>(end - tensor.offset, 0, tensor.size);
+  Piece piece{tensor.offset + first, last - first, {}};
+  if (first == last) return piece;
+  piece.runs = runs_of(tensor.placement, first, last);
+  for (Run& run : piece.runs) run.local -= first;
+  return piece;
 }
 
-// Copies one tensor of the checkpoint into `view`.
-void read_tensor(const Checkpoint& checkpoint, const char* group, const std::string& name, const at::Tensor& view) {
+// Elements [piece.begin, ...) of a parameter in a buffer that starts at the unit's own shard.
+at::Tensor elements_of(const ParameterUnit& unit, const FlatParameter& p, Buffer buffer, const Piece& piece) {
+  return (unit.*buffer).narrow(0, p.offset + piece.begin - unit.shard * unit.shard_size(), piece.count);
+}
+
+void add_buffer(CheckpointWriter& writer, const ParallelModel& model, const char* group, const std::string& prefix,
+                Buffer buffer) {
+  for_each_tensor(model.store, [&](const ParameterUnit& unit, const FlatParameter& p, const LogicalTensor& tensor) {
+    const auto [begin, end] = model.sync.owned(unit, p);
+    Piece piece = piece_of(tensor, begin, end);
+    const at::Tensor elements = piece.count > 0 ? elements_of(unit, p, buffer, piece) : at::Tensor();
+    writer.add_part(group, {prefix + tensor.name, Dtype::kF32, tensor.shape}, [elements] { return elements; },
+                    std::move(piece.runs));
+  });
+}
+
+void check_tensor(const Checkpoint& checkpoint, const char* group, const std::string& name,
+                  const std::vector<std::int64_t>& shape) {
   if (!checkpoint.has(group, name)) {
     throw Error(fmt::format("has no tensor '{}' in '{}'", name, group), {checkpoint.path(), 0},
                 "was it made with other model options?");
   }
-  const at::Tensor value = checkpoint.read(group, name);
-  if (value.sizes() != view.sizes()) {
-    throw Error(fmt::format("tensor '{}' has shape {}, the model wants {}", name, fmt::join(value.sizes(), "x"),
-                            fmt::join(view.sizes(), "x")),
+  const std::vector<std::int64_t>& stored = checkpoint.spec(group, name).shape;
+  if (stored != shape) {
+    throw Error(fmt::format("tensor '{}' has shape {}, the model wants {}", name, fmt::join(stored, "x"),
+                            fmt::join(shape, "x")),
                 {checkpoint.path(), 0}, "give the model options that it was made with");
   }
-  view.copy_(value);
+}
+
+void read_buffer(const Checkpoint& checkpoint, const ParallelModel& model, const char* group, const std::string& prefix,
+                 Buffer buffer) {
+  const at::NoGradGuard no_grad;
+  for_each_tensor(model.store, [&](const ParameterUnit& unit, const FlatParameter& p, const LogicalTensor& tensor) {
+    check_tensor(checkpoint, group, prefix + tensor.name, tensor.shape);
+    const std::int64_t begin = unit.shard * unit.shard_size() - p.offset;
+    const Piece piece = piece_of(tensor, begin, begin + unit.shard_size());
+    if (piece.count == 0) return;
+    checkpoint.read_runs(group, prefix + tensor.name, elements_of(unit, p, buffer, piece), piece.runs);
+  });
 }
 
 }  // namespace
 
-std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const at::Tensor& value) {
+std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const Placement& placement) {
   const std::string marker = ".experts.";
   const std::size_t at = parameter_name.find(marker);
-  if (at == std::string::npos) return {{parameter_name, value}};
+  std::int64_t size = 1;
+  for (const std::int64_t length : placement.local_shape()) size *= length;
+  if (at == std::string::npos) return {{parameter_name, placement.logical_shape, placement, 0, size}};
+
+  // The first dimension of stacked experts is cut into runs of whole experts.
+  Placement one = placement;
+  one.logical_shape.erase(one.logical_shape.begin());
+  one.ranges.erase(one.ranges.begin());
+  const IndexRange here = placement.ranges[0][0];
   std::vector<LogicalTensor> tensors;
-  for (std::int64_t e = 0; e < value.size(0); ++e) {
+  for (std::int64_t e = 0; e < placement.logical_shape[0]; ++e) {
     std::string name = parameter_name;
     name.insert(at + marker.size(), std::to_string(e) + ".");
-    tensors.push_back({std::move(name), value.select(0, e)});
+    const bool is_here = e >= here.begin && e < here.begin + here.count;
+    const std::int64_t expert_size = size / here.count;
+    tensors.push_back({std::move(name), one.logical_shape, one, is_here ? (e - here.begin) * expert_size : 0,
+                       is_here ? expert_size : 0});
   }
   return tensors;
 }
 
-void add_model(CheckpointWriter& writer, const ParameterStore& store) {
-  add_buffer(writer, store, kModel, "", [](const ParameterUnit& unit) { return unit.values; });
+void add_model(CheckpointWriter& writer, const ParallelModel& model) {
+  add_buffer(writer, model, kModel, "", &ParameterUnit::master);
 }
 
-void add_optimizer(CheckpointWriter& writer, const ParameterStore& store) {
-  add_buffer(writer, store, kOptimizer, kFirstMoment, [](const ParameterUnit& unit) { return unit.first_moments; });
-  add_buffer(writer, store, kOptimizer, kSecondMoment, [](const ParameterUnit& unit) { return unit.second_moments; });
+void add_optimizer(CheckpointWriter& writer, const ParallelModel& model) {
+  add_buffer(writer, model, kOptimizer, kFirstMoment, &ParameterUnit::first_moments);
+  add_buffer(writer, model, kOptimizer, kSecondMoment, &ParameterUnit::second_moments);
 }
 
-void read_model(const Checkpoint& checkpoint, ParameterStore& store) {
-  const at::NoGradGuard no_grad;
+void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
+  read_buffer(checkpoint, model, kModel, "", &ParameterUnit::master);
   std::set<std::string> known;
-  for_each_tensor(
-      store, [](const ParameterUnit& unit) { return unit.values; },
-      [&](const std::string& name, const at::Tensor& view) {
-        read_tensor(checkpoint, kModel, name, view);
-        known.insert(name);
-      });
+  for_each_tensor(model.store, [&](const ParameterUnit&, const FlatParameter&, const LogicalTensor& tensor) {
+    known.insert(tensor.name);
+  });
   for (const std::string& name : checkpoint.names(kModel)) {
     if (known.count(name) > 0) continue;
     throw Error(fmt::format("tensor '{}' has no place in the model", name), {checkpoint.path(), 0},
                 "give the model options that it was made with");
   }
-  store.publish();
+  model.sync.publish();
 }
 
-void read_optimizer(const Checkpoint& checkpoint, ParameterStore& store) {
-  const at::NoGradGuard no_grad;
-  for_each_tensor(
-      store, [](const ParameterUnit& unit) { return unit.first_moments; },
-      [&](const std::string& name, const at::Tensor& view) {
-        read_tensor(checkpoint, kOptimizer, kFirstMoment + name, view);
-      });
-  for_each_tensor(
-      store, [](const ParameterUnit& unit) { return unit.second_moments; },
-      [&](const std::string& name, const at::Tensor& view) {
-        read_tensor(checkpoint, kOptimizer, kSecondMoment + name, view);
-      });
+void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model) {
+  read_buffer(checkpoint, model, kOptimizer, kFirstMoment, &ParameterUnit::first_moments);
+  read_buffer(checkpoint, model, kOptimizer, kSecondMoment, &ParameterUnit::second_moments);
 }
 
 RunOptions options_of(const Checkpoint& checkpoint) {
@@ -122,10 +164,12 @@ RunOptions options_of(const Checkpoint& checkpoint) {
 EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device) {
   EncoderDecoder model(options_of(checkpoint).model);
   const at::NoGradGuard no_grad;
-  std::set<std::string> known;
+  const std::map<std::string, Placement> placements = placements_of(*model);
   for (auto& item : model->named_parameters()) {
-    for (const LogicalTensor& tensor : logical_tensors(item.key(), item.value())) {
-      read_tensor(checkpoint, kModel, tensor.name, tensor.view);
+    const at::Tensor flat = item.value().view(-1);
+    for (const LogicalTensor& tensor : logical_tensors(item.key(), placements.at(item.key()))) {
+      check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
+      checkpoint.read_runs(kModel, tensor.name, flat.narrow(0, tensor.offset, tensor.size), runs_of(tensor.placement));
     }
     item.value().set_requires_grad(false);
   }

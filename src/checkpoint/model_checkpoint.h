@@ -7,27 +7,34 @@
 #include "checkpoint/checkpoint.h"
 #include "config/options.h"
 #include "model/encoder_decoder.h"
-#include "optim/parameter_store.h"
+#include "nn/placement.h"
+#include "parallel/parallel_model.h"
 
 namespace polymoe {
 
-/// A parameter, or one expert's slice of it, under its logical name: "...experts.up_weight" [experts, ...] is known as
-/// "...experts.0.up_weight", "...experts.1.up_weight", ...
+/// Where a logical tensor lies in a parameter: "...experts.up_weight" [experts here, ...] holds some of the tensors
+/// "...experts.0.up_weight", "...experts.1.up_weight", ...; any other parameter holds its namesake, or a part of it.
 struct LogicalTensor {
   std::string name;
-  at::Tensor view;
+  std::vector<std::int64_t> shape;  ///< of the whole tensor
+  Placement placement;              ///< of what is here
+  std::int64_t offset = 0;          ///< of what is here, in elements of the parameter
+  std::int64_t size = 0;            ///< of what is here; 0 for an expert that lives elsewhere
 };
-std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const at::Tensor& value);
+/// All logical tensors of a parameter, those of experts elsewhere too, in the same order in every process.
+std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const Placement& placement);
 
-/// Adds the master weights to `writer`, group "model".
-void add_model(CheckpointWriter& writer, const ParameterStore& store);
+/// Adds the master weights to `writer`, group "model". Each process writes what it answers for; all members of the
+/// writer's group call it together.
+void add_model(CheckpointWriter& writer, const ParallelModel& model);
 /// Adds Adam's moments, group "optimizer": "first_moment/NAME" and "second_moment/NAME".
-void add_optimizer(CheckpointWriter& writer, const ParameterStore& store);
+void add_optimizer(CheckpointWriter& writer, const ParallelModel& model);
 
-/// Fills the store's master weights and publishes them. Throws Error that names the first tensor that is missing or has
-/// another shape, and refuses a checkpoint with tensors that the model lacks.
-void read_model(const Checkpoint& checkpoint, ParameterStore& store);
-void read_optimizer(const Checkpoint& checkpoint, ParameterStore& store);
+/// Fills the master weights that this process keeps, and publishes them; all processes call it together. Reads no more
+/// of a tensor than it keeps. Throws Error that names the first tensor that is missing or has another shape, and
+/// refuses a checkpoint with tensors that the model lacks.
+void read_model(const Checkpoint& checkpoint, ParallelModel& model);
+void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model);
 
 /// The options of the run that wrote the checkpoint.
 RunOptions options_of(const Checkpoint& checkpoint);

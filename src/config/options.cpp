@@ -115,6 +115,22 @@ Section train_section(TrainOptions& o) {
        flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
 
+Section parallel_section(ParallelOptions& o) {
+  return {"parallel",
+          "processes",
+          {number("data", o.data, "copies of the model; 0: what the other degrees leave of the processes", 0, 1 << 20),
+           number("expert", o.expert, "processes that the experts of a layer are spread over", 1, 1 << 20),
+           number("model", o.model, "processes that matrices are sliced over (tensor slicing)", 1, 1 << 20),
+           number("zero-stage", o.zero_stage,
+                  "what copies share out: 1 optimiser state, 2 gradients too, 3 parameters too", 0, 3),
+           flag("recompute", o.recompute, "keep only the inputs of blocks and compute the rest anew in backward"),
+           choice("expert-slicing", o.expert_slicing, "experts where parallel.model > 1", {"sliced", "whole"}),
+           choice("all-to-all", o.all_to_all, "how tokens travel; hierarchical: within nodes first, then across",
+                  {"flat", "hierarchical"}),
+           number("timeout", o.timeout, "seconds that a process waits for the others before all end", 1, 1e6),
+           flag("rank-logs", o.rank_logs, "write the log of each process to train.output/logs")}};
+}
+
 Section optimizer_section(OptimizerOptions& o) {
   return {"optimizer",
           "Adam and its schedule",
@@ -179,7 +195,8 @@ constexpr Preset kPresets[] = {
 
 std::vector<Section> sections_of(RunOptions& o) {
   return {model_section(o.model), moe_section(o.model.moe),       data_section(o.data),
-          train_section(o.train), optimizer_section(o.optimizer), decode_section(o.decode)};
+          train_section(o.train), parallel_section(o.parallel),   optimizer_section(o.optimizer),
+          decode_section(o.decode)};
 }
 
 std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }

@@ -109,11 +109,25 @@ struct DecodeOptions {
   std::int64_t max_tokens = 4096;
 };
 
+/// How a training run is spread over processes.
+struct ParallelOptions {
+  std::int64_t data = 0;  // 0: what the other degrees leave of the processes
+  std::int64_t expert = 1;
+  std::int64_t model = 1;
+  std::int64_t zero_stage = 0;
+  bool recompute = false;
+  std::string expert_slicing = "sliced";  // sliced, whole
+  std::string all_to_all = "flat";        // flat, hierarchical
+  double timeout = 600.0;
+  bool rank_logs = false;
+};
+
 /// Everything a training run is made from.
 struct RunOptions {
   ModelOptions model;
   DataOptions data;
   TrainOptions train;
+  ParallelOptions parallel;
   OptimizerOptions optimizer;
   DecodeOptions decode;
 };

@@ -46,4 +46,11 @@ MicroBatch make_micro_batch(const std::vector<Example>& examples, std::int32_t p
   return batch;
 }
 
+MicroBatch make_stand_in() {
+  Example example;
+  example.source = {0};
+  example.target = {0};
+  return make_micro_batch({example}, 0);
+}
+
 }  // namespace polymoe

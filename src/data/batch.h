@@ -39,4 +39,8 @@ struct MicroBatch {
 /// Pads `examples` into one micro-batch.
 MicroBatch make_micro_batch(const std::vector<Example>& examples, std::int32_t padding_id);
 
+/// The smallest micro-batch, one token on each side. It stands in where a process has none left but must take part in
+/// what the others compute; its losses count for nothing.
+MicroBatch make_stand_in();
+
 }  // namespace polymoe

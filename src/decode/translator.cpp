@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "checkpoint/model_checkpoint.h"
 #include "data/batch.h"
+#include "nn/device.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -41,13 +42,6 @@ SearchSymbols search_symbols(const Vocabulary& vocabulary) {
   }
   return symbols;
 }
-
-at::Device parse_device(const std::string& name) {
-  if (name == "cuda" && !at::hasCUDA()) fail("device cuda: this LibTorch or this machine has no CUDA; use device cpu");
-  return name == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
-}
-
-at::ScalarType parse_precision(const std::string& name) { return name == "bfloat16" ? at::kBFloat16 : at::kFloat; }
 
 Translator::Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options)
     : model_(std::move(model)), vocabulary_(std::move(vocabulary)), options_(options) {

@@ -46,9 +46,4 @@ class Translator {
 /// The ids that no translation holds: padding, start, masks and tags.
 SearchSymbols search_symbols(const Vocabulary& vocabulary);
 
-/// "cpu" or "cuda"; Error when the machine has no GPU that LibTorch can use.
-at::Device parse_device(const std::string& name);
-/// "float32" or "bfloat16".
-at::ScalarType parse_precision(const std::string& name);
-
 }  // namespace polymoe

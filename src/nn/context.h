@@ -23,6 +23,12 @@ struct ForwardContext {
   std::uint64_t update = 0;
   std::uint64_t micro_batch = 0;
 
+  /// Where micro-batches of several processes meet at the experts: the most tokens that any of these micro-batches has
+  /// on each side, and on the side that runs now. Experts with a capacity exchange as many rows as it allows for that.
+  std::int64_t most_source_tokens = 0;
+  std::int64_t most_target_tokens = 0;
+  std::int64_t exchange_tokens = 0;
+
   /// One scalar for each MoE layer that ran, in order, each a mean over the micro-batch's tokens.
   std::vector<at::Tensor> balance_losses;
   std::vector<at::Tensor> router_z_losses;

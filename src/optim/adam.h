@@ -13,14 +13,15 @@ struct UpdateReport {
   bool skipped = false;        ///< the norm was not finite: nothing was changed
 };
 
-/// Adam with decoupled weight decay and clipping by the global norm (kernels/cpu/adam.h), over the flat buffers of
-/// a ParameterStore.
+/// Adam with decoupled weight decay and clipping by the global norm (kernels/cpu/adam.h), over the parts of a
+/// ParameterStore that this process keeps: master weights, own gradients and moments.
 class Adam {
  public:
   Adam(ParameterStore& store, const OptimizerOptions& options) : store_(store), options_(options) {}
 
-  /// One update with the gradients that the store holds. Gradients are left as they are.
-  UpdateReport update(double learning_rate);
+  /// One update of the master weights with the own gradients, which are left as they are. `gradient_norm` is that of
+  /// the whole model, over all processes.
+  UpdateReport update(double learning_rate, double gradient_norm);
 
   /// Updates done so far: the t of the bias correction. Part of a checkpoint.
   std::int64_t steps() const { return steps_; }
@@ -32,7 +33,7 @@ class Adam {
   std::int64_t steps_ = 0;
 };
 
-/// The Euclidean norm of all gradients.
-double gradient_norm(const ParameterStore& store);
+/// The sum of squares of `values` [count] float32, in float64.
+double sum_of_squares(const at::Tensor& values);
 
 }  // namespace polymoe

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
+
+#include "nn/placement.h"
 
 namespace torch::nn {
 class Module;
@@ -12,49 +15,96 @@ class Module;
 
 namespace polymoe {
 
-/// Where one parameter lies in the flat buffer of its unit.
+/// Where one parameter lies in the flat buffers of its unit.
 struct FlatParameter {
   std::string name;
-  at::Tensor parameter;     ///< the module's; in float32 a view of `values`
+  at::Tensor parameter;     ///< the module's; a view of the unit's `values`
+  Placement placement;      ///< which part of the logical tensor it is
   std::int64_t offset = 0;  ///< in elements
+  std::int64_t size = 0;
 };
 
-/// The parameters of one block of the model in flat float32 buffers: the unit in which optimiser state is kept and,
-/// over several processes, sharded. Dense and expert parameters are never in one unit.
+/// The parameters of one block of the model, all of one element type, in flat buffers: the unit in which optimiser
+/// state is kept and sharded. Dense and expert parameters are never in one unit.
+///
+/// Over several processes that hold the same parameters, each may keep one of `shards` equal parts of what an update
+/// needs: [shard * shard_size(), (shard + 1) * shard_size()) of the flat order. With one shard the part is everything.
 struct ParameterUnit {
-  std::string name;
+  std::string name;   ///< of the block, e.g. "encoder.layers.3"
   bool experts = false;
   std::vector<FlatParameter> parameters;
-  at::Tensor values;          ///< [size] float32: the master weights
-  at::Tensor gradients;       ///< [size] float32
-  at::Tensor first_moments;   ///< [size] float32
-  at::Tensor second_moments;  ///< [size] float32
+  std::int64_t size = 0;  ///< with padding; `shards` divides it
+  std::int64_t shards = 1;
+  std::int64_t shard = 0;
+
+  at::Tensor values;     ///< [size], the parameters' element type
+  at::Tensor gradients;  ///< [size] float32; sums over what was collected
+  at::Tensor own_values;     ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
+  at::Tensor master;         ///< [shard size] float32 weights: `own_values` itself where that is float32
+  at::Tensor own_gradients;  ///< [shard size] float32; `gradients` itself with one shard
+  at::Tensor first_moments;   ///< [shard size] float32
+  at::Tensor second_moments;  ///< [shard size] float32
+
+  std::int64_t shard_size() const { return size / shards; }
 };
 
-/// All parameters of a model, as units. A float32 parameter becomes a view of its unit's values, and its gradient a
-/// view of the gradients, so backward accumulates straight into the flat buffer. A parameter of lower precision keeps
-/// its own storage; its gradients are added to the flat buffer by collect_gradients(), and publish() writes it anew
-/// from the master weights.
+/// What of a unit's buffers the copies of a parameter share out (ZeRO, Rajbhandari et al. 2020).
+struct Sharding {
+  std::int64_t stage = 0;  ///< 0 nothing, 1 optimiser state, 2 gradients too, 3 parameters too
+  std::int64_t dense_shards = 1, dense_shard = 0;
+  std::int64_t expert_shards = 1, expert_shard = 0;
+};
+
+/// Bytes that a store holds at present, by kind.
+struct StoreBytes {
+  std::int64_t values = 0;
+  std::int64_t gradients = 0;
+  std::int64_t master = 0;  ///< where it is not `values` itself
+  std::int64_t moments = 0;
+
+  std::int64_t total() const { return values + gradients + master + moments; }
+};
+
+/// All parameters of a model, as units, in the order of the model. Every parameter becomes a view of its unit's values.
+/// A float32 parameter's gradient is a view of the unit's gradients, so backward accumulates straight into the flat
+/// buffer; gradients of lower precision are added by collect_gradients().
 class ParameterStore {
  public:
-  /// Takes over `module`'s parameters. One unit for each layer, split in dense and expert parameters, and one for the
-  /// rest. The module must not be moved or converted afterwards.
-  explicit ParameterStore(torch::nn::Module& module);
+  /// Gives a parameter its first values.
+  using Initializer = std::function<void(const FlatParameter&)>;
+
+  /// Takes over `module`'s parameters, with the values they have, or those that `initialize` gives them: then one unit
+  /// at a time is in memory where parameters are sharded. One unit for each layer, split in dense and expert
+  /// parameters and by element type, and one for the rest, "embeddings". The module must not be moved or converted
+  /// afterwards.
+  explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {},
+                          const Initializer& initialize = {});
 
   std::vector<ParameterUnit>& units() { return units_; }
   const std::vector<ParameterUnit>& units() const { return units_; }
+  const Sharding& sharding() const { return sharding_; }
+  StoreBytes bytes() const;
 
+  /// Sets all gradients to zero, here and in the shards.
   void zero_gradients();
-  /// After each backward: adds low-precision gradients to the flat buffers.
+  /// After a backward: adds low-precision gradients to the flat buffer.
+  static void collect_gradients(ParameterUnit& unit);
   void collect_gradients();
-  /// After an update of the master weights: writes the low-precision parameters.
-  void publish();
+  /// Rounds the master weights to own_values where these are of lower precision.
+  void round_masters();
 
  private:
   std::vector<ParameterUnit> units_;
+  Sharding sharding_;
 };
 
-/// The shape of `parameter`, as a view into one of the unit's buffers.
+/// The shape of `parameter`, as a view into one of the unit's [size] buffers.
 at::Tensor view_in(const at::Tensor& buffer, const FlatParameter& parameter);
+
+/// Frees the memory of a flat buffer; views of it stay and are valid again after restore_memory(), whose content is
+/// not defined. Does nothing where there is nothing to free or restore.
+void free_memory(const at::Tensor& buffer);
+void restore_memory(const at::Tensor& buffer);
+bool has_memory(const at::Tensor& buffer);
 
 }  // namespace polymoe

@@ -4,6 +4,7 @@
 
 #include "loss/objective.h"
 #include "nn/torch_headers.h"
+#include "train/update_plan.h"
 
 namespace polymoe {
 namespace {
@@ -47,38 +48,51 @@ TokenLoss StepReport::total() const {
   return sum;
 }
 
-TrainState::TrainState(EncoderDecoder new_model, const OptimizerOptions& options)
-    : model(std::move(new_model)), store(*model), adam(store, options) {}
+TrainState::TrainState(const RunOptions& options, Communicator& world)
+    : ParallelModel(options, world), adam(store, options.optimizer) {}
 
-StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
-                      double learning_rate) {
+StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
+                                const RunOptions& options) {
+  const UpdatePlan plan = plan_update(micro_batches, options.train.micro_batches, state.layout);
   StepReport report;
-  Normalisation normalisation{0, static_cast<std::int64_t>(micro_batches.size())};
-  for (const MicroBatch& batch : micro_batches) normalisation.target_tokens += batch.target_tokens();
+  report.all_target_tokens = plan.normalisation.target_tokens;
 
-  state.store.zero_gradients();
-  for (std::size_t i = 0; i < micro_batches.size(); ++i) {
-    const MicroBatch& batch = micro_batches[i];
+  state.sync.begin_update();
+  for (std::size_t round = 0; round < plan.rounds.size(); ++round) {
+    const bool is_mine = round < micro_batches.size();
+    const MicroBatch batch = is_mine ? micro_batches[round] : make_stand_in();
     ForwardContext context;
     context.training = true;
     context.seed = static_cast<std::uint64_t>(options.train.seed);
     context.update = static_cast<std::uint64_t>(state.update);
-    context.micro_batch = i;
+    context.micro_batch =
+        round * static_cast<std::size_t>(state.layout.batch_ranks()) + static_cast<std::size_t>(state.layout.batch_rank());
+    context.most_source_tokens = plan.rounds[round].source_tokens;
+    context.most_target_tokens = plan.rounds[round].target_tokens;
 
+    state.sync.begin_micro_batch(round + 1 == plan.rounds.size());
     const ModelInput input = make_model_input(batch, state.model->projection().device());
     CrossEntropy cross_entropy = forward(state.model, input, context, options.train.label_smoothing,
-                                         static_cast<double>(normalisation.target_tokens));
+                                         static_cast<double>(plan.normalisation.target_tokens));
     const Objective objective =
-        make_objective(std::move(cross_entropy), context, state.model->options().moe, normalisation);
-    objective.value.backward();
-    state.store.collect_gradients();
+        make_objective(std::move(cross_entropy), context, state.model->options().moe, plan.normalisation);
+    (is_mine ? objective.value : objective.value * 0.0).backward();
+    state.sync.end_micro_batch();
+    if (!is_mine) continue;
 
     for (const auto& [task, loss] : losses_by_task(objective.cross_entropy, batch)) report.tasks[task] += loss;
-    report.balance_loss += objective.balance_loss / static_cast<double>(normalisation.micro_batches);
-    report.router_z_loss += objective.router_z_loss / static_cast<double>(normalisation.micro_batches);
+    report.balance_loss += objective.balance_loss / static_cast<double>(plan.normalisation.micro_batches);
+    report.router_z_loss += objective.router_z_loss / static_cast<double>(plan.normalisation.micro_batches);
     report.source_tokens += batch.source_tokens();
   }
-  report.update = state.adam.update(learning_rate);
+  return report;
+}
+
+StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
+                      double learning_rate) {
+  StepReport report = accumulate_gradients(state, micro_batches, options);
+  report.update = state.adam.update(learning_rate, state.sync.gradient_norm());
+  if (!report.update.skipped) state.sync.publish();
   ++state.update;
   return report;
 }

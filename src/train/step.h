@@ -6,8 +6,8 @@
 
 #include "config/options.h"
 #include "data/batch.h"
-#include "model/encoder_decoder.h"
 #include "optim/adam.h"
+#include "parallel/parallel_model.h"
 
 namespace polymoe {
 
@@ -20,30 +20,37 @@ struct TokenLoss {
   void operator+=(const TokenLoss& other);
 };
 
-/// What one update saw and did.
+/// What one update saw and did. Losses and tokens are those of this process's micro-batches; the norm is the model's.
 struct StepReport {
   std::map<std::int32_t, TokenLoss> tasks;  ///< by MicroBatch::tasks
-  double balance_loss = 0.0;                ///< mean over micro-batches and MoE layers
+  double balance_loss = 0.0;                ///< sum over MoE layers' means, divided by the update's micro-batches
   double router_z_loss = 0.0;
   std::int64_t source_tokens = 0;
+  std::int64_t all_target_tokens = 0;  ///< of the update, over all processes
   UpdateReport update;
 
   TokenLoss total() const;
 };
 
 /// The parts that an update works on.
-struct TrainState {
-  EncoderDecoder model;
-  ParameterStore store;
+struct TrainState : ParallelModel {
+  /// See ParallelModel.
+  TrainState(const RunOptions& options, Communicator& world);
+
   Adam adam;
   std::int64_t update = 0;  ///< updates done
-
-  TrainState(EncoderDecoder model, const OptimizerOptions& options);
 };
 
-/// One update: batch -> model -> loss -> gradients -> optimiser.
+/// One update: batch -> model -> loss -> gradients -> synchronised gradients -> optimiser.
+///
+/// Of the update's train.micro-batches, micro-batch i belongs to batch rank i modulo the number of batch ranks
+/// (ParallelLayout); `micro_batches` are this process's, in order. All processes call it together.
 StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
                       double learning_rate);
+
+/// Forward and backward of one update, without the optimiser: the gradients are then in the store's own_gradients.
+StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
+                                const RunOptions& options);
 
 /// The loss of one micro-batch without gradients and without dropout. `statistics` may be null.
 std::map<std::int32_t, TokenLoss> evaluate_loss(EncoderDecoder& model, const MicroBatch& batch, double label_smoothing,

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -24,6 +25,7 @@
 #include "train/step.h"
 #include "train/validation.h"
 #include "train/validation_report.h"
+#include "train/window.h"
 
 namespace polymoe {
 namespace {
@@ -39,25 +41,6 @@ struct Counters {
   std::int64_t validations_without_best = 0;
 };
 
-// Sums over the updates since the last log line.
-struct Window {
-  std::map<std::int32_t, TokenLoss> tasks;
-  double balance_loss = 0.0;
-  double gradient_norm = 0.0;
-  std::int64_t updates = 0;
-  std::int64_t skipped = 0;
-  double seconds = 0.0;
-
-  void add(const StepReport& report, double step_seconds) {
-    for (const auto& [task, loss] : report.tasks) tasks[task] += loss;
-    balance_loss += report.balance_loss;
-    gradient_norm += report.update.gradient_norm;
-    skipped += report.update.skipped ? 1 : 0;
-    seconds += step_seconds;
-    ++updates;
-  }
-};
-
 std::string config_text(RunOptions& options) { return dump_yaml(sections_of(options)); }
 
 nlohmann::json config_json(RunOptions& options) {
@@ -71,16 +54,28 @@ nlohmann::json config_json(RunOptions& options) {
 }  // namespace
 
 struct Trainer::State {
-  explicit State(RunOptions given)
-      : options(prepare_options(std::move(given))),
+  State(RunOptions given, Communicator& all)
+      : world(all),
+        options(prepare_options(std::move(given))),
         dataset(options.data.path),
         stream(dataset, options.data, options.train.max_tokens, static_cast<std::uint64_t>(options.train.seed)),
-        train(build_model(), options.optimizer),
+        train(model_options(), world),
         validator(dataset, options, training_directions()) {
-    fs::create_directories(output());
     start_or_resume();
-    recorder.emplace(output(), options.train.tensorboard, train.update);
+    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update); });
   }
+
+  bool is_first() const { return world.rank() == 0; }
+
+  // Work on the run's folder, which is the first process's alone; where it fails, all processes fail.
+  void on_first(const std::function<void()>& work) const {
+    together(world, [&] {
+      if (is_first()) work();
+    });
+  }
+
+  // What the first process found, in every process.
+  std::string from_first(const std::string& text) const { return all_gather_texts(world, is_first() ? text : "").front(); }
 
   static RunOptions prepare_options(RunOptions given) {
     if (given.data.path.empty()) fail("data.path: name the folder that `polymoe prepare` made");
@@ -89,7 +84,8 @@ struct Trainer::State {
     return given;
   }
 
-  EncoderDecoder build_model() {
+  // The options, with what the dataset says of the model.
+  const RunOptions& model_options() {
     const std::int64_t vocabulary = dataset.vocabulary().size();
     if (options.model.vocabulary != 0 && options.model.vocabulary != vocabulary) {
       fail("model.vocabulary: {} given, but the dataset's vocabulary has {} entries; leave the key out",
@@ -97,11 +93,7 @@ struct Trainer::State {
     }
     options.model.vocabulary = vocabulary;
     options.model.max_positions = std::max(options.model.max_positions, options.data.max_length + 2);
-    EncoderDecoder model(options.model);
-    initialize(*model, static_cast<std::uint64_t>(options.train.seed));
-    model->set_precision(parse_precision(options.train.precision));
-    model->to(parse_device(options.train.device));
-    return model;
+    return options;
   }
 
   std::vector<Direction> training_directions() const {
@@ -117,23 +109,31 @@ struct Trainer::State {
   // Starting, saving, resuming ------------------------------------------------------------------------------------
 
   void start_or_resume() {
-    if (const std::optional<fs::path> latest = find_latest(output())) {
-      resume(Checkpoint::open(*latest));
+    std::string latest;
+    on_first([&] {
+      fs::create_directories(output());
+      if (const std::optional<fs::path> found = find_latest(output())) latest = found->string();
+    });
+    latest = from_first(latest);
+    if (!latest.empty()) {
+      resume(Checkpoint::open(latest));
       return;
     }
-    write_file(output() / "vocab.model", read_file(fs::path(options.data.path) / "vocab.model"));
-    write_file(output() / "config.yaml", config_text(options));
+    on_first([&] {
+      write_file(output() / "vocab.model", read_file(fs::path(options.data.path) / "vocab.model"));
+      write_file(output() / "config.yaml", config_text(options));
+    });
     if (!options.train.init.empty()) {
       const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(options.train.init));
-      read_model(checkpoint, train.store);
+      read_model(checkpoint, train);
       log_info("weights from {}", checkpoint.path().string());
     }
     is_new = true;
   }
 
   void resume(const Checkpoint& checkpoint) {
-    read_model(checkpoint, train.store);
-    read_optimizer(checkpoint, train.store);
+    read_model(checkpoint, train);
+    read_optimizer(checkpoint, train);
     const nlohmann::json& meta = checkpoint.meta();
     try {
       train.update = meta.at("update").get<std::int64_t>();
@@ -164,19 +164,19 @@ struct Trainer::State {
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
-    CheckpointWriter writer(path);
-    add_model(writer, train.store);
-    add_optimizer(writer, train.store);
+    CheckpointWriter writer(path, world);
+    add_model(writer, train);
+    add_optimizer(writer, train);
     writer.commit(meta());
-    prune_checkpoints(output(), options.train.keep_checkpoints);
+    on_first([&] { prune_checkpoints(output(), options.train.keep_checkpoints); });
     saved_update = train.update;
     log_info("saved {}", path.string());
   }
 
   // The best checkpoint is for use, not for resuming: weights alone.
   void save_best() {
-    CheckpointWriter writer(output() / "checkpoint-best");
-    add_model(writer, train.store);
+    CheckpointWriter writer(output() / "checkpoint-best", world);
+    add_model(writer, train);
     writer.commit(meta());
   }
 
@@ -191,9 +191,18 @@ struct Trainer::State {
     return std::max(by_updates, by_time);
   }
 
-  std::string reason_to_end(const std::atomic<bool>& stop) const {
+  // The processes go by the first one's clock, and all stop where one was asked to. True: to stop.
+  bool agree(const std::atomic<bool>& stop) {
+    const at::Tensor mine = at::tensor(std::vector<double>{counters.seconds, stop.load() ? 1.0 : 0.0}, at::kDouble);
+    const at::Tensor all = at::empty({world.size(), 2}, at::kDouble);
+    world.all_gather(mine, all);
+    counters.seconds = all[0][0].item<double>();
+    return all.select(1, 1).max().item<double>() > 0;
+  }
+
+  std::string reason_to_end(bool stop) const {
     const TrainOptions& t = options.train;
-    if (stop.load()) return "asked to stop";
+    if (stop) return "asked to stop";
     if (train.update >= t.max_updates) return "train.max-updates reached";
     if (t.max_minutes > 0 && counters.seconds >= 60.0 * t.max_minutes) return "train.max-minutes reached";
     if (t.early_stopping > 0 && counters.validations_without_best >= t.early_stopping) {
@@ -203,12 +212,18 @@ struct Trainer::State {
   }
 
   void one_update(double learning_rate) {
-    std::vector<MicroBatch> micro_batches;
-    for (std::int64_t i = 0; i < options.train.micro_batches; ++i) micro_batches.push_back(stream.next());
+    std::vector<MicroBatch> mine;
+    for (std::int64_t i = 0; i < options.train.micro_batches; ++i) {
+      if (i % train.layout.batch_ranks() == train.layout.batch_rank()) {
+        mine.push_back(stream.next());
+      } else {
+        stream.skip();
+      }
+    }
     const auto begin = Clock::now();
-    const StepReport report = train_step(train, micro_batches, options, learning_rate);
+    const StepReport report = train_step(train, mine, options, learning_rate);
     window.add(report, std::chrono::duration<double>(Clock::now() - begin).count());
-    counters.target_tokens += report.total().tokens;
+    counters.target_tokens += report.all_target_tokens;
     if (report.update.skipped) {
       log_warning("update {}: the gradient is not finite; skipped (lower optimizer.learning-rate if it goes on)",
                   train.update);
@@ -216,16 +231,18 @@ struct Trainer::State {
   }
 
   void record_window(double learning_rate) {
-    TokenLoss total;
+    const Window all = window.over_all(world, train.layout.model_rank() == 0);
+    window = {};
+    if (!is_first()) return;
+    const TokenLoss total = all.total();
     nlohmann::json tasks = nlohmann::json::object();
-    for (const auto& [task, loss] : window.tasks) {
-      total += loss;
+    for (const auto& [task, loss] : all.tasks) {
       const auto tokens = static_cast<double>(loss.tokens);
       tasks[task_names().at(static_cast<std::size_t>(task))] = {{"loss", loss.loss / tokens},
                                                                 {"nll", loss.nll / tokens}};
     }
     const auto tokens = static_cast<double>(total.tokens);
-    const auto updates = static_cast<double>(window.updates);
+    const auto updates = static_cast<double>(all.updates);
     nlohmann::json record{{"type", "train"},
                           {"update", train.update},
                           {"time", std::time({})},
@@ -233,31 +250,38 @@ struct Trainer::State {
                           {"loss", total.loss / tokens},
                           {"nll", total.nll / tokens},
                           {"learning_rate", learning_rate},
-                          {"gradient_norm", window.gradient_norm / updates},
+                          {"gradient_norm", all.gradient_norm / updates},
                           {"tokens", counters.target_tokens},
-                          {"tokens_per_second", tokens / window.seconds},
+                          {"tokens_per_second", tokens / all.seconds},
                           {"tasks", tasks}};
-    if (options.model.moe.experts > 0) record["balance_loss"] = window.balance_loss / updates;
+    if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
     recorder->add(record);
-    window = {};
   }
 
+  // Every process goes through the same segments, so that all meet at the experts; the first one's figures count.
   void validate_now() {
     if (validator.empty()) return;
+    train.sync.begin_inference();
     ValidationReport report = validator.run(train.model, train.update);
-    const double goodness = report.goodness(options.train.keep_best);
+    train.sync.end_inference();
+    const at::Tensor figure = at::full({1}, report.goodness(options.train.keep_best), at::kDouble);
+    world.broadcast(figure, 0);
+    const double goodness = figure.item<double>();
     const bool best = !counters.best || goodness > *counters.best;
     counters.validations_without_best = best ? 0 : counters.validations_without_best + 1;
     if (best) counters.best = goodness;
     report.record["best"] = best;
-    recorder->add(report.record);
-    if (!report.experts.is_null()) recorder->add(report.experts);
-    if (!report.samples.is_null()) recorder->add(report.samples);
+    if (is_first()) {
+      recorder->add(report.record);
+      if (!report.experts.is_null()) recorder->add(report.experts);
+      if (!report.samples.is_null()) recorder->add(report.samples);
+    }
     if (best) save_best();
     validated_update = train.update;
   }
 
   void record_start() {
+    if (!is_first()) return;
     const ParameterCount count = count_parameters(*train.model);
     nlohmann::json directions = nlohmann::json::array();
     for (const Direction& direction : training_directions()) directions.push_back(direction.name());
@@ -268,8 +292,13 @@ struct Trainer::State {
                    {"active_parameters", count.active},
                    {"languages", dataset.languages()},
                    {"directions", directions}});
+    const Degrees& degrees = train.layout.degrees();
     log_info("{} parameters, {} of them active for a token; {} directions; {} threads", count.total, count.active,
              directions.size(), at::get_num_threads());
+    if (world.size() > 1) {
+      log_info("{} processes: data {} x expert {} x model {}, ZeRO stage {}", world.size(), degrees.data,
+               degrees.expert, degrees.model, options.parallel.zero_stage);
+    }
   }
 
   void show(const ProgressSink& progress, const TokenLoss& loss, bool finished) const {
@@ -295,29 +324,33 @@ struct Trainer::State {
     TrainSummary summary;
     const double seconds_before = counters.seconds;
     const auto begin = Clock::now();
-    while ((summary.reason = reason_to_end(stop)).empty()) {
+    const auto read_clock = [&] {
+      counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+    };
+    while (true) {
+      summary.interrupted = agree(stop);
+      summary.reason = reason_to_end(summary.interrupted);
+      if (!summary.reason.empty()) break;
       const double learning_rate = learning_rate_at(options.optimizer, train.update + 1, progress_share());
       one_update(learning_rate);
-      counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
-      TokenLoss shown;
-      for (const auto& [task, loss] : window.tasks) shown += loss;
-      show(progress, shown, false);
+      read_clock();
+      if (is_first()) show(progress, window.total(), false);
       if (train.update % t.log_freq == 0) record_window(learning_rate);
       if (t.valid_freq > 0 && train.update % t.valid_freq == 0) validate_now();
       if (t.save_freq > 0 && train.update % t.save_freq == 0) save();
-      counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+      read_clock();
     }
-    summary.interrupted = stop.load();
     if (!summary.interrupted && validated_update != train.update) validate_now();
     save();
-    counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
-    write_html_report({output()}, output() / "report.html");
+    read_clock();
+    on_first([&] { write_html_report({output()}, output() / "report.html"); });
     summary.updates = train.update;
     summary.seconds = counters.seconds;
     summary.checkpoint = output() / checkpoint_name(train.update);
     return summary;
   }
 
+  Communicator& world;
   RunOptions options;
   Dataset dataset;
   BatchStream stream;
@@ -331,7 +364,8 @@ struct Trainer::State {
   bool is_new = false;
 };
 
-Trainer::Trainer(RunOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Trainer::Trainer(RunOptions options, Communicator& world)
+    : state_(std::make_unique<State>(std::move(options), world)) {}
 Trainer::~Trainer() = default;
 
 TrainSummary Trainer::run(const std::atomic<bool>& stop, const ProgressSink& progress) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/progress.h"
+#include "comm/communicator.h"
 #include "config/options.h"
 
 namespace polymoe {
@@ -21,12 +22,14 @@ struct TrainSummary {
 };
 
 /// Trains a model from a prepared dataset: updates, validation, checkpoints, metrics. Everything about a run lies in
-/// its folder, train.output; a run that finds checkpoints there goes on from the newest one, and in the same layout its
-/// losses are bit for bit those of a run that was never stopped.
+/// its folder, train.output; a run that finds checkpoints there goes on from the newest one, in whatever layout. In the
+/// same layout its losses are bit for bit those of a run that was never stopped.
 class Trainer {
  public:
   /// Opens the dataset, builds or loads the model. Throws Error for whatever is wrong with options, data or checkpoint.
-  explicit Trainer(RunOptions options);
+  /// All members of `world`, which must outlive this, make a trainer with the same options and call it together; the
+  /// run's folder must be one that all of them see. The first one writes metrics and the report.
+  Trainer(RunOptions options, Communicator& world);
   ~Trainer();
 
   /// Trains until max-updates, max-minutes, early stopping or `stop`; saves and returns.

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+
+#include "config/options.h"
+#include "nn/partition.h"
+#include "parallel/layout.h"
+#include "parallel/row_exchange.h"
+
+namespace polymoe {
+
+/// The dispatcher for a layout: experts spread over the expert group, tokens shared by the model group.
+///   Dropless, the numbers of tokens travel first, then the tokens. With a capacity there is one exchange, of as many
+///   rows for every expert as the capacity allows, with the numbers in front. The way back, and backward, know the
+///   numbers and send just the rows that exist.
+///   With model > 1 each member of the model group sends its share of every expert's tokens, so none is sent twice.
+///   Sliced experts then gather the shares on the receiving side and sum their partial outputs back.
+/// At expert degree 1 nothing is exchanged. `axis` is the one of the model; both must outlive the dispatcher.
+std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options,
+                                            bool slice_experts, std::unique_ptr<RowExchange> exchange,
+                                            std::shared_ptr<ModelAxis> axis);
+
+}  // namespace polymoe

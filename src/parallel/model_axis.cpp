@@ -1,0 +1,27 @@
+#include "parallel/model_axis.h"
+
+#include "nn/torch_headers.h"
+#include "parallel/linear_map.h"
+
+namespace polymoe {
+namespace {
+
+RowMap identity() {
+  return [](const at::Tensor& x) { return x.view_as(x); };
+}
+
+RowMap sum_over(Communicator& group) {
+  return [&group](const at::Tensor& x) {
+    at::Tensor sum = x.detach().clone(at::MemoryFormat::Contiguous);
+    group.all_reduce(sum);
+    return sum;
+  };
+}
+
+}  // namespace
+
+at::Tensor GroupModelAxis::enter(const at::Tensor& x) { return linear_map(x, identity(), sum_over(group_)); }
+
+at::Tensor GroupModelAxis::leave(const at::Tensor& x) { return linear_map(x, sum_over(group_), identity()); }
+
+}  // namespace polymoe

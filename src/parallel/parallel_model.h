@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include "model/encoder_decoder.h"
+#include "optim/parameter_store.h"
+#include "parallel/layout.h"
+#include "parallel/parameter_sync.h"
+#include "parallel/unit_runner.h"
+
+namespace polymoe {
+
+/// A model in its layout: this process's part of it, its parameters in flat buffers, and what keeps them in step with
+/// those of the other processes. On a single process that is the whole model, and nothing is ever sent.
+class ParallelModel {
+ public:
+  /// Builds the model that `options` describe (model.vocabulary is set), with initial values from train.seed, in
+  /// train.precision on train.device. All members of `world`, which must outlive this, call it together. Throws Error
+  /// for options that the number of processes does not allow, before anything is allocated.
+  ParallelModel(const RunOptions& options, Communicator& world);
+
+  ParallelLayout layout;
+
+ private:
+  std::shared_ptr<UnitRunner> runner_;
+
+ public:
+  EncoderDecoder model;
+  ParameterStore store;
+  ParameterSync sync;
+};
+
+}  // namespace polymoe

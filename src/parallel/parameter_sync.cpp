@@ -1,0 +1,198 @@
+#include "parallel/parameter_sync.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/torch_headers.h"
+#include "optim/adam.h"
+
+namespace polymoe {
+namespace {
+
+constexpr const char* kOutside = "embeddings";
+// Reductions under way at a time: enough to overlap with backward, few enough to bound their buffers.
+constexpr std::size_t kReductionsAtATime = 2;
+
+// A parameter is cut along the model axis when a dimension other than the stacked experts is.
+bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {
+  const Placement& placement = parameter.placement;
+  const std::vector<std::int64_t> local = placement.local_shape();
+  for (std::size_t dim = unit.experts ? 1 : 0; dim < local.size(); ++dim) {
+    if (local[dim] != placement.logical_shape[dim]) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& layout) {
+  return {options.zero_stage, layout.dense_group().size(), layout.dense_group().rank(),
+          layout.expert_copies_group().size(), layout.expert_copies_group().rank()};
+}
+
+ParameterSync::ParameterSync(ParameterStore& store, const ParallelLayout& layout)
+    : store_(store), layout_(layout), stage_(store.sharding().stage) {
+  for (ParameterUnit& unit : store.units()) {
+    if (unit.name != kOutside && blocks_.count(unit.name) == 0) order_.push_back(unit.name);
+    blocks_[unit.name].push_back(&unit);
+  }
+}
+
+Communicator& ParameterSync::group_of(const ParameterUnit& unit) const {
+  return unit.experts ? layout_.expert_copies_group() : layout_.dense_group();
+}
+
+void ParameterSync::begin_update() { store_.zero_gradients(); }
+
+void ParameterSync::begin_micro_batch(bool last) {
+  last_micro_batch_ = last;
+  begin_inference();
+  before_backward(kOutside);
+}
+
+void ParameterSync::end_micro_batch() {
+  for (ParameterUnit* unit : units_of(kOutside)) start_reduction(*unit);
+  end_inference();
+  finish_reductions(0);
+}
+
+void ParameterSync::begin_inference() {
+  if (stage_ < 3) return;
+  start_gather(kOutside);
+  finish_gather(kOutside);
+}
+
+void ParameterSync::end_inference() {
+  // A block that was on its way and not needed after all must not be taken for a later state of its parameters.
+  while (!gathers_.empty()) {
+    const std::string block = gathers_.begin()->first;
+    finish_gather(block);
+    release(block);
+  }
+  release(kOutside);
+}
+
+// Forward goes through the blocks in order, backward in reverse; the neighbour is what comes next.
+void ParameterSync::before_forward(const std::string& block) {
+  if (stage_ < 3) return;
+  start_gather(block);
+  finish_gather(block);
+  const auto at = std::find(order_.begin(), order_.end(), block);
+  if (at + 1 != order_.end()) start_gather(*(at + 1));
+}
+
+void ParameterSync::after_forward(const std::string& block) { release(block); }
+
+void ParameterSync::before_backward(const std::string& block) {
+  if (stage_ >= 2) {
+    for (ParameterUnit* unit : units_of(block)) {
+      restore_memory(unit->gradients);
+      unit->gradients.zero_();
+    }
+  }
+  if (stage_ < 3 || block == kOutside) return;
+  start_gather(block);
+  finish_gather(block);
+  const auto at = std::find(order_.begin(), order_.end(), block);
+  if (at != order_.begin()) start_gather(*(at - 1));
+}
+
+void ParameterSync::after_backward(const std::string& block) {
+  for (ParameterUnit* unit : units_of(block)) start_reduction(*unit);
+  release(block);
+}
+
+void ParameterSync::start_gather(const std::string& block) {
+  if (gathers_.count(block) > 0) return;
+  std::vector<Pending>& pending = gathers_[block];
+  for (ParameterUnit* unit : units_of(block)) {
+    if (has_memory(unit->values)) continue;
+    restore_memory(unit->values);
+    pending.push_back(group_of(*unit).start_all_gather(unit->own_values, unit->values.variable_data()));
+  }
+}
+
+void ParameterSync::finish_gather(const std::string& block) {
+  const auto found = gathers_.find(block);
+  for (Pending& pending : found->second) pending->wait();
+  gathers_.erase(found);
+}
+
+void ParameterSync::release(const std::string& block) {
+  if (stage_ < 3) return;
+  for (ParameterUnit* unit : units_of(block)) free_memory(unit->values);
+}
+
+void ParameterSync::start_reduction(ParameterUnit& unit) {
+  ParameterStore::collect_gradients(unit);
+  if (stage_ < 2 && !last_micro_batch_) return;
+  finish_reductions(kReductionsAtATime - 1);
+  Communicator& group = group_of(unit);
+  Reduction reduction{&unit, {}, nullptr};
+  if (stage_ == 0) {
+    if (group.size() > 1) reduction.pending = group.start_all_reduce(unit.gradients);
+  } else {
+    reduction.target = at::empty_like(unit.own_gradients);
+    reduction.pending = group.start_reduce_scatter(unit.gradients, reduction.target);
+  }
+  reductions_.push_back(std::move(reduction));
+}
+
+void ParameterSync::finish_reductions(std::size_t leave) {
+  while (reductions_.size() > leave) {
+    Reduction& reduction = reductions_.front();
+    if (reduction.pending) reduction.pending->wait();
+    if (reduction.target.defined()) reduction.unit->own_gradients.add_(reduction.target);
+    if (stage_ >= 2) free_memory(reduction.unit->gradients);
+    reductions_.pop_front();
+  }
+}
+
+std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& unit) const {
+  if (unit.shards > 1) return {unit.shard * unit.shard_size(), (unit.shard + 1) * unit.shard_size()};
+  const Communicator& group = group_of(unit);
+  return {unit.size * group.rank() / group.size(), unit.size * (group.rank() + 1) / group.size()};
+}
+
+std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& unit,
+                                                           const FlatParameter& parameter) const {
+  // What all slices hold alike is the first slice's. Whole experts are copies of each other along the model axis, so
+  // their group has shared them out already.
+  const bool copied_in_group = unit.experts && layout_.expert_copies_group().size() > layout_.degrees().data;
+  if (layout_.model_rank() > 0 && !copied_in_group && !is_sliced(unit, parameter)) return {0, 0};
+  const auto [begin, end] = owned(unit);
+  const std::int64_t first = std::clamp<std::int64_t>(begin - parameter.offset, 0, parameter.size);
+  const std::int64_t last = std::clamp<std::int64_t>(end - parameter.offset, 0, parameter.size);
+  return {first, last};
+}
+
+double ParameterSync::gradient_norm() {
+  double sum = 0.0;
+  for (const ParameterUnit& unit : store_.units()) {
+    const std::int64_t start = unit.shard * unit.shard_size();
+    for (const FlatParameter& parameter : unit.parameters) {
+      const auto [begin, end] = owned(unit, parameter);
+      if (begin < end) sum += sum_of_squares(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
+    }
+  }
+  const at::Tensor total = at::full({1}, sum, at::kDouble);
+  layout_.world().all_reduce(total);
+  return std::sqrt(total.item<double>());
+}
+
+void ParameterSync::publish() {
+  store_.round_masters();
+  if (stage_ != 1 && stage_ != 2) return;
+  std::deque<Pending> pending;
+  for (ParameterUnit& unit : store_.units()) {
+    if (unit.shards == 1) continue;
+    pending.push_back(group_of(unit).start_all_gather(unit.own_values, unit.values.variable_data()));
+    if (pending.size() >= kReductionsAtATime) {
+      pending.front()->wait();
+      pending.pop_front();
+    }
+  }
+  for (Pending& rest : pending) rest->wait();
+}
+
+}  // namespace polymoe

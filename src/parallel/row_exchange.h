@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "comm/communicator.h"
+
+namespace polymoe {
+
+/// Moves rows between the members of a group.
+class RowExchange {
+ public:
+  virtual ~RowExchange() = default;
+
+  virtual Communicator& group() const = 0;
+
+  /// Sends rows [send[0] + ... + send[r - 1], ... + send[r]) of `rows` [sum of send, width] to member r and returns the
+  /// rows received, those of member 0 first: [sum of receive, width]. Without autograd.
+  virtual at::Tensor exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                              const std::vector<std::int64_t>& receive) = 0;
+};
+
+/// One all-to-all.
+std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group);
+
+/// Two all-to-alls: within the node every member gathers what its node sends to one place on each other node, then the
+/// members of the same place exchange across nodes. Messages between nodes are fewer by the number of members on a node,
+/// and larger by as much. `nodes` names the node of each member; every node must hold the same number of members, next
+/// to each other in rank. Called by all members together (it makes groups); with one node, or one member on each, it is
+/// the flat exchange. Throws Error for nodes of other shapes.
+std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, const std::vector<int>& nodes);
+
+/// `counts` [size * k]: k numbers for each member; returns the k numbers that each member has for this one, [size * k].
+std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts);
+
+}  // namespace polymoe

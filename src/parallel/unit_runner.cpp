@@ -1,0 +1,126 @@
+#include "parallel/unit_runner.h"
+
+#include <utility>
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include "nn/torch_headers.h"
+#include "parallel/linear_map.h"
+
+namespace polymoe {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// The context of one block's pass: as `context`, without the losses of the blocks before.
+ForwardContext own_context(const ForwardContext& context) {
+  ForwardContext own = context;
+  own.balance_losses.clear();
+  own.router_z_losses.clear();
+  return own;
+}
+
+// The block's output, then its losses: balance losses first, then as many router losses.
+variable_list outputs_of(const at::Tensor& y, const ForwardContext& own) {
+  variable_list outputs{y};
+  outputs.insert(outputs.end(), own.balance_losses.begin(), own.balance_losses.end());
+  outputs.insert(outputs.end(), own.router_z_losses.begin(), own.router_z_losses.end());
+  return outputs;
+}
+
+struct BlockPass : torch::CustomClassHolder {
+  ParameterSync* sync;
+  std::string place;
+  BlockRunner::Block block;
+  ForwardContext context;
+  bool has_memory;
+};
+
+class Recompute : public torch::autograd::Function<Recompute> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& memory,
+                               c10::intrusive_ptr<BlockPass> pass) {
+    ctx->save_for_backward({x, memory});
+    pass->sync->before_forward(pass->place);
+    ForwardContext own = pass->context;
+    const at::Tensor y = pass->block(x, memory, own);
+    pass->sync->after_forward(pass->place);
+    variable_list outputs = outputs_of(y, own);
+    ctx->saved_data["pass"] = c10::IValue::make_capsule(std::move(pass));
+    return outputs;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto capsule = ctx->saved_data["pass"].toCapsule();
+    const auto& pass = *static_cast<const BlockPass*>(capsule.get());
+    const variable_list saved = ctx->get_saved_variables();
+    pass.sync->before_backward(pass.place);
+    at::Tensor x = saved[0].detach().requires_grad_(), memory = saved[1];
+    if (pass.has_memory) memory = memory.detach().requires_grad_();
+    {
+      const at::AutoGradMode with_gradients(true);
+      ForwardContext own = pass.context;
+      const at::Tensor y = pass.block(x, memory, own);
+      variable_list roots, root_grads;
+      const variable_list outputs = outputs_of(y, own);
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        if (!grads[i].defined()) continue;
+        roots.push_back(outputs[i]);
+        root_grads.push_back(grads[i]);
+      }
+      torch::autograd::backward(roots, root_grads);
+    }
+    pass.sync->after_backward(pass.place);
+    return {x.grad(), pass.has_memory ? memory.grad() : at::Tensor(), {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const at::Tensor& memory,
+                           ForwardContext& context, const Block& block) {
+  ParameterSync& sync = *sync_;
+  if (!at::GradMode::is_enabled()) {
+    at::Tensor y;
+    use(place, [&] { y = block(x, memory, context); });
+    return y;
+  }
+  if (recompute_) {
+    auto pass = c10::make_intrusive<BlockPass>();
+    pass->sync = &sync;
+    pass->place = place;
+    pass->block = block;
+    pass->context = own_context(context);
+    pass->has_memory = memory.defined();
+    const variable_list outputs = Recompute::apply(x, memory.defined() ? memory : at::empty({0}), std::move(pass));
+    const std::size_t losses = (outputs.size() - 1) / 2;
+    for (std::size_t i = 0; i < losses; ++i) {
+      context.balance_losses.push_back(outputs[1 + i]);
+      context.router_z_losses.push_back(outputs[1 + losses + i]);
+    }
+    return outputs[0];
+  }
+  // Backward reaches the node behind the block first and the one before it last: the engine takes later nodes first
+  // of those that are ready, and gradients of parameters before all others.
+  const RowMap same = [](const at::Tensor& rows) { return rows.view_as(rows); };
+  const at::Tensor before = linear_map(x, same, [&sync, place](const at::Tensor& grad) {
+    sync.after_backward(place);
+    return grad;
+  });
+  sync.before_forward(place);
+  const at::Tensor y = block(before, memory, context);
+  sync.after_forward(place);
+  return linear_map(y, same, [&sync, place](const at::Tensor& grad) {
+    sync.before_backward(place);
+    return grad;
+  });
+}
+
+void UnitRunner::use(const std::string& place, const std::function<void()>& work) {
+  sync_->before_forward(place);
+  work();
+  sync_->after_forward(place);
+}
+
+}  // namespace polymoe

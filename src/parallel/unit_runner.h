@@ -1,0 +1,27 @@
+#pragma once
+
+#include "model/block_runner.h"
+#include "parallel/parameter_sync.h"
+
+namespace polymoe {
+
+/// Tells the ParameterSync when each block's forward and backward begin and end, and recomputes where asked: then
+/// forward keeps only a block's inputs, and backward computes the block anew before it differentiates it. Random
+/// numbers are functions of the place, so the second pass draws what the first one drew.
+class UnitRunner : public BlockRunner {
+ public:
+  explicit UnitRunner(bool recompute) : recompute_(recompute) {}
+
+  /// The sync is made after the model whose blocks this runs; nothing is run before. It must outlive the runner's use.
+  void attach(ParameterSync& sync) { sync_ = &sync; }
+
+  at::Tensor run(const std::string& place, const at::Tensor& x, const at::Tensor& memory, ForwardContext& context,
+                 const Block& block) override;
+  void use(const std::string& place, const std::function<void()>& work) override;
+
+ private:
+  bool recompute_;
+  ParameterSync* sync_ = nullptr;
+};
+
+}  // namespace polymoe

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "comm/communicator.h"
+#include "train/step.h"
+
+namespace polymoe::testing {
+
+/// Options of a tiny model with everything random switched on, and 4 micro-batches an update.
+RunOptions tiny_run();
+
+/// Micro-batch `number` of update `update`, of a size that varies.
+MicroBatch tiny_batch(std::int64_t update, std::int64_t number);
+
+/// What a training did, put together from all its processes.
+struct Outcome {
+  std::vector<double> losses;                        ///< of each update, mean over all target tokens
+  std::vector<double> norms;                         ///< of each update's gradient
+  std::map<std::string, at::Tensor> gradients;       ///< of the first update, by logical name
+  std::map<std::string, at::Tensor> weights;         ///< after the last update, by logical name
+  std::vector<CollectiveCounts> dense, experts, exchanges, slices;  ///< of the first update by rank and group
+};
+
+/// Trains on `data x expert x model` threads, each a process of the layout in options.parallel.
+Outcome train_in_threads(const RunOptions& options, std::int64_t updates);
+
+/// The largest difference of two tensors, relative to the largest element of `expected`.
+double relative_difference(const at::Tensor& got, const at::Tensor& expected);
+
+}  // namespace polymoe::testing

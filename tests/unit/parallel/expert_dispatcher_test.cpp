@@ -1,0 +1,207 @@
+#include "parallel/expert_dispatcher.h"
+
+#include <gtest/gtest.h>
+
+#include "nn/torch_headers.h"
+#include "parallel/model_axis.h"
+#include "support/thread_communicator.h"
+
+namespace polymoe {
+namespace {
+
+constexpr std::int64_t kHidden = 3;
+constexpr std::int64_t kExperts = 4;
+
+struct Case {
+  std::string name;
+  std::int64_t expert = 1;
+  std::int64_t model = 1;
+  bool sliced = true;
+  std::string capacity = "dropless";
+  std::int64_t top_k = 1;
+};
+
+// Token t of the micro-batch of batch rank `rank`. Rank 1 has no tokens; expert 3 gets none from anyone.
+std::int64_t tokens_of(std::int64_t rank) { return rank == 1 ? 0 : 7 + 2 * rank; }
+at::Tensor inputs_of(std::int64_t rank) {
+  return at::arange(tokens_of(rank) * kHidden, at::kFloat).view({-1, kHidden}) + 100.0 * static_cast<double>(rank);
+}
+at::Tensor choices_of(std::int64_t rank, std::int64_t top_k) {
+  at::Tensor ids = at::empty({tokens_of(rank), top_k}, at::kLong);
+  for (std::int64_t t = 0; t < ids.size(0); ++t) {
+    for (std::int64_t j = 0; j < top_k; ++j) ids[t][j] = (t * t + rank + j) % 3;
+  }
+  return ids;
+}
+
+MoeOptions options_of(const Case& c) {
+  MoeOptions options;
+  options.experts = kExperts;
+  options.top_k = c.top_k;
+  options.capacity = c.capacity;
+  options.min_capacity = 1;
+  return options;
+}
+
+// What the experts of this process make of their inputs: expert e multiplies by 2 + e. A slice gives its share.
+at::Tensor apply_experts(const DispatchHandle& handle, std::int64_t first_expert, double share) {
+  const auto* begin = handle.expert_begin.const_data_ptr<std::int64_t>();
+  at::Tensor factors = at::empty({handle.expert_inputs.size(0), 1});
+  for (std::int64_t e = 0; e + 1 < handle.expert_begin.size(0); ++e) {
+    factors.narrow(0, begin[e], begin[e + 1] - begin[e]).fill_(share * static_cast<double>(2 + first_expert + e));
+  }
+  return handle.expert_inputs * factors;
+}
+
+struct Result {
+  at::Tensor y, grad_x, grad_weights;
+  std::vector<SlotSegment> segments;
+  at::Tensor rows;  // the experts' inputs
+};
+
+Result pass(Dispatcher& dispatcher, const Case& c, std::int64_t rank, std::int64_t first_expert, double share) {
+  const MoeOptions options = options_of(c);
+  const at::Tensor x = inputs_of(rank).requires_grad_();
+  const at::Tensor ids = choices_of(rank, c.top_k);
+  ForwardContext context;
+  context.training = true;
+  context.micro_batch = static_cast<std::uint64_t>(10 + rank);
+  context.exchange_tokens = tokens_of(3);
+  const std::int64_t capacity = expert_capacity(options, x.size(0), true);
+  const Routing routing = make_routing(ids, options, capacity, context.random_key("test"));
+  const at::Tensor weights = (at::arange(ids.numel(), at::kFloat).view(ids.sizes()) + 1).requires_grad_();
+  const DispatchHandle handle = dispatcher.dispatch(x, routing, context);
+  const at::Tensor y = dispatcher.combine(handle, apply_experts(handle, first_expert, share), weights);
+  (y * (at::arange(y.numel(), at::kFloat).view(y.sizes()) + 1)).sum().backward();
+  return {y.detach(), x.grad(), weights.grad(), handle.segments, handle.expert_inputs.detach()};
+}
+
+class ExpertDispatch : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
+  const Case c = GetParam();
+  testing::run_ranks(static_cast<int>(c.expert * c.model), [&](Communicator& world) {
+    ModelOptions model;
+    model.moe = options_of(c);
+    ParallelOptions parallel{.expert = c.expert, .model = c.model};
+    parallel.expert_slicing = c.sliced ? "sliced" : "whole";
+    const ParallelLayout layout(parallel, model, world);
+    const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
+    const auto dispatcher =
+        make_dispatcher(layout, model.moe, c.sliced, make_flat_exchange(layout.expert_group()), axis);
+    const std::int64_t rank = layout.batch_rank();
+    const double share = c.sliced && c.model > 1 ? (layout.model_rank() == 0 ? 0.25 : 0.75) : 1.0;
+    const Result got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
+
+    LocalDispatcher local;
+    const Result expected = pass(local, c, rank, 0, 1.0);
+    EXPECT_TRUE(at::allclose(got.y, expected.y));
+    EXPECT_TRUE(at::allclose(got.grad_x, expected.grad_x));
+    EXPECT_TRUE(at::allclose(got.grad_weights, expected.grad_weights));
+
+    // Random numbers go by micro-batch and name: each row here has the one that it has in its own process.
+    for (const SlotSegment& segment : got.segments) {
+      const auto source = static_cast<std::int64_t>(segment.micro_batch) - 10;
+      const Result alone = pass(local, c, source, 0, 1.0);
+      for (std::int64_t i = 0; i < segment.count; ++i) {
+        const std::int64_t name = segment.first_name + i;
+        for (const SlotSegment& there : alone.segments) {
+          if (name < there.first_name || name >= there.first_name + there.count) continue;
+          EXPECT_TRUE(at::equal(got.rows[segment.begin + i], alone.rows[there.begin + name - there.first_name]));
+        }
+      }
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, ExpertDispatch,
+                         ::testing::ValuesIn(std::vector<Case>{{"E2", 2},
+                                                               {"E4", 4},
+                                                               {"E4Top2", 4, 1, true, "dropless", 2},
+                                                               {"E2Limited", 2, 1, true, "limited"},
+                                                               {"E4LimitedTop2", 4, 1, true, "limited", 2},
+                                                               {"M2", 1, 2},
+                                                               {"M2Whole", 1, 2, false},
+                                                               {"E2M2", 2, 2},
+                                                               {"E2M2Limited", 2, 2, true, "limited"},
+                                                               {"E2M2Whole", 2, 2, false},
+                                                               {"E2M2WholeLimitedTop2", 2, 2, false, "limited", 2},
+                                                               {"E4M2", 4, 2, true, "limited"}}),
+                         [](const auto& info) { return info.param.name; });
+
+// Rows of `rank` that go to experts of other processes.
+std::int64_t rows_sent(std::int64_t rank, std::int64_t degree) {
+  const at::Tensor owner = at::floor_divide(choices_of(rank, 1), kExperts / degree);
+  return (owner != rank).sum().item<std::int64_t>();
+}
+std::int64_t rows_received(std::int64_t rank, std::int64_t degree) {
+  std::int64_t rows = 0;
+  for (std::int64_t source = 0; source < degree; ++source) {
+    const at::Tensor owner = at::floor_divide(choices_of(source, 1), kExperts / degree);
+    if (source != rank) rows += (owner == rank).sum().item<std::int64_t>();
+  }
+  return rows;
+}
+
+std::int64_t bytes_of_pass(const Case& c, Communicator& world, std::int64_t& calls) {
+  ModelOptions model;
+  model.moe = options_of(c);
+  const ParallelLayout layout({.expert = c.expert}, model, world);
+  const auto dispatcher =
+      make_dispatcher(layout, model.moe, true, make_flat_exchange(layout.expert_group()), std::make_shared<ModelAxis>());
+  pass(*dispatcher, c, layout.batch_rank(), layout.expert_rank() * kExperts / c.expert, 1.0);
+  calls = layout.expert_group().count(Collective::kAllToAll).calls;
+  return layout.expert_group().count(Collective::kAllToAll).bytes;
+}
+
+TEST(ExpertDispatchBytes, DroplessSendsNumbersOnceAndEachTokenThereAndBackTwice) {
+  for (const std::int64_t degree : {2, 4}) {
+    testing::run_ranks(static_cast<int>(degree), [&](Communicator& world) {
+      std::int64_t calls = 0;
+      const std::int64_t bytes = bytes_of_pass({"", degree}, world, calls);
+      const std::int64_t rank = world.rank(), row_bytes = kHidden * 4;
+      const std::int64_t numbers = (degree - 1) * (kExperts / degree) * 8;
+      // Forward: tokens out, results of received ones back. Backward: the same rows the other way.
+      EXPECT_EQ(bytes, numbers + 2 * (rows_sent(rank, degree) + rows_received(rank, degree)) * row_bytes);
+      EXPECT_EQ(calls, 5);
+    });
+  }
+}
+
+TEST(ExpertDispatchBytes, LimitedDispatchesInOneExchangeOfTheCapacitysSize) {
+  testing::run_ranks(2, [&](Communicator& world) {
+    Case c{"", 2, 1, true, "limited"};
+    const MoeOptions options = options_of(c);
+    std::int64_t calls = 0;
+    const std::int64_t bytes = bytes_of_pass(c, world, calls);
+    EXPECT_EQ(calls, 4) << "dispatch, combine, and their backwards";
+    const std::int64_t capacity = expert_capacity(options, tokens_of(3), true), row_bytes = kHidden * 4;
+    const std::int64_t front = 2;  // 16 bytes of numbers in rows of 12
+    const std::int64_t dispatch = (front + kExperts / 2 * capacity) * row_bytes;
+    // Rank 1 has no tokens. Of rank 0's seven, expert 0 gets three (t = 0, 3, 6), expert 1 four, of which the capacity
+    // keeps two; experts 0 and 1 live on rank 0: nothing leaves it.
+    const std::int64_t others = 0;
+    EXPECT_EQ(bytes, dispatch + others);
+  });
+}
+
+TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
+  testing::run_ranks(2, [&](Communicator& world) {
+    for (const bool sliced : {true, false}) {
+      ModelOptions model;
+      const Case c{"", 1, 2, sliced};
+      model.moe = options_of(c);
+      ParallelOptions parallel{.model = 2};
+      parallel.expert_slicing = sliced ? "sliced" : "whole";
+      const ParallelLayout layout(parallel, model, world);
+      const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
+      const auto dispatcher =
+          make_dispatcher(layout, model.moe, sliced, make_flat_exchange(layout.expert_group()), axis);
+      pass(*dispatcher, c, 0, 0, 0.5);
+      EXPECT_EQ(layout.expert_group().counts(), CollectiveCounts{});
+    }
+  });
+}
+
+}  // namespace
+}  // namespace polymoe

@@ -1,0 +1,93 @@
+// One curve for every layout, with threads as processes: quick enough to try many. tests/parity/matrix does the same
+// with real processes.
+#include <gtest/gtest.h>
+
+#include "nn/torch_headers.h"
+#include "unit/parallel/distributed_training.h"
+
+namespace polymoe {
+namespace {
+
+struct Case {
+  std::string name;
+  ParallelOptions parallel;
+  std::int64_t top_k = 1;
+  std::string capacity = "limited";
+  std::int64_t micro_batches = 4;
+  std::string precision = "float32";
+};
+
+std::vector<Case> cases() {
+  return {
+      {"Recompute", {.recompute = true}},
+      {"ZeroOnOneProcess", {.zero_stage = 3}},
+      {"E2", {.expert = 2}},
+      {"E4", {.expert = 4}},
+      {"E2Dropless", {.expert = 2}, 1, "dropless"},
+      {"E4Top2Dropless", {.expert = 4}, 2, "dropless"},
+      {"E2Top2", {.expert = 2}, 2},
+      {"E2D2", {.data = 2, .expert = 2}},
+      {"D4Z1", {.data = 4, .zero_stage = 1}},
+      {"E2D2Z1Top2", {.data = 2, .expert = 2, .zero_stage = 1}, 2, "dropless"},
+      {"E2D2Z2", {.data = 2, .expert = 2, .zero_stage = 2}},
+      {"E2D2Z2Recompute", {.data = 2, .expert = 2, .zero_stage = 2, .recompute = true}},
+      {"E2D2Z3", {.data = 2, .expert = 2, .zero_stage = 3}},
+      {"E2D2Z3Recompute", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, 2},
+      {"D3Z3Uneven", {.data = 3, .zero_stage = 3}},
+      {"M2", {.model = 2}},
+      {"M4Top2", {.model = 4}, 2, "dropless"},
+      {"M2Whole", {.model = 2, .expert_slicing = "whole"}},
+      {"D2M2Z2", {.data = 2, .model = 2, .zero_stage = 2}},
+      {"E2M2", {.expert = 2, .model = 2}},
+      {"E2M2Dropless", {.expert = 2, .model = 2}, 2, "dropless"},
+      {"E2M2Whole", {.expert = 2, .model = 2, .expert_slicing = "whole"}},
+      {"E2M2WholeDropless", {.expert = 2, .model = 2, .expert_slicing = "whole"}, 2, "dropless"},
+      {"E2D2M2", {.data = 2, .expert = 2, .model = 2}},
+      {"E2D2M2Z1Whole", {.data = 2, .expert = 2, .model = 2, .zero_stage = 1, .expert_slicing = "whole"}},
+      {"E2D2M2Z3", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}},
+      {"E2D2M2Z3WholeRecompute",
+       {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true, .expert_slicing = "whole"}},
+      {"E2ThreeMicroBatches", {.expert = 2}, 1, "limited", 3},
+      {"E2D2OneMicroBatch", {.data = 2, .expert = 2}, 1, "limited", 1},
+      {"E2D2Z3FiveMicroBatches", {.data = 2, .expert = 2, .zero_stage = 3}, 1, "dropless", 5},
+  };
+}
+
+RunOptions options_of(const Case& c) {
+  RunOptions options = testing::tiny_run();
+  options.parallel = c.parallel;
+  options.model.moe.top_k = c.top_k;
+  options.model.moe.capacity = c.capacity;
+  options.train.micro_batches = c.micro_batches;
+  options.train.precision = c.precision;
+  return options;
+}
+
+RunOptions on_one_process(RunOptions options) {
+  options.parallel = {};
+  return options;
+}
+
+class LayoutParity : public ::testing::TestWithParam<Case> {};
+
+TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
+  constexpr std::int64_t kUpdates = 5;
+  const RunOptions options = options_of(GetParam());
+  const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
+  const testing::Outcome got = testing::train_in_threads(options, kUpdates);
+  for (std::size_t update = 0; update < kUpdates; ++update) {
+    EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, 1e-6) << "update " << update;
+    EXPECT_NEAR(got.norms[update] / expected.norms[update], 1.0, 1e-5) << "update " << update;
+  }
+  ASSERT_EQ(got.gradients.size(), expected.gradients.size());
+  for (const auto& [name, gradient] : expected.gradients) {
+    // Some hundred terms summed in another order, each rounded to 6e-8 of its size.
+    EXPECT_LT(testing::relative_difference(got.gradients.at(name), gradient), 1e-5) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, LayoutParity, ::testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace polymoe
