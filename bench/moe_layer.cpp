@@ -63,10 +63,10 @@ int main(int argc, char** argv) {
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   const std::int64_t tokens = arguments.number("tokens"), hidden = arguments.number("hidden");
 
-  FeedForward dense(layer_options(arguments, "limited"), "dense");
-  const auto dispatcher = std::make_shared<LocalDispatcher>();
-  MoeLayer limited(layer_options(arguments, "limited"), "limited", dispatcher);
-  MoeLayer dropless(layer_options(arguments, "dropless"), "dropless", dispatcher);
+  const Partition whole;
+  FeedForward dense(layer_options(arguments, "limited"), "dense", whole);
+  MoeLayer limited(layer_options(arguments, "limited"), "limited", whole);
+  MoeLayer dropless(layer_options(arguments, "dropless"), "dropless", whole);
   initialize(*dense, 1);
   initialize(*limited, 1);
   initialize(*dropless, 1);

@@ -49,12 +49,14 @@ inline __attribute__((always_inline)) void philox_lanes(std::uint64_t first_bloc
 template <typename T>
 inline __attribute__((always_inline)) void dropout_rows(const T* input, T* output, std::int64_t rows,
                                                         std::int64_t width, const std::int64_t* row_ids,
-                                                        std::int64_t first_row, double p, PhiloxKey key) {
+                                                        std::int64_t first_row, std::int64_t first_column, double p,
+                                                        PhiloxKey key) {
   const auto threshold = static_cast<std::uint32_t>(std::lround(p * 65536.0));
   const auto scale = static_cast<float>(1.0 / (1.0 - threshold / 65536.0));
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto row = static_cast<std::uint64_t>(row_ids != nullptr ? row_ids[r] : first_row + r);
-    for (std::int64_t begin = 0; begin < width; begin += kChunk) {
+    // Chunks stand at multiples of kChunk; a part that begins within one takes the rest of it.
+    for (std::int64_t begin = first_column - first_column % kChunk; begin < first_column + width; begin += kChunk) {
       std::uint32_t words[4][kLanes];
       philox_lanes(static_cast<std::uint64_t>(begin / kPerBlock), row, key, words);
       float keep[kChunk];
@@ -64,10 +66,12 @@ inline __attribute__((always_inline)) void dropout_rows(const T* input, T* outpu
           keep[(2 * word + 1) * kLanes + lane] = (words[word][lane] >> 16) >= threshold ? scale : 0.0f;
         }
       }
-      const T* in = input + r * width + begin;
-      T* out = output + r * width + begin;
-      const int count = static_cast<int>(std::min<std::int64_t>(kChunk, width - begin));
-      for (int i = 0; i < count; ++i) from_float(to_float(in[i]) * keep[i], out[i]);
+      const std::int64_t from = std::max(begin, first_column);
+      const float* kept = keep + (from - begin);
+      const T* in = input + r * width + (from - first_column);
+      T* out = output + r * width + (from - first_column);
+      const int count = static_cast<int>(std::min(begin + kChunk, first_column + width) - from);
+      for (int i = 0; i < count; ++i) from_float(to_float(in[i]) * kept[i], out[i]);
     }
   }
 }
@@ -76,14 +80,14 @@ inline __attribute__((always_inline)) void dropout_rows(const T* input, T* outpu
 
 POLYMOE_CPU_CLONES
 void dropout(const float* input, float* output, std::int64_t rows, std::int64_t width, const std::int64_t* row_ids,
-             std::int64_t first_row, double p, PhiloxKey key) {
-  dropout_rows(input, output, rows, width, row_ids, first_row, p, key);
+             std::int64_t first_row, std::int64_t first_column, double p, PhiloxKey key) {
+  dropout_rows(input, output, rows, width, row_ids, first_row, first_column, p, key);
 }
 
 POLYMOE_CPU_CLONES
 void dropout(const BFloat16* input, BFloat16* output, std::int64_t rows, std::int64_t width,
-             const std::int64_t* row_ids, std::int64_t first_row, double p, PhiloxKey key) {
-  dropout_rows(input, output, rows, width, row_ids, first_row, p, key);
+             const std::int64_t* row_ids, std::int64_t first_row, std::int64_t first_column, double p, PhiloxKey key) {
+  dropout_rows(input, output, rows, width, row_ids, first_row, first_column, p, key);
 }
 
 void fill_uniform(float* values, std::int64_t count, std::int64_t first, float low, float high, PhiloxKey key) {

@@ -10,12 +10,12 @@
 /// a multiple of 2^-16.
 namespace polymoe::kernels {
 
-/// output[r, c] = keep(row_ids[r], c) ? input[r, c] / (1 - p) : 0 for `rows` rows of `width` columns.
+/// output[r, c] = keep(row_ids[r], first_column + c) ? input[r, c] / (1 - p) : 0 for `rows` rows of `width` columns.
 /// `row_ids` names the rows; null means first_row, first_row + 1, ... `output` may be `input`.
 void dropout(const float* input, float* output, std::int64_t rows, std::int64_t width, const std::int64_t* row_ids,
-             std::int64_t first_row, double p, PhiloxKey key);
+             std::int64_t first_row, std::int64_t first_column, double p, PhiloxKey key);
 void dropout(const BFloat16* input, BFloat16* output, std::int64_t rows, std::int64_t width,
-             const std::int64_t* row_ids, std::int64_t first_row, double p, PhiloxKey key);
+             const std::int64_t* row_ids, std::int64_t first_row, std::int64_t first_column, double p, PhiloxKey key);
 
 /// Fills values[i] with uniform numbers in [low, high), the number at index first + i of the stream `key`.
 void fill_uniform(float* values, std::int64_t count, std::int64_t first, float low, float high, PhiloxKey key);

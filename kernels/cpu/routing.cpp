@@ -57,7 +57,6 @@ RoutingPlan plan_routing(const std::int64_t* expert_ids, std::int64_t tokens, st
   plan.expert_begin.assign(1, 0);
   plan.slot_of.assign(static_cast<std::size_t>(assignments), -1);
   plan.slot_token.reserve(static_cast<std::size_t>(assignments));
-  plan.slot_assignment.reserve(static_cast<std::size_t>(assignments));
   std::vector<std::int64_t> members;
   std::vector<Rank> ranks;
   for (std::size_t e = 0; e < static_cast<std::size_t>(experts); ++e) {
@@ -66,7 +65,6 @@ RoutingPlan plan_routing(const std::int64_t* expert_ids, std::int64_t tokens, st
     for (const std::int64_t assignment : members) {
       plan.slot_of[static_cast<std::size_t>(assignment)] = plan.slots();
       plan.slot_token.push_back(assignment / top_k);
-      plan.slot_assignment.push_back(assignment);
     }
     plan.expert_begin.push_back(plan.slots());
   }

@@ -21,12 +21,11 @@ struct RoutingPlan {
   std::int64_t tokens = 0;
   std::int64_t experts = 0;
   std::int64_t top_k = 0;
-  std::int64_t capacity = 0;                  ///< 0: no limit
-  std::vector<std::int64_t> expert_begin;     ///< [experts + 1]; slots of expert e are [begin[e], begin[e + 1])
-  std::vector<std::int64_t> slot_token;       ///< [slots]; the token in each slot
-  std::vector<std::int64_t> slot_assignment;  ///< [slots]; token * top_k + choice
-  std::vector<std::int64_t> slot_of;          ///< [tokens * top_k]; the slot of each assignment, -1 when dropped
-  std::vector<std::int64_t> assigned;         ///< [experts]; assignments before dropping
+  std::int64_t capacity = 0;               ///< 0: no limit
+  std::vector<std::int64_t> expert_begin;  ///< [experts + 1]; slots of expert e are [begin[e], begin[e + 1])
+  std::vector<std::int64_t> slot_token;    ///< [slots]; the token in each slot
+  std::vector<std::int64_t> slot_of;       ///< [tokens * top_k]; the slot of each assignment, -1 when dropped
+  std::vector<std::int64_t> assigned;      ///< [experts]; assignments before dropping
 
   std::int64_t slots() const { return static_cast<std::int64_t>(slot_token.size()); }
 };

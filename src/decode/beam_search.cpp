@@ -76,7 +76,7 @@ class BeamSearch {
   }
 
   at::Tensor next_log_probabilities() {
-    const at::Tensor& projection = model_.projection();
+    const Projection projection = model_.projection();
     const at::Tensor states = model_.step(next_ids_.to(projection.device()), state_, context_);
     at::Tensor log_probabilities = projected_log_probabilities(states, projection);
     if (!symbols_.forbidden.empty()) {

@@ -16,55 +16,75 @@ struct ChunkTotals {
   at::Tensor token_loss;
 };
 
-// One chunk: float32 logits -> losses of its tokens; with `want_gradient` the logits become the gradient of
-// sum(token_loss), which is softmax - (1 - smoothing) * onehot - smoothing / vocabulary.
-ChunkTotals chunk_losses(at::Tensor& logits, const at::Tensor& labels, double smoothing, bool want_gradient) {
-  const std::int64_t vocabulary = logits.size(1);
-  const at::Tensor label_column = labels.unsqueeze(1);
-  const at::Tensor log_total = at::logsumexp(logits, 1);
+// One chunk: float32 logits of the entries here -> losses of its tokens; with `want_gradient` the logits become the
+// gradient of sum(token_loss), which is softmax - (1 - smoothing) * onehot - smoothing / vocabulary.
+ChunkTotals chunk_losses(at::Tensor& logits, const at::Tensor& labels, const Projection& projection, double smoothing,
+                         bool want_gradient) {
+  const auto vocabulary = static_cast<double>(projection.vocabulary);
+  const at::Tensor highest = logits.amax(1, /*keepdim=*/true);
+  projection.axis->max_(highest);
+  logits.sub_(highest);
+
+  // Each label is in one slice; in the others a factor of zero takes it out.
+  const at::Tensor column = labels - projection.first;
+  const at::Tensor here = at::logical_and(column >= 0, column < logits.size(1)).to(logits.scalar_type());
+  const at::Tensor label_column = column.clamp(0, logits.size(1) - 1).unsqueeze(1);
+
+  // What tokens sum over the vocabulary, in one call: the label's logit, all logits, all exponentials.
+  const at::Tensor sums = at::zeros({3, logits.size(0)}, logits.options());
+  sums[0].copy_(logits.gather(1, label_column).squeeze(1)).mul_(here);
+  if (smoothing > 0) sums[1].copy_(logits.sum(1));
+  sums[2].copy_(logits.exp_().sum(1));
+  projection.axis->sum_(sums);
+
+  const at::Tensor log_total = sums[2].log();
   ChunkTotals totals;
-  totals.token_nll = log_total - logits.gather(1, label_column).squeeze(1);
+  totals.token_nll = log_total - sums[0];
   totals.token_loss = totals.token_nll;
   if (smoothing > 0) {
-    totals.token_loss = (1.0 - smoothing) * totals.token_nll + smoothing * (log_total - logits.mean(1));
+    totals.token_loss = (1.0 - smoothing) * totals.token_nll + smoothing * (log_total - sums[1] / vocabulary);
   }
   if (want_gradient) {
-    logits.sub_(log_total.unsqueeze(1)).exp_();
-    if (smoothing > 0) logits.sub_(smoothing / static_cast<double>(vocabulary));
-    logits.scatter_add_(1, label_column, at::full_like(label_column, smoothing - 1.0, logits.options()));
+    logits.div_(sums[2].unsqueeze(1));
+    if (smoothing > 0) logits.sub_(smoothing / vocabulary);
+    logits.scatter_add_(1, label_column, (here * (smoothing - 1.0)).unsqueeze(1));
   }
   return totals;
 }
 
 class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEntropy> {
  public:
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& states, const at::Tensor& projection,
-                               const at::Tensor& labels, double smoothing, double normaliser, bool want_gradient) {
-    const std::int64_t tokens = states.size(0), vocabulary = projection.size(0);
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& states, const at::Tensor& weight,
+                               const at::Tensor& labels, const Projection& projection, double smoothing,
+                               double normaliser, bool want_gradient) {
+    const std::int64_t tokens = states.size(0);
     const at::ScalarType wide = states.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     const at::TensorOptions per_token = states.options().dtype(wide);
     at::Tensor token_nll = at::empty({tokens}, per_token), token_loss = at::empty({tokens}, per_token);
-    at::Tensor grad_states, grad_projection;
+    at::Tensor grad_states, grad_weight;
     if (want_gradient) {
       grad_states = at::empty_like(states);
-      grad_projection = at::zeros_like(projection);
+      grad_weight = at::zeros_like(weight);
     }
-    const std::int64_t chunk = std::max<std::int64_t>(16, kChunkElements / vocabulary);
+    // Slices may differ by an entry, but must agree on the chunks.
+    const std::int64_t entries = projection.vocabulary / projection.axis->size();
+    const std::int64_t chunk = std::max<std::int64_t>(16, kChunkElements / entries);
     for (std::int64_t first = 0; first < tokens; first += chunk) {
       const std::int64_t count = std::min(chunk, tokens - first);
       const at::Tensor part = states.narrow(0, first, count);
-      at::Tensor logits = at::mm(part, projection.t()).to(wide);
-      const ChunkTotals totals = chunk_losses(logits, labels.narrow(0, first, count), smoothing, want_gradient);
+      at::Tensor logits = at::mm(part, weight.t()).to(wide);
+      const ChunkTotals totals =
+          chunk_losses(logits, labels.narrow(0, first, count), projection, smoothing, want_gradient);
       token_nll.narrow(0, first, count).copy_(totals.token_nll);
       token_loss.narrow(0, first, count).copy_(totals.token_loss);
       if (want_gradient) {
         const at::Tensor grad = logits.to(states.scalar_type());
         at::Tensor grad_part = grad_states.narrow(0, first, count);
-        at::mm_out(grad_part, grad, projection);
-        grad_projection.addmm_(grad.t(), part);
+        at::mm_out(grad_part, grad, weight);
+        grad_weight.addmm_(grad.t(), part);
       }
     }
-    ctx->save_for_backward({grad_states, grad_projection});
+    ctx->save_for_backward({grad_states, grad_weight});
     ctx->saved_data["normaliser"] = normaliser;
     ctx->mark_non_differentiable({token_nll, token_loss});
     return {token_loss.sum() / normaliser, token_nll, token_loss};
@@ -73,22 +93,32 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor scale = grads[0] / ctx->saved_data["normaliser"].toDouble();
-    return {saved[0] * scale.to(saved[0].scalar_type()), saved[1] * scale.to(saved[1].scalar_type()), {}, {}, {}, {}};
+    const at::Tensor grad_states = saved[0] * scale.to(saved[0].scalar_type());
+    const at::Tensor grad_weight = saved[1] * scale.to(saved[1].scalar_type());
+    return {grad_states, grad_weight, {}, {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 
-CrossEntropy projected_cross_entropy(const at::Tensor& states, const at::Tensor& projection, const at::Tensor& labels,
+CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection& projection, const at::Tensor& labels,
                                      double smoothing, double normaliser) {
-  const bool want_gradient = at::GradMode::is_enabled() && (states.requires_grad() || projection.requires_grad());
-  const variable_list results =
-      ProjectedCrossEntropy::apply(states, projection, labels, smoothing, normaliser, want_gradient);
+  const at::Tensor& weight = projection.weight;
+  const bool want_gradient = at::GradMode::is_enabled() && (states.requires_grad() || weight.requires_grad());
+  const variable_list results = ProjectedCrossEntropy::apply(projection.axis->enter(states), weight, labels, projection,
+                                                             smoothing, normaliser, want_gradient);
   return {results[0], results[1], results[2]};
 }
 
-at::Tensor projected_log_probabilities(const at::Tensor& states, const at::Tensor& projection) {
-  return at::log_softmax(at::mm(states, projection.t()), 1, at::kFloat);
+at::Tensor projected_log_probabilities(const at::Tensor& states, const Projection& projection) {
+  at::Tensor logits = at::mm(states, projection.weight.t());
+  if (projection.axis->size() > 1) {
+    const at::Tensor all = at::zeros({states.size(0), projection.vocabulary}, logits.options().dtype(at::kFloat));
+    all.narrow(1, projection.first, logits.size(1)).copy_(logits);
+    projection.axis->sum_(all);
+    logits = all;
+  }
+  return at::log_softmax(logits, 1, at::kFloat);
 }
 
 }  // namespace polymoe

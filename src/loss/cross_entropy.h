@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "nn/projection.h"
+
 namespace polymoe {
 
 /// What predicting some tokens cost.
@@ -16,14 +18,15 @@ struct CrossEntropy {
 /// Label-smoothed cross entropy of logits = states * projection^T, with the projection inside, so that the logits
 /// [tokens, vocabulary] never exist as a whole: tokens are taken in chunks, and when gradients are wanted they are made
 /// in the same pass.
-///   states [tokens, hidden], projection [vocabulary, hidden], labels [tokens] int64.
+///   states [tokens, hidden], projection [vocabulary, hidden] or this process's slice of it, labels [tokens] int64.
 ///   token loss = (1 - smoothing) * nll + smoothing * mean over the vocabulary of -log p   (Szegedy et al. 2016)
 ///   normaliser: what sums are divided by, the number of target tokens of the whole update.
 /// Memory beside the results: one chunk of float32 logits, and the gradient of the projection.
-CrossEntropy projected_cross_entropy(const at::Tensor& states, const at::Tensor& projection, const at::Tensor& labels,
+/// With a sliced vocabulary all slices get the same results; they exchange four numbers for each token.
+CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection& projection, const at::Tensor& labels,
                                      double smoothing, double normaliser);
 
-/// log softmax(states * projection^T) [tokens, vocabulary] float32, for decoding.
-at::Tensor projected_log_probabilities(const at::Tensor& states, const at::Tensor& projection);
+/// log softmax(states * projection^T) [tokens, vocabulary] float32, for decoding; all of it on every slice.
+at::Tensor projected_log_probabilities(const at::Tensor& states, const Projection& projection);
 
 }  // namespace polymoe

@@ -21,13 +21,13 @@ at::Tensor residual(const at::Tensor& x, LayerNorm& norm, bool pre_norm, double 
 // FeedForwardBlock ----------------------------------------------------------------------------------------------------
 
 FeedForwardBlockImpl::FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& place,
-                                           const std::shared_ptr<Dispatcher>& dispatcher)
+                                           const Partition& partition)
     : place_(place + ".dropout"), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
   norm_ = register_module("norm", LayerNorm(options.hidden));
   if (moe) {
-    moe_ = register_module("moe", MoeLayer(options, place + ".moe", dispatcher));
+    moe_ = register_module("moe", MoeLayer(options, place + ".moe", partition));
   } else {
-    ffn_ = register_module("ffn", FeedForward(options, place + ".ffn"));
+    ffn_ = register_module("ffn", FeedForward(options, place + ".ffn", partition));
   }
 }
 
@@ -43,11 +43,12 @@ at::Tensor FeedForwardBlockImpl::transform(const at::Tensor& x, ForwardContext& 
 // EncoderLayer --------------------------------------------------------------------------------------------------------
 
 EncoderLayerImpl::EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place,
-                                   const std::shared_ptr<Dispatcher>& dispatcher)
+                                   const Partition& partition)
     : place_(place + ".self_attention.dropout"), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
-  self_attention_ = register_module("self_attention", SelfAttention(options, false, place + ".self_attention"));
+  self_attention_ =
+      register_module("self_attention", SelfAttention(options, false, place + ".self_attention", partition));
   self_attention_norm_ = register_module("self_attention_norm", LayerNorm(options.hidden));
-  feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", dispatcher));
+  feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", partition));
 }
 
 at::Tensor EncoderLayerImpl::forward(const at::Tensor& x, const Packing& packing, ForwardContext& context) {
@@ -59,13 +60,14 @@ at::Tensor EncoderLayerImpl::forward(const at::Tensor& x, const Packing& packing
 // DecoderLayer --------------------------------------------------------------------------------------------------------
 
 DecoderLayerImpl::DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place,
-                                   const std::shared_ptr<Dispatcher>& dispatcher)
+                                   const Partition& partition)
     : place_(place), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
-  self_attention_ = register_module("self_attention", SelfAttention(options, true, place + ".self_attention"));
+  self_attention_ =
+      register_module("self_attention", SelfAttention(options, true, place + ".self_attention", partition));
   self_attention_norm_ = register_module("self_attention_norm", LayerNorm(options.hidden));
-  cross_attention_ = register_module("cross_attention", CrossAttention(options, place + ".cross_attention"));
+  cross_attention_ = register_module("cross_attention", CrossAttention(options, place + ".cross_attention", partition));
   cross_attention_norm_ = register_module("cross_attention_norm", LayerNorm(options.hidden));
-  feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", dispatcher));
+  feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", partition));
 }
 
 at::Tensor DecoderLayerImpl::forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory,

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "nn/attention.h"
@@ -12,8 +11,7 @@ namespace polymoe {
 /// The second half of every layer: a dense feed-forward block or a MoE layer, with norm, dropout and residual.
 class FeedForwardBlockImpl : public torch::nn::Module {
  public:
-  FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& place,
-                       const std::shared_ptr<Dispatcher>& dispatcher);
+  FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, ForwardContext& context);
 
  private:
@@ -31,8 +29,7 @@ TORCH_MODULE(FeedForwardBlock);
 /// One layer of the encoder. x [tokens, hidden] packed -> the same.
 class EncoderLayerImpl : public torch::nn::Module {
  public:
-  EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place,
-                   const std::shared_ptr<Dispatcher>& dispatcher);
+  EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& packing, ForwardContext& context);
 
  private:
@@ -54,8 +51,7 @@ struct LayerCache {
 /// One layer of the decoder. x [tokens, hidden] packed -> the same.
 class DecoderLayerImpl : public torch::nn::Module {
  public:
-  DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place,
-                   const std::shared_ptr<Dispatcher>& dispatcher);
+  DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,
                      ForwardContext& context);
 

@@ -37,11 +37,11 @@ void DecoderState::select_sentences(const at::Tensor& sentences) {
 
 // Encoder and decoder -------------------------------------------------------------------------------------------------
 
-EncoderImpl::EncoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher) {
+EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition) {
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
     const bool moe = is_moe_layer(options.moe, i, "encoder");
-    layers_.emplace_back(options, moe, fmt::format("encoder.layers.{}", i), dispatcher);
+    layers_.emplace_back(options, moe, fmt::format("encoder.layers.{}", i), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -52,11 +52,11 @@ at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, ForwardCon
   return norm_ ? norm_(x) : x;
 }
 
-DecoderImpl::DecoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher) {
+DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition) {
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
     const bool moe = is_moe_layer(options.moe, i, "decoder");
-    layers_.emplace_back(options, moe, fmt::format("decoder.layers.{}", i), dispatcher);
+    layers_.emplace_back(options, moe, fmt::format("decoder.layers.{}", i), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -87,12 +87,15 @@ at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, ForwardContext& 
 
 // EncoderDecoder ------------------------------------------------------------------------------------------------------
 
-EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher)
-    : options_(options) {
-  embedding_ = register_parameter("embedding", at::empty({options.vocabulary, options.hidden}));
+EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partition& partition)
+    : options_(options), axis_(partition.model_axis) {
+  const Placement placement =
+      sliced_placement({options.vocabulary, options.hidden}, 0, 1, axis_->rank(), axis_->size());
+  vocabulary_ = placement.ranges[0].at(0);
+  embedding_ = register_placed("embedding", placement);
   positions_ = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden);
-  encoder_ = register_module("encoder", Encoder(options, dispatcher));
-  decoder_ = register_module("decoder", Decoder(options, dispatcher));
+  encoder_ = register_module("encoder", Encoder(options, partition));
+  decoder_ = register_module("decoder", Decoder(options, partition));
 }
 
 void EncoderDecoderImpl::set_precision(at::ScalarType precision) {
@@ -104,9 +107,17 @@ void EncoderDecoderImpl::set_precision(at::ScalarType precision) {
   }
 }
 
+at::Tensor EncoderDecoderImpl::look_up(const at::Tensor& ids) const {
+  if (axis_->size() == 1) return at::embedding(embedding_, ids);
+  // Each id is in one slice; the others add zeros.
+  const at::Tensor row = ids - vocabulary_.begin;
+  const at::Tensor here = at::logical_and(row >= 0, row < vocabulary_.count);
+  return axis_->leave(at::embedding(embedding_, row.clamp(0, vocabulary_.count - 1)) * here.unsqueeze(1));
+}
+
 at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
                                      const ForwardContext& context) {
-  at::Tensor x = at::embedding(embedding_, ids);
+  at::Tensor x = look_up(ids);
   if (options_.embedding_scale) x = x * std::sqrt(static_cast<double>(options_.hidden));
   if (positions_.device() != x.device()) positions_ = positions_.to(x.device());
   const at::Tensor rows = options_.position_offset == 0 ? positions : positions + options_.position_offset;
@@ -135,13 +146,13 @@ at::Tensor EncoderDecoderImpl::step(const at::Tensor& ids, DecoderState& state, 
   return decoder_->step(embed(ids, position, "decoder.embedding", context), state, context);
 }
 
-ParameterCount count_parameters(EncoderDecoderImpl& model) {
+ParameterCount count_parameters(const EncoderDecoderImpl& model) {
   ParameterCount count;
   const MoeOptions& moe = model.options().moe;
-  for (const auto& item : model.named_parameters()) {
-    const std::int64_t size = item.value().numel();
+  for (const auto& [name, placement] : placements_of(model)) {
+    const std::int64_t size = logical_size(placement);
     count.total += size;
-    const bool expert = item.key().find(".experts.") != std::string::npos;
+    const bool expert = name.find(".experts.") != std::string::npos;
     count.active += expert ? size / moe.experts * moe.top_k : size;
   }
   return count;

@@ -6,6 +6,7 @@
 
 #include "model/block.h"
 #include "model/input.h"
+#include "nn/projection.h"
 
 namespace polymoe {
 
@@ -30,7 +31,7 @@ struct DecoderState {
 /// The layers of the encoder, with a norm at the end where norms come before blocks.
 class EncoderImpl : public torch::nn::Module {
  public:
-  EncoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher);
+  EncoderImpl(const ModelOptions& options, const Partition& partition);
   at::Tensor forward(at::Tensor x, const Packing& packing, ForwardContext& context);
 
  private:
@@ -42,7 +43,7 @@ TORCH_MODULE(Encoder);
 /// The layers of the decoder.
 class DecoderImpl : public torch::nn::Module {
  public:
-  DecoderImpl(const ModelOptions& options, const std::shared_ptr<Dispatcher>& dispatcher);
+  DecoderImpl(const ModelOptions& options, const Partition& partition);
   at::Tensor forward(at::Tensor x, const Packing& target, const EncodedSource& source, ForwardContext& context);
   DecoderState start(const EncodedSource& source);
   at::Tensor step(at::Tensor x, DecoderState& state, ForwardContext& context);
@@ -54,15 +55,14 @@ class DecoderImpl : public torch::nn::Module {
 TORCH_MODULE(Decoder);
 
 /// Encoder-decoder transformer with tied embeddings, sinusoidal positions, and MoE layers where the options say so.
-/// The model knows nothing of ranks: the dispatcher hides where experts live.
-class EncoderDecoderImpl : public torch::nn::Module {
+/// The model knows nothing of ranks: the partition says which part of it is here, and hides where the rest is.
+class EncoderDecoderImpl : public PlacedModule {
  public:
   /// options.vocabulary must be set. Parameters are not initialised; see initialize().
-  explicit EncoderDecoderImpl(const ModelOptions& options,
-                              const std::shared_ptr<Dispatcher>& dispatcher = std::make_shared<LocalDispatcher>());
+  explicit EncoderDecoderImpl(const ModelOptions& options, const Partition& partition = {});
 
   EncodedSource encode(const TokenInput& source, ForwardContext& context);
-  /// The decoder's final states [target tokens, hidden]; the vocabulary's logits are states * projection()^T.
+  /// The decoder's final states [target tokens, hidden]; projection() makes the vocabulary's logits of them.
   at::Tensor decode(const TokenInput& target, const EncodedSource& source, ForwardContext& context);
 
   /// Starts decoding step by step.
@@ -71,30 +71,34 @@ class EncoderDecoderImpl : public torch::nn::Module {
   /// hypotheses, and they lie together.
   at::Tensor step(const at::Tensor& ids, DecoderState& state, ForwardContext& context);
 
-  /// The tied embedding [vocabulary, hidden], which is also the output projection.
-  const at::Tensor& projection() const { return embedding_; }
+  /// The output projection: the embedding, which is tied, or the slice of it that is here.
+  Projection projection() const { return {embedding_, vocabulary_.begin, options_.vocabulary, axis_}; }
   const ModelOptions& options() const { return options_; }
 
   /// Moves the weights to this precision; norms and gates stay in float32.
   void set_precision(at::ScalarType precision);
 
  private:
+  at::Tensor look_up(const at::Tensor& ids) const;
   at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
                    const ForwardContext& context);
 
   ModelOptions options_;
-  at::Tensor embedding_;
+  std::shared_ptr<ModelAxis> axis_;
+  IndexRange vocabulary_;  // the entries here
+  at::Tensor embedding_;   // [entries here, hidden]
   at::Tensor positions_;
   Encoder encoder_{nullptr};
   Decoder decoder_{nullptr};
 };
 TORCH_MODULE(EncoderDecoder);
 
-/// Parameters of the model: all, and those that one token meets (top-k experts of each MoE layer).
+/// Parameters of the whole model, wherever its parts are: all, and those that one token meets (top-k experts of each
+/// MoE layer).
 struct ParameterCount {
   std::int64_t total = 0;
   std::int64_t active = 0;
 };
-ParameterCount count_parameters(EncoderDecoderImpl& model);
+ParameterCount count_parameters(const EncoderDecoderImpl& model);
 
 }  // namespace polymoe

@@ -10,21 +10,29 @@
 namespace polymoe {
 namespace {
 
-// [rows, length, parts * hidden] -> parts tensors [rows, heads, length, head width], views.
+// [rows, length, parts * heads * head width] -> parts tensors [rows, heads, length, head width], views.
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads) {
   const std::int64_t head_width = x.size(2) / (parts * heads);
   return x.view({x.size(0), x.size(1), parts, heads, head_width}).permute({2, 0, 3, 1, 4}).unbind(0);
 }
 
-// [rows, heads, length, head width] -> [rows, length, hidden]
+// [rows, heads, length, head width] -> [rows, length, heads * head width]
 at::Tensor join_heads(const at::Tensor& x) {
   return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)});
+}
+
+// The rows [rows * heads here * queries] of the attention weights in those of all heads. Undefined when they are all.
+at::Tensor weight_rows(const at::Tensor& q, const HeadSlice& heads) {
+  if (heads.count == heads.all) return {};
+  const at::Tensor rows = at::arange(q.size(0), at::kLong).view({-1, 1, 1});
+  const at::Tensor head = at::arange(heads.first, heads.first + heads.count, at::kLong).view({-1, 1});
+  return ((rows * heads.all + head) * q.size(2) + at::arange(q.size(2), at::kLong)).flatten();
 }
 
 // softmax(q k^T / sqrt(d) + mask) v, with dropout on the weights written out: the fused kernels draw their own random
 // numbers.
 at::Tensor attend_with_dropout(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask,
-                               bool causal, double dropout, PhiloxKey key) {
+                               bool causal, double dropout, PhiloxKey key, const HeadSlice& heads) {
   at::Tensor scores = at::matmul(q, k.transpose(-1, -2)) / std::sqrt(static_cast<double>(q.size(3)));
   if (mask.defined()) scores = scores + mask;
   if (causal) {
@@ -32,14 +40,14 @@ at::Tensor attend_with_dropout(const at::Tensor& q, const at::Tensor& k, const a
     scores = scores.masked_fill(future, -INFINITY);
   }
   const at::Tensor weights = at::softmax(scores, -1);
-  const at::Tensor dropped = counter_dropout(weights.flatten(0, 2), dropout, key).view(weights.sizes());
-  return at::matmul(dropped, v);
+  const MaskPlace place{.row_ids = weight_rows(q, heads)};
+  return at::matmul(counter_dropout(weights.flatten(0, 2), dropout, key, place).view(weights.sizes()), v);
 }
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask, bool causal,
-                  double dropout, PhiloxKey key) {
+                  double dropout, PhiloxKey key, const HeadSlice& heads) {
   const at::Tensor typed_mask = mask.defined() ? mask.to(q.scalar_type()) : mask;
-  if (dropout > 0) return attend_with_dropout(q, k, v, typed_mask, causal, dropout, key);
+  if (dropout > 0) return attend_with_dropout(q, k, v, typed_mask, causal, dropout, key, heads);
   std::optional<at::Tensor> attention_mask;
   if (typed_mask.defined()) attention_mask = typed_mask.expand({q.size(0), 1, q.size(2), k.size(2)});
   return at::scaled_dot_product_attention(q, k, v, attention_mask, 0.0, causal);
@@ -73,60 +81,64 @@ void KeyValueCache::select_rows(const at::Tensor& rows) {
 
 // SelfAttention -------------------------------------------------------------------------------------------------------
 
-SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place)
-    : place_(std::move(place)), heads_(options.heads), causal_(causal), dropout_(options.attention_dropout) {
-  qkv_ = register_module("qkv", Linear(options.hidden, 3 * options.hidden));
-  out_ = register_module("out", Linear(options.hidden, options.hidden));
+SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place,
+                                     const Partition& partition)
+    : place_(std::move(place)),
+      heads_(options.heads, *partition.model_axis),
+      causal_(causal),
+      dropout_(options.attention_dropout) {
+  qkv_ = register_module("qkv", ColumnLinear(options.hidden, 3 * options.hidden, partition, /*blocks=*/3));
+  out_ = register_module("out", RowLinear(options.hidden, options.hidden, partition));
 }
 
 at::Tensor SelfAttentionImpl::forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context) {
-  const std::vector<at::Tensor> qkv = split_heads(pad(qkv_(x), packing), 3, heads_);
+  const std::vector<at::Tensor> qkv = split_heads(pad(qkv_(x), packing), 3, heads_.count);
   // Padding stands at the end of a row: a causal mask already hides it from every real token.
   const at::Tensor mask = causal_ ? at::Tensor() : packing.mask;
   const at::Tensor y = attend(qkv[0], qkv[1], qkv[2], mask, causal_, context.training ? dropout_ : 0.0,
-                              context.random_key(place_ + ".weights"));
+                              context.random_key(place_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), packing));
 }
 
 at::Tensor SelfAttentionImpl::step(const at::Tensor& x, KeyValueCache& cache) {
-  const std::vector<at::Tensor> qkv = split_heads(qkv_(x).unsqueeze(1), 3, heads_);
+  const std::vector<at::Tensor> qkv = split_heads(qkv_(x).unsqueeze(1), 3, heads_.count);
   append(cache.keys, qkv[1], cache.length);
   append(cache.values, qkv[2], cache.length);
   ++cache.length;
   const at::Tensor y = attend(qkv[0], cache.keys.narrow(2, 0, cache.length), cache.values.narrow(2, 0, cache.length),
-                              {}, /*causal=*/false, 0.0, {});
+                              {}, /*causal=*/false, 0.0, {}, heads_);
   return out_(join_heads(y).squeeze(1));
 }
 
 // CrossAttention ------------------------------------------------------------------------------------------------------
 
-CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string place)
-    : place_(std::move(place)), heads_(options.heads), dropout_(options.attention_dropout) {
-  q_ = register_module("q", Linear(options.hidden, options.hidden));
-  kv_ = register_module("kv", Linear(options.hidden, 2 * options.hidden));
-  out_ = register_module("out", Linear(options.hidden, options.hidden));
+CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string place, const Partition& partition)
+    : place_(std::move(place)), heads_(options.heads, *partition.model_axis), dropout_(options.attention_dropout) {
+  q_ = register_module("q", ColumnLinear(options.hidden, options.hidden, partition));
+  kv_ = register_module("kv", ColumnLinear(options.hidden, 2 * options.hidden, partition, /*blocks=*/2));
+  out_ = register_module("out", RowLinear(options.hidden, options.hidden, partition));
 }
 
 at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory,
                                        const Packing& source, const ForwardContext& context) {
-  const at::Tensor q = split_heads(pad(q_(x), target), 1, heads_)[0];
-  const std::vector<at::Tensor> kv = split_heads(pad(kv_(memory), source), 2, heads_);
+  const at::Tensor q = split_heads(pad(q_(x), target), 1, heads_.count)[0];
+  const std::vector<at::Tensor> kv = split_heads(pad(kv_(memory), source), 2, heads_.count);
   const at::Tensor y = attend(q, kv[0], kv[1], source.mask, /*causal=*/false, context.training ? dropout_ : 0.0,
-                              context.random_key(place_ + ".weights"));
+                              context.random_key(place_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), target));
 }
 
 KeyValueCache CrossAttentionImpl::make_cache(const at::Tensor& memory, const Packing& source) {
-  const std::vector<at::Tensor> kv = split_heads(pad(kv_(memory), source), 2, heads_);
+  const std::vector<at::Tensor> kv = split_heads(pad(kv_(memory), source), 2, heads_.count);
   return {kv[0].contiguous(), kv[1].contiguous(), source.length};
 }
 
 at::Tensor CrossAttentionImpl::step(const at::Tensor& x, const KeyValueCache& cache, const at::Tensor& mask) {
   // The beams of a sentence are queries of one row, so its keys are read once for all of them.
   const std::int64_t rows = cache.keys.size(0);
-  const at::Tensor q = split_heads(q_(x).view({rows, x.size(0) / rows, x.size(1)}), 1, heads_)[0];
-  const at::Tensor y = attend(q, cache.keys, cache.values, mask, /*causal=*/false, 0.0, {});
-  return out_(join_heads(y).view({x.size(0), x.size(1)}));
+  const at::Tensor q = split_heads(q_(x).view({rows, x.size(0) / rows, -1}), 1, heads_.count)[0];
+  const at::Tensor y = attend(q, cache.keys, cache.values, mask, /*causal=*/false, 0.0, {}, heads_);
+  return out_(join_heads(y).flatten(0, 1));
 }
 
 }  // namespace polymoe

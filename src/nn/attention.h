@@ -9,8 +9,8 @@
 
 namespace polymoe {
 
-/// Keys and values of one attention block during decoding, [rows, heads, capacity, head width]; the first `length`
-/// positions are filled.
+/// Keys and values of one attention block during decoding, [rows, heads here, capacity, head width]; the first
+/// `length` positions are filled.
 struct KeyValueCache {
   at::Tensor keys;
   at::Tensor values;
@@ -20,10 +20,20 @@ struct KeyValueCache {
   void select_rows(const at::Tensor& rows);
 };
 
-/// Multi-head self-attention; queries, keys and values come from one product.
+/// The heads of an attention block that this process computes: equal runs of all heads, one for each slice.
+struct HeadSlice {
+  HeadSlice(std::int64_t heads, const ModelAxis& axis)
+      : all(heads), count(heads / axis.size()), first(axis.rank() * count) {}
+
+  std::int64_t all;
+  std::int64_t count;
+  std::int64_t first;
+};
+
+/// Multi-head self-attention; queries, keys and values come from one product. Heads are divided over the slices.
 class SelfAttentionImpl : public torch::nn::Module {
  public:
-  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place);
+  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place, const Partition& partition);
 
   /// x [tokens, hidden] packed -> the same.
   at::Tensor forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context);
@@ -33,18 +43,18 @@ class SelfAttentionImpl : public torch::nn::Module {
 
  private:
   std::string place_;
-  std::int64_t heads_;
+  HeadSlice heads_;
   bool causal_;
   double dropout_;
-  Linear qkv_{nullptr};
-  Linear out_{nullptr};
+  ColumnLinear qkv_{nullptr};
+  RowLinear out_{nullptr};
 };
 TORCH_MODULE(SelfAttention);
 
-/// Multi-head attention from the decoder to the encoder's output.
+/// Multi-head attention from the decoder to the encoder's output. Heads are divided over the slices.
 class CrossAttentionImpl : public torch::nn::Module {
  public:
-  CrossAttentionImpl(const ModelOptions& options, std::string place);
+  CrossAttentionImpl(const ModelOptions& options, std::string place, const Partition& partition);
 
   /// x [target tokens, hidden], memory [source tokens, hidden], both packed -> [target tokens, hidden].
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,
@@ -58,11 +68,11 @@ class CrossAttentionImpl : public torch::nn::Module {
 
  private:
   std::string place_;
-  std::int64_t heads_;
+  HeadSlice heads_;
   double dropout_;
-  Linear q_{nullptr};
-  Linear kv_{nullptr};
-  Linear out_{nullptr};
+  ColumnLinear q_{nullptr};
+  ColumnLinear kv_{nullptr};
+  RowLinear out_{nullptr};
 };
 TORCH_MODULE(CrossAttention);
 

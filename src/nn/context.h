@@ -38,8 +38,10 @@ struct ForwardContext {
   std::vector<std::int32_t> token_languages;
 
   /// The key of the random numbers of one place (a module's full name).
-  PhiloxKey random_key(std::string_view place) const {
-    return RandomStream(seed, fnv1a(place), update, micro_batch).key();
+  PhiloxKey random_key(std::string_view place) const { return random_key(place, micro_batch); }
+  /// The same for another micro-batch of the update, whose tokens come to the experts that live here.
+  PhiloxKey random_key(std::string_view place, std::uint64_t of_micro_batch) const {
+    return RandomStream(seed, fnv1a(place), update, of_micro_batch).key();
   }
 };
 

@@ -8,74 +8,73 @@ namespace polymoe {
 namespace {
 
 template <typename Scalar, typename Element>
-void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const at::Tensor& row_ids) {
+void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const MaskPlace& place) {
   const std::int64_t width = input.size(1);
   const auto* in = reinterpret_cast<const Element*>(input.const_data_ptr<Scalar>());
   auto* out = reinterpret_cast<Element*>(output.mutable_data_ptr<Scalar>());
-  const bool named = row_ids.defined() && row_ids.numel() > 0;
-  const std::int64_t* ids = named ? row_ids.const_data_ptr<std::int64_t>() : nullptr;
+  const std::int64_t* ids = place.row_ids.defined() ? place.row_ids.const_data_ptr<std::int64_t>() : nullptr;
   constexpr std::int64_t kGrainElements = 1 << 14;
-  at::parallel_for(0, input.size(0), std::max<std::int64_t>(1, kGrainElements / width),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     kernels::dropout(in + begin * width, out + begin * width, end - begin, width,
-                                      ids != nullptr ? ids + begin : nullptr, begin, p, key);
-                   });
+  at::parallel_for(
+      0, input.size(0), std::max<std::int64_t>(1, kGrainElements / width), [&](std::int64_t begin, std::int64_t end) {
+        kernels::dropout(in + begin * width, out + begin * width, end - begin, width,
+                         ids != nullptr ? ids + begin : nullptr, place.first_row + begin, place.first_column, p, key);
+      });
 }
 
-void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const at::Tensor& row_ids) {
+void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const MaskPlace& place) {
   if (!input.is_cpu()) {
     // Make the mask on the host: the same numbers on every device.
     at::Tensor mask = at::ones(input.sizes(), at::kFloat);
-    apply_mask(mask, mask, p, key, row_ids);
+    apply_mask(mask, mask, p, key, place);
     at::mul_out(output, input, mask.to(input.options()));
     return;
   }
   switch (input.scalar_type()) {
     case at::kFloat:
-      return apply_on_cpu<float, float>(input, output, p, key, row_ids);
+      return apply_on_cpu<float, float>(input, output, p, key, place);
     case at::kBFloat16:
-      return apply_on_cpu<at::BFloat16, kernels::BFloat16>(input, output, p, key, row_ids);
+      return apply_on_cpu<at::BFloat16, kernels::BFloat16>(input, output, p, key, place);
     default:
       break;
   }
   // float64 serves gradient checks only.
   at::Tensor mask = at::ones(input.sizes(), at::kFloat);
-  apply_mask(mask, mask, p, key, row_ids);
+  apply_mask(mask, mask, p, key, place);
   at::mul_out(output, input, mask.to(input.scalar_type()));
 }
 
 class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, double p, std::int64_t key,
-                            const at::Tensor& row_ids) {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, double p, PhiloxKey key,
+                            const MaskPlace& place) {
     ctx->saved_data["p"] = p;
-    ctx->saved_data["key"] = key;
-    ctx->save_for_backward({row_ids});
+    ctx->saved_data["key"] = pack_key(key);
+    ctx->saved_data["first_row"] = place.first_row;
+    ctx->saved_data["first_column"] = place.first_column;
+    ctx->save_for_backward({place.row_ids});
     at::Tensor output = at::empty_like(x);
-    apply_mask(x, output, p, unpack_key(key), row_ids);
+    apply_mask(x, output, p, key, place);
     return output;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  const torch::autograd::variable_list& grads) {
     const at::Tensor grad = grads[0].contiguous();
     at::Tensor output = at::empty_like(grad);
-    apply_mask(grad, output, ctx->saved_data["p"].toDouble(), unpack_key(ctx->saved_data["key"].toInt()),
-               ctx->get_saved_variables()[0]);
+    const MaskPlace place{ctx->saved_data["first_row"].toInt(), ctx->saved_data["first_column"].toInt(),
+                          ctx->get_saved_variables()[0]};
+    apply_mask(grad, output, ctx->saved_data["p"].toDouble(), unpack_key(ctx->saved_data["key"].toInt()), place);
     return {output, {}, {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor counter_dropout(const at::Tensor& x, double p, PhiloxKey key, const at::Tensor& row_ids) {
-  if (p == 0.0) return x;
-  // Autograd takes no undefined tensors as arguments.
-  const at::Tensor ids = row_ids.defined() ? row_ids : at::empty({0}, at::kLong);
-  return DropoutFunction::apply(x.contiguous(), p, pack_key(key), ids);
+at::Tensor counter_dropout(const at::Tensor& x, double p, PhiloxKey key, const MaskPlace& place) {
+  return p == 0.0 ? x : DropoutFunction::apply(x.contiguous(), p, key, place);
 }
 
-void counter_dropout_(at::Tensor& x, double p, PhiloxKey key, const at::Tensor& row_ids) {
-  if (p > 0.0) apply_mask(x, x, p, key, row_ids);
+void counter_dropout_(at::Tensor& x, double p, PhiloxKey key, const MaskPlace& place) {
+  if (p > 0.0) apply_mask(x, x, p, key, place);
 }
 
 }  // namespace polymoe

@@ -8,17 +8,21 @@
 
 namespace polymoe {
 
-FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place)
+FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place, const Partition& partition)
     : place_(std::move(place)),
       activation_(parse_activation(options.activation)),
-      activation_dropout_(options.activation_dropout) {
-  up_ = register_module("up", Linear(options.hidden, options.ffn));
-  down_ = register_module("down", Linear(options.ffn, options.hidden));
+      activation_dropout_(options.activation_dropout),
+      first_column_(options.ffn * partition.model_axis->rank() / partition.model_axis->size()) {
+  up_ = register_module("up", ColumnLinear(options.hidden, options.ffn, partition));
+  down_ = register_module("down", RowLinear(options.ffn, options.hidden, partition));
 }
 
 at::Tensor FeedForwardImpl::forward(const at::Tensor& x, const ForwardContext& context) {
   at::Tensor inner = activate(up_(x), activation_);
-  if (context.training) inner = counter_dropout(inner, activation_dropout_, context.random_key(place_ + ".activation"));
+  if (context.training) {
+    inner = counter_dropout(inner, activation_dropout_, context.random_key(place_ + ".activation"),
+                            {.first_column = first_column_});
+  }
   return down_(inner);
 }
 

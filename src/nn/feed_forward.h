@@ -9,19 +9,21 @@
 
 namespace polymoe {
 
-/// The dense feed-forward block: down(dropout(activation(up(x)))), x [tokens, hidden].
+/// The dense feed-forward block: down(dropout(activation(up(x)))), x [tokens, hidden]. Its width is divided over the
+/// slices.
 class FeedForwardImpl : public torch::nn::Module {
  public:
   /// `place` is the full name of the block; its random numbers depend on it.
-  FeedForwardImpl(const ModelOptions& options, std::string place);
+  FeedForwardImpl(const ModelOptions& options, std::string place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:
   std::string place_;
   Activation activation_;
   double activation_dropout_;
-  Linear up_{nullptr};
-  Linear down_{nullptr};
+  std::int64_t first_column_;  // of the activations, in their full width
+  ColumnLinear up_{nullptr};
+  RowLinear down_{nullptr};
 };
 TORCH_MODULE(FeedForward);
 

@@ -2,22 +2,43 @@
 
 #include <cstdint>
 
-#include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
+
+#include "nn/partition.h"
+#include "nn/placed_module.h"
 
 namespace polymoe {
 
-/// y = x weight^T + bias, for x [..., in]. Parameters are not initialised here: initialize() does that for a whole
-/// model, by name, so that the values do not depend on the order of construction.
-class LinearImpl : public torch::nn::Module {
+/// y = x weight^T + bias, for x [..., in], with the outputs divided over the slices of the model axis: x is the same on
+/// all, y is this slice's outputs [..., out here]. Parameters are not initialised here: initialize() does that for a
+/// whole model, by name, so that the values do not depend on the order of construction.
+class ColumnLinearImpl : public PlacedModule {
  public:
-  LinearImpl(std::int64_t in, std::int64_t out, bool bias = true);
+  /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each.
+  ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks = 1);
   at::Tensor forward(const at::Tensor& x) const;
 
-  at::Tensor weight;  ///< [out, in]
-  at::Tensor bias;    ///< [out] or undefined
+  at::Tensor weight;  ///< [out here, in]
+  at::Tensor bias;    ///< [out here]
+
+ private:
+  std::shared_ptr<ModelAxis> axis_;
 };
-TORCH_MODULE(Linear);
+TORCH_MODULE(ColumnLinear);
+
+/// y = x weight^T + bias with the inputs divided over the slices: x [..., in here], y [..., out] the same on all.
+class RowLinearImpl : public PlacedModule {
+ public:
+  RowLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition);
+  at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor weight;  ///< [out, in here]
+  at::Tensor bias;    ///< [out], whole on every slice
+
+ private:
+  std::shared_ptr<ModelAxis> axis_;
+};
+TORCH_MODULE(RowLinear);
 
 /// Layer normalisation over the last dimension; the parameters stay in float32 whatever the precision of `x`.
 class LayerNormImpl : public torch::nn::Module {
@@ -29,9 +50,5 @@ class LayerNormImpl : public torch::nn::Module {
   at::Tensor bias;    ///< [width]
 };
 TORCH_MODULE(LayerNorm);
-
-/// Fills every parameter of `module` from (seed, name, element): weights of matrices uniform as Glorot and Bengio
-/// (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 / hidden, norms one, biases zero.
-void initialize(torch::nn::Module& module, std::uint64_t seed);
 
 }  // namespace polymoe

@@ -2,8 +2,19 @@
 
 namespace polymoe {
 
-DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing) {
-  return {routing, tokens_to_slots(x, routing), routing.expert_begin, routing.slot_assignment};
+DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) {
+  DispatchHandle handle{.routing = routing,
+                        .expert_inputs = tokens_to_slots(x, routing),
+                        .expert_begin = routing.expert_begin,
+                        .segments = {},
+                        .exchange = nullptr};
+  const std::vector<std::int64_t>& begin = routing.plan->expert_begin;
+  for (std::size_t e = 0; e + 1 < begin.size(); ++e) {
+    if (begin[e] == begin[e + 1]) continue;
+    handle.segments.push_back(
+        {begin[e], begin[e + 1] - begin[e], context.micro_batch, first_slot_name(static_cast<std::int64_t>(e))});
+  }
+  return handle;
 }
 
 at::Tensor LocalDispatcher::combine(const DispatchHandle& handle, const at::Tensor& outputs,

@@ -21,15 +21,35 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
   }
 }
 
+// Drops elements of `active` [slots, ffn here]. `plan` [segments, 4] int64 holds (first slot, number of slots, name of
+// the first, packed key) for each segment.
+void drop_activations(at::Tensor& active, double dropout, const at::Tensor& plan, std::int64_t first_column) {
+  const auto* segment = plan.const_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < plan.size(0); ++i, segment += 4) {
+    at::Tensor part = active.narrow(0, segment[0], segment[1]);
+    counter_dropout_(part, dropout, unpack_key(segment[3]), {.first_row = segment[2], .first_column = first_column});
+  }
+}
+
+// What ExpertsFunction takes beside tensors.
+struct ExpertsCall {
+  Activation activation;
+  double dropout;
+  std::int64_t first_column;  // of the activations here, in their full width
+  bool adds_bias;
+};
+
 // Both products of every expert in one autograd node: slices of the stacked weights stay views, and each expert's
 // weight gradient is written once, into its place in the stacked gradient.
+// Of sliced experts the first slice alone adds the second bias, so that the sum over slices has it once. Its gradient
+// is the sum of the incoming gradient all the same, on every slice: the sum of the slices passes the same gradient to
+// each, so all keep the same bias.
 class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& up_weight,
                             const at::Tensor& up_bias, const at::Tensor& down_weight, const at::Tensor& down_bias,
-                            const at::Tensor& expert_begin, const at::Tensor& slot_assignment, std::int64_t activation,
-                            double dropout, std::int64_t key) {
-    const auto kind = static_cast<Activation>(activation);
+                            const at::Tensor& expert_begin, const at::Tensor& dropout_plan, const ExpertsCall& call) {
+    const Activation kind = call.activation;
     at::Tensor inner = at::empty({x.size(0), up_weight.size(1)}, x.options());
     for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
       at::Tensor out = inner.narrow(0, first, count);
@@ -37,25 +57,30 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
     });
     // The backward of ReLU needs only its output, so it can replace its input.
     at::Tensor active = kind == Activation::kRelu ? inner.relu_() : activate(inner, kind);
-    if (dropout > 0 && kind == Activation::kRelu) active = active.clone();
-    counter_dropout_(active, dropout, unpack_key(key), slot_assignment);
+    if (call.dropout > 0 && kind == Activation::kRelu) active = active.clone();
+    drop_activations(active, call.dropout, dropout_plan, call.first_column);
 
     at::Tensor y = at::empty_like(x);
     for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
       at::Tensor out = y.narrow(0, first, count);
-      at::addmm_out(out, down_bias[e], active.narrow(0, first, count), down_weight[e].t());
+      const at::Tensor in = active.narrow(0, first, count);
+      if (call.adds_bias) {
+        at::addmm_out(out, down_bias[e], in, down_weight[e].t());
+      } else {
+        at::mm_out(out, in, down_weight[e].t());
+      }
     });
-    ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_begin, slot_assignment});
-    ctx->saved_data["activation"] = activation;
-    ctx->saved_data["dropout"] = dropout;
-    ctx->saved_data["key"] = key;
+    ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_begin, dropout_plan});
+    ctx->saved_data["activation"] = static_cast<std::int64_t>(kind);
+    ctx->saved_data["dropout"] = call.dropout;
+    ctx->saved_data["first_column"] = call.first_column;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &inner = saved[1], &active = saved[2], &up_weight = saved[3],
-                     &down_weight = saved[4], &expert_begin = saved[5], &slot_assignment = saved[6];
+                     &down_weight = saved[4], &expert_begin = saved[5], &dropout_plan = saved[6];
     const auto kind = static_cast<Activation>(ctx->saved_data["activation"].toInt());
     const at::Tensor grad = grads[0].contiguous();
 
@@ -77,8 +102,8 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
       at::sum_out(db, dy, 0);
       at::mm_out(da, dy, down_weight[e]);
     });
-    counter_dropout_(grad_inner, ctx->saved_data["dropout"].toDouble(), unpack_key(ctx->saved_data["key"].toInt()),
-                     slot_assignment);
+    drop_activations(grad_inner, ctx->saved_data["dropout"].toDouble(), dropout_plan,
+                     ctx->saved_data["first_column"].toInt());
     grad_inner = activate_backward(grad_inner, inner, kind);
 
     at::Tensor grad_x = at::empty_like(x);
@@ -89,29 +114,53 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
       at::sum_out(db, dh, 0);
       at::mm_out(dx, dh, up_weight[e]);
     });
-    return {grad_x, grad_up_weight, grad_up_bias, grad_down_weight, grad_down_bias, {}, {}, {}, {}, {}};
+    return {grad_x, grad_up_weight, grad_up_bias, grad_down_weight, grad_down_bias, {}, {}, {}};
   }
 };
 
 }  // namespace
 
-ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place)
+ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const Partition& partition)
     : place_(std::move(place)),
       activation_(parse_activation(options.activation)),
       activation_dropout_(options.activation_dropout) {
-  const std::int64_t experts = options.moe.experts;
-  up_weight = register_parameter("up_weight", at::empty({experts, options.ffn, options.hidden}));
-  up_bias = register_parameter("up_bias", at::empty({experts, options.ffn}));
-  down_weight = register_parameter("down_weight", at::empty({experts, options.hidden, options.ffn}));
-  down_bias = register_parameter("down_bias", at::empty({experts, options.hidden}));
+  const std::int64_t experts = options.moe.experts, hidden = options.hidden, ffn = options.ffn;
+  const std::int64_t slice = partition.slice_experts ? partition.model_axis->rank() : 0;
+  const std::int64_t slices = partition.slice_experts ? partition.model_axis->size() : 1;
+  // The experts here, cut in dimension `ffn_dim` too; -1 for none.
+  const auto part_of = [&](const std::vector<std::int64_t>& shape, std::int64_t ffn_dim) {
+    Placement placement = sliced_placement(shape, 0, 1, partition.expert_rank, partition.expert_parts);
+    if (ffn_dim < 0) return placement;
+    const auto dim = static_cast<std::size_t>(ffn_dim);
+    placement.ranges[dim] = sliced_placement(shape, ffn_dim, 1, slice, slices).ranges[dim];
+    return placement;
+  };
+  up_weight = register_placed("up_weight", part_of({experts, ffn, hidden}, 1));
+  up_bias = register_placed("up_bias", part_of({experts, ffn}, 1));
+  down_weight = register_placed("down_weight", part_of({experts, hidden, ffn}, 2));
+  down_bias = register_placed("down_bias", part_of({experts, hidden}, -1));
+  first_column_ = ffn * slice / slices;
+  adds_bias_ = slice == 0;
 }
 
-at::Tensor ExpertsImpl::forward(const at::Tensor& x, const at::Tensor& expert_begin, const at::Tensor& slot_assignment,
-                                const ForwardContext& context) {
-  const double dropout = context.training ? activation_dropout_ : 0.0;
-  return ExpertsFunction::apply(x, up_weight, up_bias, down_weight, down_bias, expert_begin, slot_assignment,
-                                static_cast<std::int64_t>(activation_), dropout,
-                                pack_key(context.random_key(place_ + ".activation")));
+at::Tensor ExpertsImpl::dropout_plan(const std::vector<SlotSegment>& segments, const ForwardContext& context) const {
+  if (!context.training || activation_dropout_ == 0.0) return at::empty({0, 4}, at::kLong);
+  at::Tensor plan = at::empty({static_cast<std::int64_t>(segments.size()), 4}, at::kLong);
+  auto* row = plan.mutable_data_ptr<std::int64_t>();
+  for (const SlotSegment& segment : segments) {
+    *row++ = segment.begin;
+    *row++ = segment.count;
+    *row++ = segment.first_name;
+    *row++ = pack_key(context.random_key(place_ + ".activation", segment.micro_batch));
+  }
+  return plan;
+}
+
+at::Tensor ExpertsImpl::forward(const at::Tensor& x, const at::Tensor& expert_begin,
+                                const std::vector<SlotSegment>& segments, const ForwardContext& context) {
+  const ExpertsCall call{activation_, context.training ? activation_dropout_ : 0.0, first_column_, adds_bias_};
+  return ExpertsFunction::apply(x, up_weight, up_bias, down_weight, down_bias, expert_begin,
+                                dropout_plan(segments, context), call);
 }
 
 }  // namespace polymoe

@@ -8,10 +8,10 @@
 
 namespace polymoe {
 
-MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, std::shared_ptr<Dispatcher> dispatcher)
-    : options_(options.moe), place_(std::move(place)), dispatcher_(std::move(dispatcher)) {
+MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, const Partition& partition)
+    : options_(options.moe), place_(std::move(place)), dispatcher_(partition.dispatcher) {
   gate_ = register_module("gate", Gate(options.hidden, options.moe, place_ + ".gate"));
-  experts_ = register_module("experts", Experts(options, place_ + ".experts"));
+  experts_ = register_module("experts", Experts(options, place_ + ".experts", partition));
 }
 
 at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
@@ -19,8 +19,8 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
   const std::int64_t capacity = context.dropless ? 0 : expert_capacity(options_, x.size(0), context.training);
   const Routing routing =
       make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
-  const DispatchHandle handle = dispatcher_->dispatch(x, routing);
-  const at::Tensor outputs = experts_(handle.expert_inputs, handle.expert_begin, handle.slot_assignment, context);
+  const DispatchHandle handle = dispatcher_->dispatch(x, routing, context);
+  const at::Tensor outputs = experts_(handle.expert_inputs, handle.expert_begin, handle.segments, context);
   at::Tensor y = dispatcher_->combine(handle, outputs, combine_weights(decision, routing));
 
   context.balance_losses.push_back(decision.balance_loss);

@@ -3,9 +3,9 @@
 #include <memory>
 #include <string>
 
-#include "nn/moe/dispatcher.h"
 #include "nn/moe/experts.h"
 #include "nn/moe/gate.h"
+#include "nn/partition.h"
 
 namespace polymoe {
 
@@ -15,7 +15,7 @@ namespace polymoe {
 class MoeLayerImpl : public torch::nn::Module {
  public:
   /// `place` is the full name of the layer.
-  MoeLayerImpl(const ModelOptions& options, std::string place, std::shared_ptr<Dispatcher> dispatcher);
+  MoeLayerImpl(const ModelOptions& options, std::string place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, ForwardContext& context);
 
  private:

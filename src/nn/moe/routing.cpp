@@ -169,7 +169,6 @@ Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, st
   Routing routing;
   routing.plan = plan;
   routing.slot_token = view_of(plan->slot_token, {plan->slots()}, plan).to(expert_ids.device());
-  routing.slot_assignment = view_of(plan->slot_assignment, {plan->slots()}, plan);
   routing.slot_of = view_of(plan->slot_of, {tokens, top_k}, plan).to(expert_ids.device());
   routing.expert_begin = view_of(plan->expert_begin, {plan->experts + 1}, plan);
   return routing;

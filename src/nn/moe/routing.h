@@ -14,10 +14,9 @@ namespace polymoe {
 /// plan's memory on the CPU, and are copies on the layer's device elsewhere).
 struct Routing {
   std::shared_ptr<const kernels::RoutingPlan> plan;
-  at::Tensor slot_token;       ///< [slots]
-  at::Tensor slot_assignment;  ///< [slots], on the CPU
-  at::Tensor slot_of;          ///< [tokens, top_k]
-  at::Tensor expert_begin;     ///< [experts + 1], on the CPU
+  at::Tensor slot_token;    ///< [slots]
+  at::Tensor slot_of;       ///< [tokens, top_k]
+  at::Tensor expert_begin;  ///< [experts + 1], on the CPU
 };
 
 /// C = max(min_capacity, ceil(top_k * tokens / experts * factor)) with the factor of training or evaluation; 0 (no

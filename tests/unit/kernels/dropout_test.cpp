@@ -1,6 +1,7 @@
 #include "kernels/cpu/dropout.h"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -12,7 +13,7 @@ constexpr PhiloxKey kKey{123, 456};
 
 std::vector<float> mask_of(std::int64_t rows, std::int64_t width, std::int64_t first_row, double p) {
   std::vector<float> ones(static_cast<std::size_t>(rows * width), 1.0f);
-  dropout(ones.data(), ones.data(), rows, width, nullptr, first_row, p, kKey);
+  dropout(ones.data(), ones.data(), rows, width, nullptr, first_row, 0, p, kKey);
   return ones;
 }
 
@@ -39,11 +40,26 @@ TEST(Dropout, TheMaskOfARowDoesNotDependOnWhereItIsComputed) {
             std::vector<float>(all.begin() + width, all.begin() + 2 * width));
 }
 
+TEST(Dropout, APartOfTheColumnsGetsItsPartOfTheMask) {
+  // Columns are drawn in chunks of 128: parts that begin and end within one, at its ends, and over several.
+  const std::int64_t width = 400;
+  const std::vector<float> all = mask_of(2, width, 5, 0.5);
+  for (const auto& [first, count] : {std::pair{0, 100}, {100, 300}, {127, 2}, {128, 128}, {37, 90}, {200, 200}}) {
+    std::vector<float> part(static_cast<std::size_t>(2 * count), 1.0f);
+    dropout(part.data(), part.data(), 2, count, nullptr, 5, first, 0.5, kKey);
+    for (std::int64_t row = 0; row < 2; ++row) {
+      EXPECT_TRUE(
+          std::equal(part.begin() + row * count, part.begin() + (row + 1) * count, all.begin() + row * width + first))
+          << "columns from " << first << ", row " << row;
+    }
+  }
+}
+
 TEST(Dropout, NamedRowsUseTheirNames) {
   const std::int64_t width = 64;
   const std::vector<std::int64_t> names{12, 10};
   std::vector<float> named(2 * width, 1.0f);
-  dropout(named.data(), named.data(), 2, width, names.data(), 0, 0.5, kKey);
+  dropout(named.data(), named.data(), 2, width, names.data(), 0, 0, 0.5, kKey);
   const std::vector<float> all = mask_of(3, width, 10, 0.5);
   EXPECT_TRUE(std::equal(named.begin(), named.begin() + width, all.begin() + 2 * width));
   EXPECT_TRUE(std::equal(named.begin() + width, named.end(), all.begin()));
@@ -52,7 +68,7 @@ TEST(Dropout, NamedRowsUseTheirNames) {
 TEST(Dropout, BFloat16DropsTheSameElements) {
   const std::int64_t width = 200;
   std::vector<BFloat16> values(width, BFloat16{0x3F80});  // 1.0
-  dropout(values.data(), values.data(), 1, width, nullptr, 3, 0.5, kKey);
+  dropout(values.data(), values.data(), 1, width, nullptr, 3, 0, 0.5, kKey);
   const std::vector<float> mask = mask_of(1, width, 3, 0.5);
   for (std::size_t i = 0; i < mask.size(); ++i) EXPECT_EQ(to_float(values[i]), mask[i]);
 }

@@ -35,7 +35,8 @@ TEST(RoutingPlan, FirstComeServesFirstChoicesBeforeSecondOnes) {
   // Tokens 0 and 1 have expert 0 as their second choice, tokens 2 and 3 as their first: those keep it.
   const std::array<std::int64_t, 8> ids{1, 0, 1, 0, 0, 1, 0, 1};
   const RoutingPlan plan = plan_routing(ids.data(), 4, 2, 2, 2, kFirstCome);
-  EXPECT_THAT(plan.slot_assignment, ElementsAre(4, 6, 0, 2));
+  EXPECT_THAT(plan.slot_token, ElementsAre(2, 3, 0, 1));
+  EXPECT_THAT(plan.slot_of, ElementsAre(2, -1, 3, -1, 0, -1, 1, -1));
 }
 
 TEST(RoutingPlan, RandomSelectionKeepsTokensInOrderAndFillsTheCapacity) {

@@ -4,6 +4,7 @@
 
 #include "loss/objective.h"
 #include "nn/torch_headers.h"
+#include "support/thread_axis.h"
 #include "unit/nn/gradient_check.h"
 
 namespace polymoe {
@@ -62,6 +63,72 @@ TEST(ProjectedCrossEntropy, TokenLossesAddUpToTheLoss) {
   const CrossEntropy result = projected_cross_entropy(c.states, c.projection, c.labels, 0.2, 22.0);
   EXPECT_NEAR(result.loss.item<double>(), result.token_loss.sum().item<double>() / 22.0, 1e-6);
   EXPECT_FALSE(result.token_loss.requires_grad());
+}
+
+// The slice of `weight` that belongs to a place on the axis. The gradient of `weight` is put together over the slices.
+Projection slice_of(const at::Tensor& weight, const std::shared_ptr<ModelAxis>& axis) {
+  const std::int64_t vocabulary = weight.size(0);
+  const std::int64_t begin = vocabulary * axis->rank() / axis->size();
+  const std::int64_t end = vocabulary * (axis->rank() + 1) / axis->size();
+  return {axis->enter(weight).narrow(0, begin, end - begin), begin, vocabulary, axis};
+}
+
+TEST(SlicedCrossEntropy, EqualsThatOfTheWholeVocabulary) {
+  for (const double smoothing : {0.0, 0.1}) {
+    for (const std::int64_t slices : {1, 2, 3}) {
+      const Case c = make_case(40, 4, 35000, at::kDouble);  // two chunks at least
+      const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, smoothing, 40.0);
+      whole.loss.backward();
+      run_slices(slices, [&](const std::shared_ptr<ModelAxis>& axis) {
+        const at::Tensor states = c.states.detach().clone().requires_grad_();
+        const at::Tensor weight = c.projection.detach().clone().requires_grad_();
+        const CrossEntropy ours = projected_cross_entropy(states, slice_of(weight, axis), c.labels, smoothing, 40.0);
+        ours.loss.backward();
+        // float64; only the order of sums differs.
+        EXPECT_NEAR(ours.loss.item<double>(), whole.loss.item<double>(), 1e-12);
+        EXPECT_TRUE(at::allclose(ours.token_nll, whole.token_nll, 1e-12, 1e-12));
+        EXPECT_TRUE(at::allclose(states.grad(), c.states.grad(), 1e-10, 1e-14));
+        EXPECT_TRUE(at::allclose(weight.grad(), c.projection.grad(), 1e-10, 1e-14));
+      });
+    }
+  }
+}
+
+TEST(SlicedCrossEntropy, GradientsMatchFiniteDifferences) {
+  const Case c = make_case(5, 3, 7, at::kDouble);
+  run_slices(3, [&](const std::shared_ptr<ModelAxis>& axis) {
+    // Every slice moves its copy of the same element at the same time.
+    const at::Tensor states = c.states.detach().clone().requires_grad_();
+    const at::Tensor weight = c.projection.detach().clone().requires_grad_();
+    const auto objective = [&] {
+      return projected_cross_entropy(states, slice_of(weight, axis), c.labels, 0.1, 3.0).loss * 2.0;
+    };
+    expect_gradient_matches(states, objective);
+    expect_gradient_matches(weight, objective);
+  });
+}
+
+TEST(SlicedCrossEntropy, LogitsFarFromZeroAreFine) {
+  Case c = make_case(6, 4, 9, at::kFloat);
+  const at::Tensor states = c.states.detach() * 200;  // exponentials of such logits are not float32 numbers
+  const CrossEntropy whole = projected_cross_entropy(states, c.projection.detach(), c.labels, 0.1, 6.0);
+  run_slices(2, [&](const std::shared_ptr<ModelAxis>& axis) {
+    const CrossEntropy ours =
+        projected_cross_entropy(states, slice_of(c.projection.detach(), axis), c.labels, 0.1, 6.0);
+    EXPECT_TRUE(at::isfinite(ours.loss).item<bool>());
+    EXPECT_TRUE(at::allclose(ours.token_loss, whole.token_loss, 1e-5, 1e-3));  // losses of some hundreds in float32
+  });
+}
+
+TEST(SlicedCrossEntropy, LogProbabilitiesAreWholeOnEverySlice) {
+  const Case c = make_case(6, 4, 9, at::kFloat);
+  const at::NoGradGuard no_grad;
+  const at::Tensor whole = projected_log_probabilities(c.states, c.projection);
+  run_slices(4, [&](const std::shared_ptr<ModelAxis>& axis) {
+    const at::NoGradGuard no_grad_here;
+    // Each logit is a sum of four products; slices may block them otherwise.
+    EXPECT_TRUE(at::allclose(projected_log_probabilities(c.states, slice_of(c.projection, axis)), whole, 1e-5, 1e-6));
+  });
 }
 
 TEST(Objective, MicroBatchesAddUpToTheMeanOverAllTokens) {

@@ -22,7 +22,7 @@ ModelOptions layer_options(std::int64_t experts, std::int64_t top_k) {
 }
 
 MoeLayer make_layer(const ModelOptions& options, at::ScalarType type = at::kFloat) {
-  MoeLayer layer(options, "layer", std::make_shared<LocalDispatcher>());
+  MoeLayer layer(options, "layer", Partition{});
   initialize(*layer, 5);
   const at::NoGradGuard no_grad;
   for (auto& p : layer->parameters()) p.set_data(at::randn_like(p).mul_(0.5).to(type));
@@ -181,6 +181,50 @@ TEST(MoeLayer, BFloat16IsCloseToFloat32) {
   EXPECT_LT((exact - rounded).abs().median().item<double>(), 0.02);
 }
 
+TEST(LocalDispatcher, NamesSlotsByExpertAndTheirOrderInIt) {
+  const ModelOptions options = layer_options(4, 1);
+  const at::Tensor ids = at::tensor({3, 1, 3, 3, 1}, at::kLong).view({5, 1});
+  const Routing routing = make_routing(ids, options.moe, 0, {});
+  ForwardContext context;
+  context.micro_batch = 6;
+  const DispatchHandle handle = LocalDispatcher().dispatch(at::randn({5, 6}), routing, context);
+  ASSERT_EQ(handle.segments.size(), 2u) << "one for each expert with slots";
+  EXPECT_EQ(handle.segments[0].begin, 0);
+  EXPECT_EQ(handle.segments[0].count, 2);
+  EXPECT_EQ(handle.segments[0].first_name, first_slot_name(1));
+  EXPECT_EQ(handle.segments[1].begin, 2);
+  EXPECT_EQ(handle.segments[1].count, 3);
+  EXPECT_EQ(handle.segments[1].first_name, first_slot_name(3));
+  EXPECT_EQ(handle.segments[1].micro_batch, 6u);
+}
+
+TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
+  ModelOptions options = layer_options(2, 1);
+  options.activation_dropout = 0.5;
+  Experts experts(options, "experts", Partition{});
+  initialize(*experts, 1);
+  ForwardContext context;
+  context.training = true;
+  const at::Tensor x = at::randn({6, 6});  // three slots of micro-batch 4, three of 5: one of expert 0, two of expert 1
+  const auto alone = [&](std::int64_t first, std::uint64_t micro_batch) {
+    return experts(
+        x.narrow(0, first, 3), at::tensor({0, 1, 3}, at::kLong),
+        std::vector<SlotSegment>{{0, 1, micro_batch, first_slot_name(0)}, {1, 2, micro_batch, first_slot_name(1)}},
+        context);
+  };
+  const at::Tensor order = at::tensor({0, 3, 1, 2, 4, 5}, at::kLong);
+  const at::Tensor together = experts(x.index_select(0, order), at::tensor({0, 2, 6}, at::kLong),
+                                      std::vector<SlotSegment>{{0, 1, 4, first_slot_name(0)},
+                                                               {1, 1, 5, first_slot_name(0)},
+                                                               {2, 2, 4, first_slot_name(1)},
+                                                               {4, 2, 5, first_slot_name(1)}},
+                                      context);
+  const at::Tensor expected = at::cat({alone(0, 4), alone(3, 5)}).index_select(0, order);
+  // Sums of 10 products in float32, perhaps blocked otherwise.
+  EXPECT_TRUE(at::allclose(together, expected, 1e-5, 1e-6));
+  EXPECT_FALSE(at::allclose(alone(0, 4), alone(0, 5), 1e-3, 1e-3)) << "another micro-batch, another mask";
+}
+
 TEST(Capacity, FollowsTheFormula) {
   MoeOptions options;
   options.experts = 8;
@@ -203,7 +247,7 @@ TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
   options.moe.eval_capacity_factor = 0.75;
   options.moe.min_capacity = 1;
   options.moe.random_token_selection = false;
-  MoeLayer layer(options, "layer", std::make_shared<LocalDispatcher>());
+  MoeLayer layer(options, "layer", Partition{});
   initialize(*layer, 5);
   {
     const at::NoGradGuard no_grad;

@@ -12,14 +12,20 @@ namespace {
 
 struct TwoLayersImpl : torch::nn::Module {
   TwoLayersImpl() {
-    first = register_module("first", Linear(3, 5));
-    second = register_module("second", Linear(5, 2));
+    first = register_module("first", ColumnLinear(3, 5, Partition{}));
+    second = register_module("second", RowLinear(5, 2, Partition{}));
     initialize(*this, 1);
   }
   at::Tensor forward(const at::Tensor& x) { return second(first(x)); }
-  Linear first{nullptr}, second{nullptr};
+  ColumnLinear first{nullptr};
+  RowLinear second{nullptr};
 };
 TORCH_MODULE(TwoLayers);
+
+struct OneWeightImpl : torch::nn::Module {
+  at::Tensor weight = register_parameter("weight", at::ones({1, 1}));
+};
+TORCH_MODULE(OneWeight);
 
 OptimizerOptions plain_options() {
   OptimizerOptions options;
@@ -69,11 +75,7 @@ TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {
 }
 
 TEST(Adam, TwoUpdatesByHand) {
-  Linear model(1, 1, false);
-  {
-    const at::NoGradGuard no_grad;
-    model->weight.fill_(1.0);
-  }
+  OneWeight model;
   ParameterStore store(*model);
   OptimizerOptions options = plain_options();
   options.beta1 = 0.9;

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include <torch/nn/module.h>
+
+#include "nn/placement.h"
+
+namespace polymoe {
+
+/// A module that says of its parameters which part of their logical tensors they hold.
+class PlacedModule : public torch::nn::Module {
+ public:
+  /// By the parameter's name in this module.
+  const std::map<std::string, Placement>& placements() const { return placements_; }
+
+ protected:
+  /// Registers a parameter of the placement's local shape, float32, not initialised.
+  at::Tensor register_placed(const std::string& name, Placement placement);
+
+ private:
+  std::map<std::string, Placement> placements_;
+};
+
+/// The placements of all parameters of `module` and the modules in it, by full name. A parameter of which no module
+/// says anything is whole.
+std::map<std::string, Placement> placements_of(const torch::nn::Module& module);
+
+/// Elements of the logical tensor.
+std::int64_t logical_size(const Placement& placement);
+
+/// Fills every parameter of `module` from (seed, name, element of the logical tensor): weights of matrices uniform as
+/// Glorot and Bengio (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 / hidden, norms
+/// one, biases zero. So the parts of a model have the numbers of the whole one.
+void initialize(torch::nn::Module& module, std::uint64_t seed);
+
+}  // namespace polymoe
