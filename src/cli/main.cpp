@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/help.h"
+#include "cli/parallel.h"
 #include "cli/usage.h"
 
 namespace polymoe::cli {
@@ -51,22 +52,33 @@ int flush_results() {
   return kFailure;
 }
 
+/// Only training is the work of several processes. Anything else that mpirun or srun starts runs on the first of them.
+bool is_left_to_the_first(const CLI::App& app) { return launched_rank() > 0 && !app.got_subcommand("train"); }
+
+int failed(const CLI::App& app, const std::string& message, int code) {
+  if (is_left_to_the_first(app)) return code;
+  if (launched_in_parallel() && app.got_subcommand("train")) fail_together(message, code, print_error);
+  print_error(message);
+  return code;
+}
+
 int parse_and_run(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+    close_world();
     return flush_results();
+  } catch (const CLI::RuntimeError& end) {  // an exit code without a message
+    return end.get_exit_code();
   } catch (const CLI::Success& wish) {  // --help, --version
-    app.exit(wish);
+    if (launched_rank() == 0) app.exit(wish);
     return flush_results();
   } catch (const CLI::ParseError& error) {
-    print_error(usage_error(app, error));
-    return kUsage;
+    return failed(app, usage_error(app, error), kUsage);
   } catch (const std::bad_alloc&) {
-    print_error("out of memory; smaller batches (--max-tokens) or a smaller model need less");
+    return failed(app, "out of memory; smaller batches (--max-tokens) or a smaller model need less", kFailure);
   } catch (const std::exception& error) {  // polymoe::Error too: its what() is the line to show
-    print_error(error.what());
+    return failed(app, error.what(), kFailure);
   }
-  return kFailure;
 }
 
 int run(int argc, char** argv) {
@@ -78,10 +90,13 @@ int run(int argc, char** argv) {
   app.formatter(help_formatter());
   app.set_version_flag("--version", "polymoe " POLYMOE_VERSION, "Print the version and exit");
   bool verbose = false;
-  app.add_flag("-v,--verbose", verbose, "also show messages for debugging");
+  app.add_flag("-v,--verbose", verbose, "also show messages for debugging, and those of all processes");
   app.fallthrough();
   app.require_subcommand(1);
-  app.parse_complete_callback([&verbose] { start_logging(verbose); });
+  app.parse_complete_callback([&] {
+    if (is_left_to_the_first(app)) throw CLI::Success();
+    if (launched_rank() == 0 || verbose) start_logging(verbose);
+  });
   add_corpus(app);
   add_vocab(app);
   add_prepare(app);

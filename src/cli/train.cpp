@@ -3,18 +3,23 @@
 #include <cstdlib>
 #include <memory>
 
+#include <ATen/Parallel.h>
 #include <fmt/core.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/launch.h"
 #include "cli/options.h"
+#include "cli/parallel.h"
 #include "train/trainer.h"
 
 namespace polymoe::cli {
 namespace {
 
-// Set by SIGTERM and SIGINT; the trainer looks at it between updates. A second signal ends the program at once.
+// Set by SIGTERM, SIGINT and SIGUSR1 (which mpirun hands on); the trainer looks at it between updates. A second signal
+// ends the program at once.
 std::atomic<bool> stop_requested{false};
 
 extern "C" void request_stop(int signal) {
@@ -24,6 +29,10 @@ extern "C" void request_stop(int signal) {
 void train(const RunOptions& options) {
   std::signal(SIGTERM, request_stop);
   std::signal(SIGINT, request_stop);
+  std::signal(SIGUSR1, request_stop);
+  const World& all = world();
+  if (all.local_processes() > 1 && options.train.threads == 0)
+    at::set_num_threads(threads_for_each(all.local_processes()));
   Trainer trainer(options);
   const TrainSummary summary = trainer.run(stop_requested, console_progress());
   log_info("{} after {} updates and {:.1f} minutes: {}", summary.interrupted ? "stopped" : "finished", summary.updates,
@@ -37,14 +46,24 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Train a model from a prepared dataset");
   command->footer(
       "Prints the path of the last checkpoint. A run that finds checkpoints in its output folder goes on from there;\n"
-      "SIGTERM and Ctrl-C save a checkpoint and end it.\n\n"
+      "SIGTERM, SIGUSR1 and Ctrl-C save a checkpoint and end it.\n\n"
+      "Several processes: --processes N on this machine; on a cluster `mpirun polymoe train ...` or\n"
+      "`srun --mpi=pmix polymoe train ...`.\n\n"
       "Example:\n"
       "  polymoe train --data.path data --train.output run --preset small --experts 8 --max-minutes 30");
   auto binder = std::make_shared<OptionBinder>(*command);
-  command->callback([binder] {
+  auto processes = std::make_shared<int>(0);
+  command->add_option("--processes", *processes, "run as so many processes on this machine, under mpirun")
+      ->option_text("N (1)")
+      ->check(CLI::Range(1, 1 << 16));
+  command->callback([binder, processes] {
     const RunOptions& options = binder->finish();
     if (binder->dump_requested()) {
-      fmt::print("{}", binder->dump());
+      if (launched_rank() == 0) fmt::print("{}", binder->dump());
+    } else if (*processes > 1 && !launched_in_parallel()) {
+      throw CLI::RuntimeError(run_under_mpirun(*processes));
+    } else if (*processes > 0 && *processes != launched_processes()) {
+      fail("--processes {}, but {} were launched already; leave it out", *processes, launched_processes());
     } else {
       train(options);
     }

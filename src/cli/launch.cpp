@@ -1,0 +1,152 @@
+#include "cli/launch.h"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string_view>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cores.h"
+#include "base/error.h"
+#include "cli/mpirun_messages.h"
+
+namespace polymoe::cli {
+namespace {
+
+volatile std::sig_atomic_t mpirun_process = 0;
+volatile std::sig_atomic_t stops = 0;
+
+// mpirun answers SIGTERM by killing the processes a second later. SIGUSR1 it hands on.
+extern "C" void hand_on(int) {
+  const int saved = errno;
+  kill(mpirun_process, stops == 0 ? SIGUSR1 : SIGTERM);
+  stops = 1;
+  errno = saved;
+}
+
+constexpr std::array<int, 3> kStops = {SIGTERM, SIGINT, SIGHUP};
+
+std::string program_in_path(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    const std::string file = folder + "/" + name;
+    if (access(file.c_str(), X_OK) == 0) return file;
+  }
+  throw Error("there is no mpirun on this machine", {}, "install Open MPI (Debian: openmpi-bin), or leave --processes");
+}
+
+std::vector<std::string> own_arguments() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  if (!arguments.empty()) arguments.erase(arguments.begin());
+  return arguments;
+}
+
+/// What else Open MPI must know. The user's own settings stay.
+void set_environment(int processes) {
+  constexpr int kKeep = 0;
+  if (geteuid() == 0) {  // in containers the usual case; mpirun asks for a word that it is meant
+    for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "PRTE_ALLOW_RUN_AS_ROOT",
+                             "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"}) {
+      setenv(name, "1", kKeep);
+    }
+  }
+  // Threads that wait for work must not take the cores that other processes compute on.
+  if (processes > usable_cores()) {
+    setenv("OMP_WAIT_POLICY", "passive", kKeep);
+    setenv("KMP_BLOCKTIME", "0", kKeep);
+  }
+}
+
+[[noreturn]] void become_mpirun(std::vector<std::string> words, pid_t parent, int errors) {
+  // A process group of its own, so that Ctrl-C goes through hand_on() alone; ended should this process be killed.
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  const int null = open("/dev/null", O_RDONLY);
+  if (null >= 0) dup2(null, STDIN_FILENO);
+  dup2(errors, STDERR_FILENO);
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  if (getppid() == parent) execv(pointers[0], pointers.data());
+  constexpr int kCannotRun = 126;
+  _exit(kCannotRun);
+}
+
+/// Shows what comes from mpirun's stderr until it is closed.
+void show_messages(int stream) {
+  MpirunMessages messages;
+  std::array<char, 4096> buffer;
+  while (true) {
+    const ssize_t got = read(stream, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    const std::string text =
+        got > 0 ? messages.take(std::string(buffer.data(), static_cast<std::size_t>(got))) : messages.finish();
+    std::fwrite(text.data(), 1, text.size(), stderr);
+    if (got <= 0) return;
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> without_processes(const std::vector<std::string>& arguments) {
+  std::vector<std::string> kept;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--processes") {
+      ++i;
+    } else if (!arguments[i].starts_with("--processes=")) {
+      kept.push_back(arguments[i]);
+    }
+  }
+  return kept;
+}
+
+int run_under_mpirun(int processes) {
+  std::vector<std::string> words = {program_in_path("mpirun"), "-np",       fmt::format("{}", processes),
+                                    "--oversubscribe",         "--bind-to", "none",
+                                    "/proc/self/exe"};
+  std::array<char, 4096> self{};
+  if (readlink("/proc/self/exe", self.data(), self.size() - 1) > 0) words.back() = self.data();
+  for (std::string& argument : without_processes(own_arguments())) words.push_back(std::move(argument));
+  set_environment(processes);
+
+  // Stops that come while there is no mpirun yet wait until there is.
+  sigset_t stop_signals, before;
+  sigemptyset(&stop_signals);
+  for (const int signal : kStops) sigaddset(&stop_signals, signal);
+  sigprocmask(SIG_BLOCK, &stop_signals, &before);
+  int errors[2];
+  if (pipe2(errors, O_CLOEXEC) != 0) fail("cannot make a pipe: {}", std::strerror(errno));
+  const pid_t self_id = getpid(), child = fork();
+  if (child < 0) fail("cannot start mpirun: {}", std::strerror(errno));
+  if (child == 0) {
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    become_mpirun(std::move(words), self_id, errors[1]);
+  }
+  close(errors[1]);
+  mpirun_process = child;
+  for (const int signal : kStops) std::signal(signal, hand_on);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+
+  show_messages(errors[0]);
+  close(errors[0]);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) fail("cannot wait for mpirun: {}", std::strerror(errno));
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace polymoe::cli

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "comm/world.h"
+
+namespace polymoe::cli {
+
+/// The processes of this run, made at the first call. `time_out_seconds` counts then.
+World& world(double time_out_seconds = 600);
+
+/// Ends the world that world() made, if any. All processes call it at the end of their work.
+void close_world();
+
+/// Ends all processes of a run after this one has failed, with the message of the process that failed first. Waits
+/// for those that have not come to world() yet. `print` prints a message.
+[[noreturn]] void fail_together(const std::string& message, int code,
+                                const std::function<void(const std::string&)>& print);
+
+}  // namespace polymoe::cli
