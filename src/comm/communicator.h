@@ -24,10 +24,15 @@ const char* collective_name(Collective collective);
 
 enum class ReduceOp { kSum, kMax };
 
+/// All-reduces up to this size are one round of messages: more bytes, but half the waiting.
+inline constexpr std::int64_t kSmallAllReduceBytes = 1024;
+
 /// What one process has asked of a group so far. `bytes` counts the payload that this process sends to other members:
-/// of B bytes, an all-reduce sends 2 B (n - 1) / n, a reduce-scatter and an all-gather (of B bytes in all) B (n - 1) / n,
-/// an all-to-all what its send counts say without the own part, a broadcast B (n - 1) / n from each member (as a
-/// scatter and an all-gather would), a barrier nothing. Where n does not divide, the true sizes of the parts count.
+/// of B bytes, an all-reduce sends 2 B (n - 1) / n, a reduce-scatter and an all-gather (of B bytes in all) B (n - 1) /
+/// n, an all-to-all what its send counts say without the own part, a broadcast B (n - 1) / n from each member (as a
+/// scatter and an all-gather would; the sum over the members is what is sent), a barrier nothing. Where n does not
+/// divide, the true sizes of the parts count. An all-reduce of at most kSmallAllReduceBytes is one round in which all
+/// send theirs to all: B (n - 1).
 struct CollectiveCount {
   std::int64_t calls = 0;
   std::int64_t bytes = 0;
@@ -68,7 +73,9 @@ class Communicator {
   Pending start_all_reduce(const at::Tensor& x, ReduceOp op = ReduceOp::kSum);
 
   /// output [k] = part `rank` of the sum of all members' input [size * k].
-  void reduce_scatter(const at::Tensor& input, const at::Tensor& output) { start_reduce_scatter(input, output)->wait(); }
+  void reduce_scatter(const at::Tensor& input, const at::Tensor& output) {
+    start_reduce_scatter(input, output)->wait();
+  }
   Pending start_reduce_scatter(const at::Tensor& input, const at::Tensor& output);
 
   /// output = all members' inputs, one after the other. `counts` gives the elements of each member's input; empty: all
@@ -110,6 +117,8 @@ class Communicator {
                                 const at::Tensor& output, const std::vector<std::int64_t>& receive_counts) = 0;
   virtual Pending do_broadcast(const at::Tensor& x, int root) = 0;
   virtual void do_barrier() = 0;
+  /// Throws Error for a tensor that lives where this communicator does not compute.
+  virtual void check_device(const at::Tensor& /*x*/) const {}
 
  private:
   void add(Collective collective, std::int64_t bytes);
