@@ -48,6 +48,10 @@ class ParallelLayout {
   Communicator& dense_group() const { return *dense_; }
   /// Copies (or shards) of this process's experts: same expert rank, and the same model rank where experts are sliced.
   Communicator& expert_copies_group() const { return *expert_copies_; }
+  /// All of these.
+  std::vector<Communicator*> groups() const {
+    return {&world_, model_.get(), expert_.get(), dense_.get(), expert_copies_.get()};
+  }
 
  private:
   Degrees degrees_;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "checkpoint/model_checkpoint.h"
 #include "config/describe.h"
 #include "data/dataset.h"
@@ -221,8 +222,13 @@ struct Trainer::State {
       }
     }
     const auto begin = Clock::now();
+    const std::map<std::string, Traffic> before = traffic_of(train.layout);
     const StepReport report = train_step(train, mine, options, learning_rate);
     window.add(report, std::chrono::duration<double>(Clock::now() - begin).count());
+    for (const auto& [group, sent] : traffic_of(train.layout)) {
+      window.traffic[group].bytes += sent.bytes - before.at(group).bytes;
+      window.traffic[group].seconds += sent.seconds - before.at(group).seconds;
+    }
     counters.target_tokens += report.all_target_tokens;
     if (report.update.skipped) {
       log_warning("update {}: the gradient is not finite; skipped (lower optimizer.learning-rate if it goes on)",
@@ -231,7 +237,9 @@ struct Trainer::State {
   }
 
   void record_window(double learning_rate) {
-    const Window all = window.over_all(world, train.layout.model_rank() == 0);
+    const Window all = window.over_all(train.layout);
+    const at::Tensor peak = at::full({1}, peak_resident_bytes(), at::kLong);
+    world.all_reduce(peak, ReduceOp::kMax);
     window = {};
     if (!is_first()) return;
     const TokenLoss total = all.total();
@@ -253,9 +261,22 @@ struct Trainer::State {
                           {"gradient_norm", all.gradient_norm / updates},
                           {"tokens", counters.target_tokens},
                           {"tokens_per_second", tokens / all.seconds},
+                          {"peak_bytes", peak.item<std::int64_t>()},
                           {"tasks", tasks}};
     if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
+    if (world.size() > 1) add_traffic(record, all);
     recorder->add(record);
+  }
+
+  // What a process sends and waits for in an update, on average.
+  static void add_traffic(nlohmann::json& record, const Window& all) {
+    double waited = 0.0;
+    for (const auto& [group, sent] : all.traffic) {
+      record["communication"][group] = {{"bytes", sent.bytes / all.updates},
+                                        {"seconds", sent.seconds / static_cast<double>(all.updates)}};
+      waited += sent.seconds;
+    }
+    record["communication_share"] = waited / all.seconds;
   }
 
   // Every process goes through the same segments, so that all meet at the experts; the first one's figures count.

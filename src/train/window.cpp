@@ -21,17 +21,20 @@ TokenLoss Window::total() const {
   return sum;
 }
 
-Window Window::over_all(Communicator& world, bool counts) const {
+Window Window::over_all(const ParallelLayout& layout) const {
+  // The slices of one model have the same micro-batches: the first one's count.
+  const bool counts = layout.model_rank() == 0;
   const auto num_tasks = static_cast<std::int32_t>(task_names().size());
   std::vector<double> sums;
   for (std::int32_t task = 0; task < num_tasks; ++task) {
     const auto found = tasks.find(task);
-    const TokenLoss loss = found == tasks.end() ? TokenLoss{} : found->second;
+    const TokenLoss loss = found == tasks.end() || !counts ? TokenLoss{} : found->second;
     sums.insert(sums.end(), {loss.loss, loss.nll, static_cast<double>(loss.tokens)});
   }
-  sums.push_back(balance_loss);
-  const at::Tensor all = at::tensor(sums, at::kDouble) * (counts ? 1.0 : 0.0);
-  world.all_reduce(all);
+  sums.push_back(counts ? balance_loss : 0.0);
+  for (const auto& [group, sent] : traffic) sums.insert(sums.end(), {static_cast<double>(sent.bytes), sent.seconds});
+  const at::Tensor all = at::tensor(sums, at::kDouble);
+  layout.world().all_reduce(all);
 
   Window window = *this;
   window.tasks.clear();
@@ -39,8 +42,23 @@ Window Window::over_all(Communicator& world, bool counts) const {
   for (std::int32_t task = 0; task < num_tasks; ++task, sum += 3) {
     if (sum[2] > 0) window.tasks[task] = {sum[0], sum[1], static_cast<std::int64_t>(sum[2])};
   }
-  window.balance_loss = *sum;
+  window.balance_loss = *sum++;
+  const auto processes = static_cast<double>(layout.world().size());
+  for (auto& [group, sent] : window.traffic) {
+    sent.bytes = static_cast<std::int64_t>(*sum++ / processes);
+    sent.seconds = *sum++ / processes;
+  }
   return window;
+}
+
+std::map<std::string, Traffic> traffic_of(const ParallelLayout& layout) {
+  std::map<std::string, Traffic> traffic;
+  for (const Communicator* group : layout.groups()) {
+    Traffic& sum = traffic[group->name()];
+    for (const CollectiveCount& count : group->counts()) sum.bytes += count.bytes;
+    sum.seconds += group->seconds();
+  }
+  return traffic;
 }
 
 }  // namespace polymoe

@@ -2,11 +2,18 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 
-#include "comm/communicator.h"
+#include "parallel/layout.h"
 #include "train/step.h"
 
 namespace polymoe {
+
+/// What this process sent to a group, and how long it waited for the others.
+struct Traffic {
+  std::int64_t bytes = 0;
+  double seconds = 0.0;
+};
 
 /// Sums over the updates since the last log line.
 struct Window {
@@ -16,12 +23,16 @@ struct Window {
   std::int64_t updates = 0;
   double seconds = 0.0;
 
+  std::map<std::string, Traffic> traffic;  // by group
+
   void add(const StepReport& report, double step_seconds);
   TokenLoss total() const;
 
-  /// The sums over all processes. Those with `counts` false hold the same micro-batches as another one and add nothing.
-  /// All members of `world` call it together.
-  Window over_all(Communicator& world, bool counts) const;
+  /// The sums over all processes, and the means of the traffic. All call it together.
+  Window over_all(const ParallelLayout& layout) const;
 };
+
+/// What this process has sent to each group of the layout since its start.
+std::map<std::string, Traffic> traffic_of(const ParallelLayout& layout);
 
 }  // namespace polymoe
