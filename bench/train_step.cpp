@@ -95,9 +95,8 @@ int main(int argc, char** argv) {
                                     {"dropout", 0.1}});
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   const RunOptions options = step_options(arguments);
-  EncoderDecoder model(options.model);
-  initialize(*model, 1);
-  TrainState state(model, options.optimizer);
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  TrainState state(options, *alone);
   const MicroBatch batch = random_batch(arguments);
 
   nlohmann::json seconds = nlohmann::json::array();

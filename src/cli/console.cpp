@@ -14,9 +14,11 @@
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/quote.h"
 #include "base/random.h"
@@ -143,14 +145,32 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
   return spdlog::level::err;
 }
 
+// The logger of the process; without sinks it drops everything.
+const std::shared_ptr<spdlog::logger>& logger() {
+  static const auto instance = [] {
+    const auto made = std::make_shared<spdlog::logger>("polymoe");
+    set_log_sink([made](LogLevel level, const std::string& message) {
+      made->log(spdlog_level(level), spdlog::string_view_t(one_line(message)));
+    });
+    return made;
+  }();
+  return instance;
+}
+
 }  // namespace
 
 void start_logging(bool verbose) {
-  const auto logger = std::make_shared<spdlog::logger>("polymoe", console());
-  logger->set_level(verbose ? spdlog::level::debug : spdlog::level::info);
-  set_log_sink([logger](LogLevel level, const std::string& message) {
-    logger->log(spdlog_level(level), spdlog::string_view_t(one_line(message)));
-  });
+  logger()->sinks() = {console()};
+  logger()->set_level(verbose ? spdlog::level::debug : spdlog::level::info);
+}
+
+void log_to_file(const std::filesystem::path& path) {
+  try {
+    logger()->sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string(), /*truncate=*/true));
+  } catch (const spdlog::spdlog_ex& error) {
+    throw Error(fmt::format("cannot be written: {}", error.what()), {path.string(), 0});
+  }
+  logger()->flush_on(spdlog::level::info);
 }
 
 ProgressSink console_progress() {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+
 #include "base/progress.h"
 
 namespace polymoe::cli {
@@ -7,6 +9,9 @@ namespace polymoe::cli {
 /// Sends the library's log messages to stderr, with the time; warnings and errors with their level, in colour on a
 /// terminal unless NO_COLOR is set. Debug messages only where `verbose`.
 void start_logging(bool verbose);
+
+/// Sends all messages to a file too, made anew with its folder. Throws Error when it cannot be written.
+void log_to_file(const std::filesystem::path& path);
 
 /// A progress sink on stderr: one line that is rewritten where stderr is a terminal; where it is not, a plain line at
 /// the start of a stage, every few seconds, and at its end. Shows amount, throughput and time left. Thread-safe; a

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 
 #include <ATen/Parallel.h>
@@ -30,14 +31,18 @@ void train(const RunOptions& options) {
   std::signal(SIGTERM, request_stop);
   std::signal(SIGINT, request_stop);
   std::signal(SIGUSR1, request_stop);
-  const World& all = world();
+  World& all = world(options.parallel.timeout);
+  if (options.parallel.rank_logs) {
+    log_to_file(std::filesystem::path(options.train.output) / "logs" /
+                fmt::format("rank-{}.log", all.communicator().rank()));
+  }
   if (all.local_processes() > 1 && options.train.threads == 0)
     at::set_num_threads(threads_for_each(all.local_processes()));
-  Trainer trainer(options);
+  Trainer trainer(options, all.communicator());
   const TrainSummary summary = trainer.run(stop_requested, console_progress());
   log_info("{} after {} updates and {:.1f} minutes: {}", summary.interrupted ? "stopped" : "finished", summary.updates,
            summary.seconds / 60.0, summary.reason);
-  fmt::print("{}\n", summary.checkpoint.string());
+  if (all.communicator().rank() == 0) fmt::print("{}\n", summary.checkpoint.string());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "comm/communicator.h"
 
+#include <chrono>
 #include <numeric>
 #include <utility>
 
@@ -52,6 +53,34 @@ class Checks {
   const Communicator& group_;
 };
 
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+/// Adds the time of wait() to a group's.
+class TimedWork : public Work {
+ public:
+  TimedWork(Pending work, double& seconds) : work_(std::move(work)), seconds_(seconds) {}
+  void wait() override {
+    const auto begin = Clock::now();
+    work_->wait();
+    seconds_ += seconds_since(begin);
+  }
+
+ private:
+  Pending work_;
+  double& seconds_;
+};
+
+/// Starts an operation and adds its time to a group's.
+template <typename Start>
+Pending timed(double& seconds, const Start& start) {
+  const auto begin = Clock::now();
+  Pending work = start();
+  seconds += seconds_since(begin);
+  return std::make_unique<TimedWork>(std::move(work), seconds);
+}
+
 }  // namespace
 
 const char* collective_name(Collective collective) {
@@ -89,7 +118,7 @@ Pending Communicator::start_all_reduce(const at::Tensor& x, ReduceOp op) {
     const std::int64_t own = part_of(x.numel(), size(), rank_).count * static_cast<std::int64_t>(x.element_size());
     add(Collective::kAllReduce, total - own + own * (size() - 1));
   }
-  return do_all_reduce(x, op);
+  return timed(seconds_, [&] { return do_all_reduce(x, op); });
 }
 
 Pending Communicator::start_reduce_scatter(const at::Tensor& input, const at::Tensor& output) {
@@ -103,7 +132,7 @@ Pending Communicator::start_reduce_scatter(const at::Tensor& input, const at::Te
   check_device(input);
   check_device(output);
   add(Collective::kReduceScatter, static_cast<std::int64_t>(output.nbytes()) * (size() - 1));
-  return do_reduce_scatter(input, output);
+  return timed(seconds_, [&] { return do_reduce_scatter(input, output); });
 }
 
 Pending Communicator::start_all_gather(const at::Tensor& input, const at::Tensor& output,
@@ -120,7 +149,7 @@ Pending Communicator::start_all_gather(const at::Tensor& input, const at::Tensor
   check_device(input);
   check_device(output);
   add(Collective::kAllGather, static_cast<std::int64_t>(input.nbytes()) * (size() - 1));
-  return do_all_gather(input, output, of_each);
+  return timed(seconds_, [&] { return do_all_gather(input, output, of_each); });
 }
 
 Pending Communicator::start_all_to_all(const at::Tensor& input, const std::vector<std::int64_t>& send_counts,
@@ -138,7 +167,7 @@ Pending Communicator::start_all_to_all(const at::Tensor& input, const std::vecto
   check_device(output);
   const auto element_size = static_cast<std::int64_t>(input.element_size());
   add(Collective::kAllToAll, (input.numel() - send_counts[self]) * element_size);
-  return do_all_to_all(input, send_counts, output, receive_counts);
+  return timed(seconds_, [&] { return do_all_to_all(input, send_counts, output, receive_counts); });
 }
 
 void Communicator::broadcast(const at::Tensor& x, int root) {
@@ -148,12 +177,14 @@ void Communicator::broadcast(const at::Tensor& x, int root) {
   check_device(x);
   const std::int64_t others = x.numel() - part_of(x.numel(), size(), rank_).count;
   add(Collective::kBroadcast, others * static_cast<std::int64_t>(x.element_size()));
-  do_broadcast(x, root)->wait();
+  timed(seconds_, [&] { return do_broadcast(x, root); })->wait();
 }
 
 void Communicator::barrier() {
   add(Collective::kBarrier, 0);
+  const auto begin = Clock::now();
   do_barrier();
+  seconds_ += seconds_since(begin);
 }
 
 void Communicator::add(Collective collective, std::int64_t bytes) {

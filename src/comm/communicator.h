@@ -107,6 +107,8 @@ class Communicator {
 
   const CollectiveCount& count(Collective collective) const { return counts_[static_cast<std::size_t>(collective)]; }
   const CollectiveCounts& counts() const { return counts_; }
+  /// Seconds that this process has spent in this group's operations: starting them, waiting for others, summing.
+  double seconds() const { return seconds_; }
 
  protected:
   virtual Pending do_all_reduce(const at::Tensor& x, ReduceOp op) = 0;
@@ -127,6 +129,7 @@ class Communicator {
   std::vector<int> world_ranks_;
   int rank_;
   CollectiveCounts counts_{};
+  double seconds_ = 0.0;
 };
 
 /// A group of this process alone: results are copies, nothing is sent, calls are counted with 0 bytes.

@@ -1,5 +1,6 @@
 #include "model/encoder_decoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -15,6 +16,9 @@ namespace {
 bool is_moe_layer(const MoeOptions& options, std::int64_t layer, const std::string& side) {
   return options.experts > 0 && (options.side == "both" || options.side == side) && (layer + 1) % options.every == 0;
 }
+
+// The full name of a layer.
+std::string place(const char* side, std::size_t layer) { return fmt::format("{}.layers.{}", side, layer); }
 
 void check_length(const Packing& packing, const ModelOptions& options, const char* side) {
   if (packing.length <= options.max_positions) return;
@@ -37,26 +41,31 @@ void DecoderState::select_sentences(const at::Tensor& sentences) {
 
 // Encoder and decoder -------------------------------------------------------------------------------------------------
 
-EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition) {
+EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition) : runner_(partition.runner) {
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
     const bool moe = is_moe_layer(options.moe, i, "encoder");
-    layers_.emplace_back(options, moe, fmt::format("encoder.layers.{}", i), partition);
+    layers_.emplace_back(options, moe, place("encoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
 }
 
 at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, ForwardContext& context) {
-  for (EncoderLayer& layer : layers_) x = layer(x, packing, context);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    x = runner_->run(place("encoder", i), x, {}, context,
+                     [layer = layers_[i], packing](const at::Tensor& input, const at::Tensor&, ForwardContext& own) mutable {
+                       return layer(input, packing, own);
+                     });
+  }
   return norm_ ? norm_(x) : x;
 }
 
-DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition) {
+DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition) : runner_(partition.runner) {
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
     const bool moe = is_moe_layer(options.moe, i, "decoder");
-    layers_.emplace_back(options, moe, fmt::format("decoder.layers.{}", i), partition);
+    layers_.emplace_back(options, moe, place("decoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -64,22 +73,30 @@ DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition
 
 at::Tensor DecoderImpl::forward(at::Tensor x, const Packing& target, const EncodedSource& source,
                                 ForwardContext& context) {
-  for (DecoderLayer& layer : layers_) x = layer(x, target, source.memory, source.packing, context);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    x = runner_->run(place("decoder", i), x, source.memory, context,
+                     [layer = layers_[i], target, packing = source.packing](
+                         const at::Tensor& input, const at::Tensor& memory, ForwardContext& own) mutable {
+                       return layer(input, target, memory, packing, own);
+                     });
+  }
   return norm_ ? norm_(x) : x;
 }
 
 DecoderState DecoderImpl::start(const EncodedSource& source) {
   DecoderState state;
   state.source_mask = source.packing.mask;
-  for (DecoderLayer& layer : layers_) {
-    state.layers.emplace_back().cross = layer->make_cross_cache(source.memory, source.packing);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    LayerCache& cache = state.layers.emplace_back();
+    runner_->use(place("decoder", i),
+                 [&] { cache.cross = layers_[i]->make_cross_cache(source.memory, source.packing); });
   }
   return state;
 }
 
 at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    x = layers_[i]->step(x, state.layers[i], state.source_mask, context);
+    runner_->use(place("decoder", i), [&] { x = layers_[i]->step(x, state.layers[i], state.source_mask, context); });
   }
   ++state.position;
   return norm_ ? norm_(x) : x;
@@ -128,6 +145,7 @@ at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& po
 EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, ForwardContext& context) {
   check_length(source.packing, options_, "source");
   if (context.statistics != nullptr) context.token_languages = source.languages;
+  context.exchange_tokens = std::max(source.packing.tokens, context.most_source_tokens);
   const at::Tensor x = embed(source.ids, source.packing.positions, "encoder.embedding", context);
   return {encoder_(x, source.packing, context), source.packing};
 }
@@ -135,6 +153,7 @@ EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, ForwardContex
 at::Tensor EncoderDecoderImpl::decode(const TokenInput& target, const EncodedSource& source, ForwardContext& context) {
   check_length(target.packing, options_, "target");
   if (context.statistics != nullptr) context.token_languages = target.languages;
+  context.exchange_tokens = std::max(target.packing.tokens, context.most_target_tokens);
   const at::Tensor x = embed(target.ids, target.packing.positions, "decoder.embedding", context);
   return decoder_(x, target.packing, source, context);
 }

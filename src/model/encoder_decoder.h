@@ -35,6 +35,7 @@ class EncoderImpl : public torch::nn::Module {
   at::Tensor forward(at::Tensor x, const Packing& packing, ForwardContext& context);
 
  private:
+  std::shared_ptr<BlockRunner> runner_;
   std::vector<EncoderLayer> layers_;
   LayerNorm norm_{nullptr};  // absent with norm = post
 };
@@ -49,6 +50,7 @@ class DecoderImpl : public torch::nn::Module {
   at::Tensor step(at::Tensor x, DecoderState& state, ForwardContext& context);
 
  private:
+  std::shared_ptr<BlockRunner> runner_;
   std::vector<DecoderLayer> layers_;
   LayerNorm norm_{nullptr};
 };

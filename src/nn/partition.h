@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "nn/block_runner.h"
 #include "nn/moe/dispatcher.h"
 
 namespace polymoe {
@@ -34,6 +35,7 @@ struct Partition {
   std::int64_t expert_rank = 0;   ///< experts are cut into `expert_parts` equal runs; this process holds one
   std::int64_t expert_parts = 1;  ///< divides the number of experts
   bool slice_experts = true;      ///< whether experts are cut along the model axis too
+  std::shared_ptr<BlockRunner> runner = std::make_shared<BlockRunner>();
 };
 
 }  // namespace polymoe

@@ -25,7 +25,7 @@ void collect_placements(const torch::nn::Module& module, const std::string& pref
 }
 
 // Uniform numbers in [-bound, bound): those of the elements of the logical tensor that `parameter` holds.
-void fill_part(at::Tensor& parameter, const Placement& placement, double bound, PhiloxKey key) {
+void fill_part(const at::Tensor& parameter, const Placement& placement, double bound, PhiloxKey key) {
   at::Tensor values = at::empty(parameter.sizes(), at::kFloat);
   float* data = values.mutable_data_ptr<float>();
   const auto limit = static_cast<float>(bound);
@@ -60,27 +60,29 @@ std::int64_t logical_size(const Placement& placement) {
   return size;
 }
 
-void initialize(torch::nn::Module& module, std::uint64_t seed) {
+void initialize_parameter(const std::string& name, const at::Tensor& parameter, const Placement& placement,
+                          std::uint64_t seed) {
   const at::NoGradGuard no_grad;
+  const bool is_bias = name.size() >= 4 && name.compare(name.size() - 4, 4, "bias") == 0;
+  const bool is_norm = name.find("norm") != std::string::npos;
+  if (is_bias || is_norm) {
+    parameter.fill_(is_bias ? 0.0 : 1.0);
+    return;
+  }
+  const std::size_t dims = placement.logical_shape.size();
+  const auto fan_out = static_cast<double>(placement.logical_shape[dims - 2]);
+  const auto fan_in = static_cast<double>(placement.logical_shape[dims - 1]);
+  // A uniform number of variance 1 / hidden has the bound sqrt(3 / hidden).
+  const bool is_embedding = name.find("embedding") != std::string::npos;
+  double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
+  if (name.find("gate") != std::string::npos) bound *= kGateScale;
+  fill_part(parameter, placement, bound, RandomStream(seed, fnv1a(name)).key());
+}
+
+void initialize(torch::nn::Module& module, std::uint64_t seed) {
   const std::map<std::string, Placement> placements = placements_of(module);
   for (auto& item : module.named_parameters()) {
-    const std::string& name = item.key();
-    at::Tensor& parameter = item.value();
-    const bool is_bias = name.size() >= 4 && name.compare(name.size() - 4, 4, "bias") == 0;
-    const bool is_norm = name.find("norm") != std::string::npos;
-    if (is_bias || is_norm) {
-      parameter.fill_(is_bias ? 0.0 : 1.0);
-      continue;
-    }
-    const Placement& placement = placements.at(name);
-    const std::size_t dims = placement.logical_shape.size();
-    const auto fan_out = static_cast<double>(placement.logical_shape[dims - 2]);
-    const auto fan_in = static_cast<double>(placement.logical_shape[dims - 1]);
-    // A uniform number of variance 1 / hidden has the bound sqrt(3 / hidden).
-    const bool is_embedding = name.find("embedding") != std::string::npos;
-    double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
-    if (name.find("gate") != std::string::npos) bound *= kGateScale;
-    fill_part(parameter, placement, bound, RandomStream(seed, fnv1a(name)).key());
+    initialize_parameter(item.key(), item.value(), placements.at(item.key()), seed);
   }
 }
 

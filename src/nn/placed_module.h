@@ -31,9 +31,12 @@ std::map<std::string, Placement> placements_of(const torch::nn::Module& module);
 /// Elements of the logical tensor.
 std::int64_t logical_size(const Placement& placement);
 
-/// Fills every parameter of `module` from (seed, name, element of the logical tensor): weights of matrices uniform as
-/// Glorot and Bengio (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 / hidden, norms
-/// one, biases zero. So the parts of a model have the numbers of the whole one.
+/// Gives a parameter its first values, from (seed, its full name, element of the logical tensor): weights of matrices
+/// uniform as Glorot and Bengio (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 / hidden,
+/// norms one, biases zero. So the parts of a model have the numbers of the whole one.
+void initialize_parameter(const std::string& name, const at::Tensor& parameter, const Placement& placement,
+                          std::uint64_t seed);
+/// The same for all parameters of `module`.
 void initialize(torch::nn::Module& module, std::uint64_t seed);
 
 }  // namespace polymoe

@@ -1,6 +1,5 @@
 #include "parallel/expert_dispatcher.h"
 
-#include <numeric>
 #include <utility>
 
 #include "nn/torch_headers.h"
@@ -12,18 +11,9 @@ namespace {
 
 using Counts = std::vector<std::int64_t>;
 
-std::int64_t sum_of(const Counts& counts) { return std::accumulate(counts.begin(), counts.end(), std::int64_t{0}); }
-
-// Sums of neighbouring runs of `run` counts.
-Counts sums_of_runs(const Counts& counts, std::int64_t run) {
-  Counts sums;
-  for (auto at = counts.begin(); at != counts.end(); at += run) sums.push_back(std::accumulate(at, at + run, std::int64_t{0}));
-  return sums;
-}
-
 Counts parts_of(const Counts& counts, std::int64_t index, std::int64_t parts) {
   Counts result;
-  for (const std::int64_t count : counts) result.push_back(part_of(count, index, parts).count);
+  for (const std::int64_t count : counts) result.push_back(part_of(count, parts, index).count);
   return result;
 }
 
@@ -119,7 +109,7 @@ class ExpertDispatcher : public Dispatcher {
       const std::size_t before = order.size();
       std::int64_t first = 0;
       for (const std::int64_t count : own) {
-        const Part part = part_of(count, m, model_);
+        const Part part = part_of(count, model_, m);
         for (std::int64_t i = 0; i < part.count; ++i) order.push_back(first + part.begin + i);
         first += count;
       }
@@ -210,7 +200,7 @@ class ExpertDispatcher : public Dispatcher {
     for (std::int64_t m = 0; m < members; ++m) {
       for (std::size_t i = 0; i < arriving.size(); ++i) {
         begins[static_cast<std::size_t>(m) * arriving.size() + i] = next;
-        next += part_of(arriving[i], first_member + m, model_).count;
+        next += part_of(arriving[i], model_, first_member + m).count;
       }
     }
     Counts order, expert_begin{0};
@@ -222,9 +212,9 @@ class ExpertDispatcher : public Dispatcher {
         segment.begin = static_cast<std::int64_t>(order.size());
         segment.micro_batch = context.micro_batch + static_cast<std::uint64_t>(source) -
                               static_cast<std::uint64_t>(expert_degree_ > 1 ? expert_rank_ : 0);
-        segment.first_name = first_slot_name(expert_rank_ * local_experts_ + e) + part_of(count, first_member, model_).begin;
+        segment.first_name = first_slot_name(expert_rank_ * local_experts_ + e) + part_of(count, model_, first_member).begin;
         for (std::int64_t m = 0; m < members; ++m) {
-          const std::int64_t rows = part_of(count, first_member + m, model_).count;
+          const std::int64_t rows = part_of(count, model_, first_member + m).count;
           for (std::int64_t i = 0; i < rows; ++i) order.push_back(begins[place(m, source, e)] + i);
         }
         segment.count = static_cast<std::int64_t>(order.size()) - segment.begin;

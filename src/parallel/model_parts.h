@@ -6,18 +6,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "comm/communicator.h"
+#include "comm/parts.h"
 
 namespace polymoe {
-
-/// Part `index` of `parts` of `count` things in order.
-struct Part {
-  std::int64_t begin = 0;
-  std::int64_t count = 0;
-};
-inline Part part_of(std::int64_t count, std::int64_t index, std::int64_t parts) {
-  const std::int64_t begin = count * index / parts;
-  return {begin, count * (index + 1) / parts - begin};
-}
 
 // How rows are shared by the members of a model group. All functions cross autograd, and each one's backward is
 // another one of them. `counts` [members] are the rows of each member's part.

@@ -13,10 +13,6 @@ std::vector<std::int64_t> times(std::vector<std::int64_t> counts, std::int64_t f
   return counts;
 }
 
-std::int64_t sum_of(const std::vector<std::int64_t>& counts) {
-  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
-}
-
 at::Tensor all_to_all_rows(Communicator& group, const at::Tensor& rows, const std::vector<std::int64_t>& send,
                            const std::vector<std::int64_t>& receive) {
   const std::int64_t width = rows.size(1);
@@ -56,13 +52,6 @@ std::vector<std::int64_t> swap_counts(const std::vector<std::int64_t>& sizes, st
     for (std::int64_t o = 0; o < outer; ++o) swapped.push_back(sizes[static_cast<std::size_t>(o * inner + i)]);
   }
   return swapped;
-}
-
-// Sums of neighbouring runs of `run` counts.
-std::vector<std::int64_t> sums_of_runs(const std::vector<std::int64_t>& counts, std::int64_t run) {
-  std::vector<std::int64_t> sums;
-  for (auto at = counts.begin(); at != counts.end(); at += run) sums.push_back(std::accumulate(at, at + run, std::int64_t{0}));
-  return sums;
 }
 
 class HierarchicalExchange : public RowExchange {
@@ -106,6 +95,18 @@ class HierarchicalExchange : public RowExchange {
 };
 
 }  // namespace
+
+std::int64_t sum_of(const std::vector<std::int64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
+
+std::vector<std::int64_t> sums_of_runs(const std::vector<std::int64_t>& counts, std::int64_t run) {
+  std::vector<std::int64_t> sums;
+  for (auto at = counts.begin(); at != counts.end(); at += run) {
+    sums.push_back(std::accumulate(at, at + run, std::int64_t{0}));
+  }
+  return sums;
+}
 
 std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group) { return std::make_unique<FlatExchange>(group); }
 

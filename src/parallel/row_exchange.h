@@ -33,6 +33,10 @@ std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group);
 /// the flat exchange. Throws Error for nodes of other shapes.
 std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, const std::vector<int>& nodes);
 
+/// The sum of all counts, and the sums of neighbouring runs of `run` counts.
+std::int64_t sum_of(const std::vector<std::int64_t>& counts);
+std::vector<std::int64_t> sums_of_runs(const std::vector<std::int64_t>& counts, std::int64_t run);
+
 /// `counts` [size * k]: k numbers for each member; returns the k numbers that each member has for this one, [size * k].
 std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts);
 

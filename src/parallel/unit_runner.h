@@ -1,6 +1,6 @@
 #pragma once
 
-#include "model/block_runner.h"
+#include "nn/block_runner.h"
 #include "parallel/parameter_sync.h"
 
 namespace polymoe {

@@ -165,7 +165,7 @@ struct Trainer::State {
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
-    CheckpointWriter writer(path, world);
+    CheckpointWriter writer(world, path);
     add_model(writer, train);
     add_optimizer(writer, train);
     writer.commit(meta());
@@ -176,7 +176,7 @@ struct Trainer::State {
 
   // The best checkpoint is for use, not for resuming: weights alone.
   void save_best() {
-    CheckpointWriter writer(output() / "checkpoint-best", world);
+    CheckpointWriter writer(world, output() / "checkpoint-best");
     add_model(writer, train);
     writer.commit(meta());
   }

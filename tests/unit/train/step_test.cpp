@@ -17,14 +17,17 @@ RunOptions step_options() {
   options.model.decoder_layers = 2;
   options.model.moe.experts = 4;
   options.train.label_smoothing = 0.1;
+  options.train.seed = 3;
   return options;
 }
 
-EncoderDecoder step_model(const RunOptions& options) {
-  EncoderDecoder model(options.model);
-  initialize(*model, 3);
-  return model;
-}
+// A training on one process.
+struct Alone {
+  explicit Alone(const RunOptions& options) : state(options, *world) {}
+
+  std::unique_ptr<Communicator> world = make_self_communicator();
+  TrainState state;
+};
 
 Example step_example(std::int32_t first, std::size_t length, std::int32_t task = 0) {
   Example example;
@@ -44,7 +47,7 @@ MicroBatch micro_batch(std::int32_t first) {
 
 at::Tensor all_gradients(const TrainState& state) {
   std::vector<at::Tensor> parts;
-  for (const ParameterUnit& unit : state.store.units()) parts.push_back(unit.gradients);
+  for (const ParameterUnit& unit : state.store.units()) parts.push_back(unit.own_gradients);
   return at::cat(parts);
 }
 
@@ -56,25 +59,27 @@ TEST(TrainStep, GradientsAreMeansOverTheTokensOfAllMicroBatches) {
   options.model.moe.capacity = "dropless";
   options.model.moe.balance_loss = 0.0;
   const std::vector<Example> rows{step_example(0, 3), step_example(4, 7), step_example(9, 5)};
-  TrainState whole(step_model(options), options.optimizer), split(step_model(options), options.optimizer);
-  const StepReport a = train_step(whole, {make_micro_batch(rows, 1)}, options, 1e-3);
+  Alone whole(options), split(options);
+  const StepReport a = train_step(whole.state, {make_micro_batch(rows, 1)}, options, 1e-3);
   std::vector<MicroBatch> parts;
   for (const Example& row : rows) parts.push_back(make_micro_batch({row}, 1));
-  const StepReport b = train_step(split, parts, options, 1e-3);
+  options.train.micro_batches = 3;
+  const StepReport b = train_step(split.state, parts, options, 1e-3);
   EXPECT_EQ(a.total().tokens, 18);
   EXPECT_EQ(b.total().tokens, 18);
   EXPECT_NEAR(a.total().loss, b.total().loss, 1e-4);
   // The same sums in another order, float32.
-  EXPECT_TRUE(at::allclose(all_gradients(whole), all_gradients(split), 1e-4, 1e-6));
+  EXPECT_TRUE(at::allclose(all_gradients(whole.state), all_gradients(split.state), 1e-4, 1e-6));
 }
 
 TEST(TrainStep, TheSameSeedGivesTheSameLosses) {
-  const RunOptions options = step_options();
+  RunOptions options = step_options();
+  options.train.micro_batches = 2;
   std::vector<double> losses;
   for (int run = 0; run < 2; ++run) {
-    TrainState state(step_model(options), options.optimizer);
+    Alone alone(options);
     for (std::int32_t i = 0; i < 4; ++i) {
-      losses.push_back(train_step(state, {micro_batch(i), micro_batch(i + 7)}, options, 1e-3).total().loss);
+      losses.push_back(train_step(alone.state, {micro_batch(i), micro_batch(i + 7)}, options, 1e-3).total().loss);
     }
   }
   for (int i = 0; i < 4; ++i) EXPECT_EQ(losses[static_cast<std::size_t>(i)], losses[static_cast<std::size_t>(i + 4)]);
@@ -82,8 +87,8 @@ TEST(TrainStep, TheSameSeedGivesTheSameLosses) {
 
 TEST(TrainStep, SplitsTheLossByTask) {
   const RunOptions options = step_options();
-  TrainState state(step_model(options), options.optimizer);
-  const StepReport report = train_step(state, {micro_batch(0)}, options, 1e-3);
+  Alone alone(options);
+  const StepReport report = train_step(alone.state, {micro_batch(0)}, options, 1e-3);
   EXPECT_EQ(report.tasks.at(0).tokens, 9);
   EXPECT_EQ(report.tasks.at(1).tokens, 7);
   EXPECT_GT(report.balance_loss, 0.9);
@@ -93,12 +98,11 @@ TEST(TrainStep, LearnsToCopy) {
   for (const char* precision : {"float32", "bfloat16"}) {
     RunOptions options = step_options();
     options.train.label_smoothing = 0.0;
-    EncoderDecoder model = step_model(options);
-    if (std::string(precision) == "bfloat16") model->set_precision(at::kBFloat16);
-    TrainState state(model, options.optimizer);
+    options.train.precision = precision;
+    Alone alone(options);
     double first = 0.0, last = 0.0;
     for (int update = 0; update < 150; ++update) {
-      const TokenLoss total = train_step(state, {micro_batch(update % 5)}, options, 3e-3).total();
+      const TokenLoss total = train_step(alone.state, {micro_batch(update % 5)}, options, 3e-3).total();
       last = total.loss / static_cast<double>(total.tokens);
       if (update == 0) first = last;
     }

@@ -95,7 +95,8 @@ class TrainerTest : public testing::Test {
 
   static TrainSummary train(const RunOptions& options) {
     const std::atomic<bool> stop{false};
-    return Trainer(options).run(stop);
+    const std::unique_ptr<Communicator> alone = make_self_communicator();
+    return Trainer(options, *alone).run(stop);
   }
 
   static std::map<std::int64_t, nlohmann::json> losses(const RunOptions& options) {
@@ -166,7 +167,8 @@ TEST_F(TrainerTest, StopsAndSavesWhenAsked) {
   make_number_data();
   const RunOptions options = run_options("run");
   const std::atomic<bool> stop{true};
-  const TrainSummary summary = Trainer(options).run(stop);
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  const TrainSummary summary = Trainer(options, *alone).run(stop);
   EXPECT_TRUE(summary.interrupted);
   EXPECT_EQ(summary.updates, 0);
   EXPECT_NO_THROW(Checkpoint::open(summary.checkpoint).verify());
