@@ -39,10 +39,11 @@ void train(const RunOptions& options) {
   if (all.local_processes() > 1 && options.train.threads == 0)
     at::set_num_threads(threads_for_each(all.local_processes()));
   Trainer trainer(options, all.communicator());
-  const TrainSummary summary = trainer.run(stop_requested, console_progress());
+  const bool speaks = launched_rank() == 0;
+  const TrainSummary summary = trainer.run(stop_requested, speaks ? console_progress() : ProgressSink());
   log_info("{} after {} updates and {:.1f} minutes: {}", summary.interrupted ? "stopped" : "finished", summary.updates,
            summary.seconds / 60.0, summary.reason);
-  if (all.communicator().rank() == 0) fmt::print("{}\n", summary.checkpoint.string());
+  if (speaks) fmt::print("{}\n", summary.checkpoint.string());
 }
 
 }  // namespace

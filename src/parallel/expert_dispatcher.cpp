@@ -209,6 +209,7 @@ class ExpertDispatcher : public Dispatcher {
       for (std::int64_t source = 0; source < sources; ++source) {
         const std::int64_t count = arriving[static_cast<std::size_t>(source * local_experts_ + e)];
         SlotSegment segment;
+        segment.expert = e;
         segment.begin = static_cast<std::int64_t>(order.size());
         segment.micro_batch = context.micro_batch + static_cast<std::uint64_t>(source) -
                               static_cast<std::uint64_t>(expert_degree_ > 1 ? expert_rank_ : 0);

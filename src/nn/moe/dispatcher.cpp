@@ -11,8 +11,9 @@ DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& rou
   const std::vector<std::int64_t>& begin = routing.plan->expert_begin;
   for (std::size_t e = 0; e + 1 < begin.size(); ++e) {
     if (begin[e] == begin[e + 1]) continue;
+    const auto expert = static_cast<std::int64_t>(e);
     handle.segments.push_back(
-        {begin[e], begin[e + 1] - begin[e], context.micro_batch, first_slot_name(static_cast<std::int64_t>(e))});
+        {expert, begin[e], begin[e + 1] - begin[e], context.micro_batch, first_slot_name(expert)});
   }
   return handle;
 }

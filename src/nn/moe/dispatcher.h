@@ -12,6 +12,7 @@ namespace polymoe {
 /// Slots that lie together: rows [begin, begin + count) of one expert's inputs that come from one micro-batch. Row
 /// begin + i is named `first_name + i`, the same in every layout, for the random numbers that experts draw.
 struct SlotSegment {
+  std::int64_t expert = 0;  ///< by its number among those here
   std::int64_t begin = 0;
   std::int64_t count = 0;
   std::uint64_t micro_batch = 0;

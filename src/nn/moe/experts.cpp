@@ -21,13 +21,26 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
   }
 }
 
-// Drops elements of `active` [slots, ffn here]. `plan` [segments, 4] int64 holds (first slot, number of slots, name of
-// the first, packed key) for each segment.
-void drop_activations(at::Tensor& active, double dropout, const at::Tensor& plan, std::int64_t first_column) {
+// A plan [segments, 5] int64 holds for each segment of slots: its expert here, its first slot, its number of slots, the
+// name of the first, and the packed key of its micro-batch.
+constexpr std::int64_t kPlanColumns = 5;
+
+// Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must not
+// depend on which other micro-batches are there: a matrix product of another number of rows may round differently, and a
+// gate further on may then choose another expert.
+template <typename Function>
+void for_each_segment(const at::Tensor& plan, const Function& f) {
   const auto* segment = plan.const_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < plan.size(0); ++i, segment += 4) {
-    at::Tensor part = active.narrow(0, segment[0], segment[1]);
-    counter_dropout_(part, dropout, unpack_key(segment[3]), {.first_row = segment[2], .first_column = first_column});
+  for (std::int64_t i = 0; i < plan.size(0); ++i, segment += kPlanColumns) f(segment[0], segment[1], segment[2]);
+}
+
+// Drops elements of `active` [slots, ffn here].
+void drop_activations(at::Tensor& active, double dropout, const at::Tensor& plan, std::int64_t first_column) {
+  if (dropout == 0) return;
+  const auto* segment = plan.const_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < plan.size(0); ++i, segment += kPlanColumns) {
+    at::Tensor part = active.narrow(0, segment[1], segment[2]);
+    counter_dropout_(part, dropout, unpack_key(segment[4]), {.first_row = segment[3], .first_column = first_column});
   }
 }
 
@@ -48,20 +61,20 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& up_weight,
                             const at::Tensor& up_bias, const at::Tensor& down_weight, const at::Tensor& down_bias,
-                            const at::Tensor& expert_begin, const at::Tensor& dropout_plan, const ExpertsCall& call) {
+                            const at::Tensor& expert_begin, const at::Tensor& plan, const ExpertsCall& call) {
     const Activation kind = call.activation;
     at::Tensor inner = at::empty({x.size(0), up_weight.size(1)}, x.options());
-    for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
+    for_each_segment(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
       at::Tensor out = inner.narrow(0, first, count);
       at::addmm_out(out, up_bias[e], x.narrow(0, first, count), up_weight[e].t());
     });
     // The backward of ReLU needs only its output, so it can replace its input.
     at::Tensor active = kind == Activation::kRelu ? inner.relu_() : activate(inner, kind);
     if (call.dropout > 0 && kind == Activation::kRelu) active = active.clone();
-    drop_activations(active, call.dropout, dropout_plan, call.first_column);
+    drop_activations(active, call.dropout, plan, call.first_column);
 
     at::Tensor y = at::empty_like(x);
-    for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
+    for_each_segment(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
       at::Tensor out = y.narrow(0, first, count);
       const at::Tensor in = active.narrow(0, first, count);
       if (call.adds_bias) {
@@ -70,7 +83,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
         at::mm_out(out, in, down_weight[e].t());
       }
     });
-    ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_begin, dropout_plan});
+    ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_begin, plan});
     ctx->saved_data["activation"] = static_cast<std::int64_t>(kind);
     ctx->saved_data["dropout"] = call.dropout;
     ctx->saved_data["first_column"] = call.first_column;
@@ -80,7 +93,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &inner = saved[1], &active = saved[2], &up_weight = saved[3],
-                     &down_weight = saved[4], &expert_begin = saved[5], &dropout_plan = saved[6];
+                     &down_weight = saved[4], &expert_begin = saved[5], &plan = saved[6];
     const auto kind = static_cast<Activation>(ctx->saved_data["activation"].toInt());
     const at::Tensor grad = grads[0].contiguous();
 
@@ -102,7 +115,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
       at::sum_out(db, dy, 0);
       at::mm_out(da, dy, down_weight[e]);
     });
-    drop_activations(grad_inner, ctx->saved_data["dropout"].toDouble(), dropout_plan,
+    drop_activations(grad_inner, ctx->saved_data["dropout"].toDouble(), plan,
                      ctx->saved_data["first_column"].toInt());
     grad_inner = activate_backward(grad_inner, inner, kind);
 
@@ -143,11 +156,11 @@ ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const P
   adds_bias_ = slice == 0;
 }
 
-at::Tensor ExpertsImpl::dropout_plan(const std::vector<SlotSegment>& segments, const ForwardContext& context) const {
-  if (!context.training || activation_dropout_ == 0.0) return at::empty({0, 4}, at::kLong);
-  at::Tensor plan = at::empty({static_cast<std::int64_t>(segments.size()), 4}, at::kLong);
+at::Tensor ExpertsImpl::plan_segments(const std::vector<SlotSegment>& segments, const ForwardContext& context) const {
+  at::Tensor plan = at::empty({static_cast<std::int64_t>(segments.size()), kPlanColumns}, at::kLong);
   auto* row = plan.mutable_data_ptr<std::int64_t>();
   for (const SlotSegment& segment : segments) {
+    *row++ = segment.expert;
     *row++ = segment.begin;
     *row++ = segment.count;
     *row++ = segment.first_name;
@@ -160,7 +173,7 @@ at::Tensor ExpertsImpl::forward(const at::Tensor& x, const at::Tensor& expert_be
                                 const std::vector<SlotSegment>& segments, const ForwardContext& context) {
   const ExpertsCall call{activation_, context.training ? activation_dropout_ : 0.0, first_column_, adds_bias_};
   return ExpertsFunction::apply(x, up_weight, up_bias, down_weight, down_bias, expert_begin,
-                                dropout_plan(segments, context), call);
+                                plan_segments(segments, context), call);
 }
 
 }  // namespace polymoe

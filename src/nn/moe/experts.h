@@ -32,7 +32,7 @@ class ExpertsImpl : public PlacedModule {
 
  private:
   // [segments, 4], see drop_activations(); empty without dropout.
-  at::Tensor dropout_plan(const std::vector<SlotSegment>& segments, const ForwardContext& context) const;
+  at::Tensor plan_segments(const std::vector<SlotSegment>& segments, const ForwardContext& context) const;
 
   std::string place_;
   Activation activation_;
