@@ -1,8 +1,10 @@
 #include "base/files.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -191,6 +193,27 @@ void sync_folder(const fs::path& folder) {
 
 std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed) {
   return static_cast<std::uint32_t>(crc32_z(seed, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+std::uint32_t crc32_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes) {
+  if (second_bytes == 0) return first;  // zlib's own answer to this differs between its versions
+  return static_cast<std::uint32_t>(crc32_combine(first, second, static_cast<z_off_t>(second_bytes)));
+}
+
+std::uint32_t crc32_of_file(const fs::path& path, const std::function<void(std::size_t)>& heard) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
+  if (!file) fail_errno("cannot open", path);
+  std::setvbuf(file.get(), nullptr, _IONBF, 0);
+  std::vector<std::byte> piece(kPiece);
+  std::uint32_t crc = 0;
+  for (;;) {
+    const std::size_t got = std::fread(piece.data(), 1, kPiece, file.get());
+    if (std::ferror(file.get()) != 0) fail_errno("cannot read", path, "is the disk failing?");
+    if (got == 0) return crc;
+    crc = crc32_of(std::span(piece).first(got), crc);
+    if (heard) heard(got);
+  }
 }
 
 }  // namespace polymoe

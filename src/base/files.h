@@ -87,4 +87,11 @@ void sync_folder(const std::filesystem::path& folder);
 /// CRC-32 (the one of zlib and PNG) of `bytes`, continued from `seed`.
 std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed = 0);
 
+/// The CRC-32 of two sequences of bytes, one after the other, from the CRC-32 of each and the length of the second.
+std::uint32_t crc32_joined(std::uint32_t first, std::uint32_t second, std::uint64_t second_bytes);
+
+/// The CRC-32 of a file, which is read piece by piece. `heard` (may be empty) is told the size of each piece.
+/// Throws Error when the file cannot be read.
+std::uint32_t crc32_of_file(const std::filesystem::path& path, const std::function<void(std::size_t)>& heard = {});
+
 }  // namespace polymoe

@@ -1,6 +1,5 @@
 #include "checkpoint/checkpoint.h"
 
-#include <cstring>
 #include <utility>
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/quote.h"
+#include "checkpoint/copy_runs.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/index.h"
 
@@ -22,7 +22,7 @@ namespace {
 constexpr char kAdvice[] = "the checkpoint is damaged: use another one or a copy of it";
 
 /// Opens a shard and checks its size.
-SafetensorsFile open_shard(const fs::path& path, const CheckpointIndex::Shard& shard) {
+SafetensorsFile open_shard(const fs::path& path, const CheckpointShard& shard) {
   std::error_code code;
   const std::uintmax_t size = fs::file_size(path, code);
   if (code) throw Error("a shard of the checkpoint cannot be read: " + code.message(), {path, 0}, kAdvice);
@@ -37,7 +37,7 @@ SafetensorsFile open_shard(const fs::path& path, const CheckpointIndex::Shard& s
 struct Checkpoint::State {
   explicit State(fs::path folder) : path(std::move(folder)), index(read_index(path / kIndexFile)) {
     std::vector<std::size_t> listed(index.shards.size());
-    for (const CheckpointIndex::Shard& shard : index.shards) shards.push_back(open_shard(path / shard.file, shard));
+    for (const CheckpointShard& shard : index.shards) shards.push_back(open_shard(path / shard.file, shard));
     for (const auto& [group_name, group] : index.groups) {
       for (const auto& [name, tensor] : group) {
         const TensorSpec* stored = shards[tensor.shard].find(name);
@@ -109,20 +109,37 @@ const TensorSpec& Checkpoint::spec(std::string_view group, std::string_view name
 }
 
 at::Tensor Checkpoint::read(std::string_view group, std::string_view name) const {
-  const CheckpointIndex::Tensor& tensor = state_->get(group, name);
-  const std::span<const std::byte> bytes = state_->shards[tensor.shard].bytes(name);
-  at::Tensor value = at::empty(tensor.spec.shape, scalar_type(tensor.spec.dtype));
-  if (!bytes.empty()) std::memcpy(value.mutable_data_ptr(), bytes.data(), bytes.size());
+  const TensorSpec& wanted = spec(group, name);
+  at::Tensor value = at::empty(wanted.shape, scalar_type(wanted.dtype));
+  read_runs(group, name, value, {{0, 0, value.numel()}});
   return value;
 }
 
-void Checkpoint::verify() const {
-  for (std::size_t i = 0; i < state_->shards.size(); ++i) {
-    const CheckpointIndex::Shard& shard = state_->index.shards[i];
-    if (crc32_of(state_->shards[i].file_bytes()) != shard.crc32) {
-      throw Error("does not match its checksum", {state_->path / shard.file, 0}, kAdvice);
+void Checkpoint::read_runs(std::string_view group, std::string_view name, const at::Tensor& local,
+                           const std::vector<Run>& runs) const {
+  const CheckpointIndex::Tensor& tensor = state_->get(group, name);
+  copy_runs({state_->shards[tensor.shard].bytes(name), tensor.spec}, local, runs);
+}
+
+const std::vector<CheckpointShard>& Checkpoint::shards() const { return state_->index.shards; }
+
+void Checkpoint::verify(const ProgressSink& progress) const {
+  Progress state;
+  state.stage = "verify";
+  state.unit = "bytes";
+  for (const CheckpointShard& shard : shards()) state.total += shard.bytes;
+  const auto report = [&](std::size_t bytes) {
+    state.done += bytes;
+    if (progress) progress(state);
+  };
+  // Read, not looked at through the map: a disk that fails then is an error instead of a signal.
+  for (const CheckpointShard& shard : shards()) {
+    if (crc32_of_file(path() / shard.file, report) != shard.crc32) {
+      throw Error("does not match its checksum", {path() / shard.file, 0}, kAdvice);
     }
   }
+  state.finished = true;
+  report(0);
 }
 
 }  // namespace polymoe

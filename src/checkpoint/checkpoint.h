@@ -11,7 +11,10 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "base/progress.h"
 #include "checkpoint/safetensors.h"
+#include "comm/communicator.h"
+#include "nn/placement.h"
 
 namespace at {
 class Tensor;
@@ -25,34 +28,54 @@ namespace polymoe {
 /// The size at which a new shard file begins, unless told otherwise.
 inline constexpr std::uint64_t kShardBytes = std::uint64_t{4} << 30;
 
-/// Collects the tensors of a checkpoint and writes them.
+/// Collects the tensors of a checkpoint and writes them; by one process,
 ///
 ///     CheckpointWriter writer(run_folder / checkpoint_name(update));
 ///     for (const auto& p : model->named_parameters()) writer.add("model", p.key(), p.value());
 ///     writer.commit({{"update", update}});
+///
+/// or by all members of a group, each of which writes the parts that it has. They add the same tensors in the same
+/// order. The files do not tell how many wrote them, nor how the tensors lay on them.
 class CheckpointWriter {
  public:
-  /// `path` is the folder to make or to replace. Nothing is written before commit(). A shard grows up to
-  /// `shard_bytes` of tensors; a larger tensor gets a shard of its own.
+  /// `path` is the folder to make or to replace, in a file system that all members see. Nothing is written before
+  /// commit(). A shard grows up to `shard_bytes` of tensors; a larger tensor gets a shard of its own. `group` takes
+  /// tensors in host memory and outlives this object.
+  CheckpointWriter(Communicator& group, std::filesystem::path path, std::uint64_t shard_bytes = kShardBytes);
+  /// For a process that writes alone.
   explicit CheckpointWriter(std::filesystem::path path, std::uint64_t shard_bytes = kShardBytes);
   ~CheckpointWriter();
   CheckpointWriter(CheckpointWriter&&) noexcept;
 
-  /// Adds a tensor, of any device and any strides. It is kept as a reference and read at commit().
-  /// Throws Error for a name given twice, or for an element type that Dtype lacks.
+  /// Adds a tensor, of any device and any strides, that rank 0 writes as a whole. It is kept as a reference and read
+  /// at commit(). Throws Error for a name given twice, or for an element type that Dtype lacks.
   void add(const std::string& group, const std::string& name, const at::Tensor& value);
-  /// Adds a tensor that is made when its turn to be written comes and dropped after it, so that only one of them is in
-  /// memory at a time. `make` must return what `spec` says.
+  /// The same for a tensor that is made when its turn to be written comes and dropped after it, so that only one of
+  /// them is in memory at a time. `make` must return what `spec` says; it is called on rank 0 only.
   void add(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make);
+  /// Adds this member's part of the logical tensor `spec`. `make` returns the local tensor, contiguous and of the
+  /// type of `spec`, when its turn comes; it must not wait for other members. `runs` say which of its elements are
+  /// which of the logical tensor; without runs `make` is not called. Each element of the logical tensor must be in one
+  /// run of one member (commit() checks it). Throws Error as above, and for runs outside the logical tensor.
+  void add_part(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make,
+                std::vector<Run> runs);
 
-  /// Writes everything, together with `meta`, into `path`.partial-PID, syncs it, and renames it to `path`. An older
-  /// checkpoint at `path` is replaced only when the new one is whole. Throws Error (disk full, say) and leaves no
-  /// trace then. May be called once.
+  /// Writes everything, together with the `meta` of rank 0, into `path`.partial-PID, syncs it, and renames it to
+  /// `path`; returns when that is done. Called by all members. An older checkpoint at `path` is replaced only when the
+  /// new one is whole. When anything fails on one member (disk full, say), every member throws Error and no trace is
+  /// left. May be called once.
   void commit(const nlohmann::json& meta);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
+};
+
+/// A file of a checkpoint.
+struct CheckpointShard {
+  std::string file;
+  std::uint64_t bytes = 0;
+  std::uint32_t crc32 = 0;
 };
 
 /// A checkpoint opened for reading.
@@ -77,9 +100,16 @@ class Checkpoint {
   /// A copy of the values in host memory, which does not depend on this object. Throws Error when there is no such
   /// tensor.
   at::Tensor read(std::string_view group, std::string_view name) const;
+  /// Copies those elements of a tensor that `runs` name into `local`, a contiguous tensor on any device, and touches
+  /// no others on either side: a process that holds a slice never makes the whole. Floating-point types are converted
+  /// to that of `local`. Throws Error when there is no such tensor, for other types that differ, and for runs outside
+  /// either tensor.
+  void read_runs(std::string_view group, std::string_view name, const at::Tensor& local,
+                 const std::vector<Run>& runs) const;
 
+  const std::vector<CheckpointShard>& shards() const;
   /// Reads every byte and throws Error with the file whose checksum is wrong.
-  void verify() const;
+  void verify(const ProgressSink& progress = {}) const;
 
  private:
   struct State;

@@ -1,26 +1,27 @@
+#include <algorithm>
+#include <cstring>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include <ATen/core/Tensor.h>
-#include <fmt/format.h>
 
 #include "base/atomic_folder.h"
 #include "base/error.h"
 #include "base/quote.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/copy_runs.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/index.h"
+#include "checkpoint/shard_plan.h"
+#include "checkpoint/shard_writer.h"
 
 namespace polymoe {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Entry {
-  TensorSpec spec;
-  std::function<at::Tensor()> make;
-};
 
 /// Shards are files named after their group.
 void check_group(const std::string& group) {
@@ -30,98 +31,165 @@ void check_group(const std::string& group) {
   }
 }
 
-/// Splits tensors into runs of at most `limit` bytes, or of one larger tensor.
-std::vector<std::vector<TensorSpec>> split_into_shards(const std::vector<Entry>& entries, std::uint64_t limit) {
-  std::vector<std::vector<TensorSpec>> shards(1);
-  std::uint64_t used = 0;
-  for (const Entry& entry : entries) {
-    const std::uint64_t bytes = tensor_bytes(entry.spec);
-    if (!shards.back().empty() && (used > limit || bytes > limit - used)) {
-      shards.emplace_back();
-      used = 0;
-    }
-    shards.back().push_back(entry.spec);
-    used += bytes;
-  }
-  return shards;
+/// An empty folder or a checkpoint may be replaced; anything else there is the user's.
+void check_target(const fs::path& path) {
+  std::error_code ignored;
+  const bool replaceable = !fs::exists(path, ignored) || fs::exists(path / kIndexFile, ignored) ||
+                           (fs::is_directory(path, ignored) && fs::is_empty(path, ignored));
+  if (!replaceable) throw Error("exists and is not a checkpoint", {path, 0}, "move it away or choose another name");
 }
 
-void write_tensor(SafetensorsWriter& writer, const TensorSpec& spec, const at::Tensor& made) {
-  if (!(spec_of(spec.name, made) == spec))
-    fail("tensor {} is not of the declared type and shape", in_quotes(spec.name));
+[[noreturn]] void other_than_declared(const TensorSpec& spec) {
+  fail("tensor {} is not of the declared type and shape", in_quotes(spec.name));
+}
+
+/// Writes this member's elements of a tensor that begins at `offset`.
+void write_part(ShardWriter& file, std::uint64_t offset, const TensorPart& part) {
+  if (part.runs.empty()) return;
+  const at::Tensor made = part.make();
+  if (spec_of(part.spec.name, made).dtype != part.spec.dtype) other_than_declared(part.spec);
+  check_local_runs(part.spec, made.numel(), part.runs);
   const at::Tensor value = made.detach().to(at::kCPU).contiguous();
-  writer.write(spec.name, {static_cast<const std::byte*>(value.const_data_ptr()), tensor_bytes(spec)});
+  const std::span bytes(static_cast<const std::byte*>(value.const_data_ptr()), value.nbytes());
+  const std::uint64_t width = dtype_bytes(part.spec.dtype);
+  for (const Run& run : part.runs) {
+    file.write(offset + static_cast<std::uint64_t>(run.logical) * width,
+               bytes.subspan(static_cast<std::size_t>(run.local) * width, static_cast<std::size_t>(run.count) * width));
+  }
 }
 
 }  // namespace
 
 struct CheckpointWriter::State {
-  void add(const std::string& group, Entry entry) {
-    check_group(group);
-    if (!names[group].insert(entry.spec.name).second) {
-      fail("two tensors of group {} are named {}", group, in_quotes(entry.spec.name));
-    }
-    tensor_bytes(entry.spec);  // throws for an impossible shape
-    groups[group].push_back(std::move(entry));
+  State(std::unique_ptr<Communicator> alone, Communicator& communicator, fs::path target, std::uint64_t limit)
+      : self(std::move(alone)), group(communicator), path(std::move(target)), shard_bytes(limit) {
+    if (!path.has_filename()) path = path.parent_path();  // "folder/"
   }
 
-  /// An empty folder or a checkpoint may be replaced; anything else there is the user's.
-  void check_target() const {
-    std::error_code ignored;
-    const bool replaceable = !fs::exists(path, ignored) || fs::exists(path / kIndexFile, ignored) ||
-                             (fs::is_directory(path, ignored) && fs::is_empty(path, ignored));
-    if (!replaceable) throw Error("exists and is not a checkpoint", {path, 0}, "move it away or choose another name");
+  bool is_first() const { return group.rank() == 0; }
+  /// Shards are shared out: one member makes the file and writes its header.
+  bool makes(std::size_t shard) const {
+    return shard % static_cast<std::size_t>(group.size()) == static_cast<std::size_t>(group.rank());
   }
 
-  void write_group(const fs::path& folder, const std::string& group, CheckpointIndex& index) const {
-    const std::vector<Entry>& entries = groups.at(group);
-    std::map<std::string_view, const Entry*> by_name;
-    for (const Entry& entry : entries) by_name.emplace(entry.spec.name, &entry);
-    const auto shards = split_into_shards(entries, shard_bytes);
+  void create_shards(const fs::path& folder, const std::vector<PlannedShard>& shards) const {
     for (std::size_t i = 0; i < shards.size(); ++i) {
-      const std::string file = fmt::format("{}-{:05}-of-{:05}.safetensors", group, i + 1, shards.size());
-      // Readers of the PyTorch world ask for this word.
-      SafetensorsWriter writer(folder / file, shards[i], {{"format", "pt"}});
-      for (const TensorSpec& spec : writer.tensors()) {
-        write_tensor(writer, spec, by_name.at(spec.name)->make());
-        index.groups[group].emplace(spec.name, CheckpointIndex::Tensor{spec, index.shards.size()});
-      }
-      writer.commit();
-      index.shards.push_back({file, writer.size(), writer.crc32()});
+      if (makes(i)) create_shard(folder / shards[i].file, shards[i].layout.file_bytes);
     }
   }
 
+  /// Writes what this member has of a shard; returns its share of the checksum.
+  std::uint32_t write_shard(const fs::path& folder, const PlannedShard& shard, bool with_header) const {
+    const SafetensorsLayout& layout = shard.layout;
+    const auto has_runs = [](const TensorPart* part) { return !part->runs.empty(); };
+    if (!with_header && std::none_of(shard.parts.begin(), shard.parts.end(), has_runs)) return 0;
+    ShardWriter file(folder / shard.file);
+    if (with_header) file.write(0, std::as_bytes(std::span(layout.header)));
+    for (std::size_t i = 0; i < shard.parts.size(); ++i) write_part(file, layout.offsets[i], *shard.parts[i]);
+    file.sync();
+    return file.checksum_share(layout.file_bytes);
+  }
+
+  /// The shards' checksums from all members' shares.
+  std::vector<std::uint32_t> join(const std::vector<std::uint32_t>& shares) const {
+    const std::string own(reinterpret_cast<const char*>(shares.data()), shares.size() * sizeof(std::uint32_t));
+    std::vector<std::uint32_t> checksums(shares.size());
+    for (const std::string& text : all_gather_texts(group, own)) {
+      for (std::size_t i = 0; i < checksums.size(); ++i) {
+        std::uint32_t share = 0;
+        std::memcpy(&share, text.data() + i * sizeof share, sizeof share);
+        checksums[i] ^= share;
+      }
+    }
+    return checksums;
+  }
+
+  static CheckpointIndex make_index(const std::vector<PlannedShard>& shards,
+                                    const std::vector<std::uint32_t>& checksums, const nlohmann::json& meta) {
+    CheckpointIndex index;
+    index.meta = meta;
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      index.shards.push_back({shards[i].file, shards[i].layout.file_bytes, checksums[i]});
+      CheckpointIndex::Group& tensors = index.groups[shards[i].group];
+      for (const TensorSpec& spec : shards[i].layout.tensors)
+        tensors.emplace(spec.name, CheckpointIndex::Tensor{spec, i});
+    }
+    return index;
+  }
+
+  std::unique_ptr<Communicator> self;  // where nobody gave a group
+  Communicator& group;
   fs::path path;
-  std::uint64_t shard_bytes = 0;
-  std::map<std::string, std::vector<Entry>> groups;
+  std::uint64_t shard_bytes;
+  TensorGroups groups;
   std::map<std::string, std::set<std::string>> names;
 };
 
-CheckpointWriter::CheckpointWriter(fs::path path, std::uint64_t shard_bytes) : state_(std::make_unique<State>()) {
-  if (!path.has_filename()) path = path.parent_path();  // "folder/"
-  state_->path = std::move(path);
-  state_->shard_bytes = shard_bytes;
+CheckpointWriter::CheckpointWriter(Communicator& group, fs::path path, std::uint64_t shard_bytes)
+    : state_(std::make_unique<State>(nullptr, group, std::move(path), shard_bytes)) {}
+
+CheckpointWriter::CheckpointWriter(fs::path path, std::uint64_t shard_bytes) {
+  std::unique_ptr<Communicator> self = make_self_communicator();
+  Communicator& group = *self;
+  state_ = std::make_unique<State>(std::move(self), group, std::move(path), shard_bytes);
 }
+
 CheckpointWriter::~CheckpointWriter() = default;
 CheckpointWriter::CheckpointWriter(CheckpointWriter&&) noexcept = default;
 
 void CheckpointWriter::add(const std::string& group, const std::string& name, const at::Tensor& value) {
-  state_->add(group, {spec_of(name, value), [value] { return value; }});
+  add(group, spec_of(name, value), [value] { return value; });
 }
 
 void CheckpointWriter::add(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make) {
-  state_->add(group, {spec, std::move(make)});
+  const auto make_as_declared = [spec, make = std::move(make)] {
+    at::Tensor value = make();
+    if (!(spec_of(spec.name, value) == spec)) other_than_declared(spec);
+    return value;
+  };
+  std::vector<Run> runs;
+  if (state_->is_first()) runs.push_back({0, 0, num_elements(spec)});
+  add_part(group, spec, make_as_declared, std::move(runs));
 }
 
+void CheckpointWriter::add_part(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make,
+                                std::vector<Run> runs) {
+  check_group(group);
+  check_logical_runs(spec, runs);
+  if (!state_->names[group].insert(spec.name).second) {
+    fail("two tensors of group {} are named {}", group, in_quotes(spec.name));
+  }
+  std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.logical < b.logical; });
+  state_->groups[group].push_back({spec, std::move(make), std::move(runs)});
+}
+
+// Phase by phase, each ending where the members agree that it went well: no member waits for one that has failed, and
+// rank 0's folder goes with the exception.
 void CheckpointWriter::commit(const nlohmann::json& meta) {
   const State& s = *state_;
-  s.check_target();
-  AtomicFolder folder(s.path);
-  CheckpointIndex index;
-  index.meta = meta;
-  for (const auto& [group, entries] : s.groups) s.write_group(folder.temporary(), group, index);
-  write_index(folder.temporary() / kIndexFile, index);
-  folder.commit();
+  std::vector<PlannedShard> shards;
+  together(s.group, [&] { shards = plan_shards(s.groups, s.shard_bytes); });
+  check_plans(s.group, shards);
+
+  std::optional<AtomicFolder> folder;
+  together(s.group, [&] {
+    if (!s.is_first()) return;
+    check_target(s.path);
+    folder.emplace(s.path);
+  });
+  const fs::path temporary = all_gather_texts(s.group, folder ? folder->temporary().string() : "").front();
+  together(s.group, [&] { s.create_shards(temporary, shards); });
+
+  std::vector<std::uint32_t> shares(shards.size());
+  together(s.group, [&] {
+    for (std::size_t i = 0; i < shards.size(); ++i) shares[i] = s.write_shard(temporary, shards[i], s.makes(i));
+  });
+  const std::vector<std::uint32_t> checksums = s.join(shares);
+  together(s.group, [&] {
+    if (!s.is_first()) return;
+    write_index(temporary / kIndexFile, State::make_index(shards, checksums, meta));
+    folder->commit();
+  });
 }
 
 }  // namespace polymoe

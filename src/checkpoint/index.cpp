@@ -35,7 +35,7 @@ CheckpointIndex from_json(json& root) {
   if (root.at("format") != kFormat) fail("not the index of a checkpoint");
   if (root.at("version") > kVersion) fail("of a newer format than this program knows");
   for (const json& item : root.at("shards")) {
-    CheckpointIndex::Shard shard;
+    CheckpointShard shard;
     shard.file = item.at("file").get<std::string>();
     if (shard.file.empty() || shard.file.front() == '.' || shard.file.find('/') != std::string::npos) {
       fail("{} is no name of a shard", in_quotes(shard.file));
@@ -66,7 +66,7 @@ CheckpointIndex from_json(json& root) {
 
 void write_index(const std::filesystem::path& path, const CheckpointIndex& index) {
   json shards = json::array();
-  for (const CheckpointIndex::Shard& shard : index.shards) {
+  for (const CheckpointShard& shard : index.shards) {
     shards.push_back({{"file", shard.file}, {"bytes", shard.bytes}, {"crc32", shard.crc32}});
   }
   json groups = json::object();

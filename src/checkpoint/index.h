@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/safetensors.h"
+#include "checkpoint/checkpoint.h"
 
 namespace polymoe {
 
@@ -18,18 +18,13 @@ inline constexpr char kIndexFile[] = "index.json";
 
 /// What a checkpoint's `index.json` says. Internal to this folder.
 struct CheckpointIndex {
-  struct Shard {
-    std::string file;
-    std::uint64_t bytes = 0;
-    std::uint32_t crc32 = 0;
-  };
   struct Tensor {
     TensorSpec spec;
     std::size_t shard = 0;  ///< index into `shards`
   };
   using Group = std::map<std::string, Tensor, std::less<>>;
 
-  std::vector<Shard> shards;
+  std::vector<CheckpointShard> shards;
   std::map<std::string, Group, std::less<>> groups;
   nlohmann::json meta;
 };

@@ -200,6 +200,10 @@ std::uint64_t tensor_bytes(const TensorSpec& spec) {
   return *bytes;
 }
 
+std::int64_t num_elements(const TensorSpec& spec) {
+  return static_cast<std::int64_t>(tensor_bytes(spec) / dtype_bytes(spec.dtype));
+}
+
 // SafetensorsFile -----------------------------------------------------------------------------------------------------
 
 struct SafetensorsFile::State {

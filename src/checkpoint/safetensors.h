@@ -45,6 +45,8 @@ struct TensorSpec {
 
 /// The bytes that a tensor of this kind takes. Throws Error for negative or absurd sizes.
 std::uint64_t tensor_bytes(const TensorSpec& spec);
+/// Its elements. Throws Error likewise.
+std::int64_t num_elements(const TensorSpec& spec);
 
 /// Strings that a file carries beside its tensors (`__metadata__`).
 using SafetensorsMetadata = std::map<std::string, std::string>;
@@ -75,30 +77,17 @@ class SafetensorsFile {
   std::unique_ptr<State> state_;
 };
 
-/// Writes a safetensors file as a stream, in bounded memory. The file appears whole at commit() or not at all.
-class SafetensorsWriter {
- public:
-  /// Lays the tensors out: larger element types first, else in the order given, so that each one is aligned.
-  /// Throws Error for names that are given twice, are reserved, or are not UTF-8.
-  SafetensorsWriter(std::filesystem::path path, std::vector<TensorSpec> tensors,
-                    const SafetensorsMetadata& metadata = {});
-  ~SafetensorsWriter();
-  SafetensorsWriter(SafetensorsWriter&&) noexcept;
-
-  /// The tensors in the order in which their bytes must be written.
-  const std::vector<TensorSpec>& tensors() const;
-  /// Appends bytes of tensor `name`, which must be the next one in line; one call or many for each tensor.
-  void write(std::string_view name, std::span<const std::byte> bytes);
-  /// Syncs the file and gives it its name. Throws Error when bytes are missing.
-  void commit();
-
-  /// Of the file as written so far, header included.
-  std::uint64_t size() const;
-  std::uint32_t crc32() const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
+/// Where everything lies in a safetensors file: known from what the tensors look like, before there are any values, so
+/// that several processes can write one file at the same time.
+struct SafetensorsLayout {
+  std::string header;                  ///< the first bytes of the file: length field and JSON, padded
+  std::vector<TensorSpec> tensors;     ///< in the order of their bytes
+  std::vector<std::uint64_t> offsets;  ///< of each tensor's first byte, from the beginning of the file
+  std::uint64_t file_bytes = 0;
 };
+
+/// Lays tensors out: larger element types first, else in the order given, so that each one is aligned.
+/// Throws Error for names that are given twice, are reserved, or are not UTF-8, and for impossible shapes.
+SafetensorsLayout lay_out_safetensors(std::vector<TensorSpec> tensors, const SafetensorsMetadata& metadata = {});
 
 }  // namespace polymoe

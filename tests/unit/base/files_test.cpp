@@ -193,5 +193,31 @@ TEST(Crc32, GivesTheCheckValueAndContinues) {
   EXPECT_EQ(crc("", 0), 0u);
 }
 
+TEST(Crc32, OfTwoPartsJoinsToThatOfTheWhole) {
+  const std::string text = "The quick brown fox jumps over the lazy dog";
+  const auto crc = [&](std::size_t begin, std::size_t end) {
+    return crc32_of(std::as_bytes(std::span(text)).subspan(begin, end - begin));
+  };
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    EXPECT_EQ(crc32_joined(crc(0, cut), crc(cut, text.size()), text.size() - cut), crc(0, text.size())) << cut;
+  }
+  // A gap of bytes that others sum up: shares with nothing in it XOR to the whole.
+  const std::uint32_t first = crc32_joined(crc(0, 10), 0, text.size() - 10);
+  const std::uint32_t middle = crc32_joined(crc(10, 30), 0, text.size() - 30);
+  EXPECT_EQ(first ^ middle ^ crc(30, text.size()), crc(0, text.size()));
+}
+
+TEST_F(Files, Crc32OfAFileReadsAllOfIt) {
+  std::string content((std::size_t{3} << 20) + 5, 'q');
+  content[7] = 'p';
+  std::size_t heard = 0;
+  EXPECT_EQ(crc32_of_file(put("large", content), [&](std::size_t bytes) { heard += bytes; }),
+            crc32_of(std::as_bytes(std::span(content))));
+  EXPECT_EQ(heard, content.size());
+  EXPECT_EQ(crc32_of_file(put("none", "")), 0u);
+  EXPECT_THAT(error_of([&] { crc32_of_file(path("missing")); }), HasSubstr("cannot open: No such file"));
+  EXPECT_THAT(error_of([&] { crc32_of_file(path("")); }), HasSubstr("cannot read: Is a directory"));
+}
+
 }  // namespace
 }  // namespace polymoe

@@ -1,7 +1,6 @@
 #include "checkpoint/checkpoint.h"
 
 #include <bit>
-#include <cstring>
 #include <fstream>
 #include <limits>
 #include <set>
@@ -13,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "nn/torch_headers.h"
+#include "unit/checkpoint/support.h"
 #include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
@@ -20,26 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-using testing::ElementsAre;
-using testing::HasSubstr;
-
-/// Equal in type, shape and every bit, so that NaNs and signed zeros count too.
-bool same_bits(const at::Tensor& a, const at::Tensor& b) {
-  const at::Tensor left = a.detach().contiguous(), right = b.detach().contiguous();
-  return a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() &&
-         (left.nbytes() == 0 || std::memcmp(left.const_data_ptr(), right.const_data_ptr(), left.nbytes()) == 0);
-}
-
-template <typename Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
-    return error.what();
-  }
-  return "no error";
-}
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 void put(const fs::path& path, const std::string& content) {
   std::ofstream(path, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
@@ -121,7 +103,7 @@ TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
   EXPECT_THAT(checkpoint.names("other"), ElementsAre());
   EXPECT_EQ(checkpoint.spec("model", "decoder \"名\""), (TensorSpec{"decoder \"名\"", Dtype::kBF16, {1}}));
   EXPECT_FALSE(checkpoint.has("optimizer", "decoder \"名\""));
-  EXPECT_THAT(error_of([&] { checkpoint.read("model", "w"); }), HasSubstr("no tensor 'w' in group 'model'"));
+  EXPECT_THAT(message_of([&] { checkpoint.read("model", "w"); }), HasSubstr("no tensor 'w' in group 'model'"));
   EXPECT_EQ(names_in(folder / "c"), (std::set<std::string>{"index.json", "model-00001-of-00001.safetensors",
                                                            "optimizer-00001-of-00001.safetensors"}));
 }
@@ -186,7 +168,7 @@ TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
   put(folder / "thesis" / "chapter", "precious");
   for (const char* name : {"file", "thesis"}) {
     CheckpointWriter writer(folder / name);
-    EXPECT_THAT(error_of([&] { writer.commit({}); }), HasSubstr("exists and is not a checkpoint"));
+    EXPECT_THAT(message_of([&] { writer.commit({}); }), HasSubstr("exists and is not a checkpoint"));
   }
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"file", "thesis"}));
   EXPECT_EQ(read_file(folder / "thesis" / "chapter"), "precious");
@@ -201,16 +183,16 @@ TEST(Checkpoint, AFailedCommitLeavesTheOldOneAndNoTrace) {
 
   CheckpointWriter wrong_shape(folder / "c");
   wrong_shape.add("model", {"w", Dtype::kF32, {3}}, [] { return at::ones({4}); });
-  EXPECT_THAT(error_of([&] { wrong_shape.commit({}); }), HasSubstr("'w' is not of the declared type and shape"));
+  EXPECT_THAT(message_of([&] { wrong_shape.commit({}); }), HasSubstr("'w' is not of the declared type and shape"));
   CheckpointWriter throwing(folder / "c");
   throwing.add("model", {"w", Dtype::kF32, {3}}, []() -> at::Tensor { throw std::runtime_error("lost a rank"); });
   EXPECT_THROW(throwing.commit({}), std::runtime_error);
   CheckpointWriter infinite(folder / "c");
-  EXPECT_THAT(error_of([&] {
+  EXPECT_THAT(message_of([&] {
                 infinite.commit({{"best", -std::numeric_limits<double>::infinity()}});
               }),
               HasSubstr("not finite"));
-  EXPECT_THAT(error_of([&] { infinite.commit({{"name", "\xff"}}); }), HasSubstr("not UTF-8"));
+  EXPECT_THAT(message_of([&] { infinite.commit({{"name", "\xff"}}); }), HasSubstr("not UTF-8"));
 
   EXPECT_EQ(names_in(folder.path()), before);
   EXPECT_TRUE(at::equal(Checkpoint::open(folder / "c").read("model", "w"), at::ones({3})));
@@ -220,11 +202,12 @@ TEST(Checkpoint, RefusesTensorsItCannotHold) {
   const TemporaryFolder folder;
   CheckpointWriter writer(folder / "c");
   writer.add("model", "w", at::ones({1}));
-  EXPECT_THAT(error_of([&] { writer.add("model", "w", at::ones({1})); }), HasSubstr("two tensors"));
-  EXPECT_THAT(error_of([&] { writer.add("model", "c", at::ones({1}, at::kComplexFloat)); }), HasSubstr("ComplexFloat"));
-  EXPECT_THAT(error_of([&] { writer.add("model", "u", at::Tensor()); }), HasSubstr("no dense values"));
-  EXPECT_THAT(error_of([&] { writer.add("model", "s", at::eye(2).to_sparse()); }), HasSubstr("no dense values"));
-  EXPECT_THAT(error_of([&] { writer.add("../model", "x", at::ones({1})); }), HasSubstr("cannot name a group"));
+  EXPECT_THAT(message_of([&] { writer.add("model", "w", at::ones({1})); }), HasSubstr("two tensors"));
+  EXPECT_THAT(message_of([&] { writer.add("model", "c", at::ones({1}, at::kComplexFloat)); }),
+              HasSubstr("ComplexFloat"));
+  EXPECT_THAT(message_of([&] { writer.add("model", "u", at::Tensor()); }), HasSubstr("no dense values"));
+  EXPECT_THAT(message_of([&] { writer.add("model", "s", at::eye(2).to_sparse()); }), HasSubstr("no dense values"));
+  EXPECT_THAT(message_of([&] { writer.add("../model", "x", at::ones({1})); }), HasSubstr("cannot name a group"));
   writer.add("optimizer", "w", at::ones({1}));  // names are unique within a group only
 }
 
@@ -241,11 +224,30 @@ TEST(Checkpoint, FindsFlippedBitsInEveryPartOfEveryFile) {
       std::string damaged = whole;
       damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
       put(folder / "c" / name, damaged);
-      EXPECT_NE(error_of([&] { Checkpoint::open(folder / "c").verify(); }), "no error") << name << " byte " << i;
+      EXPECT_NE(message_of([&] { Checkpoint::open(folder / "c").verify(); }), "no error") << name << " byte " << i;
     }
     put(folder / "c" / name, whole);
   }
   Checkpoint::open(folder / "c").verify();
+}
+
+TEST(Checkpoint, VerifyTellsHowFarItIs) {
+  const TemporaryFolder folder;
+  CheckpointWriter writer(folder / "c", 3'000'000);
+  for (const char* name : {"a", "b"}) writer.add("model", name, at::ones({700'000}));
+  writer.commit({});
+  const Checkpoint checkpoint = Checkpoint::open(folder / "c");
+  ASSERT_EQ(checkpoint.shards().size(), 2u);
+  std::vector<Progress> heard;
+  checkpoint.verify([&](const Progress& progress) { heard.push_back(progress); });
+  ASSERT_GE(heard.size(), 7u);  // at least each megabyte
+  const std::uint64_t total = checkpoint.shards()[0].bytes + checkpoint.shards()[1].bytes;
+  for (std::size_t i = 0; i < heard.size(); ++i) {
+    EXPECT_EQ(heard[i].total, total);
+    EXPECT_EQ(heard[i].finished, i + 1 == heard.size());
+    EXPECT_GE(heard[i].done, i > 0 ? heard[i - 1].done : 0);
+  }
+  EXPECT_EQ(heard.back().done, total);
 }
 
 TEST(Checkpoint, OpenNamesTheFileThatIsMissingCutOrForeign) {
@@ -258,15 +260,15 @@ TEST(Checkpoint, OpenNamesTheFileThatIsMissingCutOrForeign) {
   const fs::path path = folder / "c4";
   const std::string file = "model-00001-of-00001.safetensors", index = "index.json";
   const std::string shard = read_file(path / file), text = read_file(path / index);
-  const auto open = [&] { return error_of([&] { Checkpoint::open(path); }); };
+  const auto open = [&] { return message_of([&] { Checkpoint::open(path); }); };
 
   fs::resize_file(path / file, shard.size() - 1);
-  EXPECT_THAT(open(), testing::AllOf(HasSubstr(file), HasSubstr("by the index")));
+  EXPECT_THAT(open(), ::testing::AllOf(HasSubstr(file), HasSubstr("by the index")));
   fs::copy_file(folder / "c5" / file, path / file, fs::copy_options::overwrite_existing);
   ASSERT_EQ(fs::file_size(path / file), shard.size());
-  EXPECT_THAT(open(), testing::AllOf(HasSubstr(file), HasSubstr("disagrees with the index about tensor 'w'")));
+  EXPECT_THAT(open(), ::testing::AllOf(HasSubstr(file), HasSubstr("disagrees with the index about tensor 'w'")));
   fs::remove(path / file);
-  EXPECT_THAT(open(), testing::AllOf(HasSubstr(file), HasSubstr("cannot be read")));
+  EXPECT_THAT(open(), ::testing::AllOf(HasSubstr(file), HasSubstr("cannot be read")));
   put(path / file, shard);
   for (std::size_t length = 0; length < text.size(); length += 3) {
     put(path / index, text.substr(0, length));
@@ -288,7 +290,7 @@ TEST(Checkpoint, SurvivesHostileIndexes) {
   const TemporaryFolder folder;
   const auto open = [&](const std::string& text) {
     put(folder / "index.json", signed_index(text));
-    return error_of([&] { Checkpoint::open(folder.path()); });
+    return message_of([&] { Checkpoint::open(folder.path()); });
   };
   const std::string head = R"({"format":"polymoe checkpoint","version":1,"meta":{})";
   const std::string shards = R"(,"shards":[{"file":"s","bytes":0,"crc32":0}])";

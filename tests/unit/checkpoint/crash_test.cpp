@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "nn/torch_headers.h"
+#include "unit/checkpoint/support.h"
 #include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
@@ -43,22 +44,6 @@ void expect_whole(const fs::path& path, float value) {
   for (const std::string& name : checkpoint.names("model")) {
     EXPECT_TRUE(at::equal(checkpoint.read("model", name), at::full({kElements}, value))) << name;
   }
-}
-
-/// Runs `action` in a child process; its exit status as waitpid() gives it.
-int in_child(const std::function<int()>& action) {
-  const pid_t child = fork();
-  if (child == 0) {
-    int code = 99;
-    try {
-      code = action();
-    } catch (...) {
-    }
-    _exit(code);
-  }
-  int status = -1;
-  waitpid(child, &status, 0);
-  return status;
 }
 
 TEST(CheckpointCrash, AFullDiskLeavesTheOldCheckpointAndNoTrace) {

@@ -18,7 +18,7 @@ namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 void write_checkpoint(const fs::path& path) {
   CheckpointWriter writer(path);

@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 using std::string_literals::operator""s;
 using testing::HasSubstr;
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-
 std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -69,46 +67,33 @@ TEST(Safetensors, ReadsAFileMadeByHandFromTheDefinition) {
   EXPECT_THROW(file.bytes("v"), Error);
 }
 
-TEST(Safetensors, WritesTheBytesTheDefinitionAsksFor) {
-  const TemporaryFolder folder;
-  SafetensorsWriter writer(folder / "a", {{"b", Dtype::kU8, {3}}, {"a", Dtype::kF16, {}}});
-  writer.write("a", bytes_of("\x00\x3c"s));
-  writer.write("b", bytes_of("xy"));
-  writer.write("b", bytes_of("z"));
-  writer.commit();
+TEST(Safetensors, LaysOutTheBytesTheDefinitionAsksFor) {
+  const SafetensorsLayout layout = lay_out_safetensors({{"b", Dtype::kU8, {3}}, {"a", Dtype::kF16, {}}});
   // The larger elements come first. 8 + 105 bytes are padded to the next multiple of 64 with spaces.
   const std::string header =
       R"({"a":{"data_offsets":[0,2],"dtype":"F16","shape":[]},"b":{"data_offsets":[2,5],"dtype":"U8","shape":[3]}})";
   ASSERT_EQ(header.size(), 105u);
-  EXPECT_EQ(read_file(folder / "a"), file_of(header + std::string(15, ' '), "\x00\x3cxyz"s));
-}
-
-TEST(Safetensors, WriterKnowsSizeAndChecksumOfTheFile) {
-  const TemporaryFolder folder;
-  const std::string data((std::size_t{3} << 20) + 5, 'q');  // over the pieces that are written at a time
-  SafetensorsWriter writer(folder / "a", {{"x", Dtype::kU8, {static_cast<std::int64_t>(data.size())}}});
-  writer.write("x", bytes_of(data));
-  writer.commit();
-  const SafetensorsFile file(folder / "a");
-  EXPECT_EQ(text_of(file.bytes("x")), data);
-  EXPECT_EQ(writer.size(), file.file_bytes().size());
-  EXPECT_EQ(writer.crc32(), crc32_of(file.file_bytes()));
+  EXPECT_EQ(layout.header, file_of(header + std::string(15, ' '), ""));
+  EXPECT_EQ(layout.offsets, (std::vector<std::uint64_t>{128, 130}));
+  EXPECT_EQ(layout.file_bytes, 133u);
 }
 
 TEST(Safetensors, AlignsEachTensorToItsElements) {
   const TemporaryFolder folder;
-  SafetensorsWriter writer(folder / "a", {{"a", Dtype::kBool, {1}},
-                                          {"b", Dtype::kI64, {1}},
-                                          {"c", Dtype::kBF16, {3}},
-                                          {"d", Dtype::kI32, {1}},
-                                          {"e", Dtype::kF64, {1}}});
-  for (const TensorSpec& spec : writer.tensors()) writer.write(spec.name, bytes_of(std::string(tensor_bytes(spec), 0)));
-  writer.commit();
+  const SafetensorsLayout layout = lay_out_safetensors({{"a", Dtype::kBool, {1}},
+                                                        {"b", Dtype::kI64, {1}},
+                                                        {"c", Dtype::kBF16, {3}},
+                                                        {"d", Dtype::kI32, {1}},
+                                                        {"e", Dtype::kF64, {1}}});
+  put(folder / "a", layout.header + std::string(layout.file_bytes - layout.header.size(), '\0'));
   const SafetensorsFile file(folder / "a");
+  EXPECT_EQ(file.tensors(), layout.tensors);
   ASSERT_EQ(file.tensors().size(), 5u);
   EXPECT_EQ(file.tensors().front().name, "b");
-  for (const TensorSpec& spec : file.tensors()) {
+  for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
+    const TensorSpec& spec = layout.tensors[i];
     const auto offset = file.bytes(spec.name).data() - file.file_bytes().data();
+    EXPECT_EQ(static_cast<std::uint64_t>(offset), layout.offsets[i]) << spec.name;
     EXPECT_EQ(static_cast<std::size_t>(offset) % dtype_bytes(spec.dtype), 0u) << spec.name;
   }
 }
@@ -120,9 +105,9 @@ TEST(Safetensors, KeepsOddNamesAndTexts) {
   std::vector<TensorSpec> specs;
   for (const std::string& name : names) specs.push_back({name, Dtype::kU8, {1}});
   const SafetensorsMetadata metadata = {{"k\"\n", "v\u00e9\0!"s}, {"", ""}};
-  SafetensorsWriter writer(folder / "a", specs, metadata);
-  for (std::size_t i = 0; i < names.size(); ++i) writer.write(names[i], bytes_of(std::string(1, char('a' + i))));
-  writer.commit();
+  std::string data;
+  for (std::size_t i = 0; i < names.size(); ++i) data += char('a' + i);
+  put(folder / "a", lay_out_safetensors(specs, metadata).header + data);
   const SafetensorsFile file(folder / "a");
   EXPECT_EQ(file.metadata(), metadata);
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -133,15 +118,15 @@ TEST(Safetensors, KeepsOddNamesAndTexts) {
 
 TEST(Safetensors, HoldsEmptyTensorsAndNoTensors) {
   const TemporaryFolder folder;
-  SafetensorsWriter writer(folder / "a", {{"x", Dtype::kF32, {0, 4}}, {"y", Dtype::kI32, {1}}, {"z", Dtype::kU8, {0}}});
-  writer.write("y", bytes_of("1234"));
-  writer.commit();
+  put(folder / "a",
+      lay_out_safetensors({{"x", Dtype::kF32, {0, 4}}, {"y", Dtype::kI32, {1}}, {"z", Dtype::kU8, {0}}}).header +
+          "1234");
   const SafetensorsFile file(folder / "a");
   EXPECT_EQ(file.tensors().size(), 3u);
   EXPECT_EQ(file.bytes("x").size(), 0u);
   EXPECT_EQ(text_of(file.bytes("y")), "1234");
 
-  SafetensorsWriter(folder / "b", {}).commit();
+  put(folder / "b", lay_out_safetensors({}).header);
   EXPECT_TRUE(SafetensorsFile(folder / "b").tensors().empty());
 }
 
@@ -242,46 +227,13 @@ TEST(Safetensors, RefusesFoldersAndMissingFiles) {
   EXPECT_THROW(SafetensorsFile(folder / "none"), Error);
 }
 
-TEST(Safetensors, WriterRefusesTensorsThatNoFileCanHold) {
-  const TemporaryFolder folder;
-  const fs::path path = folder / "a";
-  EXPECT_THROW(SafetensorsWriter(path, {{"a", Dtype::kU8, {1}}, {"a", Dtype::kU8, {1}}}), Error);
-  EXPECT_THROW(SafetensorsWriter(path, {{"__metadata__", Dtype::kU8, {1}}}), Error);
-  EXPECT_THROW(SafetensorsWriter(path, {{"\xc3(", Dtype::kU8, {1}}}), Error);
-  EXPECT_THROW(SafetensorsWriter(path, {}, {{"key", "\xff"}}), Error);
-  EXPECT_THROW(SafetensorsWriter(path, {{"a", Dtype::kU8, {-1}}}), Error);
-  EXPECT_THROW(SafetensorsWriter(path, {{"a", Dtype::kF64, {std::int64_t{1} << 60, 1}}}), Error);
-  EXPECT_TRUE(fs::is_empty(folder.path()));
-}
-
-TEST(Safetensors, WriterHoldsTheStreamAgainstWhatWasDeclared) {
-  const TemporaryFolder folder;
-  const fs::path path = folder / "a";
-  {
-    SafetensorsWriter writer(path, {{"a", Dtype::kU8, {2}}, {"b", Dtype::kU8, {2}}});
-    EXPECT_THROW(writer.write("b", bytes_of("12")), Error);
-    EXPECT_THROW(writer.write("c", bytes_of("12")), Error);
-    EXPECT_THROW(writer.write("a", bytes_of("123")), Error);
-    writer.write("a", bytes_of("1"));
-    EXPECT_THROW(writer.write("b", bytes_of("12")), Error);
-    writer.write("a", bytes_of("2"));
-    EXPECT_THROW(writer.commit(), Error);
-    writer.write("b", bytes_of("34"));
-    EXPECT_THROW(writer.write("b", bytes_of("5")), Error);
-    writer.commit();
-  }
-  EXPECT_EQ(text_of(SafetensorsFile(path).bytes("b")), "34");
-}
-
-TEST(Safetensors, AnAbandonedWriterLeavesTheOldFile) {
-  const TemporaryFolder folder;
-  put(folder / "a", "old");
-  {
-    SafetensorsWriter writer(folder / "a", {{"a", Dtype::kU8, {2}}});
-    writer.write("a", bytes_of("1"));
-  }
-  EXPECT_EQ(read_file(folder / "a"), "old");
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
+TEST(Safetensors, RefusesTensorsThatNoFileCanHold) {
+  EXPECT_THROW(lay_out_safetensors({{"a", Dtype::kU8, {1}}, {"a", Dtype::kU8, {1}}}), Error);
+  EXPECT_THROW(lay_out_safetensors({{"__metadata__", Dtype::kU8, {1}}}), Error);
+  EXPECT_THROW(lay_out_safetensors({{"\xc3(", Dtype::kU8, {1}}}), Error);
+  EXPECT_THROW(lay_out_safetensors({}, {{"key", "\xff"}}), Error);
+  EXPECT_THROW(lay_out_safetensors({{"a", Dtype::kU8, {-1}}}), Error);
+  EXPECT_THROW(lay_out_safetensors({{"a", Dtype::kF64, {std::int64_t{1} << 60, 1}}}), Error);
 }
 
 }  // namespace
