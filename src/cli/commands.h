@@ -11,6 +11,7 @@ void add_prepare(CLI::App& app);
 void add_train(CLI::App& app);
 void add_translate(CLI::App& app);
 void add_evaluate(CLI::App& app);
+void add_checkpoint(CLI::App& app);
 void add_report(CLI::App& app);
 void add_config(CLI::App& app);
 

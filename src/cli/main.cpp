@@ -33,6 +33,9 @@ constexpr const char* kTour = R"(A tour, from text to translations:
   translations, and their scores against those of people
     polymoe translate --model run -s en -t de < test.en > translated.de
     polymoe evaluate --hyp translated.de --ref test.de
+  what the run's checkpoint holds, and that it is whole
+    polymoe checkpoint inspect run
+    polymoe checkpoint verify run
   one HTML page with the run's curves
     polymoe report run
 
@@ -88,6 +91,7 @@ int run(int argc, char** argv) {
   add_train(app);
   add_translate(app);
   add_evaluate(app);
+  add_checkpoint(app);
   add_report(app);
   add_config(app);
   app.footer(kTour);  // after the subcommands, which would take it over

@@ -1,0 +1,221 @@
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fnmatch.h>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/quote.h"
+#include "checkpoint/model_checkpoint.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/progress_text.h"
+
+namespace polymoe::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  std::string path;
+  bool list_tensors = false;
+  std::string pattern;  ///< of the names to list
+  bool json = false;
+};
+
+struct Parameters {
+  std::int64_t total = 0;
+  std::int64_t expert = 0;
+  std::optional<std::int64_t> active;  ///< those that one token meets, where the configuration tells
+};
+
+struct Size {
+  std::size_t tensors = 0;
+  std::uint64_t bytes = 0;
+};
+
+Checkpoint open(const std::string& path) { return Checkpoint::open(resolve_checkpoint(path)); }
+
+Size size_of(const Checkpoint& checkpoint, const std::string& group) {
+  Size size;
+  for (const std::string& name : checkpoint.names(group)) {
+    ++size.tensors;
+    size.bytes += tensor_bytes(checkpoint.spec(group, name));
+  }
+  return size;
+}
+
+Parameters parameters_of(const Checkpoint& checkpoint) {
+  Parameters parameters;
+  for (const std::string& name : checkpoint.names("model")) {
+    const std::int64_t elements = num_elements(checkpoint.spec("model", name));
+    parameters.total += elements;
+    if (name.find(".experts.") != std::string::npos) parameters.expert += elements;
+  }
+  try {
+    const MoeOptions moe = options_of(checkpoint).model.moe;
+    const std::int64_t of_experts = moe.experts > 0 ? parameters.expert / moe.experts * moe.top_k : 0;
+    parameters.active = parameters.total - parameters.expert + of_experts;
+  } catch (const Error&) {
+    // made by another program, or with keys that this one does not know: all else can be told
+  }
+  return parameters;
+}
+
+std::string shape_text(const TensorSpec& spec) { return fmt::format("[{}]", fmt::join(spec.shape, ",")); }
+
+/// Calls f(group, spec) for each tensor whose name contains the pattern.
+template <typename Function>
+void for_each_match(const Checkpoint& checkpoint, const std::string& pattern, Function f) {
+  const std::string anywhere = "*" + pattern + "*";
+  for (const std::string& group : checkpoint.groups()) {
+    for (const std::string& name : checkpoint.names(group)) {
+      if (fnmatch(anywhere.c_str(), name.c_str(), 0) == 0) f(group, checkpoint.spec(group, name));
+    }
+  }
+}
+
+/// With tabs between, as cut and sort like it.
+void print_tensors(const Checkpoint& checkpoint, const std::string& pattern) {
+  fmt::print("group\tname\ttype\tshape\tbytes\n");
+  for_each_match(checkpoint, pattern, [](const std::string& group, const TensorSpec& spec) {
+    fmt::print("{}\t{}\t{}\t{}\t{}\n", group, one_line(spec.name), dtype_name(spec.dtype), shape_text(spec),
+               tensor_bytes(spec));
+  });
+}
+
+/// A number of the meta data; null where the checkpoint has none.
+nlohmann::json number(const Checkpoint& checkpoint, const char* key) {
+  const nlohmann::json& meta = checkpoint.meta();
+  const auto found = meta.is_object() ? meta.find(key) : meta.end();
+  return found != meta.end() && found->is_number() ? *found : nlohmann::json();
+}
+
+void print_json(const Checkpoint& checkpoint, const Arguments& arguments) {
+  const Parameters parameters = parameters_of(checkpoint);
+  ordered_json output = {{"checkpoint", checkpoint.path().string()},
+                         {"update", number(checkpoint, "update")},
+                         {"target_tokens", number(checkpoint, "target_tokens")},
+                         {"seconds", number(checkpoint, "seconds")},
+                         {"parameters",
+                          {{"total", parameters.total},
+                           {"dense", parameters.total - parameters.expert},
+                           {"expert", parameters.expert},
+                           {"active", parameters.active ? ordered_json(*parameters.active) : ordered_json()}}},
+                         {"groups", ordered_json::object()},
+                         {"shards", ordered_json::array()}};
+  for (const std::string& group : checkpoint.groups()) {
+    const Size size = size_of(checkpoint, group);
+    output["groups"][group] = {{"tensors", size.tensors}, {"bytes", size.bytes}};
+  }
+  for (const CheckpointShard& shard : checkpoint.shards()) {
+    output["shards"].push_back({{"file", shard.file}, {"bytes", shard.bytes}, {"crc32", shard.crc32}});
+  }
+  if (arguments.list_tensors) {
+    ordered_json& tensors = output["tensors"] = ordered_json::array();
+    for_each_match(checkpoint, arguments.pattern, [&](const std::string& group, const TensorSpec& spec) {
+      tensors.push_back({{"group", group},
+                         {"name", spec.name},
+                         {"type", dtype_name(spec.dtype)},
+                         {"shape", spec.shape},
+                         {"bytes", tensor_bytes(spec)}});
+    });
+  }
+  fmt::print("{}\n", output.dump(2));
+}
+
+void print_summary(const Checkpoint& checkpoint) {
+  const Parameters parameters = parameters_of(checkpoint);
+  const auto line = [](const char* label, const std::string& text) { fmt::print("{:<14} {}\n", label, text); };
+  const auto count = [](std::int64_t n) { return n < 1000 ? std::to_string(n) : human_number(static_cast<double>(n)); };
+  line("checkpoint", one_line(checkpoint.path().string()));
+  const nlohmann::json update = number(checkpoint, "update"), tokens = number(checkpoint, "target_tokens"),
+                       seconds = number(checkpoint, "seconds");
+  if (!update.is_null()) line("update", update.dump());
+  if (!tokens.is_null()) line("target tokens", tokens.dump());
+  if (!seconds.is_null()) line("time", human_time(seconds.get<double>()));
+  std::string text = fmt::format("{} ({} dense, {} in experts", count(parameters.total),
+                                 count(parameters.total - parameters.expert), count(parameters.expert));
+  if (parameters.active) text += fmt::format("; {} active for a token", count(*parameters.active));
+  line("parameters", text + ")");
+
+  fmt::print("\n{:<12} {:>8} {:>15}\n", "group", "tensors", "bytes");
+  for (const std::string& group : checkpoint.groups()) {
+    const Size size = size_of(checkpoint, group);
+    fmt::print("{:<12} {:>8} {:>15}\n", group, size.tensors, size.bytes);
+  }
+  fmt::print("\n{:<40} {:>15}\n", "shard", "bytes");
+  for (const CheckpointShard& shard : checkpoint.shards()) fmt::print("{:<40} {:>15}\n", shard.file, shard.bytes);
+}
+
+void inspect(const Arguments& arguments) {
+  const Checkpoint checkpoint = open(arguments.path);
+  if (arguments.json) {
+    print_json(checkpoint, arguments);
+  } else if (arguments.list_tensors) {
+    print_tensors(checkpoint, arguments.pattern);
+  } else {
+    print_summary(checkpoint);
+  }
+}
+
+void verify(const Arguments& arguments) {
+  const Checkpoint checkpoint = open(arguments.path);
+  checkpoint.verify(console_progress());
+  Size size;
+  for (const std::string& group : checkpoint.groups()) size.tensors += size_of(checkpoint, group).tensors;
+  for (const CheckpointShard& shard : checkpoint.shards()) size.bytes += shard.bytes;
+  fmt::print("{}: whole; {} tensors in {} shard{}, {} bytes\n", one_line(checkpoint.path().string()), size.tensors,
+             checkpoint.shards().size(), checkpoint.shards().size() == 1 ? "" : "s", size.bytes);
+}
+
+constexpr const char* kInspectFooter =
+    "A run folder stands for its best checkpoint, or for the newest where there is no best one.\n\n"
+    "Example: what a run has come to\n"
+    "  polymoe checkpoint inspect run\n"
+    "The shapes of the third expert's tensors, wherever it is; * stands for any text\n"
+    "  polymoe checkpoint inspect run --tensors 'encoder*.experts.3.'\n"
+    "The ten largest tensors of a checkpoint\n"
+    "  polymoe checkpoint inspect run/checkpoint-0001000 --tensors | sed 1d | sort -k 5nr | head\n"
+    "The number of parameters, for a script\n"
+    "  polymoe checkpoint inspect run --json | jq .parameters.total";
+
+constexpr const char* kVerifyFooter =
+    "Opening a checkpoint checks its index and the size of each file; this reads every byte. Do it after copying\n"
+    "one, or before deleting others. The exit status is 1 when a file is damaged or missing.\n\n"
+    "Example: all checkpoints of a run\n"
+    "  for c in run/checkpoint-*; do polymoe checkpoint verify \"$c\"; done";
+
+}  // namespace
+
+void add_checkpoint(CLI::App& app) {
+  CLI::App* checkpoint = app.add_subcommand("checkpoint", "Look into checkpoints, or check that they are whole");
+  checkpoint->require_subcommand(1);
+  const auto arguments = std::make_shared<Arguments>();
+
+  CLI::App* command = checkpoint->add_subcommand("inspect", "Print what a checkpoint holds");
+  command->add_option("PATH", arguments->path, "a checkpoint, or a run folder")->required()->type_name("DIR");
+  const CLI::Option* tensors =
+      command->add_option("--tensors", arguments->pattern, "list the tensors, or those whose names contain PATTERN")
+          ->expected(0, 1)
+          ->option_text("[PATTERN]");
+  command->add_flag("--json", arguments->json, "JSON; with --tensors also the tensors");
+  command->footer(kInspectFooter);
+  command->callback([arguments, tensors] {
+    arguments->list_tensors = tensors->count() > 0;
+    inspect(*arguments);
+  });
+
+  command = checkpoint->add_subcommand("verify", "Read a whole checkpoint and hold it against its checksums");
+  command->add_option("PATH", arguments->path, "a checkpoint, or a run folder")->required()->type_name("DIR");
+  command->footer(kVerifyFooter);
+  command->callback([arguments] { verify(*arguments); });
+}
+
+}  // namespace polymoe::cli
