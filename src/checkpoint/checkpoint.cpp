@@ -124,7 +124,9 @@ void Checkpoint::read_runs(std::string_view group, std::string_view name, const 
 const std::vector<CheckpointShard>& Checkpoint::shards() const { return state_->index.shards; }
 
 void Checkpoint::verify(const ProgressSink& progress) const {
-  Progress state{.stage = "verify", .unit = "bytes"};
+  Progress state;
+  state.stage = "verify";
+  state.unit = "bytes";
   for (const CheckpointShard& shard : shards()) state.total += shard.bytes;
   const auto report = [&](std::size_t bytes) {
     state.done += bytes;

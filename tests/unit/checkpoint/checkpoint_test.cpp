@@ -245,7 +245,7 @@ TEST(Checkpoint, VerifyTellsHowFarItIs) {
   for (std::size_t i = 0; i < heard.size(); ++i) {
     EXPECT_EQ(heard[i].total, total);
     EXPECT_EQ(heard[i].finished, i + 1 == heard.size());
-    if (i > 0) EXPECT_GE(heard[i].done, heard[i - 1].done);
+    EXPECT_GE(heard[i].done, i > 0 ? heard[i - 1].done : 0);
   }
   EXPECT_EQ(heard.back().done, total);
 }

@@ -31,6 +31,8 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using testing::run_ranks;
 
+using Runs = std::vector<Run>;  // inside a TEST, Run is GoogleTest's
+
 constexpr int kMaxMembers = 4;
 
 /// A tensor and which member of a group of `size` holds element i, row-major.
@@ -64,12 +66,12 @@ std::vector<CutTensor> cut_tensors() {
 /// What one member holds: its elements in their order, and where they belong.
 struct Slice {
   at::Tensor local;
-  std::vector<Run> runs;
+  Runs runs;
 };
 
 Slice slice_of(const CutTensor& tensor, int rank, int size) {
   std::vector<std::int64_t> indices;
-  std::vector<Run> runs;
+  Runs runs;
   for (std::int64_t i = 0; i < tensor.value.numel(); ++i) {
     if (tensor.owner(i, size) != rank) continue;
     if (!runs.empty() && runs.back().logical + runs.back().count == i) {
@@ -198,8 +200,8 @@ TEST(ParallelCheckpoint, ReadingRefusesRunsOutsideEitherTensor) {
   const Checkpoint checkpoint = Checkpoint::open(folder / "c");
   const at::Tensor local = at::empty({4}, at::kLong);
   constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
-  for (const Run& run : {Run{0, 7, 4}, Run{1, 0, 4}, Run{-1, 0, 1}, Run{0, -1, 1}, Run{0, 0, -1}, Run{0, 11, 0},
-                         Run{0, 1, kHuge}, Run{kHuge, 0, 1}}) {
+  for (const auto& run :
+       Runs{{0, 7, 4}, {1, 0, 4}, {-1, 0, 1}, {0, -1, 1}, {0, 0, -1}, {0, 11, 0}, {0, 1, kHuge}, {kHuge, 0, 1}}) {
     EXPECT_THAT(message_of([&] { checkpoint.read_runs("model", "w", local, {run}); }),
                 HasSubstr("does not lie within"));
   }
@@ -210,7 +212,7 @@ TEST(ParallelCheckpoint, ReadingRefusesRunsOutsideEitherTensor) {
 }
 
 /// Three members write "w" [12] by `runs`, over an older checkpoint; what each of them is told.
-std::vector<std::string> messages_for_runs(const TemporaryFolder& folder, const std::vector<std::vector<Run>>& runs) {
+std::vector<std::string> messages_for_runs(const TemporaryFolder& folder, const std::vector<Runs>& runs) {
   CheckpointWriter older(folder / "c");
   older.add("model", "w", at::full({12}, 5.0));
   older.commit({});
@@ -228,7 +230,7 @@ std::vector<std::string> messages_for_runs(const TemporaryFolder& folder, const 
 
 TEST(ParallelCheckpoint, EveryElementIsWrittenOnceOrThereIsNoCheckpoint) {
   const TemporaryFolder folder;
-  const Run first{0, 0, 4}, second{0, 4, 4}, third{0, 8, 4};
+  const polymoe::Run first{0, 0, 4}, second{0, 4, 4}, third{0, 8, 4};
   const std::string too_few = "'w': the processes together hold 8 elements to write, the tensor has 12";
   const std::string too_many = "hold 16 elements to write, the tensor has 12";
   const std::string doubled = "'w': some of its elements would be written twice and others by no process";
@@ -278,8 +280,7 @@ TEST(ParallelCheckpoint, WhereOneMemberFailsAllDo) {
       CheckpointWriter writer(world, folder / "c", 500);
       add_slices(writer, tensors, world.rank(), 4);
       const bool is_third = world.rank() == 2;
-      writer.add_part("model", {"z", Dtype::kI32, {9}}, make,
-                      is_third ? std::vector<Run>{{0, 0, 9}} : std::vector<Run>{});
+      writer.add_part("model", {"z", Dtype::kI32, {9}}, make, is_third ? Runs{{0, 0, 9}} : Runs{});
       writer.commit({});
     });
   };
