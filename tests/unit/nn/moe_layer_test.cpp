@@ -220,7 +220,8 @@ TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
                                                                {1, 4, 2, 5, first_slot_name(1)}},
                                       context);
   const at::Tensor expected = at::cat({alone(0, 4), alone(3, 5)}).index_select(0, order);
-  EXPECT_TRUE(at::equal(together, expected)) << "a token's result depends on what else is there";
+  // The same products of the same shapes; but rows of six float32 lie at other alignments, which may round otherwise.
+  EXPECT_TRUE(at::allclose(together, expected, 1e-5, 1e-6));
   EXPECT_FALSE(at::allclose(alone(0, 4), alone(0, 5), 1e-3, 1e-3)) << "another micro-batch, another mask";
 }
 

@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kHidden = 3;
 constexpr std::int64_t kExperts = 4;
 
-struct Case {
+struct DispatchCase {
   std::string name;
   std::int64_t expert = 1;
   std::int64_t model = 1;
@@ -34,7 +34,7 @@ at::Tensor choices_of(std::int64_t rank, std::int64_t top_k) {
   return ids;
 }
 
-MoeOptions options_of(const Case& c) {
+MoeOptions moe_options_of(const DispatchCase& c) {
   MoeOptions options;
   options.experts = kExperts;
   options.top_k = c.top_k;
@@ -53,14 +53,14 @@ at::Tensor apply_experts(const DispatchHandle& handle, std::int64_t first_expert
   return handle.expert_inputs * factors;
 }
 
-struct Result {
+struct Dispatched {
   at::Tensor y, grad_x, grad_weights;
   std::vector<SlotSegment> segments;
   at::Tensor rows;  // the experts' inputs
 };
 
-Result pass(Dispatcher& dispatcher, const Case& c, std::int64_t rank, std::int64_t first_expert, double share) {
-  const MoeOptions options = options_of(c);
+Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank, std::int64_t first_expert, double share) {
+  const MoeOptions options = moe_options_of(c);
   const at::Tensor x = inputs_of(rank).requires_grad_();
   const at::Tensor ids = choices_of(rank, c.top_k);
   ForwardContext context;
@@ -76,13 +76,13 @@ Result pass(Dispatcher& dispatcher, const Case& c, std::int64_t rank, std::int64
   return {y.detach(), x.grad(), weights.grad(), handle.segments, handle.expert_inputs.detach()};
 }
 
-class ExpertDispatch : public ::testing::TestWithParam<Case> {};
+class ExpertDispatch : public ::testing::TestWithParam<DispatchCase> {};
 
 TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
-  const Case c = GetParam();
+  const DispatchCase c = GetParam();
   testing::run_ranks(static_cast<int>(c.expert * c.model), [&](Communicator& world) {
     ModelOptions model;
-    model.moe = options_of(c);
+    model.moe = moe_options_of(c);
     ParallelOptions parallel{.expert = c.expert, .model = c.model};
     parallel.expert_slicing = c.sliced ? "sliced" : "whole";
     const ParallelLayout layout(parallel, model, world);
@@ -91,10 +91,10 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
         make_dispatcher(layout, model.moe, c.sliced, make_flat_exchange(layout.expert_group()), axis);
     const std::int64_t rank = layout.batch_rank();
     const double share = c.sliced && c.model > 1 ? (layout.model_rank() == 0 ? 0.25 : 0.75) : 1.0;
-    const Result got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
+    const Dispatched got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
 
     LocalDispatcher local;
-    const Result expected = pass(local, c, rank, 0, 1.0);
+    const Dispatched expected = pass(local, c, rank, 0, 1.0);
     EXPECT_TRUE(at::allclose(got.y, expected.y));
     EXPECT_TRUE(at::allclose(got.grad_x, expected.grad_x));
     EXPECT_TRUE(at::allclose(got.grad_weights, expected.grad_weights));
@@ -102,7 +102,7 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
     // Random numbers go by micro-batch and name: each row here has the one that it has in its own process.
     for (const SlotSegment& segment : got.segments) {
       const auto source = static_cast<std::int64_t>(segment.micro_batch) - 10;
-      const Result alone = pass(local, c, source, 0, 1.0);
+      const Dispatched alone = pass(local, c, source, 0, 1.0);
       for (std::int64_t i = 0; i < segment.count; ++i) {
         const std::int64_t name = segment.first_name + i;
         for (const SlotSegment& there : alone.segments) {
@@ -115,7 +115,7 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ExpertDispatch,
-                         ::testing::ValuesIn(std::vector<Case>{{"E2", 2},
+                         ::testing::ValuesIn(std::vector<DispatchCase>{{"E2", 2},
                                                                {"E4", 4},
                                                                {"E4Top2", 4, 1, true, "dropless", 2},
                                                                {"E2Limited", 2, 1, true, "limited"},
@@ -143,9 +143,9 @@ std::int64_t rows_received(std::int64_t rank, std::int64_t degree) {
   return rows;
 }
 
-std::int64_t bytes_of_pass(const Case& c, Communicator& world, std::int64_t& calls) {
+std::int64_t bytes_of_pass(const DispatchCase& c, Communicator& world, std::int64_t& calls) {
   ModelOptions model;
-  model.moe = options_of(c);
+  model.moe = moe_options_of(c);
   const ParallelLayout layout({.expert = c.expert}, model, world);
   const auto dispatcher =
       make_dispatcher(layout, model.moe, true, make_flat_exchange(layout.expert_group()), std::make_shared<ModelAxis>());
@@ -170,8 +170,8 @@ TEST(ExpertDispatchBytes, DroplessSendsNumbersOnceAndEachTokenThereAndBackTwice)
 
 TEST(ExpertDispatchBytes, LimitedDispatchesInOneExchangeOfTheCapacitysSize) {
   testing::run_ranks(2, [&](Communicator& world) {
-    Case c{"", 2, 1, true, "limited"};
-    const MoeOptions options = options_of(c);
+    DispatchCase c{"", 2, 1, true, "limited"};
+    const MoeOptions options = moe_options_of(c);
     std::int64_t calls = 0;
     const std::int64_t bytes = bytes_of_pass(c, world, calls);
     EXPECT_EQ(calls, 4) << "dispatch, combine, and their backwards";
@@ -189,8 +189,8 @@ TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
   testing::run_ranks(2, [&](Communicator& world) {
     for (const bool sliced : {true, false}) {
       ModelOptions model;
-      const Case c{"", 1, 2, sliced};
-      model.moe = options_of(c);
+      const DispatchCase c{"", 1, 2, sliced};
+      model.moe = moe_options_of(c);
       ParallelOptions parallel{.model = 2};
       parallel.expert_slicing = sliced ? "sliced" : "whole";
       const ParallelLayout layout(parallel, model, world);

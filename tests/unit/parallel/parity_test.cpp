@@ -8,7 +8,7 @@
 namespace polymoe {
 namespace {
 
-struct Case {
+struct LayoutCase {
   std::string name;
   ParallelOptions parallel;
   std::int64_t top_k = 1;
@@ -17,7 +17,7 @@ struct Case {
   std::string precision = "float32";
 };
 
-std::vector<Case> cases() {
+std::vector<LayoutCase> cases() {
   return {
       {"Recompute", {.recompute = true}},
       {"ZeroOnOneProcess", {.zero_stage = 3}},
@@ -53,7 +53,7 @@ std::vector<Case> cases() {
   };
 }
 
-RunOptions options_of(const Case& c) {
+RunOptions run_of(const LayoutCase& c) {
   RunOptions options = testing::tiny_run();
   options.parallel = c.parallel;
   options.model.moe.top_k = c.top_k;
@@ -68,11 +68,11 @@ RunOptions on_one_process(RunOptions options) {
   return options;
 }
 
-class LayoutParity : public ::testing::TestWithParam<Case> {};
+class LayoutParity : public ::testing::TestWithParam<LayoutCase> {};
 
 TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   constexpr std::int64_t kUpdates = 5;
-  const RunOptions options = options_of(GetParam());
+  const RunOptions options = run_of(GetParam());
   const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
   const testing::Outcome got = testing::train_in_threads(options, kUpdates);
   for (std::size_t update = 0; update < kUpdates; ++update) {
