@@ -125,7 +125,7 @@ class ExpertDispatcher : public Dispatcher {
   }
 
   at::Tensor send_dropless(const at::Tensor& rows, const Counts& own, Exchange& state, Counts& arriving) {
-    arriving = exchange_counts(*exchange_, own);
+    arriving = exchange_counts(*exchange_, own, rows.device());
     state.receive = sums_of_runs(parts_of(arriving, model_rank_, model_), local_experts_);
     return exchanged(rows, state.send, state.receive);
   }

@@ -1,5 +1,7 @@
 #include "parallel/layout.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace polymoe {
@@ -41,7 +43,8 @@ Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& mode
   return degrees;
 }
 
-ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOptions& model, Communicator& world)
+ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOptions& model, Communicator& world,
+                               const DeviceGroup& device_group)
     : degrees_(resolve_degrees(options, model, world.size())), world_(world) {
   const std::int64_t rank = world.rank(), experts = degrees_.expert, slices = degrees_.model;
   model_rank_ = rank % slices;
@@ -50,7 +53,8 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
   const bool slice_experts = options.expert_slicing == "sliced";
 
   // The members of a group are the ranks that agree with this one on the given axes, in the order of ranks.
-  const auto group = [&](const char* name, bool same_data, bool same_expert, bool same_model) {
+  const auto group = [&](const char* name, bool same_data, bool same_expert,
+                         bool same_model) -> std::unique_ptr<Communicator> {
     std::vector<int> members;
     for (std::int64_t other = 0; other < degrees_.world(); ++other) {
       const bool agrees = (!same_data || other / slices / experts == data_rank_) &&
@@ -58,7 +62,10 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
                           (!same_model || other % slices == model_rank_);
       if (agrees) members.push_back(static_cast<int>(other));
     }
-    return world.make_group(name, members);
+    std::unique_ptr<Communicator> made = world.make_group(name, members);
+    if (!device_group) return made;
+    host_groups_.push_back(std::move(made));
+    return device_group(*host_groups_.back());
   };
   model_ = group("model", true, true, false);
   expert_ = group("expert", true, false, true);

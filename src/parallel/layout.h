@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,13 +24,17 @@ struct Degrees {
 /// feed-forward width, or that the model has nothing to cut for. Allocates nothing.
 Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& model, std::int64_t world);
 
+/// Makes the group over the devices of the members of a group over their host memory.
+using DeviceGroup = std::function<std::unique_ptr<Communicator>(Communicator& host)>;
+
 /// Where this process stands, and its groups: the only place that turns degrees into groups. Ranks count data slowest
 /// and model fastest: rank = (data * E + expert) * M + model.
 class ParallelLayout {
  public:
-  /// Checks as resolve_degrees() does, then makes the groups; all members of `world` call it together. `world` must
-  /// outlive the layout.
-  ParallelLayout(const ParallelOptions& options, const ModelOptions& model, Communicator& world);
+  /// Checks as resolve_degrees() does, then makes the groups; all members of `world` call it together. `world` works in
+  /// host memory and must outlive the layout. Without `device_group` all groups work there too.
+  ParallelLayout(const ParallelOptions& options, const ModelOptions& model, Communicator& world,
+                 const DeviceGroup& device_group = {});
 
   const Degrees& degrees() const { return degrees_; }
   std::int64_t data_rank() const { return data_rank_; }
@@ -39,6 +44,7 @@ class ParallelLayout {
   std::int64_t batch_rank() const { return data_rank_ * degrees_.expert + expert_rank_; }
   std::int64_t batch_ranks() const { return degrees_.data * degrees_.expert; }
 
+  /// All processes, in host memory whatever the device: for decisions and numbers to log.
   Communicator& world() const { return world_; }
   /// Slices of one model: same data and expert rank.
   Communicator& model_group() const { return *model_; }
@@ -59,6 +65,7 @@ class ParallelLayout {
   std::int64_t expert_rank_ = 0;
   std::int64_t model_rank_ = 0;
   Communicator& world_;
+  std::vector<std::unique_ptr<Communicator>> host_groups_;  // that the groups on devices stand on
   std::unique_ptr<Communicator> model_, expert_, dense_, expert_copies_;
 };
 

@@ -4,12 +4,18 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <utility>
 
+#include "base/error.h"
 #include "nn/device.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
 #include "parallel/expert_dispatcher.h"
 #include "parallel/model_axis.h"
+#ifdef POLYMOE_NCCL
+#include "comm/nccl/nccl_communicator.h"
+#endif
 
 namespace polymoe {
 namespace {
@@ -20,29 +26,49 @@ std::string host_name() {
   return name.data();
 }
 
-// A number for the host of each member of the group.
-std::vector<int> nodes_of(Communicator& group) {
-  const std::vector<std::string> hosts = all_gather_texts(group, host_name());
-  std::vector<int> nodes;
-  for (const std::string& host : hosts) {
-    nodes.push_back(static_cast<int>(std::find(hosts.begin(), hosts.end(), host) - hosts.begin()));
+// A number for the host of each process.
+std::vector<int> hosts_of(Communicator& world) {
+  const std::vector<std::string> names = all_gather_texts(world, host_name());
+  std::vector<int> hosts;
+  for (const std::string& name : names) {
+    hosts.push_back(static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin()));
   }
-  return nodes;
+  return hosts;
+}
+
+// The processes of a host take its GPUs in turn. Groups then work on these; a process on its own needs none.
+DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
+  if (options.train.device != "cuda" || world.size() == 1) return {};
+#ifdef POLYMOE_NCCL
+  const std::vector<int> hosts = hosts_of(world);
+  const auto before = std::count(hosts.begin(), hosts.begin() + world.rank(), hosts[static_cast<std::size_t>(world.rank())]);
+  const c10::impl::DeviceGuardImplInterface* gpus = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
+  gpus->setDevice(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(before % gpus->deviceCount())));
+  return [time_out = options.parallel.timeout](Communicator& host) {
+    return make_nccl_communicator(host, host.name(), std::chrono::duration<double>(time_out));
+  };
+#else
+  fail("train.device: cuda with {} processes needs NCCL, which this build lacks", world.size());
+#endif
+}
+
+std::unique_ptr<RowExchange> make_exchange(const RunOptions& options, const ParallelLayout& layout) {
+  Communicator& experts = layout.expert_group();
+  if (options.parallel.all_to_all == "flat") return make_flat_exchange(experts);
+  const std::vector<int> hosts = hosts_of(layout.world());
+  std::vector<int> nodes;
+  for (const int rank : experts.world_ranks()) nodes.push_back(hosts[static_cast<std::size_t>(rank)]);
+  return make_hierarchical_exchange(experts, nodes);
 }
 
 Partition make_partition(const RunOptions& options, const ParallelLayout& layout, std::shared_ptr<BlockRunner> runner) {
-  const bool slice_experts = options.parallel.expert_slicing == "sliced";
-  Communicator& experts = layout.expert_group();
   Partition partition;
   if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
-  auto exchange = options.parallel.all_to_all == "hierarchical"
-                      ? make_hierarchical_exchange(experts, nodes_of(experts))
-                      : make_flat_exchange(experts);
-  partition.dispatcher = make_dispatcher(layout, options.model.moe, slice_experts, std::move(exchange),
-                                         partition.model_axis);
+  partition.slice_experts = options.parallel.expert_slicing == "sliced";
+  partition.dispatcher = make_dispatcher(layout, options.model.moe, partition.slice_experts,
+                                         make_exchange(options, layout), partition.model_axis);
   partition.expert_rank = layout.expert_rank();
   partition.expert_parts = layout.degrees().expert;
-  partition.slice_experts = slice_experts;
   partition.runner = std::move(runner);
   return partition;
 }
@@ -57,7 +83,7 @@ EncoderDecoder make_model(const RunOptions& options, const Partition& partition)
 }  // namespace
 
 ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
-    : layout(options.parallel, options.model, world),
+    : layout(options.parallel, options.model, world, device_groups(options, world)),
       runner_(std::make_shared<UnitRunner>(options.parallel.recompute)),
       model(make_model(options, make_partition(options, layout, runner_))),
       store(*model, make_sharding(options.parallel, layout),

@@ -1,5 +1,6 @@
 #include "parallel/row_exchange.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -73,7 +74,10 @@ class HierarchicalExchange : public RowExchange {
     const std::vector<std::int64_t> by_place = swap_counts(send, local_);  // [place][node]
     std::vector<std::int64_t> passing(by_place.size());                    // [neighbour][node]: what passes through here
     const std::vector<std::int64_t> per_neighbour(static_cast<std::size_t>(local_), nodes_);
-    within_->all_to_all(as_tensor(by_place), per_neighbour, as_tensor(passing), per_neighbour);
+    const at::Tensor passing_here = at::empty({static_cast<std::int64_t>(passing.size())}, at::kLong).to(rows.device());
+    within_->all_to_all(at::tensor(by_place, at::kLong).to(rows.device()), per_neighbour, passing_here, per_neighbour);
+    const at::Tensor on_host = passing_here.to(at::kCPU);
+    std::copy_n(on_host.const_data_ptr<std::int64_t>(), passing.size(), passing.begin());
     const at::Tensor gathered = all_to_all_rows(*within_, swap_pieces(rows, send, local_),
                                                 sums_of_runs(by_place, nodes_), sums_of_runs(passing, nodes_));
     // Across nodes: all that the node sends to this place on node n, neighbour by neighbour. It arrives as
@@ -84,10 +88,6 @@ class HierarchicalExchange : public RowExchange {
   }
 
  private:
-  static at::Tensor as_tensor(const std::vector<std::int64_t>& values) {
-    return at::from_blob(const_cast<std::int64_t*>(values.data()), {static_cast<std::int64_t>(values.size())}, at::kLong);
-  }
-
   Communicator& group_;
   std::int64_t local_;
   std::int64_t nodes_ = 1;
@@ -128,11 +128,12 @@ std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, con
   return std::make_unique<HierarchicalExchange>(group, members);
 }
 
-std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts) {
+std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts,
+                                          const at::Device& device) {
   const auto size = static_cast<std::size_t>(exchange.group().size());
   const std::vector<std::int64_t> one(size, 1);
-  const at::Tensor rows = at::tensor(counts, at::kLong).view({static_cast<std::int64_t>(size), -1});
-  const at::Tensor received = exchange.exchange(rows, one, one).contiguous();
+  const at::Tensor rows = at::tensor(counts, at::kLong).view({static_cast<std::int64_t>(size), -1}).to(device);
+  const at::Tensor received = exchange.exchange(rows, one, one).to(at::kCPU).contiguous();
   const auto* data = received.const_data_ptr<std::int64_t>();
   return {data, data + received.numel()};
 }

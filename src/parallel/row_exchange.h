@@ -38,6 +38,8 @@ std::int64_t sum_of(const std::vector<std::int64_t>& counts);
 std::vector<std::int64_t> sums_of_runs(const std::vector<std::int64_t>& counts, std::int64_t run);
 
 /// `counts` [size * k]: k numbers for each member; returns the k numbers that each member has for this one, [size * k].
-std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts);
+/// They travel as a tensor on `device`, where the exchange works.
+std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts,
+                                          const at::Device& device);
 
 }  // namespace polymoe

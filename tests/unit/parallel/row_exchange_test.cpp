@@ -28,7 +28,7 @@ void check_exchange(RowExchange& exchange) {
     for (std::int64_t i = 0; i < receive.back(); ++i) expected.push_back(row(other, me, i));
   }
   EXPECT_TRUE(at::equal(exchange.exchange(at::cat(sent), send, receive), at::cat(expected)));
-  EXPECT_EQ(exchange_counts(exchange, send), receive);
+  EXPECT_EQ(exchange_counts(exchange, send, at::kCPU), receive);
 }
 
 TEST(RowExchange, FlatBringsEveryRowToItsReceiverInOrder) {
