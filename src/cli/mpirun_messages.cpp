@@ -17,10 +17,10 @@ bool holds_any(const std::string& text, std::initializer_list<const char*> words
   return std::any_of(words.begin(), words.end(), [&](const char* w) { return text.find(w) != std::string::npos; });
 }
 
-/// Open MPI's remarks on its own banners.
+/// Open MPI's remarks on its own banners, and on what it does.
 bool is_remark(const std::string& line) {
   return holds_any(line, {"more process has sent help message", "more processes have sent help message",
-                          "\"orte_base_help_aggregate\" to 0", "orte/util/show_help.c"});
+                          "\"orte_base_help_aggregate\" to 0", "orte/util/show_help.c", "mpirun: Forwarding signal"});
 }
 
 std::string shown(const std::vector<std::string>& banner) {

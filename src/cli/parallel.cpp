@@ -1,6 +1,7 @@
 #include "cli/parallel.h"
 
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <thread>
 
@@ -31,6 +32,12 @@ void fail_together(const std::string& message, int code, const std::function<voi
   // Before the world is there, processes read options and files: all make the same mistake, and it is nobody's in
   // particular.
   const bool has_begun = the_world() != nullptr;
+  try {
+    world();
+  } catch (const std::exception&) {  // nobody to fail together with; most likely `message` is about that
+    if (launched_rank() == 0) print(message);
+    std::_Exit(code);
+  }
   World& all = world();
   const int rank = all.communicator().rank();
   if (all.first_to_fail() == rank) {

@@ -66,6 +66,9 @@ struct World::Mpi {
   std::shared_ptr<Monitor> monitor;
 
   Mpi() {
+    int started = 0;
+    MPI_Initialized(&started);
+    if (started != 0) fail("MPI has been started already; a process can do so once");
     quieten_open_mpi();
     int provided = 0;
     check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");

@@ -25,6 +25,7 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
+  /// All processes. It and the groups made from it are used by one thread at a time, and not after the World's end.
   Communicator& communicator() { return *communicator_; }
 
   /// How many of the processes run on this machine, itself included.

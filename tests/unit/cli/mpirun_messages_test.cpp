@@ -30,6 +30,10 @@ TEST(MpirunMessages, LeavesOutWhatFollowsAReportedFailure) {
             "polymoe: error: rank 1: no\n");
 }
 
+TEST(MpirunMessages, LeavesOutThatASignalWasHandedOn) {
+  EXPECT_EQ(shown("mpirun: Forwarding signal 10 to job\nstopped after 22 updates\n"), "stopped after 22 updates\n");
+}
+
 TEST(MpirunMessages, NamesAProcessThatWasKilledInOneLine) {
   const std::string ended = kRule +
                             "Primary job  terminated normally, but 1 process returned\n"
