@@ -309,6 +309,7 @@ struct Trainer::State {
     recorder->add({{"type", "run"},
                    {"time", std::time({})},
                    {"config", config_json(options)},
+                   {"state_bytes", train.store.bytes().total()},
                    {"parameters", count.total},
                    {"active_parameters", count.active},
                    {"languages", dataset.languages()},

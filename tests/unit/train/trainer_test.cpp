@@ -14,6 +14,7 @@
 #include "data/prepare.h"
 #include "decode/translator.h"
 #include "nn/torch_headers.h"
+#include "support/thread_communicator.h"
 #include "text/corpus.h"
 #include "text/vocabulary.h"
 
@@ -99,6 +100,14 @@ class TrainerTest : public testing::Test {
     return Trainer(options, *alone).run(stop);
   }
 
+  // The same on as many threads as the layout has processes.
+  static void train_in_layout(RunOptions options, const ParallelOptions& parallel) {
+    options.parallel = parallel;
+    const std::atomic<bool> stop{false};
+    testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.model),
+                       [&](Communicator& world) { Trainer(options, world).run(stop); });
+  }
+
   static std::map<std::int64_t, nlohmann::json> losses(const RunOptions& options) {
     std::map<std::int64_t, nlohmann::json> by_update;
     std::ifstream file(fs::path(options.train.output) / "metrics.jsonl");
@@ -149,6 +158,49 @@ TEST_F(TrainerTest, AResumedRunEqualsTheUninterruptedOneBitForBit) {
     for (const std::string& name : a.names(group))
       EXPECT_TRUE(at::equal(a.read(group, name), b.read(group, name))) << name;
   }
+}
+
+TEST_F(TrainerTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
+  make_number_data();
+  at::set_num_threads(1);
+  RunOptions options = run_options("whole");
+  options.train.micro_batches = 8;
+  options.train.max_updates = 9;
+  options.optimizer.epsilon = 1e-6;  // with less, rounding in gradients of 0 becomes steps of full size
+  train(options);
+  const auto expected = losses(options);
+
+  // Experts, with their moments, over four processes and two copies; then over two, sliced; then in one process.
+  options.train.output = folder_ / "moved";
+  const std::vector<ParallelOptions> layouts{
+      {.data = 2, .expert = 4}, {.data = 1, .expert = 2, .model = 2, .zero_stage = 3}, {.data = 1}};
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    options.train.max_updates = 3 * static_cast<std::int64_t>(i + 1);
+    train_in_layout(options, layouts[i]);
+  }
+  const auto moved = losses(options);
+  ASSERT_EQ(moved.size(), 9u);
+  for (const auto& [update, numbers] : expected) {
+    const double loss = numbers[0].get<double>();
+    EXPECT_NEAR(moved.at(update)[0].get<double>() / loss, 1.0, 1e-6) << "update " << update;
+  }
+}
+
+TEST_F(TrainerTest, AResumedRunOfManyProcessesEqualsTheUninterruptedOneBitForBit) {
+  make_number_data();
+  at::set_num_threads(1);
+  const ParallelOptions layout{.data = 2, .expert = 2, .model = 2, .zero_stage = 2};
+  RunOptions options = run_options("whole");
+  options.train.micro_batches = 5;
+  options.train.max_updates = 4;
+  train_in_layout(options, layout);
+  const auto expected = losses(options);
+  options.train.output = folder_ / "parts";
+  for (const std::int64_t until : {2, 4}) {
+    options.train.max_updates = until;
+    train_in_layout(options, layout);
+  }
+  EXPECT_EQ(losses(options), expected);
 }
 
 TEST_F(TrainerTest, ARunThatGoesOnFromAnOlderCheckpointDropsTheLaterRecords) {
