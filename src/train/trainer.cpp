@@ -34,14 +34,6 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// What a run needs beside model, optimiser and data to go on as if it had never stopped.
-struct Counters {
-  double seconds = 0.0;
-  std::int64_t target_tokens = 0;
-  std::optional<double> best;  // goodness of the best validation
-  std::int64_t validations_without_best = 0;
-};
-
 std::string config_text(RunOptions& options) { return dump_yaml(sections_of(options)); }
 
 nlohmann::json config_json(RunOptions& options) {
@@ -55,6 +47,14 @@ nlohmann::json config_json(RunOptions& options) {
 }  // namespace
 
 struct Trainer::State {
+  // What a run needs beside model, optimiser and data to go on as if it had never stopped.
+  struct Counters {
+    double seconds = 0.0;
+    std::int64_t target_tokens = 0;
+    std::optional<double> best;  // goodness of the best validation
+    std::int64_t validations_without_best = 0;
+  };
+
   State(RunOptions given, Communicator& all)
       : world(all),
         options(prepare_options(std::move(given))),

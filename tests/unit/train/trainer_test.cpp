@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A folder that goes away with the test.
-class TrainerTest : public testing::Test {
+class TrainerTest : public ::testing::Test {
  protected:
   TrainerTest() : folder_(fs::temp_directory_path() / fmt::format("polymoe-trainer-{}", getpid())) {
     fs::remove_all(folder_);
