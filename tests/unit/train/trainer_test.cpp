@@ -268,8 +268,7 @@ TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
       }
     }
   }
-  // 190 of the 192 were seen; one sentence in a hundred is still mixed up with another at a mean loss below 0.1.
-  EXPECT_GE(exact, 182);
+  EXPECT_EQ(exact, 192);
 }
 
 }  // namespace
