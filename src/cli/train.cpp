@@ -1,7 +1,10 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -39,8 +42,9 @@ void add_train(CLI::App& app) {
       "Prints the path of the last checkpoint. A run that finds checkpoints in its output folder goes on from there;\n"
       "SIGTERM and Ctrl-C save a checkpoint and end it.\n\n"
       "Example:\n"
-      "  polymoe train --data.path data --train.output run --preset small --experts 8 --max-minutes 30");
-  auto binder = std::make_shared<OptionBinder>(*command);
+      "  polymoe train --data.path data --out run --preset small --experts 8 --max-minutes 30");
+  const std::map<std::string, std::string> other_names{{"train.output", "out"}};  // as the other subcommands have it
+  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{}, RunOptions{}, other_names);
   command->callback([binder] {
     const RunOptions& options = binder->finish();
     if (binder->dump_requested()) {
