@@ -245,7 +245,7 @@ TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
   options.train.max_tokens = 3000;
   options.train.micro_batches = 1;
   options.train.label_smoothing = 0.0;
-  options.train.max_updates = 900;
+  options.train.max_updates = 600;
   options.train.valid_beam_size = 0;
   options.train.keep_best = "loss";
   options.train.log_freq = 20;
