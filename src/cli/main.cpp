@@ -30,7 +30,7 @@ constexpr const char* kTour = R"(A tour, from text to translations:
     polymoe vocab --corpus corpus --out vocab.model --size 8000
     polymoe prepare --corpus corpus --vocab vocab.model --out data
   a model; the same command goes on where it was interrupted
-    polymoe train --path data --output run --preset small --experts 8 --max-minutes 30
+    polymoe train --data.path data --out run --preset small --experts 8 --max-minutes 30
   translations, and their scores against those of people
     polymoe translate --model run -s en -t de < test.en > translated.de
     polymoe evaluate --hyp translated.de --ref test.de

@@ -20,7 +20,8 @@ std::string value_word(const Field& field) {
   return std::holds_alternative<std::string*>(field.target) ? "TEXT" : "LIST";
 }
 
-CLI::Option* add_field(CLI::App& app, const std::string& section, const Field& field, bool has_short_name) {
+CLI::Option* add_field(CLI::App& app, const std::string& section, const Field& field, bool has_short_name,
+                       const std::string& other_name) {
   const std::string name = section + "." + field.key;
   std::string help = field.help;
   if (std::holds_alternative<bool*>(field.target)) {
@@ -29,7 +30,8 @@ CLI::Option* add_field(CLI::App& app, const std::string& section, const Field& f
     return app.add_flag(names)->description(help)->option_text(fmt::format("({})", yaml_value(field)));
   }
   if (!field.choices.empty()) help += ": " + describe_values(field);
-  const std::string names = has_short_name ? fmt::format("--{},--{}", field.key, name) : "--" + name;
+  std::string names = has_short_name ? fmt::format("--{},--{}", field.key, name) : "--" + name;
+  if (!other_name.empty()) names += ",--" + other_name;
   CLI::Option* option = app.add_option(names, CLI::callback_t{}, help);
   option->option_text(fmt::format("{} ({})", value_word(field), yaml_value(field)));
   // Any number of times with one value each: lists take all of them, other options the last.
@@ -45,7 +47,8 @@ Assignment given_on_command_line(const std::string& key, const CLI::Option& opti
 
 }  // namespace
 
-OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const RunOptions& defaults)
+OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const RunOptions& defaults,
+                           const std::map<std::string, std::string>& other_names)
     : options_(defaults), shown_(sections) {
   app.formatter(help_formatter());
   app.add_option("--config", config_path_, "YAML file with any of the keys below; the command line wins over it")
@@ -56,9 +59,12 @@ OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sectio
   for (const Section& section : shown_sections(options_)) {
     for (const Field& field : section.fields) {
       const bool is_free = app.get_option_no_throw("--" + field.key) == nullptr;
-      CLI::Option* option = add_field(app, section.name, field, is_free);
+      const std::string key = section.name + "." + field.key;
+      const auto other_name = other_names.find(key);
+      CLI::Option* option =
+          add_field(app, section.name, field, is_free, other_name == other_names.end() ? "" : other_name->second);
       option->group(fmt::format("{} ({}; each also as --{}.NAME)", section.name, section.help, section.name));
-      bound_[section.name + "." + field.key] = option;
+      bound_[key] = option;
     }
   }
 }

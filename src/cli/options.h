@@ -26,8 +26,10 @@ namespace polymoe::cli {
 class OptionBinder {
  public:
   /// `sections`: those that this subcommand shows; empty: all. A file given with --config may hold every section, so
-  /// that the file of a training run also serves other subcommands.
-  explicit OptionBinder(CLI::App& app, const std::vector<std::string>& sections = {}, const RunOptions& defaults = {});
+  /// that the file of a training run also serves other subcommands. `other_names`: by full key, one more name on the
+  /// command line, for subcommands that should sound like the others.
+  explicit OptionBinder(CLI::App& app, const std::vector<std::string>& sections = {}, const RunOptions& defaults = {},
+                        const std::map<std::string, std::string>& other_names = {});
   OptionBinder(const OptionBinder&) = delete;
   OptionBinder& operator=(const OptionBinder&) = delete;
 

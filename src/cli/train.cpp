@@ -2,7 +2,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <ATen/Parallel.h>
 #include <fmt/core.h>
@@ -56,8 +59,9 @@ void add_train(CLI::App& app) {
       "Several processes: --processes N on this machine; on a cluster `mpirun polymoe train ...` or\n"
       "`srun --mpi=pmix polymoe train ...`.\n\n"
       "Example:\n"
-      "  polymoe train --data.path data --train.output run --preset small --experts 8 --max-minutes 30");
-  auto binder = std::make_shared<OptionBinder>(*command);
+      "  polymoe train --data.path data --out run --preset small --experts 8 --max-minutes 30");
+  const std::map<std::string, std::string> other_names{{"train.output", "out"}};  // as the other subcommands have it
+  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{}, RunOptions{}, other_names);
   auto processes = std::make_shared<int>(0);
   command->add_option("--processes", *processes, "run as so many processes on this machine, under mpirun")
       ->option_text("N (1)")

@@ -150,7 +150,13 @@ class BeamSearch {
   bool is_done(const Sentence& sentence) const {
     const bool out_of_room = state_.position >= sentence.max_length;
     const bool nothing_lives = sentence.scores[0] == kImpossible;
-    return sentence.finished.size() >= static_cast<std::size_t>(beams_) || out_of_room || nothing_lives;
+    if (out_of_room || nothing_lives) return true;
+    if (sentence.finished.size() < static_cast<std::size_t>(beams_)) return false;
+    // Where the model is sure of one hypothesis, the other beams hold poor ones, which may all end before it does.
+    const double live = normalised(sentence.scores[0], sentence.beams[0].size(), options_.length_penalty);
+    const auto better = std::count_if(sentence.finished.begin(), sentence.finished.end(),
+                                      [&](const Hypothesis& hypothesis) { return hypothesis.score >= live; });
+    return better >= options_.n_best;
   }
 
   // Takes finished sentences out of the batch and puts the caches in the order of the next step's rows.

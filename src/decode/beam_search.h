@@ -22,7 +22,8 @@ struct SearchSymbols {
 
 /// Beam search over all sentences of `source` at once, with cached keys and values. `first_ids` [sentences] is what
 /// each hypothesis starts from. Returns up to decode.n-best hypotheses for each sentence, best first; a sentence leaves
-/// the batch as soon as it has beam-size finished hypotheses.
+/// the batch as soon as it has beam-size finished hypotheses and n-best of them score no worse than the best live one
+/// does so far.
 std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
                                                  const std::vector<std::int32_t>& first_ids,
                                                  const SearchSymbols& symbols, const DecodeOptions& options);

@@ -78,6 +78,15 @@ TEST(OptionBinder, LeavesANameToTheSubcommandThatHasIt) {
   EXPECT_EQ(output, "mine");
 }
 
+TEST(OptionBinder, GivesAKeyOneMoreName) {
+  for (const char* name : {"--out", "--output", "--train.output"}) {
+    CLI::App app;
+    OptionBinder binder(app, {}, {}, {{"train.output", "out"}});
+    app.parse(std::string(name) + " run");
+    EXPECT_EQ(binder.finish().train.output, "run") << name;
+  }
+}
+
 TEST(OptionBinder, TakesEveryFormOfTruth) {
   const std::pair<const char*, bool> cases[] = {
       {"--tensorboard", true},           {"--tensorboard=true", true},  {"--tensorboard=false", false},

@@ -55,13 +55,34 @@ class BeamSearchTest : public testing::Test {
     return p.gather(1, input.labels.unsqueeze(1)).sum().item<double>();
   }
 
+  // Makes the model predict `logits` [positions, vocabulary], whatever it reads: blocks that add nothing and embeddings
+  // next to nothing leave the positions alone, which the last norm and the projection turn into logits.
+  void predict_by_position(const at::Tensor& logits) {
+    const at::NoGradGuard no_grad;
+    const double small = 1e-5;
+    for (auto& item : model_->named_parameters()) item.value().zero_();
+    at::Tensor embedding = model_->named_parameters()["embedding"];
+    at::Tensor scale = model_->named_parameters()["decoder.norm.weight"];
+    scale.fill_(1.0);
+    Example example;
+    example.source = kRow;
+    example.target_tag = 5;
+    example.target.assign(static_cast<std::size_t>(logits.size(0)), 7);
+    ForwardContext context;
+    const ModelInput input = make_model_input(make_micro_batch({example}, 1), at::kCPU);
+    const at::Tensor states = model_->decode(input.target, model_->encode(input.source, context), context);
+    embedding.copy_(at::matmul(at::linalg_pinv(states.to(at::kDouble)), logits.to(at::kDouble)).t() * small);
+    scale.fill_(1.0 / small);
+  }
+
+  static const std::vector<std::int32_t> kRow, kOther;
   EncoderDecoder model_{nullptr};
   SearchSymbols symbols_;
   DecodeOptions options_;
 };
 
-const std::vector<std::int32_t> kRow{5, 7, 8, 9, 2};
-const std::vector<std::int32_t> kOther{5, 11, 2};
+const std::vector<std::int32_t> BeamSearchTest::kRow{5, 7, 8, 9, 2};
+const std::vector<std::int32_t> BeamSearchTest::kOther{5, 11, 2};
 
 TEST_F(BeamSearchTest, GreedyTakesTheBestTokenAtEachStep) {
   options_.beam_size = 1;
@@ -97,6 +118,18 @@ TEST_F(BeamSearchTest, ScoresAreLogProbabilitiesOverLengthToThePenalty) {
     const double expected = log_probability(kRow, hypothesis.ids, ended) / std::pow(length, 0.7);
     EXPECT_NEAR(hypothesis.score, expected, 1e-4);  // float32 sums of up to 7 log probabilities
   }
+}
+
+TEST_F(BeamSearchTest, PoorEndingsDoNotEndTheSearchForASureHypothesis) {
+  // By position: three times id 7, sure, with the end as a poor second; then the end, sure.
+  at::Tensor wanted = at::full({4, 20}, -12.0);
+  wanted.select(1, 7).narrow(0, 0, 3).fill_(0.0);
+  wanted.select(1, 2).narrow(0, 0, 3).fill_(-5.0);
+  wanted[3][2].fill_(0.0);
+  predict_by_position(wanted);
+  options_.beam_size = 2;
+  const auto result = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  EXPECT_EQ(result[0][0].ids, (std::vector<std::int32_t>{7, 7, 7}));
 }
 
 TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
