@@ -81,7 +81,9 @@ TEST(EncoderDecoder, SteppingWithCachesEqualsTheWholeForward) {
                                          batch.target_input[static_cast<std::size_t>(5 + position)]},
                                         at::kLong);
       const at::Tensor states = model->step(ids, state, context);
-      if (position < 2) EXPECT_TRUE(at::allclose(states[0], whole[position], 1e-4, 1e-5));
+      if (position < 2) {
+        EXPECT_TRUE(at::allclose(states[0], whole[position], 1e-4, 1e-5));
+      }
       EXPECT_TRUE(at::allclose(states[1], whole[2 + position], 1e-4, 1e-5)) << position;
     }
   }
