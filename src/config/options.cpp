@@ -194,9 +194,8 @@ constexpr Preset kPresets[] = {
 }  // namespace
 
 std::vector<Section> sections_of(RunOptions& o) {
-  return {model_section(o.model), moe_section(o.model.moe),       data_section(o.data),
-          train_section(o.train), parallel_section(o.parallel),   optimizer_section(o.optimizer),
-          decode_section(o.decode)};
+  return {model_section(o.model),       moe_section(o.model.moe),       data_section(o.data),    train_section(o.train),
+          parallel_section(o.parallel), optimizer_section(o.optimizer), decode_section(o.decode)};
 }
 
 std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }

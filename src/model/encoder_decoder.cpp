@@ -54,9 +54,8 @@ EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition
 at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     x = runner_->run(place("encoder", i), x, {}, context,
-                     [layer = layers_[i], packing](const at::Tensor& input, const at::Tensor&, ForwardContext& own) mutable {
-                       return layer(input, packing, own);
-                     });
+                     [layer = layers_[i], packing](const at::Tensor& input, const at::Tensor&,
+                                                   ForwardContext& own) mutable { return layer(input, packing, own); });
   }
   return norm_ ? norm_(x) : x;
 }

@@ -32,8 +32,8 @@ std::map<std::string, Placement> placements_of(const torch::nn::Module& module);
 std::int64_t logical_size(const Placement& placement);
 
 /// Gives a parameter its first values, from (seed, its full name, element of the logical tensor): weights of matrices
-/// uniform as Glorot and Bengio (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 / hidden,
-/// norms one, biases zero. So the parts of a model have the numbers of the whole one.
+/// uniform as Glorot and Bengio (2010) have it (a tenth of that for gates), embeddings uniform with variance 1 /
+/// hidden, norms one, biases zero. So the parts of a model have the numbers of the whole one.
 void initialize_parameter(const std::string& name, const at::Tensor& parameter, const Placement& placement,
                           std::uint64_t seed);
 /// The same for all parameters of `module`.

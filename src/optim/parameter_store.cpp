@@ -16,7 +16,9 @@ std::string unit_name(const std::string& parameter) {
   return parameter.substr(0, parameter.find('.', at + marker.size()));
 }
 
-std::int64_t round_up(std::int64_t count, std::int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
+std::int64_t round_up(std::int64_t count, std::int64_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
 
 // Every view starts on a cache line, so that kernels see aligned rows.
 constexpr std::int64_t kAlignment = 16;

@@ -30,18 +30,18 @@ struct FlatParameter {
 /// Over several processes that hold the same parameters, each may keep one of `shards` equal parts of what an update
 /// needs: [shard * shard_size(), (shard + 1) * shard_size()) of the flat order. With one shard the part is everything.
 struct ParameterUnit {
-  std::string name;   ///< of the block, e.g. "encoder.layers.3"
+  std::string name;  ///< of the block, e.g. "encoder.layers.3"
   bool experts = false;
   std::vector<FlatParameter> parameters;
   std::int64_t size = 0;  ///< with padding; `shards` divides it
   std::int64_t shards = 1;
   std::int64_t shard = 0;
 
-  at::Tensor values;     ///< [size], the parameters' element type
-  at::Tensor gradients;  ///< [size] float32; sums over what was collected
-  at::Tensor own_values;     ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
-  at::Tensor master;         ///< [shard size] float32 weights: `own_values` itself where that is float32
-  at::Tensor own_gradients;  ///< [shard size] float32; `gradients` itself with one shard
+  at::Tensor values;          ///< [size], the parameters' element type
+  at::Tensor gradients;       ///< [size] float32; sums over what was collected
+  at::Tensor own_values;      ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
+  at::Tensor master;          ///< [shard size] float32 weights: `own_values` itself where that is float32
+  at::Tensor own_gradients;   ///< [shard size] float32; `gradients` itself with one shard
   at::Tensor first_moments;   ///< [shard size] float32
   at::Tensor second_moments;  ///< [shard size] float32
 
@@ -77,8 +77,7 @@ class ParameterStore {
   /// at a time is in memory where parameters are sharded. One unit for each layer, split in dense and expert
   /// parameters and by element type, and one for the rest, "embeddings". The module must not be moved or converted
   /// afterwards.
-  explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {},
-                          const Initializer& initialize = {});
+  explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {}, const Initializer& initialize = {});
 
   std::vector<ParameterUnit>& units() { return units_; }
   const std::vector<ParameterUnit>& units() const { return units_; }

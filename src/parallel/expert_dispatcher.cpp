@@ -35,10 +35,10 @@ at::Tensor permute_rows_back(const at::Tensor& rows, const at::Tensor& order) {
 
 // What combine() needs to undo a dispatch. Counts are rows.
 struct Exchange {
-  at::Tensor part_order;  // rows of the slots by member of the model group; undefined with model = 1
-  Counts part_counts;     // [model]
-  Counts send, receive;   // [expert degree]
-  Counts slice_counts;    // [model], received rows of each member's share; empty unless slices gather them
+  at::Tensor part_order;    // rows of the slots by member of the model group; undefined with model = 1
+  Counts part_counts;       // [model]
+  Counts send, receive;     // [expert degree]
+  Counts slice_counts;      // [model], received rows of each member's share; empty unless slices gather them
   at::Tensor expert_order;  // sorts received rows by expert; undefined when they are sorted already
 };
 
@@ -130,7 +130,8 @@ class ExpertDispatcher : public Dispatcher {
     return exchanged(rows, state.send, state.receive);
   }
 
-  // Equal blocks for all members: in front the numbers of tokens, then room for what the capacity lets each expert take.
+  // Equal blocks for all members: in front the numbers of tokens, then room for what the capacity lets each expert
+  // take.
   at::Tensor send_limited(const at::Tensor& rows, const Counts& own, const ForwardContext& context, Exchange& state,
                           Counts& arriving) {
     const std::int64_t capacity = expert_capacity(options_, context.exchange_tokens, context.training);
@@ -213,7 +214,8 @@ class ExpertDispatcher : public Dispatcher {
         segment.begin = static_cast<std::int64_t>(order.size());
         segment.micro_batch = context.micro_batch + static_cast<std::uint64_t>(source) -
                               static_cast<std::uint64_t>(expert_degree_ > 1 ? expert_rank_ : 0);
-        segment.first_name = first_slot_name(expert_rank_ * local_experts_ + e) + part_of(count, model_, first_member).begin;
+        segment.first_name =
+            first_slot_name(expert_rank_ * local_experts_ + e) + part_of(count, model_, first_member).begin;
         for (std::int64_t m = 0; m < members; ++m) {
           const std::int64_t rows = part_of(count, model_, first_member + m).count;
           for (std::int64_t i = 0; i < rows; ++i) order.push_back(begins[place(m, source, e)] + i);
@@ -255,9 +257,8 @@ class SlicedDispatcher : public Dispatcher {
 
 }  // namespace
 
-std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options,
-                                            bool slice_experts, std::unique_ptr<RowExchange> exchange,
-                                            std::shared_ptr<ModelAxis> axis) {
+std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
+                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis) {
   const Degrees& degrees = layout.degrees();
   if (degrees.expert == 1 && degrees.model == 1) return std::make_shared<LocalDispatcher>();
   if (degrees.expert == 1 && slice_experts) return std::make_shared<SlicedDispatcher>(std::move(axis));

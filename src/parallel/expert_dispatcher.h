@@ -16,8 +16,7 @@ namespace polymoe {
 ///   With model > 1 each member of the model group sends its share of every expert's tokens, so none is sent twice.
 ///   Sliced experts then gather the shares on the receiving side and sum their partial outputs back.
 /// At expert degree 1 nothing is exchanged. `axis` is the one of the model; both must outlive the dispatcher.
-std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options,
-                                            bool slice_experts, std::unique_ptr<RowExchange> exchange,
-                                            std::shared_ptr<ModelAxis> axis);
+std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
+                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis);
 
 }  // namespace polymoe

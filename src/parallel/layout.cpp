@@ -33,7 +33,8 @@ Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& mode
                 {}, fmt::format("start {} processes or change the degrees", degrees.world()));
   }
   if (degrees.expert > 1) {
-    if (model.moe.experts == 0) fail("parallel.expert: {}, but the model has no experts (model.moe.experts = 0)", degrees.expert);
+    if (model.moe.experts == 0)
+      fail("parallel.expert: {}, but the model has no experts (model.moe.experts = 0)", degrees.expert);
     check_divides("experts (model.moe.experts)", model.moe.experts, "parallel.expert", degrees.expert);
   }
   if (degrees.model > 1) {

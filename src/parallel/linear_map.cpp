@@ -18,8 +18,7 @@ struct Adjoint : torch::CustomClassHolder {
 class LinearMap : public torch::autograd::Function<LinearMap> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const RowMap& forward, RowMap adjoint) {
-    ctx->saved_data["adjoint"] =
-        c10::IValue::make_capsule(c10::make_intrusive<Adjoint>(std::move(adjoint)));
+    ctx->saved_data["adjoint"] = c10::IValue::make_capsule(c10::make_intrusive<Adjoint>(std::move(adjoint)));
     return forward(x);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {

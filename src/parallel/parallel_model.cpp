@@ -41,7 +41,8 @@ DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
   if (options.train.device != "cuda" || world.size() == 1) return {};
 #ifdef POLYMOE_NCCL
   const std::vector<int> hosts = hosts_of(world);
-  const auto before = std::count(hosts.begin(), hosts.begin() + world.rank(), hosts[static_cast<std::size_t>(world.rank())]);
+  const auto before =
+      std::count(hosts.begin(), hosts.begin() + world.rank(), hosts[static_cast<std::size_t>(world.rank())]);
   const c10::impl::DeviceGuardImplInterface* gpus = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
   gpus->setDevice(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(before % gpus->deviceCount())));
   return [time_out = options.parallel.timeout](Communicator& host) {

@@ -172,7 +172,8 @@ double ParameterSync::gradient_norm() {
     const std::int64_t start = unit.shard * unit.shard_size();
     for (const FlatParameter& parameter : unit.parameters) {
       const auto [begin, end] = owned(unit, parameter);
-      if (begin < end) sum += sum_of_squares(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
+      if (begin < end)
+        sum += sum_of_squares(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
     }
   }
   const at::Tensor total = at::full({1}, sum, at::kDouble);

@@ -77,7 +77,7 @@ class ParameterSync {
   const ParallelLayout& layout_;
   std::int64_t stage_;
   std::map<std::string, std::vector<ParameterUnit*>> blocks_;
-  std::vector<std::string> order_;  // of blocks in forward
+  std::vector<std::string> order_;                       // of blocks in forward
   std::map<std::string, std::vector<Pending>> gathers_;  // under way
   std::deque<Reduction> reductions_;                     // under way
   bool last_micro_batch_ = false;

@@ -72,7 +72,7 @@ class HierarchicalExchange : public RowExchange {
                       const std::vector<std::int64_t>& receive) override {
     // Within the node: to the neighbour at place l go the rows for place l of every node, node by node.
     const std::vector<std::int64_t> by_place = swap_counts(send, local_);  // [place][node]
-    std::vector<std::int64_t> passing(by_place.size());                    // [neighbour][node]: what passes through here
+    std::vector<std::int64_t> passing(by_place.size());  // [neighbour][node]: what passes through here
     const std::vector<std::int64_t> per_neighbour(static_cast<std::size_t>(local_), nodes_);
     const at::Tensor passing_here = at::empty({static_cast<std::int64_t>(passing.size())}, at::kLong).to(rows.device());
     within_->all_to_all(at::tensor(by_place, at::kLong).to(rows.device()), per_neighbour, passing_here, per_neighbour);

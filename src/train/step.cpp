@@ -65,8 +65,8 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     context.training = true;
     context.seed = static_cast<std::uint64_t>(options.train.seed);
     context.update = static_cast<std::uint64_t>(state.update);
-    context.micro_batch =
-        round * static_cast<std::size_t>(state.layout.batch_ranks()) + static_cast<std::size_t>(state.layout.batch_rank());
+    context.micro_batch = round * static_cast<std::size_t>(state.layout.batch_ranks()) +
+                          static_cast<std::size_t>(state.layout.batch_rank());
     context.most_source_tokens = plan.rounds[round].source_tokens;
     context.most_target_tokens = plan.rounds[round].target_tokens;
 

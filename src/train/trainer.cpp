@@ -76,7 +76,9 @@ struct Trainer::State {
   }
 
   // What the first process found, in every process.
-  std::string from_first(const std::string& text) const { return all_gather_texts(world, is_first() ? text : "").front(); }
+  std::string from_first(const std::string& text) const {
+    return all_gather_texts(world, is_first() ? text : "").front();
+  }
 
   static RunOptions prepare_options(RunOptions given) {
     if (given.data.path.empty()) fail("data.path: name the folder that `polymoe prepare` made");

@@ -25,9 +25,9 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
 // name of the first, and the packed key of its micro-batch.
 constexpr std::int64_t kPlanColumns = 5;
 
-// Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must not
-// depend on which other micro-batches are there: a matrix product of another number of rows may round differently, and a
-// gate further on may then choose another expert.
+// Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must
+// not depend on which other micro-batches are there: a matrix product of another number of rows may round differently,
+// and a gate further on may then choose another expert.
 template <typename Function>
 void for_each_segment(const at::Tensor& plan, const Function& f) {
   const auto* segment = plan.const_data_ptr<std::int64_t>();
@@ -115,8 +115,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
       at::sum_out(db, dy, 0);
       at::mm_out(da, dy, down_weight[e]);
     });
-    drop_activations(grad_inner, ctx->saved_data["dropout"].toDouble(), plan,
-                     ctx->saved_data["first_column"].toInt());
+    drop_activations(grad_inner, ctx->saved_data["dropout"].toDouble(), plan, ctx->saved_data["first_column"].toInt());
     grad_inner = activate_backward(grad_inner, inner, kind);
 
     at::Tensor grad_x = at::empty_like(x);

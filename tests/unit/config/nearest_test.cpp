@@ -40,10 +40,11 @@ TEST(NearestKey, FindsKeysByTheirWholeOrTheirLastPart) {
   RunOptions options;
   const std::vector<Section> sections = sections_of(options);
   const std::pair<const char*, const char*> cases[] = {
-      {"model.hiden", "model.hidden"},        // a slip
-      {"hidden", "model.hidden"},             // without its section
-      {"train.hidden", "model.hidden"},       // in a wrong section
-      {"model.expert", "model.moe.experts"},  // a slip, and a section too high
+      {"model.hiden", "model.hidden"},          // a slip
+      {"hidden", "model.hidden"},               // without its section
+      {"train.hidden", "model.hidden"},         // in a wrong section
+      {"model.expertss", "model.moe.experts"},  // a slip, and a section too high
+      {"model.expert", "parallel.expert"},      // a key of another section, as it stands there
       {"label_smoothing", "train.label-smoothing"},
       {"train.label_smoothing", "train.label-smoothing"},
       {"optimiser.learning-rate", "optimizer.learning-rate"},

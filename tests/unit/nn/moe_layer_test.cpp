@@ -207,10 +207,10 @@ TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
   context.training = true;
   const at::Tensor x = at::randn({6, 6});  // three slots of micro-batch 4, three of 5: one of expert 0, two of expert 1
   const auto alone = [&](std::int64_t first, std::uint64_t micro_batch) {
-    return experts(
-        x.narrow(0, first, 3), at::tensor({0, 1, 3}, at::kLong),
-        std::vector<SlotSegment>{{0, 0, 1, micro_batch, first_slot_name(0)}, {1, 1, 2, micro_batch, first_slot_name(1)}},
-        context);
+    return experts(x.narrow(0, first, 3), at::tensor({0, 1, 3}, at::kLong),
+                   std::vector<SlotSegment>{{0, 0, 1, micro_batch, first_slot_name(0)},
+                                            {1, 1, 2, micro_batch, first_slot_name(1)}},
+                   context);
   };
   const at::Tensor order = at::tensor({0, 3, 1, 2, 4, 5}, at::kLong);
   const at::Tensor together = experts(x.index_select(0, order), at::tensor({0, 2, 6}, at::kLong),

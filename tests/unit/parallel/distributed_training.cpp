@@ -67,7 +67,8 @@ MicroBatch tiny_batch(std::int64_t update, std::int64_t number) {
   for (Example& example : examples) {
     for (std::vector<std::int32_t>* side : {&example.source, &example.target}) {
       const std::uint64_t length = 2 + random.below(next++, 7);
-      for (std::uint64_t i = 0; i < length; ++i) side->push_back(static_cast<std::int32_t>(6 + random.below(next++, 35)));
+      for (std::uint64_t i = 0; i < length; ++i)
+        side->push_back(static_cast<std::int32_t>(6 + random.below(next++, 35)));
     }
     example.target_tag = 5;
   }

@@ -59,7 +59,8 @@ struct Dispatched {
   at::Tensor rows;  // the experts' inputs
 };
 
-Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank, std::int64_t first_expert, double share) {
+Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank, std::int64_t first_expert,
+                double share) {
   const MoeOptions options = moe_options_of(c);
   const at::Tensor x = inputs_of(rank).requires_grad_();
   const at::Tensor ids = choices_of(rank, c.top_k);
@@ -115,18 +116,19 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ExpertDispatch,
-                         ::testing::ValuesIn(std::vector<DispatchCase>{{"E2", 2},
-                                                               {"E4", 4},
-                                                               {"E4Top2", 4, 1, true, "dropless", 2},
-                                                               {"E2Limited", 2, 1, true, "limited"},
-                                                               {"E4LimitedTop2", 4, 1, true, "limited", 2},
-                                                               {"M2", 1, 2},
-                                                               {"M2Whole", 1, 2, false},
-                                                               {"E2M2", 2, 2},
-                                                               {"E2M2Limited", 2, 2, true, "limited"},
-                                                               {"E2M2Whole", 2, 2, false},
-                                                               {"E2M2WholeLimitedTop2", 2, 2, false, "limited", 2},
-                                                               {"E4M2", 4, 2, true, "limited"}}),
+                         ::testing::ValuesIn(std::vector<DispatchCase>{
+                             {"E2", 2},
+                             {"E4", 4},
+                             {"E4Top2", 4, 1, true, "dropless", 2},
+                             {"E2Limited", 2, 1, true, "limited"},
+                             {"E4LimitedTop2", 4, 1, true, "limited", 2},
+                             {"M2", 1, 2},
+                             {"M2Whole", 1, 2, false},
+                             {"E2M2", 2, 2},
+                             {"E2M2Limited", 2, 2, true, "limited"},
+                             {"E2M2Whole", 2, 2, false},
+                             {"E2M2WholeLimitedTop2", 2, 2, false, "limited", 2},
+                             {"E4M2", 4, 2, true, "limited"}}),
                          [](const auto& info) { return info.param.name; });
 
 // Rows of `rank` that go to experts of other processes.
@@ -147,8 +149,8 @@ std::int64_t bytes_of_pass(const DispatchCase& c, Communicator& world, std::int6
   ModelOptions model;
   model.moe = moe_options_of(c);
   const ParallelLayout layout({.expert = c.expert}, model, world);
-  const auto dispatcher =
-      make_dispatcher(layout, model.moe, true, make_flat_exchange(layout.expert_group()), std::make_shared<ModelAxis>());
+  const auto dispatcher = make_dispatcher(layout, model.moe, true, make_flat_exchange(layout.expert_group()),
+                                          std::make_shared<ModelAxis>());
   pass(*dispatcher, c, layout.batch_rank(), layout.expert_rank() * kExperts / c.expert, 1.0);
   calls = layout.expert_group().count(Collective::kAllToAll).calls;
   return layout.expert_group().count(Collective::kAllToAll).bytes;

@@ -59,10 +59,12 @@ TEST(ParallelLayout, DegreesThatDoNotFitAreRefusedEachWithItsOwnWords) {
   EXPECT_NE(message_for({.data = 2, .expert = 2}, model_of(4), 8).find("= 4, but there are 8 processes"),
             std::string::npos);
   EXPECT_NE(message_for({.expert = 3}, model_of(6), 8).find("does not divide the 8 processes"), std::string::npos);
-  EXPECT_NE(message_for({.expert = 4}, model_of(6), 8).find("parallel.expert: the model's 6 experts"), std::string::npos);
+  EXPECT_NE(message_for({.expert = 4}, model_of(6), 8).find("parallel.expert: the model's 6 experts"),
+            std::string::npos);
   EXPECT_NE(message_for({.expert = 2}, model_of(0), 2).find("the model has no experts"), std::string::npos);
   EXPECT_NE(message_for({.model = 4}, model_of(4, 6), 4).find("attention heads"), std::string::npos);
-  EXPECT_NE(message_for({.model = 4}, model_of(4, 8, 66), 4).find("columns of the feed-forward block"), std::string::npos);
+  EXPECT_NE(message_for({.model = 4}, model_of(4, 8, 66), 4).find("columns of the feed-forward block"),
+            std::string::npos);
 }
 
 }  // namespace

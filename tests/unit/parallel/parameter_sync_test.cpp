@@ -62,7 +62,8 @@ void check_bytes(std::int64_t stage, std::int64_t rounds) {
                                       : stage == 3 ? rounds * (2 * share(e.blocks, n) + share(e.outside, n))
                                                    : share(e.all(), n);
       EXPECT_EQ(bytes(counts, Collective::kAllReduce), all_reduce) << "stage " << stage << " experts " << experts;
-      EXPECT_EQ(bytes(counts, Collective::kReduceScatter), reduce_scatter) << "stage " << stage << " experts " << experts;
+      EXPECT_EQ(bytes(counts, Collective::kReduceScatter), reduce_scatter)
+          << "stage " << stage << " experts " << experts;
       EXPECT_EQ(bytes(counts, Collective::kAllGather), all_gather) << "stage " << stage << " experts " << experts;
       EXPECT_EQ(bytes(counts, Collective::kAllToAll), 0);
     }
@@ -127,7 +128,8 @@ TEST(ParameterSync, EveryElementIsAnsweredForOnce) {
       RunOptions options = testing::tiny_run();
       options.parallel = {.data = 2, .expert = 2, .model = 2, .zero_stage = stage, .expert_slicing = slicing};
       const testing::Outcome outcome = testing::train_in_threads(options, 1);
-      for (const auto& [name, gradient] : outcome.gradients) EXPECT_FALSE(at::isnan(gradient).any().item<bool>()) << name;
+      for (const auto& [name, gradient] : outcome.gradients)
+        EXPECT_FALSE(at::isnan(gradient).any().item<bool>()) << name;
     }
   }
 }
