@@ -23,8 +23,11 @@ if(MOLD)
   target_link_options(polymoe_options INTERFACE -fuse-ld=mold)
 endif()
 
-# Archives such as SentencePiece's must not answer for symbols that LibTorch's shared libraries look up.
-target_link_options(polymoe_options INTERFACE -Wl,--exclude-libs,ALL)
+# Archives such as SentencePiece's must not answer for symbols that LibTorch's shared libraries look up. Those of clang's
+# sanitizers must, or libstdc++ would allocate behind AddressSanitizer's back; the fuzzers link no LibTorch.
+if(NOT POLYMOE_FUZZ)
+  target_link_options(polymoe_options INTERFACE -Wl,--exclude-libs,ALL)
+endif()
 
 # LibTorch's include folder holds a copy of fmt, newer than the library we link. Ours must be found first.
 find_path(FMT_INCLUDE_DIR fmt/core.h PATHS /usr/include REQUIRED)

@@ -173,7 +173,7 @@ class ExpertDispatcher : public Dispatcher {
         pieces.push_back(received[from].narrow(0, front + e * room, count));
       }
     }
-    const at::Tensor compact = at::cat(pieces);
+    at::Tensor compact = at::cat(pieces);
     state.receive = sums_of_runs(arrived, local_experts_);
     return linear_map(
         rows, [&](const at::Tensor&) { return compact; },

@@ -29,8 +29,8 @@ class LinearMap : public torch::autograd::Function<LinearMap> {
 
 }  // namespace
 
-at::Tensor linear_map(const at::Tensor& x, RowMap forward, RowMap adjoint) {
-  return LinearMap::apply(x, std::move(forward), std::move(adjoint));
+at::Tensor linear_map(const at::Tensor& x, const RowMap& forward, RowMap adjoint) {
+  return LinearMap::apply(x, forward, std::move(adjoint));
 }
 
 }  // namespace polymoe

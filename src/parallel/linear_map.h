@@ -10,6 +10,6 @@ using RowMap = std::function<at::Tensor(const at::Tensor&)>;
 
 /// A linear function as one autograd node: forward applies `forward` to x, backward applies `adjoint` to the gradient.
 /// That is how collectives are crossed: the adjoint of a gather is a sum, of an exchange the exchange back.
-at::Tensor linear_map(const at::Tensor& x, RowMap forward, RowMap adjoint);
+at::Tensor linear_map(const at::Tensor& x, const RowMap& forward, RowMap adjoint);
 
 }  // namespace polymoe
