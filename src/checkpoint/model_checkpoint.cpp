@@ -62,7 +62,7 @@ void add_buffer(CheckpointWriter& writer, const ParallelModel& model, const char
   for_each_tensor(model.store, [&](const ParameterUnit& unit, const FlatParameter& p, const LogicalTensor& tensor) {
     const auto [begin, end] = model.sync.owned(unit, p);
     Piece piece = piece_of(tensor, begin, end);
-    const at::Tensor elements = piece.count > 0 ? elements_of(unit, p, buffer, piece) : at::Tensor();
+    at::Tensor elements = piece.count > 0 ? elements_of(unit, p, buffer, piece) : at::Tensor();
     writer.add_part(
         group, {prefix + tensor.name, Dtype::kF32, tensor.shape}, [elements] { return elements; },
         std::move(piece.runs));

@@ -40,7 +40,7 @@ void fill_part(const at::Tensor& parameter, const Placement& placement, double b
 }  // namespace
 
 at::Tensor PlacedModule::register_placed(const std::string& name, Placement placement) {
-  const at::Tensor parameter = register_parameter(name, at::empty(placement.local_shape()));
+  at::Tensor parameter = register_parameter(name, at::empty(placement.local_shape()));
   placements_.emplace(name, std::move(placement));
   return parameter;
 }

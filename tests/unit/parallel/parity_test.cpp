@@ -49,6 +49,11 @@ std::vector<LayoutCase> cases() {
        {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true, .expert_slicing = "whole"}},
       {"E2ThreeMicroBatches", {.expert = 2}, 1, "limited", 3},
       {"E2D2OneMicroBatch", {.data = 2, .expert = 2}, 1, "limited", 1},
+      // Without experts on other processes a micro-batch's bfloat16 gradients are the same bits; their sums are
+      // float32.
+      {"D2Z1BFloat16", {.data = 2, .zero_stage = 1}, 1, "limited", 4, "bfloat16"},
+      {"D4Z2BFloat16", {.data = 4, .zero_stage = 2}, 1, "limited", 4, "bfloat16"},
+      {"D2Z3RecomputeBFloat16", {.data = 2, .zero_stage = 3, .recompute = true}, 1, "limited", 4, "bfloat16"},
       {"E2D2Z3FiveMicroBatches", {.data = 2, .expert = 2, .zero_stage = 3}, 1, "dropless", 5},
   };
 }
@@ -75,9 +80,11 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   const RunOptions options = run_of(GetParam());
   const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
   const testing::Outcome got = testing::train_in_threads(options, kUpdates);
+  // A master weight that differs in its last bit rounds to another bfloat16 now and then, a step of 1 in 256.
+  const double bound = GetParam().precision == "float32" ? 1e-6 : 1e-4;
   for (std::size_t update = 0; update < kUpdates; ++update) {
-    EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, 1e-6) << "update " << update;
-    EXPECT_NEAR(got.norms[update] / expected.norms[update], 1.0, 1e-5) << "update " << update;
+    EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, bound) << "update " << update;
+    EXPECT_NEAR(got.norms[update] / expected.norms[update], 1.0, 10 * bound) << "update " << update;
   }
   ASSERT_EQ(got.gradients.size(), expected.gradients.size());
   for (const auto& [name, gradient] : expected.gradients) {
