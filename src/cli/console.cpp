@@ -148,7 +148,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 // The logger of the process; without sinks it drops everything.
 const std::shared_ptr<spdlog::logger>& logger() {
   static const auto instance = [] {
-    const auto made = std::make_shared<spdlog::logger>("polymoe");
+    auto made = std::make_shared<spdlog::logger>("polymoe");
     set_log_sink([made](LogLevel level, const std::string& message) {
       made->log(spdlog_level(level), spdlog::string_view_t(one_line(message)));
     });

@@ -40,7 +40,7 @@ std::string program_in_path(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path);
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string file = folder + "/" + name;
+    std::string file = folder + "/" + name;
     if (access(file.c_str(), X_OK) == 0) return file;
   }
   throw Error("there is no mpirun on this machine", {}, "install Open MPI (Debian: openmpi-bin), or leave --processes");

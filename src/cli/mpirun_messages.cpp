@@ -56,7 +56,7 @@ std::string MpirunMessages::take_line(const std::string& line) {
   if (is_rule(line)) {
     banner_.push_back(line);
     if (banner_.size() == 1) return "";
-    const std::string text = shown(banner_);
+    std::string text = shown(banner_);
     banner_.clear();
     return text;
   }
