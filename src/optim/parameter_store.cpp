@@ -35,14 +35,14 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
   return buffer.narrow(0, unit.shard * unit.shard_size(), unit.shard_size());
 }
 
-void allocate(ParameterUnit& unit, std::int64_t stage) {
+void allocate(ParameterUnit& unit) {
   const at::TensorOptions values = unit.parameters.front().parameter.options().requires_grad(false);
   const at::TensorOptions wide = values.dtype(at::kFloat);
   unit.values = at::zeros({unit.size}, values);
   unit.gradients = at::zeros({unit.size}, wide);
-  unit.own_values = stage >= 3 ? at::empty({unit.shard_size()}, values) : own_part(unit, unit.values);
+  unit.own_values = unit.stage >= 3 ? at::empty({unit.shard_size()}, values) : own_part(unit, unit.values);
   unit.master = values.dtype() == wide.dtype() ? unit.own_values : at::empty({unit.shard_size()}, wide);
-  unit.own_gradients = stage >= 1 ? at::zeros({unit.shard_size()}, wide) : unit.gradients;
+  unit.own_gradients = unit.stage >= 1 ? at::zeros({unit.shard_size()}, wide) : unit.gradients;
   unit.first_moments = at::zeros({unit.shard_size()}, wide);
   unit.second_moments = at::zeros({unit.shard_size()}, wide);
 }
@@ -96,6 +96,7 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
       if (sharding.stage > 0) {
         unit.shards = experts ? sharding.expert_shards : sharding.dense_shards;
         unit.shard = experts ? sharding.expert_shard : sharding.dense_shard;
+        unit.stage = unit.shards > 1 ? sharding.stage : 0;
       }
     }
     units_[place->second].parameters.push_back(
@@ -103,20 +104,20 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
   }
   for (ParameterUnit& unit : units_) {
     lay_out(unit);
-    allocate(unit, sharding.stage);
+    allocate(unit);
     take_over(unit, initialize);
-    if (sharding.stage >= 3) unit.own_values.copy_(own_part(unit, unit.values));
+    if (unit.stage >= 3) unit.own_values.copy_(own_part(unit, unit.values));
     if (!unit.master.is_same(unit.own_values)) unit.master.copy_(unit.own_values);
-    if (sharding.stage >= 3) free_memory(unit.values);
-    if (sharding.stage >= 2) free_memory(unit.gradients);
+    if (unit.stage >= 3) free_memory(unit.values);
+    if (unit.stage >= 2) free_memory(unit.gradients);
   }
 }
 
 StoreBytes ParameterStore::bytes() const {
   StoreBytes bytes;
   for (const ParameterUnit& unit : units_) {
-    bytes.values += memory_of(unit.values) + (sharding_.stage >= 3 ? memory_of(unit.own_values) : 0);
-    bytes.gradients += memory_of(unit.gradients) + (sharding_.stage >= 1 ? memory_of(unit.own_gradients) : 0);
+    bytes.values += memory_of(unit.values) + (unit.stage >= 3 ? memory_of(unit.own_values) : 0);
+    bytes.gradients += memory_of(unit.gradients) + (unit.stage >= 1 ? memory_of(unit.own_gradients) : 0);
     bytes.master += unit.master.is_same(unit.own_values) ? 0 : memory_of(unit.master);
     bytes.moments += memory_of(unit.first_moments) + memory_of(unit.second_moments);
   }
@@ -126,7 +127,7 @@ StoreBytes ParameterStore::bytes() const {
 void ParameterStore::zero_gradients() {
   for (ParameterUnit& unit : units_) {
     if (has_memory(unit.gradients)) unit.gradients.zero_();
-    if (sharding_.stage >= 1) unit.own_gradients.zero_();
+    if (unit.stage >= 1) unit.own_gradients.zero_();
   }
 }
 

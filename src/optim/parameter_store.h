@@ -36,6 +36,7 @@ struct ParameterUnit {
   std::int64_t size = 0;  ///< with padding; `shards` divides it
   std::int64_t shards = 1;
   std::int64_t shard = 0;
+  std::int64_t stage = 0;  ///< Sharding::stage; 0 with one shard, where there is nothing to share out
 
   at::Tensor values;          ///< [size], the parameters' element type
   at::Tensor gradients;       ///< [size] float32; sums over what was collected

@@ -84,11 +84,10 @@ void ParameterSync::before_forward(const std::string& block) {
 void ParameterSync::after_forward(const std::string& block) { release(block); }
 
 void ParameterSync::before_backward(const std::string& block) {
-  if (stage_ >= 2) {
-    for (ParameterUnit* unit : units_of(block)) {
-      restore_memory(unit->gradients);
-      unit->gradients.zero_();
-    }
+  for (ParameterUnit* unit : units_of(block)) {
+    if (unit->stage < 2) continue;
+    restore_memory(unit->gradients);
+    unit->gradients.zero_();
   }
   if (stage_ < 3 || block == kOutside) return;
   start_gather(block);
@@ -119,17 +118,18 @@ void ParameterSync::finish_gather(const std::string& block) {
 }
 
 void ParameterSync::release(const std::string& block) {
-  if (stage_ < 3) return;
-  for (ParameterUnit* unit : units_of(block)) free_memory(unit->values);
+  for (ParameterUnit* unit : units_of(block)) {
+    if (unit->stage >= 3) free_memory(unit->values);
+  }
 }
 
 void ParameterSync::start_reduction(ParameterUnit& unit) {
   ParameterStore::collect_gradients(unit);
-  if (stage_ < 2 && !last_micro_batch_) return;
+  if (unit.stage < 2 && !last_micro_batch_) return;
   finish_reductions(kReductionsAtATime - 1);
   Communicator& group = group_of(unit);
   Reduction reduction{&unit, {}, nullptr};
-  if (stage_ == 0) {
+  if (unit.stage == 0) {
     if (group.size() > 1) reduction.pending = group.start_all_reduce(unit.gradients);
   } else {
     reduction.target = at::empty_like(unit.own_gradients);
@@ -143,7 +143,7 @@ void ParameterSync::finish_reductions(std::size_t leave) {
     Reduction& reduction = reductions_.front();
     if (reduction.pending) reduction.pending->wait();
     if (reduction.target.defined()) reduction.unit->own_gradients.add_(reduction.target);
-    if (stage_ >= 2) free_memory(reduction.unit->gradients);
+    if (reduction.unit->stage >= 2) free_memory(reduction.unit->gradients);
     reductions_.pop_front();
   }
 }
@@ -183,10 +183,9 @@ double ParameterSync::gradient_norm() {
 
 void ParameterSync::publish() {
   store_.round_masters();
-  if (stage_ != 1 && stage_ != 2) return;
   std::deque<Pending> pending;
   for (ParameterUnit& unit : store_.units()) {
-    if (unit.shards == 1) continue;
+    if (unit.stage != 1 && unit.stage != 2) continue;
     pending.push_back(group_of(unit).start_all_gather(unit.own_values, unit.values.variable_data()));
     if (pending.size() >= kReductionsAtATime) {
       pending.front()->wait();

@@ -26,11 +26,11 @@ class RowExchange {
 /// One all-to-all.
 std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group);
 
-/// Two all-to-alls: within the node every member gathers what its node sends to one place on each other node, then the
-/// members of the same place exchange across nodes. Messages between nodes are fewer by the number of members on a
-/// node, and larger by as much. `nodes` names the node of each member; every node must hold the same number of members,
-/// next to each other in rank. Called by all members together (it makes groups); with one node, or one member on each,
-/// it is the flat exchange. Throws Error for nodes of other shapes.
+/// Two all-to-alls of rows, after a small one of counts: within the node every member gathers what its node sends to
+/// one place on each other node, then the members of the same place exchange across nodes. Messages between nodes are
+/// fewer by the number of members on a node, and larger by as much. `nodes` names the node of each member; every node
+/// must hold the same number of members, next to each other in rank. Called by all members together (it makes groups);
+/// with one node, or one member on each, it is the flat exchange. Throws Error for nodes of other shapes.
 std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, const std::vector<int>& nodes);
 
 /// The sum of all counts, and the sums of neighbouring runs of `run` counts.

@@ -31,7 +31,7 @@ class ExpertsImpl : public PlacedModule {
   at::Tensor down_bias;    ///< [experts here, hidden], whole on every slice
 
  private:
-  // [segments, 4], see drop_activations(); empty without dropout.
+  // [segments, 5], see kPlanColumns.
   at::Tensor plan_segments(const std::vector<SlotSegment>& segments, const ForwardContext& context) const;
 
   std::string place_;

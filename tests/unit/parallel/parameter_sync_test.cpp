@@ -121,6 +121,13 @@ TEST(ParameterSyncMemory, ExpertsAreDividedByTheExpertDegree) {
   EXPECT_EQ(whole.values - spread.values, experts.all() * 4 * 3 / 4);
 }
 
+TEST(ParameterSyncMemory, ParametersWithOneCopyCostNoMoreInAnyStage) {
+  for (const std::int64_t stage : {1, 2, 3}) {
+    const StoreBytes plain = bytes_held({.data = 1}), staged = bytes_held({.data = 1, .zero_stage = stage});
+    EXPECT_EQ(staged.total(), plain.total()) << "stage " << stage;
+  }
+}
+
 TEST(ParameterSync, EveryElementIsAnsweredForOnce) {
   // train_in_threads() fails where two processes answer for an element; one that nobody answers for stays NaN.
   for (const char* slicing : {"sliced", "whole"}) {
