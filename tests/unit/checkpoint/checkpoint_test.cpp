@@ -12,8 +12,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "nn/torch_headers.h"
+#include "support/temporary_folder.h"
 #include "unit/checkpoint/support.h"
-#include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
 namespace {
@@ -28,7 +28,7 @@ void put(const fs::path& path, const std::string& content) {
 }
 
 TEST(Checkpoint, GivesBackEveryBitOfEveryType) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   // All 16-bit patterns, read as float16 and bfloat16, hold each kind of NaN, infinity and subnormal.
   const at::Tensor patterns = at::arange(65536, at::kInt).to(at::kShort);
   const auto words = at::tensor({std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0},
@@ -57,7 +57,7 @@ TEST(Checkpoint, GivesBackEveryBitOfEveryType) {
 }
 
 TEST(Checkpoint, StoresValuesNotStrides) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const at::Tensor matrix = at::arange(6.0).view({2, 3});
   const at::Tensor parameter = at::ones({2}).requires_grad_();
   CheckpointWriter writer(folder / "c");
@@ -74,7 +74,7 @@ TEST(Checkpoint, StoresValuesNotStrides) {
 }
 
 TEST(Checkpoint, ReadTensorsOutliveTheCheckpointAndItsFiles) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter writer(folder / "c");
   writer.add("model", "w", at::arange(1000));
   writer.commit({});
@@ -84,7 +84,7 @@ TEST(Checkpoint, ReadTensorsOutliveTheCheckpointAndItsFiles) {
 }
 
 TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const json meta = {{"update", 9007199254740993},
                      {"largest", std::numeric_limits<std::uint64_t>::max()},
                      {"loss", 0.1},
@@ -104,12 +104,12 @@ TEST(Checkpoint, KeepsGroupsNamesAndMeta) {
   EXPECT_EQ(checkpoint.spec("model", "decoder \"名\""), (TensorSpec{"decoder \"名\"", Dtype::kBF16, {1}}));
   EXPECT_FALSE(checkpoint.has("optimizer", "decoder \"名\""));
   EXPECT_THAT(message_of([&] { checkpoint.read("model", "w"); }), HasSubstr("no tensor 'w' in group 'model'"));
-  EXPECT_EQ(names_in(folder / "c"), (std::set<std::string>{"index.json", "model-00001-of-00001.safetensors",
-                                                           "optimizer-00001-of-00001.safetensors"}));
+  EXPECT_EQ(testing::names_in(folder / "c"), (std::set<std::string>{"index.json", "model-00001-of-00001.safetensors",
+                                                                    "optimizer-00001-of-00001.safetensors"}));
 }
 
 TEST(Checkpoint, SplitsShardsAtTheLimit) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter writer(folder / "c", 100);
   // 40 + 60 bytes fill the first shard, 120 need one of their own, 4 + 4 share the last.
   const std::vector<std::pair<std::string, std::int64_t>> sizes = {{"a", 10}, {"b", 15}, {"c", 30}, {"d", 1}, {"e", 1}};
@@ -129,7 +129,7 @@ TEST(Checkpoint, SplitsShardsAtTheLimit) {
 }
 
 TEST(Checkpoint, HoldsOneTensorAtATimeInMemory) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   int alive = 0, most_alive = 0;
   std::vector<float> storage(64, 1.0f);
   CheckpointWriter writer(folder / "c", 500);
@@ -146,23 +146,23 @@ TEST(Checkpoint, HoldsOneTensorAtATimeInMemory) {
 }
 
 TEST(Checkpoint, ReplacesAnOlderOneOfTheSameName) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   for (const std::int64_t update : {1, 2}) {
     CheckpointWriter writer(folder / "checkpoint-best/", update == 1 ? 4 : 1000);  // 2 shards, then 1
     writer.add("model", "a", at::full({1}, update));
     writer.add("model", "b", at::full({1}, -update));
     writer.commit({{"update", update}});
-    EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
+    EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
     const Checkpoint checkpoint = Checkpoint::open(folder / "checkpoint-best");
     checkpoint.verify();
     EXPECT_EQ(checkpoint.meta().at("update"), update);
     EXPECT_EQ(checkpoint.read("model", "b").item<std::int64_t>(), -update);
   }
-  EXPECT_EQ(names_in(folder / "checkpoint-best").size(), 2u);
+  EXPECT_EQ(testing::names_in(folder / "checkpoint-best").size(), 2u);
 }
 
 TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   put(folder / "file", "precious");
   fs::create_directory(folder / "thesis");
   put(folder / "thesis" / "chapter", "precious");
@@ -170,16 +170,16 @@ TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
     CheckpointWriter writer(folder / name);
     EXPECT_THAT(message_of([&] { writer.commit({}); }), HasSubstr("exists and is not a checkpoint"));
   }
-  EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"file", "thesis"}));
+  EXPECT_EQ(testing::names_in(folder.path()), (std::set<std::string>{"file", "thesis"}));
   EXPECT_EQ(read_file(folder / "thesis" / "chapter"), "precious");
 }
 
 TEST(Checkpoint, AFailedCommitLeavesTheOldOneAndNoTrace) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter first(folder / "c");
   first.add("model", "w", at::ones({3}));
   first.commit({});
-  const auto before = names_in(folder.path());
+  const auto before = testing::names_in(folder.path());
 
   CheckpointWriter wrong_shape(folder / "c");
   wrong_shape.add("model", {"w", Dtype::kF32, {3}}, [] { return at::ones({4}); });
@@ -194,12 +194,12 @@ TEST(Checkpoint, AFailedCommitLeavesTheOldOneAndNoTrace) {
               HasSubstr("not finite"));
   EXPECT_THAT(message_of([&] { infinite.commit({{"name", "\xff"}}); }), HasSubstr("not UTF-8"));
 
-  EXPECT_EQ(names_in(folder.path()), before);
+  EXPECT_EQ(testing::names_in(folder.path()), before);
   EXPECT_TRUE(at::equal(Checkpoint::open(folder / "c").read("model", "w"), at::ones({3})));
 }
 
 TEST(Checkpoint, RefusesTensorsItCannotHold) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter writer(folder / "c");
   writer.add("model", "w", at::ones({1}));
   EXPECT_THAT(message_of([&] { writer.add("model", "w", at::ones({1})); }), HasSubstr("two tensors"));
@@ -212,13 +212,13 @@ TEST(Checkpoint, RefusesTensorsItCannotHold) {
 }
 
 TEST(Checkpoint, FindsFlippedBitsInEveryPartOfEveryFile) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter writer(folder / "c", 16);
   writer.add("model", "a", at::arange(3));
   writer.add("model", "b", at::arange(4, at::kByte));
   writer.commit({{"update", 7}});
   Checkpoint::open(folder / "c").verify();
-  for (const std::string& name : names_in(folder / "c")) {
+  for (const std::string& name : testing::names_in(folder / "c")) {
     const std::string whole = read_file(folder / "c" / name);
     for (std::size_t i = 0; i < whole.size(); i += 5) {
       std::string damaged = whole;
@@ -232,7 +232,7 @@ TEST(Checkpoint, FindsFlippedBitsInEveryPartOfEveryFile) {
 }
 
 TEST(Checkpoint, VerifyTellsHowFarItIs) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter writer(folder / "c", 3'000'000);
   for (const char* name : {"a", "b"}) writer.add("model", name, at::ones({700'000}));
   writer.commit({});
@@ -251,7 +251,7 @@ TEST(Checkpoint, VerifyTellsHowFarItIs) {
 }
 
 TEST(Checkpoint, OpenNamesTheFileThatIsMissingCutOrForeign) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   for (const std::int64_t size : {4, 5}) {
     CheckpointWriter writer(folder / fmt::format("c{}", size));
     writer.add("model", "w", at::ones({4}, size == 4 ? at::kFloat : at::kInt));
@@ -287,7 +287,7 @@ std::string signed_index(std::string text) {
 }
 
 TEST(Checkpoint, SurvivesHostileIndexes) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const auto open = [&](const std::string& text) {
     put(folder / "index.json", signed_index(text));
     return message_of([&] { Checkpoint::open(folder.path()); });

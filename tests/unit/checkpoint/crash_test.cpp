@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "nn/torch_headers.h"
+#include "support/temporary_folder.h"
 #include "unit/checkpoint/support.h"
-#include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
 namespace {
@@ -47,7 +47,7 @@ void expect_whole(const fs::path& path, float value) {
 }
 
 TEST(CheckpointCrash, AFullDiskLeavesTheOldCheckpointAndNoTrace) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / "checkpoint-best", 1.0f);
   // No file may pass the limit, as if the disk were full: in the header, in the first tensor, in the second.
   for (const rlim_t limit : {rlim_t{100}, rlim_t{5000}, rlim_t{12000}}) {
@@ -64,13 +64,13 @@ TEST(CheckpointCrash, AFullDiskLeavesTheOldCheckpointAndNoTrace) {
     });
     ASSERT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 0);
-    EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
+    EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
     expect_whole(folder / "checkpoint-best", 1.0f);
   }
 }
 
 TEST(CheckpointCrash, AKilledWriterLeavesTheLastGoodCheckpoint) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   write_checkpoint(folder / checkpoint_name(1000), 1.0f);
   for (const int victim : {0, 3, 7}) {                // the first tensor, the second of a shard, the last
     for (const std::int64_t update : {1000, 2000}) {  // over the good one, and beside it
@@ -85,14 +85,14 @@ TEST(CheckpointCrash, AKilledWriterLeavesTheLastGoodCheckpoint) {
       expect_whole(folder / checkpoint_name(1000), 1.0f);
     }
   }
-  EXPECT_EQ(names_in(folder.path()).size(), 7u);
+  EXPECT_EQ(testing::names_in(folder.path()).size(), 7u);
   prune_checkpoints(folder.path(), 3);
-  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{checkpoint_name(1000)});
+  EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{checkpoint_name(1000)});
   expect_whole(folder / checkpoint_name(1000), 1.0f);
 }
 
 TEST(CheckpointCrash, AKillAtAnyMomentLeavesOneWholeCheckpoint) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const fs::path path = folder / "checkpoint-best";
   write_checkpoint(path, 1.0f);
   for (int milliseconds = 5; milliseconds <= 60; milliseconds += 5) {
@@ -106,7 +106,7 @@ TEST(CheckpointCrash, AKillAtAnyMomentLeavesOneWholeCheckpoint) {
     waitpid(child, nullptr, 0);
     ASSERT_TRUE(fs::exists(path) || !fs::is_empty(folder.path()));
     prune_checkpoints(folder.path(), 1);  // where names cannot be exchanged, this brings the old one back
-    ASSERT_EQ(names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
+    ASSERT_EQ(testing::names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
     const Checkpoint checkpoint = Checkpoint::open(path);
     expect_whole(path, checkpoint.meta().at("value").get<float>());
   }

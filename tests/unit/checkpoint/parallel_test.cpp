@@ -19,9 +19,9 @@
 #include "checkpoint/copy_runs.h"
 #include "checkpoint/dtype.h"
 #include "nn/torch_headers.h"
+#include "support/temporary_folder.h"
 #include "support/thread_communicator.h"
 #include "unit/checkpoint/support.h"
-#include "unit/checkpoint/temporary_folder.h"
 
 namespace polymoe {
 namespace {
@@ -102,7 +102,7 @@ std::vector<std::string> messages_of(int size, const std::function<void(Communic
 }
 
 TEST(ParallelCheckpoint, TheFilesDoNotTellWhoWroteThem) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   constexpr std::uint64_t kSmallShards = 500;
   const std::vector<CutTensor> tensors = cut_tensors();
   const nlohmann::json meta = {{"update", 7}};
@@ -110,7 +110,7 @@ TEST(ParallelCheckpoint, TheFilesDoNotTellWhoWroteThem) {
   for (const CutTensor& tensor : tensors) alone.add("model", tensor.name, tensor.value);
   alone.add("optimizer", "whole", at::ones({50}));
   alone.commit(meta);
-  const std::set<std::string> files = names_in(folder / "alone");
+  const std::set<std::string> files = testing::names_in(folder / "alone");
   ASSERT_GE(files.size(), 7u);
   for (int size = 1; size <= kMaxMembers; ++size) {
     run_ranks(size, [&](Communicator& world) {
@@ -118,9 +118,9 @@ TEST(ParallelCheckpoint, TheFilesDoNotTellWhoWroteThem) {
       add_slices(writer, tensors, world.rank(), size);
       writer.add("optimizer", "whole", at::ones({50}));  // rank 0's as a whole
       writer.commit(world.rank() == 0 ? meta : nlohmann::json());
-      EXPECT_EQ(names_in(folder / "together"), files);  // it is there when commit() returns, whoever asks
+      EXPECT_EQ(testing::names_in(folder / "together"), files);  // it is there when commit() returns, whoever asks
     });
-    ASSERT_EQ(names_in(folder.path()), (std::set<std::string>{"alone", "together"}));
+    ASSERT_EQ(testing::names_in(folder.path()), (std::set<std::string>{"alone", "together"}));
     for (const std::string& file : files) {
       EXPECT_EQ(read_file(folder / "together" / file), read_file(folder / "alone" / file)) << file << ", " << size;
     }
@@ -129,7 +129,7 @@ TEST(ParallelCheckpoint, TheFilesDoNotTellWhoWroteThem) {
 }
 
 TEST(ParallelCheckpoint, AnyCutReadsWhatAnyOtherWrote) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::vector<CutTensor> tensors = cut_tensors();
   run_ranks(3, [&](Communicator& world) {
     CheckpointWriter writer(world, folder / "c");
@@ -151,7 +151,7 @@ TEST(ParallelCheckpoint, AnyCutReadsWhatAnyOtherWrote) {
 }
 
 TEST(ParallelCheckpoint, ReadingConvertsBetweenFloatingPointTypes) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const at::Tensor values = at::linspace(-3.0, 3.0, 600'000, at::kDouble);  // more than is converted at a time
   const std::vector<at::ScalarType> types = {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16};
   CheckpointWriter writer(folder / "c");
@@ -189,7 +189,7 @@ TEST(ParallelCheckpoint, ReadsBytesThatAreNotAligned) {
 }
 
 TEST(ParallelCheckpoint, ReadingRefusesRunsOutsideEitherTensor) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   CheckpointWriter writer(folder / "c");
   writer.add("model", "w", at::arange(10));
   EXPECT_THAT(message_of([&] {
@@ -212,7 +212,7 @@ TEST(ParallelCheckpoint, ReadingRefusesRunsOutsideEitherTensor) {
 }
 
 /// Three members write "w" [12] by `runs`, over an older checkpoint; what each of them is told.
-std::vector<std::string> messages_for_runs(const TemporaryFolder& folder, const std::vector<Runs>& runs) {
+std::vector<std::string> messages_for_runs(const testing::TemporaryFolder& folder, const std::vector<Runs>& runs) {
   CheckpointWriter older(folder / "c");
   older.add("model", "w", at::full({12}, 5.0));
   older.commit({});
@@ -224,12 +224,12 @@ std::vector<std::string> messages_for_runs(const TemporaryFolder& folder, const 
         runs.at(static_cast<std::size_t>(world.rank())));
     writer.commit({});
   });
-  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"c"});
+  EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{"c"});
   return messages;
 }
 
 TEST(ParallelCheckpoint, EveryElementIsWrittenOnceOrThereIsNoCheckpoint) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const polymoe::Run first{0, 0, 4}, second{0, 4, 4}, third{0, 8, 4};
   const std::string too_few = "'w': the processes together hold 8 elements to write, the tensor has 12";
   const std::string too_many = "hold 16 elements to write, the tensor has 12";
@@ -248,7 +248,7 @@ TEST(ParallelCheckpoint, EveryElementIsWrittenOnceOrThereIsNoCheckpoint) {
 }
 
 TEST(ParallelCheckpoint, MembersMustAgreeOnTheTensors) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const auto differ = [&](const std::function<TensorSpec(int)>& spec) {
     return messages_of(3, [&](Communicator& world) {
       CheckpointWriter writer(world, folder / "c");
@@ -267,7 +267,7 @@ TEST(ParallelCheckpoint, MembersMustAgreeOnTheTensors) {
 }
 
 TEST(ParallelCheckpoint, WhereOneMemberFailsAllDo) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::vector<CutTensor> tensors = cut_tensors();
   run_ranks(4, [&](Communicator& world) {
     CheckpointWriter writer(world, folder / "c");
@@ -288,7 +288,7 @@ TEST(ParallelCheckpoint, WhereOneMemberFailsAllDo) {
               Each(HasSubstr("the disk of the moments is gone")));
   EXPECT_THAT(fail_with([] { return at::zeros({9}); }), Each(HasSubstr("'z' is not of the declared type")));
   EXPECT_THAT(fail_with([] { return at::zeros({8}, at::kInt); }), Each(HasSubstr("does not lie within 8 elements")));
-  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"c"});
+  EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{"c"});
   EXPECT_EQ(read_file(folder / "c" / "index.json"), before);
   Checkpoint::open(folder / "c").verify();
 }
@@ -323,7 +323,7 @@ int write_in_child(const fs::path& path, const std::function<void(int)>& before_
 }
 
 TEST(ParallelCheckpoint, AFullDiskEndsAllMembersAndLeavesTheOldCheckpoint) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   ASSERT_EQ(write_in_child(folder / "c"), 0);
   const std::string before = read_file(folder / "c" / "index.json");
   for (const rlim_t limit : {rlim_t{50}, rlim_t{2000}}) {
@@ -331,13 +331,13 @@ TEST(ParallelCheckpoint, AFullDiskEndsAllMembersAndLeavesTheOldCheckpoint) {
     ASSERT_TRUE(WIFEXITED(status));
     EXPECT_EQ(WEXITSTATUS(status), 1);
   }
-  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"c"});
+  EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{"c"});
   EXPECT_EQ(read_file(folder / "c" / "index.json"), before);
   Checkpoint::open(folder / "c").verify();
 }
 
 TEST(ParallelCheckpoint, AKillWhileAllWriteLeavesTheOldCheckpoint) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   ASSERT_EQ(write_in_child(folder / "checkpoint-best"), 0);
   for (int victim = 0; victim < 3; ++victim) {
     const int status = write_in_child(folder / "checkpoint-best", [=](int rank) {
@@ -345,9 +345,9 @@ TEST(ParallelCheckpoint, AKillWhileAllWriteLeavesTheOldCheckpoint) {
     });
     ASSERT_TRUE(WIFSIGNALED(status));
   }
-  EXPECT_EQ(names_in(folder.path()).size(), 4u);
+  EXPECT_EQ(testing::names_in(folder.path()).size(), 4u);
   prune_checkpoints(folder.path(), 1);
-  ASSERT_EQ(names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
+  ASSERT_EQ(testing::names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
   const Checkpoint checkpoint = Checkpoint::open(folder / "checkpoint-best");
   checkpoint.verify();
   EXPECT_TRUE(at::equal(checkpoint.read("model", "large"), at::ones({kLargeElements})));

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
 #include "nn/torch_headers.h"
-#include "unit/checkpoint/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace polymoe {
 namespace {
@@ -43,7 +43,7 @@ TEST(RunFolder, NamesSortByUpdate) {
 }
 
 TEST(RunFolder, FindsTheHighestUpdate) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   EXPECT_EQ(find_latest(folder / "none"), std::nullopt);
   EXPECT_EQ(find_latest(folder.path()), std::nullopt);
   for (const char* name : {"checkpoint-9999999", "checkpoint-10000000", "checkpoint-0000002"}) {
@@ -58,7 +58,7 @@ TEST(RunFolder, FindsTheHighestUpdate) {
 }
 
 TEST(RunFolder, PassesOverDamagedCheckpointsWithAWarning) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   for (const std::int64_t update : {1, 2, 3}) write_checkpoint(folder / checkpoint_name(update));
   damage(folder / checkpoint_name(3));
   std::vector<std::string> warnings;
@@ -70,19 +70,19 @@ TEST(RunFolder, PassesOverDamagedCheckpointsWithAWarning) {
 }
 
 TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   for (const std::int64_t update : {1, 2, 3, 4, 5}) write_checkpoint(folder / checkpoint_name(update));
   write_checkpoint(folder / "checkpoint-best");
   damage(folder / checkpoint_name(4));
   prune_checkpoints(folder.path(), 2);
-  EXPECT_EQ(names_in(folder.path()),
+  EXPECT_EQ(testing::names_in(folder.path()),
             (std::set<std::string>{checkpoint_name(3), checkpoint_name(4), checkpoint_name(5), "checkpoint-best"}));
   prune_checkpoints(folder.path(), 0);  // the newest one always stays
-  EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{checkpoint_name(5), "checkpoint-best"}));
+  EXPECT_EQ(testing::names_in(folder.path()), (std::set<std::string>{checkpoint_name(5), "checkpoint-best"}));
 }
 
 TEST(RunFolder, PruneClearsWhatDeadProcessesLeft) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string dead = std::to_string(dead_process()), alive = std::to_string(getppid());
   write_checkpoint(folder / "checkpoint-best");
   for (const std::string& name :
@@ -92,7 +92,7 @@ TEST(RunFolder, PruneClearsWhatDeadProcessesLeft) {
   }
   prune_checkpoints(folder.path(), 1);
   // checkpoint-0000002 is back: its process died between moving the old folder away and naming the new one.
-  EXPECT_EQ(names_in(folder.path()),
+  EXPECT_EQ(testing::names_in(folder.path()),
             (std::set<std::string>{"checkpoint-0000001.partial-" + alive, "checkpoint-best", "checkpoint-0000002",
                                    "checkpoint-0000003.partial-x", "notes.partial-" + dead}));
 }

@@ -10,14 +10,14 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "unit/checkpoint/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
 using std::string_literals::operator""s;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -54,7 +54,7 @@ const std::string kReferenceHeader =
 const std::string kReferenceData = "\x00\x00\x80\x3f\x00\x00\x00\xc0\x01\x00\x01"s;
 
 TEST(Safetensors, ReadsAFileMadeByHandFromTheDefinition) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   put(folder / "a.safetensors", file_of(kReferenceHeader, kReferenceData));
   const SafetensorsFile file(folder / "a.safetensors");
   ASSERT_EQ(file.tensors().size(), 2u);
@@ -79,7 +79,7 @@ TEST(Safetensors, LaysOutTheBytesTheDefinitionAsksFor) {
 }
 
 TEST(Safetensors, AlignsEachTensorToItsElements) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const SafetensorsLayout layout = lay_out_safetensors({{"a", Dtype::kBool, {1}},
                                                         {"b", Dtype::kI64, {1}},
                                                         {"c", Dtype::kBF16, {3}},
@@ -99,7 +99,7 @@ TEST(Safetensors, AlignsEachTensorToItsElements) {
 }
 
 TEST(Safetensors, KeepsOddNamesAndTexts) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::vector<std::string> names = {"",         "a.b/c\\d",    "quote\"d",   "line\nbreak\ttab",
                                           "\x01\x7f", "ключ \u4e2d", "\U0001F600", "__metadata"};
   std::vector<TensorSpec> specs;
@@ -117,7 +117,7 @@ TEST(Safetensors, KeepsOddNamesAndTexts) {
 }
 
 TEST(Safetensors, HoldsEmptyTensorsAndNoTensors) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   put(folder / "a",
       lay_out_safetensors({{"x", Dtype::kF32, {0, 4}}, {"y", Dtype::kI32, {1}}, {"z", Dtype::kU8, {0}}}).header +
           "1234");
@@ -131,7 +131,7 @@ TEST(Safetensors, HoldsEmptyTensorsAndNoTensors) {
 }
 
 TEST(Safetensors, RefusesAFileCutAnywhere) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string whole = file_of(kReferenceHeader, kReferenceData);
   for (std::size_t length = 0; length < whole.size(); ++length) {
     put(folder / "a", whole.substr(0, length));
@@ -140,7 +140,7 @@ TEST(Safetensors, RefusesAFileCutAnywhere) {
 }
 
 TEST(Safetensors, RefusesHeadersOfAbsurdLength) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   for (const std::uint64_t length :
        {std::uint64_t{9}, std::uint64_t{1} << 40, std::uint64_t{1} << 63, ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
     std::string file(16, ' ');
@@ -206,7 +206,7 @@ TEST(Safetensors, NamesWhatIsWrongWithAHeader) {
       {R"({"__metadata__":{"k":1},)" + a + "}", "'k' is not a string"},
       {R"({"a":{"dtype":"U8","shape":[[[4]]],"data_offsets":[0,4]}})", "nested too deeply"},
   };
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   put(folder / "good", file_of("{" + a + "}", "data"));
   EXPECT_EQ(error_of(folder / "good"), "no error");
   for (const BadHeader& bad : cases) {
@@ -216,13 +216,13 @@ TEST(Safetensors, NamesWhatIsWrongWithAHeader) {
 }
 
 TEST(Safetensors, SurvivesDeepNesting) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   put(folder / "a", file_of("{\"a\":" + std::string(1'000'000, '['), ""));
   EXPECT_THAT(error_of(folder / "a"), HasSubstr("nested too deeply"));
 }
 
 TEST(Safetensors, RefusesFoldersAndMissingFiles) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   EXPECT_THROW(SafetensorsFile(folder.path()), Error);
   EXPECT_THROW(SafetensorsFile(folder / "none"), Error);
 }

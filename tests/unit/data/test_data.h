@@ -6,35 +6,15 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "base/files.h"
 #include "base/random.h"
 #include "data/prepare.h"
+#include "support/temporary_folder.h"
 #include "text/corpus.h"
 #include "text/vocabulary.h"
 
 /// Small invented text for the tests of the data pipeline.
 namespace polymoe::testing {
-
-/// A fresh folder that goes away with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    static int count = 0;
-    path_ = std::filesystem::temp_directory_path() /
-            ("polymoe-data-" + std::to_string(getpid()) + "-" + std::to_string(count++));
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Sentence `index` of a language: 1 to 12 words of syllables, always the same.
 inline std::string invented_sentence(const std::string& language, std::uint64_t index) {

@@ -1,14 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/temporary_folder.h"
 #include "text/corpus.h"
-#include "unit/text/temporary_folder.h"
 
 namespace polymoe {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string error_of(const std::string& notation) {
   try {
@@ -52,7 +52,7 @@ TEST(CorpusNotation, GivesEachCorpusOfASplitItsOwnName) {
 }
 
 TEST(CorpusNotation, OpensCorpusFolders) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   folder.write("corpus.json", R"({"name": "news", "languages": ["en", "zh_CN"], "splits": {"train": 5, "test": 2}})");
   const std::vector<CorpusSpec> specs = parse_corpora({folder.path()});
   ASSERT_EQ(specs.size(), 2u);
@@ -64,7 +64,7 @@ TEST(CorpusNotation, OpensCorpusFolders) {
 }
 
 TEST(CorpusNotation, SaysWhatIsWrongWithACorpusFolder) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   EXPECT_THAT(error_of(folder.path()), HasSubstr("holds no corpus.json"));
   const auto error_with = [&](const std::string& json) {
     folder.write("corpus.json", json);
@@ -95,7 +95,7 @@ TEST(CorpusNotation, SaysWhatIsWrongWithANotation) {
 }
 
 TEST(CorpusNotation, SaysWhenAFirstLineNamesNoLanguages) {
-  const TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   EXPECT_THAT(error_of("train:tsv:" + folder.write("a.tsv", "Hello world\tHallo Welt\n")),
               HasSubstr("a.tsv:1: 'Hello world' is not a language code; the first line must name"));
   EXPECT_THAT(error_of("train:jsonl:" + folder.write("a.jsonl", R"({"en": "a", "de": "b", "source url": 1})")),

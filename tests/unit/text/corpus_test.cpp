@@ -3,14 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "unit/text/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace polymoe {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -44,7 +44,7 @@ CorpusReport report_of(const std::string& notation, const CorpusChecks& checks) 
 
 constexpr CorpusChecks kSkipBad{.skip_bad = true};
 
-class CorpusReaderTest : public testing::Test {
+class CorpusReaderTest : public ::testing::Test {
  protected:
   /// A notation of parallel files with these contents.
   std::string files(const std::string& english, const std::string& german) {
@@ -64,7 +64,7 @@ class CorpusReaderTest : public testing::Test {
     return folder_ / "c";
   }
 
-  TemporaryFolder folder_;
+  testing::TemporaryFolder folder_;
 };
 
 TEST_F(CorpusReaderTest, AlignsParallelFilesPlainOrCompressed) {
@@ -173,7 +173,8 @@ TEST_F(CorpusReaderTest, TreatsDamagedFoldersAsErrorsEvenWhenSkipping) {
 }
 
 TEST_F(CorpusReaderTest, FailsOnAFileThatIsNotThere) {
-  EXPECT_THAT(error_of("train:mono:sw=" + (folder_ / "none.txt"), kSkipBad), HasSubstr("none.txt: cannot open"));
+  EXPECT_THAT(error_of("train:mono:sw=" + (folder_ / "none.txt").string(), kSkipBad),
+              HasSubstr("none.txt: cannot open"));
 }
 
 TEST_F(CorpusReaderTest, FailsOnADamagedGzipFile) {

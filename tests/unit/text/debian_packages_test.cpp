@@ -7,18 +7,18 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "unit/text/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 /// Puts shell scripts in the place of apt-cache, apt-get and dpkg-deb. They know the packages alpha and beta, and write
 /// down how they were called.
-class DebianPackages : public testing::Test {
+class DebianPackages : public ::testing::Test {
  protected:
   DebianPackages() {
     script("apt-cache",
@@ -39,7 +39,7 @@ class DebianPackages : public testing::Test {
 
   void script(const std::string& name, const std::string& body) {
     const std::string path = folder_.write(
-        "bin/" + name, "#!/bin/sh\necho \"" + name + " $*\" >> " + (folder_ / "calls") + "\n" + body + "\n");
+        "bin/" + name, "#!/bin/sh\necho \"" + name + " $*\" >> " + (folder_ / "calls").string() + "\n" + body + "\n");
     fs::permissions(path, fs::perms::owner_all);
   }
 
@@ -65,7 +65,7 @@ class DebianPackages : public testing::Test {
     return files;
   }
 
-  TemporaryFolder folder_;
+  testing::TemporaryFolder folder_;
   std::string old_path_;
   std::string log_;
 };

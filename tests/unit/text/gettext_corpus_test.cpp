@@ -7,20 +7,20 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "support/temporary_folder.h"
 #include "text/corpus.h"
 #include "text/segment_cleaning.h"
 #include "unit/text/mo_builder.h"
-#include "unit/text/temporary_folder.h"
 
 namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 /// A cache that holds the packages already, so that neither apt nor a network is needed.
-class GettextCorpusTest : public testing::Test {
+class GettextCorpusTest : public ::testing::Test {
  protected:
   GettextCorpusTest() {
     options_.packages = {"alpha", "beta"};
@@ -67,7 +67,7 @@ class GettextCorpusTest : public testing::Test {
     return rows;
   }
 
-  TemporaryFolder folder_;
+  testing::TemporaryFolder folder_;
   GettextOptions options_;
 };
 

@@ -5,10 +5,14 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
-namespace polymoe {
+#include "base/files.h"
+#include "base/gzip_writer.h"
 
-/// A fresh folder that goes with its object.
+namespace polymoe::testing {
+
+/// A fresh folder that goes away with the object.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -26,6 +30,20 @@ class TemporaryFolder {
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
   const std::filesystem::path& path() const { return path_; }
 
+  /// Writes a file (gzip-compressed if its name ends so), with the folders above it; gives its path.
+  std::string write(const std::string& name, std::string_view content) const {
+    const std::filesystem::path file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    if (file.extension() == ".gz") {
+      GzipWriter writer(file);
+      writer.write(content);
+      writer.commit();
+    } else {
+      write_file(file, content);
+    }
+    return file.string();
+  }
+
  private:
   std::filesystem::path path_;
 };
@@ -37,4 +55,4 @@ inline std::set<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
-}  // namespace polymoe
+}  // namespace polymoe::testing
