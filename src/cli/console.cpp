@@ -166,7 +166,7 @@ void start_logging(bool verbose) {
 
 void log_to_file(const std::filesystem::path& path) {
   try {
-    logger()->sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string(), /*truncate=*/true));
+    logger()->sinks().push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string()));
   } catch (const spdlog::spdlog_ex& error) {
     throw Error(fmt::format("cannot be written: {}", error.what()), {path.string(), 0});
   }

@@ -10,7 +10,7 @@ namespace polymoe::cli {
 /// terminal unless NO_COLOR is set. Debug messages only where `verbose`.
 void start_logging(bool verbose);
 
-/// Sends all messages to a file too, made anew with its folder. Throws Error when it cannot be written.
+/// Sends all messages to the end of a file too, made with its folder. Throws Error when it cannot be written.
 void log_to_file(const std::filesystem::path& path);
 
 /// A progress sink on stderr: one line that is rewritten where stderr is a terminal; where it is not, a plain line at

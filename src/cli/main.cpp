@@ -58,9 +58,9 @@ int flush_results() {
 /// Only training is the work of several processes. Anything else that mpirun or srun starts runs on the first of them.
 bool is_left_to_the_first(const CLI::App& app) { return launched_rank() > 0 && !app.got_subcommand("train"); }
 
-int failed(const CLI::App& app, const std::string& message, int code) {
+int failed(const CLI::App& app, const std::exception& error, const std::string& message, int code) {
   if (is_left_to_the_first(app)) return code;
-  if (launched_in_parallel() && app.got_subcommand("train")) fail_together(message, code, print_error);
+  if (launched_in_parallel() && app.got_subcommand("train")) fail_together(error, message, code, print_error);
   print_error(message);
   return code;
 }
@@ -76,11 +76,11 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
     if (launched_rank() == 0) app.exit(wish);
     return flush_results();
   } catch (const CLI::ParseError& error) {
-    return failed(app, usage_error(app, error), kUsage);
-  } catch (const std::bad_alloc&) {
-    return failed(app, "out of memory; smaller batches (--max-tokens) or a smaller model need less", kFailure);
+    return failed(app, error, usage_error(app, error), kUsage);
+  } catch (const std::bad_alloc& error) {
+    return failed(app, error, "out of memory; smaller batches (--max-tokens) or a smaller model need less", kFailure);
   } catch (const std::exception& error) {  // polymoe::Error too: its what() is the line to show
-    return failed(app, error.what(), kFailure);
+    return failed(app, error, error.what(), kFailure);
   }
 }
 

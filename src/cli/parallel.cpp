@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -28,7 +29,8 @@ World& world(double time_out_seconds) {
 
 void close_world() { the_world() = nullptr; }
 
-void fail_together(const std::string& message, int code, const std::function<void(const std::string&)>& print) {
+void fail_together(const std::exception& error, const std::string& message, int code,
+                   const std::function<void(const std::string&)>& print) {
   // Before the world is there, processes read options and files: all make the same mistake, and it is nobody's in
   // particular.
   const bool has_begun = the_world() != nullptr;
@@ -41,7 +43,13 @@ void fail_together(const std::string& message, int code, const std::function<voi
   World& all = world();
   const int rank = all.communicator().rank();
   if (all.first_to_fail() == rank) {
-    print(has_begun ? fmt::format("rank {}: {}", rank, message) : message);
+    std::optional<int> whose;
+    if (const auto* shared = dynamic_cast<const SharedError*>(&error)) {
+      whose = shared->world_rank();
+    } else if (has_begun) {
+      whose = rank;
+    }
+    print(whose ? fmt::format("rank {}: {}", *whose, message) : message);
     all.abort(code);
   }
   constexpr std::chrono::seconds kUntilTheOtherEndsThis{10};

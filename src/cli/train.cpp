@@ -35,7 +35,7 @@ void train(const RunOptions& options) {
   std::signal(SIGINT, request_stop);
   std::signal(SIGUSR1, request_stop);
   World& all = world(options.parallel.timeout);
-  if (options.parallel.rank_logs) {
+  if (options.parallel.rank_logs && !options.train.output.empty()) {
     log_to_file(std::filesystem::path(options.train.output) / "logs" /
                 fmt::format("rank-{}.log", all.communicator().rank()));
   }

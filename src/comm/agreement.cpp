@@ -1,4 +1,5 @@
 // What members tell each other in words.
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <numeric>
@@ -6,7 +7,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
-#include "base/error.h"
 #include "comm/communicator.h"
 
 namespace polymoe {
@@ -45,11 +45,13 @@ void together(Communicator& group, const std::function<void()>& work) {
     outcome = kFailed + std::string(error.what());
   }
   const std::vector<std::string> outcomes = all_gather_texts(group, outcome);
-  for (std::size_t rank = 0; rank < outcomes.size(); ++rank) {
-    if (outcomes[rank][0] == kWorked) continue;
-    if (rank == static_cast<std::size_t>(group.rank())) std::rethrow_exception(own);
-    throw Error(outcomes[rank].substr(1));
-  }
+  const auto failed = std::find_if(outcomes.begin(), outcomes.end(), [](const auto& o) { return o[0] == kFailed; });
+  if (failed == outcomes.end()) return;
+  const bool all_alike = std::all_of(outcomes.begin(), outcomes.end(), [&](const auto& o) { return o == *failed; });
+  if (all_alike && outcomes.size() > 1) throw SharedError(failed->substr(1), {});
+  const auto rank = static_cast<std::size_t>(failed - outcomes.begin());
+  if (rank == static_cast<std::size_t>(group.rank())) std::rethrow_exception(own);
+  throw SharedError(failed->substr(1), group.world_ranks()[rank]);
 }
 
 }  // namespace polymoe

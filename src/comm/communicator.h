@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "base/error.h"
 
 namespace at {
 class Tensor;
@@ -138,9 +141,21 @@ std::unique_ptr<Communicator> make_self_communicator(const std::string& name = "
 /// Every member's text, by rank. For small messages (errors, checksums), not for tensors.
 std::vector<std::string> all_gather_texts(Communicator& group, const std::string& text);
 
-/// Runs `work` and lets the members agree on how it went: when it threw anywhere, every member throws the Error of the
-/// lowest rank that failed, after all have come here. For work that may fail on one rank (disk full) while the others
-/// would wait for it. `work` itself must not use the group.
+/// What all members of a group throw because one of them failed, or all did.
+class SharedError : public Error {
+ public:
+  SharedError(const std::string& message, std::optional<int> world_rank) : Error(message), world_rank_(world_rank) {}
+  /// Who failed; none where all members made the same mistake.
+  std::optional<int> world_rank() const { return world_rank_; }
+
+ private:
+  std::optional<int> world_rank_;
+};
+
+/// Runs `work` and lets the members agree on how it went: when it threw anywhere, every member throws, after all have
+/// come here: the lowest rank that failed what it caught, the others a SharedError with its message. Where all failed
+/// with the same message, all throw a SharedError of no rank. For work that may fail on one rank (disk full) while the
+/// others would wait for it. `work` itself must not use the group.
 void together(Communicator& group, const std::function<void()>& work);
 
 }  // namespace polymoe

@@ -127,6 +127,8 @@ Section parallel_section(ParallelOptions& o) {
            choice("expert-slicing", o.expert_slicing, "experts where parallel.model > 1", {"sliced", "whole"}),
            choice("all-to-all", o.all_to_all, "how tokens travel; hierarchical: within nodes first, then across",
                   {"flat", "hierarchical"}),
+           number("exchange-chunks", o.exchange_chunks,
+                  "the experts of a process compute in so many runs; tokens of the next travel meanwhile", 1, 65536),
            number("timeout", o.timeout, "seconds that a process waits for the others before all end", 1, 1e6),
            flag("rank-logs", o.rank_logs, "write the log of each process to train.output/logs")}};
 }

@@ -94,7 +94,7 @@ struct OptimizerOptions {
   double min_learning_rate = 0.0;
   double beta1 = 0.9;
   double beta2 = 0.98;
-  double epsilon = 1e-9;
+  double epsilon = 1e-6;
   double weight_decay = 0.0;
   double clip_norm = 1.0;
 };
@@ -118,6 +118,7 @@ struct ParallelOptions {
   bool recompute = false;
   std::string expert_slicing = "sliced";  // sliced, whole
   std::string all_to_all = "flat";        // flat, hierarchical
+  std::int64_t exchange_chunks = 1;
   double timeout = 600.0;
   bool rank_logs = false;
 };

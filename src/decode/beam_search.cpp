@@ -35,8 +35,9 @@ double normalised(float score, std::size_t length, double penalty) {
 
 class BeamSearch {
  public:
-  BeamSearch(EncoderDecoderImpl& model, const SearchSymbols& symbols, const DecodeOptions& options)
-      : model_(model), symbols_(symbols), options_(options), beams_(options.beam_size) {}
+  BeamSearch(EncoderDecoderImpl& model, const SearchSymbols& symbols, const DecodeOptions& options,
+             const Agreement& agree)
+      : model_(model), symbols_(symbols), options_(options), agree_(agree), beams_(options.beam_size) {}
 
   std::vector<std::vector<Hypothesis>> run(const TokenInput& source, const std::vector<std::int32_t>& first_ids) {
     results_.resize(first_ids.size());
@@ -98,6 +99,10 @@ class BeamSearch {
     const auto best = totals.view({count, beams_ * vocabulary}).topk(std::min(2 * beams_, beams_ * vocabulary), 1);
     const at::Tensor best_scores = std::get<0>(best).to(at::kCPU).contiguous();
     const at::Tensor best_places = std::get<1>(best).to(at::kCPU).contiguous();
+    if (agree_) {
+      agree_(best_scores);
+      agree_(best_places);
+    }
     const std::int64_t width = best_scores.size(1);
 
     row_ids_.clear();
@@ -205,6 +210,7 @@ class BeamSearch {
   EncoderDecoderImpl& model_;
   const SearchSymbols& symbols_;
   const DecodeOptions& options_;
+  const Agreement& agree_;
   std::int64_t beams_;
   ForwardContext context_;
   DecoderState state_;
@@ -220,9 +226,10 @@ class BeamSearch {
 
 std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
                                                  const std::vector<std::int32_t>& first_ids,
-                                                 const SearchSymbols& symbols, const DecodeOptions& options) {
+                                                 const SearchSymbols& symbols, const DecodeOptions& options,
+                                                 const Agreement& agree) {
   const at::NoGradGuard no_grad;
-  return BeamSearch(model, symbols, options).run(source, first_ids);
+  return BeamSearch(model, symbols, options, agree).run(source, first_ids);
 }
 
 }  // namespace polymoe

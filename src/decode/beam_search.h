@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "config/options.h"
@@ -20,12 +21,17 @@ struct SearchSymbols {
   std::vector<std::int64_t> forbidden;  ///< ids that are never produced (padding, tags, ...)
 };
 
+/// Makes a tensor in host memory the same in all processes that compute with the model together: what each of them
+/// decides from its own floats, they might decide differently. A process on its own needs none.
+using Agreement = std::function<void(const at::Tensor& decision)>;
+
 /// Beam search over all sentences of `source` at once, with cached keys and values. `first_ids` [sentences] is what
 /// each hypothesis starts from. Returns up to decode.n-best hypotheses for each sentence, best first; a sentence leaves
 /// the batch as soon as it has beam-size finished hypotheses and n-best of them score no worse than the best live one
 /// does so far.
 std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
                                                  const std::vector<std::int32_t>& first_ids,
-                                                 const SearchSymbols& symbols, const DecodeOptions& options);
+                                                 const SearchSymbols& symbols, const DecodeOptions& options,
+                                                 const Agreement& agree = {});
 
 }  // namespace polymoe

@@ -10,6 +10,10 @@
 namespace polymoe {
 namespace {
 
+// Of queries, keys and values. A bias of the keys adds the same to all of a query's scores, which the softmax takes off
+// again: its gradient is zero, and in floating point just the rounding, of which Adam would make steps of full size.
+constexpr std::int64_t kKeys = 1;
+
 // [rows, length, parts * heads * head width] -> parts tensors [rows, heads, length, head width], views.
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads) {
   const std::int64_t head_width = x.size(2) / (parts * heads);
@@ -87,7 +91,7 @@ SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, s
       heads_(options.heads, *partition.model_axis),
       causal_(causal),
       dropout_(options.attention_dropout) {
-  qkv_ = register_module("qkv", ColumnLinear(options.hidden, 3 * options.hidden, partition, /*blocks=*/3));
+  qkv_ = register_module("qkv", ColumnLinear(options.hidden, 3 * options.hidden, partition, /*blocks=*/3, kKeys));
   out_ = register_module("out", RowLinear(options.hidden, options.hidden, partition));
 }
 
@@ -115,7 +119,7 @@ at::Tensor SelfAttentionImpl::step(const at::Tensor& x, KeyValueCache& cache) {
 CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string place, const Partition& partition)
     : place_(std::move(place)), heads_(options.heads, *partition.model_axis), dropout_(options.attention_dropout) {
   q_ = register_module("q", ColumnLinear(options.hidden, options.hidden, partition));
-  kv_ = register_module("kv", ColumnLinear(options.hidden, 2 * options.hidden, partition, /*blocks=*/2));
+  kv_ = register_module("kv", ColumnLinear(options.hidden, 2 * options.hidden, partition, /*blocks=*/2, kKeys - 1));
   out_ = register_module("out", RowLinear(options.hidden, options.hidden, partition));
 }
 

@@ -4,14 +4,25 @@
 
 namespace polymoe {
 
-ColumnLinearImpl::ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks)
-    : axis_(partition.model_axis) {
+ColumnLinearImpl::ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks,
+                                   std::int64_t fixed)
+    : blocks_(blocks), fixed_(fixed), axis_(partition.model_axis) {
   const std::int64_t rank = axis_->rank(), size = axis_->size();
   weight = register_placed("weight", sliced_placement({out, in}, 0, blocks, rank, size));
   bias = register_placed("bias", sliced_placement({out}, 0, blocks, rank, size));
 }
 
-at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const { return at::linear(axis_->enter(x), weight, bias); }
+at::Tensor ColumnLinearImpl::used_bias() const {
+  if (fixed_ < 0 || !at::GradMode::is_enabled()) return bias;
+  std::vector<at::Tensor> parts = bias.chunk(blocks_);
+  at::Tensor& part = parts[static_cast<std::size_t>(fixed_)];
+  part = part.detach();
+  return at::cat(parts);
+}
+
+at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const {
+  return at::linear(axis_->enter(x), weight, used_bias());
+}
 
 RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition)
     : axis_(partition.model_axis) {
@@ -26,8 +37,8 @@ at::Tensor RowLinearImpl::forward(const at::Tensor& x) const {
 }
 
 LayerNormImpl::LayerNormImpl(std::int64_t width) {
-  weight = register_parameter("weight", at::empty({width}));
-  bias = register_parameter("bias", at::empty({width}));
+  weight = register_placed("weight", whole_placement({width}));
+  bias = register_placed("bias", whole_placement({width}));
 }
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {

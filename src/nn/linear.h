@@ -14,14 +14,19 @@ namespace polymoe {
 /// whole model, by name, so that the values do not depend on the order of construction.
 class ColumnLinearImpl : public PlacedModule {
  public:
-  /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each.
-  ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks = 1);
+  /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each. The bias of
+  /// the block `fixed` (none: -1) gets no gradient, so that it stays what it is.
+  ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks = 1,
+                   std::int64_t fixed = -1);
   at::Tensor forward(const at::Tensor& x) const;
 
   at::Tensor weight;  ///< [out here, in]
   at::Tensor bias;    ///< [out here]
 
  private:
+  at::Tensor used_bias() const;
+
+  std::int64_t blocks_, fixed_;
   std::shared_ptr<ModelAxis> axis_;
 };
 TORCH_MODULE(ColumnLinear);
@@ -41,7 +46,7 @@ class RowLinearImpl : public PlacedModule {
 TORCH_MODULE(RowLinear);
 
 /// Layer normalisation over the last dimension; the parameters stay in float32 whatever the precision of `x`.
-class LayerNormImpl : public torch::nn::Module {
+class LayerNormImpl : public PlacedModule {
  public:
   explicit LayerNormImpl(std::int64_t width);
   at::Tensor forward(const at::Tensor& x) const;

@@ -99,8 +99,9 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
         unit.stage = unit.shards > 1 ? sharding.stage : 0;
       }
     }
+    const Placement& placement = placements.at(item.key());
     units_[place->second].parameters.push_back(
-        {item.key(), item.value(), placements.at(item.key()), 0, item.value().numel()});
+        {item.key(), item.value(), placement, 0, c10::multiply_integers(placement.local_shape())});
   }
   for (ParameterUnit& unit : units_) {
     lay_out(unit);
@@ -139,10 +140,6 @@ void ParameterStore::collect_gradients(ParameterUnit& unit) {
     view_in(unit.gradients, p).add_(p.parameter.grad());
     p.parameter.mutable_grad().reset();
   }
-}
-
-void ParameterStore::collect_gradients() {
-  for (ParameterUnit& unit : units_) collect_gradients(unit);
 }
 
 void ParameterStore::round_masters() {

@@ -74,10 +74,10 @@ class ParameterStore {
   /// Gives a parameter its first values.
   using Initializer = std::function<void(const FlatParameter&)>;
 
-  /// Takes over `module`'s parameters, with the values they have, or those that `initialize` gives them: then one unit
-  /// at a time is in memory where parameters are sharded. One unit for each layer, split in dense and expert
-  /// parameters and by element type, and one for the rest, "embeddings". The module must not be moved or converted
-  /// afterwards.
+  /// Takes over `module`'s parameters, with the values they have, or those that `initialize` gives them. In the second
+  /// case they need not have memory before, and one unit at a time has where parameters are sharded. One unit for each
+  /// layer, split in dense and expert parameters and by element type, and one for the rest, "embeddings". The module
+  /// must not be moved or converted afterwards.
   explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {}, const Initializer& initialize = {});
 
   std::vector<ParameterUnit>& units() { return units_; }
@@ -89,7 +89,6 @@ class ParameterStore {
   void zero_gradients();
   /// After a backward: adds low-precision gradients to the flat buffer.
   static void collect_gradients(ParameterUnit& unit);
-  void collect_gradients();
   /// Rounds the master weights to own_values where these are of lower precision.
   void round_masters();
 

@@ -1,10 +1,12 @@
 #include "parallel/expert_dispatcher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "nn/torch_headers.h"
 #include "parallel/linear_map.h"
 #include "parallel/model_parts.h"
+#include "parallel/row_flight.h"
 
 namespace polymoe {
 namespace {
@@ -33,19 +35,28 @@ at::Tensor permute_rows_back(const at::Tensor& rows, const at::Tensor& order) {
       [order](const at::Tensor& grad) { return grad.index_select(0, order); });
 }
 
-// What combine() needs to undo a dispatch. Counts are rows.
-struct Exchange {
-  at::Tensor part_order;    // rows of the slots by member of the model group; undefined with model = 1
-  Counts part_counts;       // [model]
-  Counts send, receive;     // [expert degree]
+// A run of the experts here, and its tokens on their way. Counts are rows.
+struct ExpertRun {
+  std::int64_t first = 0;  // among the experts here
+  std::int64_t experts = 0;
+  Counts arriving;          // [source][expert of the run], all shares together
   Counts slice_counts;      // [model], received rows of each member's share; empty unless slices gather them
   at::Tensor expert_order;  // sorts received rows by expert; undefined when they are sorted already
+  std::shared_ptr<RowFlight> there, back;  // null at expert degree 1
+  at::Tensor departed;                     // until receive()
+};
+
+// What combine() needs to undo a dispatch.
+struct Exchange {
+  at::Tensor order;    // rows of the slots by [member of the model group][run]; undefined where they lie so already
+  Counts part_counts;  // [model]
+  std::vector<ExpertRun> runs;
 };
 
 // Experts whole, or with model = 1, or sliced with expert > 1.
 class ExpertDispatcher : public Dispatcher {
  public:
-  ExpertDispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
+  ExpertDispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts, std::int64_t runs,
                    std::unique_ptr<RowExchange> exchange)
       : options_(options),
         model_group_(layout.model_group()),
@@ -55,41 +66,95 @@ class ExpertDispatcher : public Dispatcher {
         model_rank_(layout.model_rank()),
         slices_(slice_experts && layout.degrees().model > 1),
         local_experts_(options.experts / expert_degree_),
+        runs_(expert_degree_ > 1 ? std::min(runs, local_experts_) : 1),
         exchange_(std::move(exchange)) {}
 
   DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override {
     const auto state = std::make_shared<Exchange>();
-    at::Tensor rows = tokens_to_slots(x, routing);
-    const Counts own = slot_counts(*routing.plan);
-    if (model_ > 1) {
-      plan_parts(own, rows.device(), *state);
-      rows = take_part(rows, state->part_order, state->part_counts, model_group_);
-    }
-    // The tokens that each member sends to each expert here, [source][expert], all shares together.
-    Counts arriving = own;
-    if (expert_degree_ > 1) {
-      state->send = sums_of_runs(parts_of(own, model_rank_, model_), local_experts_);
-      rows = routing.plan->capacity > 0 ? send_limited(rows, own, context, *state, arriving)
-                                        : send_dropless(rows, own, *state, arriving);
-    }
-    if (slices_) {
-      for (std::int64_t m = 0; m < model_; ++m) state->slice_counts.push_back(sum_of(parts_of(arriving, m, model_)));
-      rows = gather_for_slices(rows, state->slice_counts, model_group_);
-    }
     DispatchHandle handle;
     handle.routing = routing;
-    sort_by_expert(arriving, context, rows.device(), *state, handle);
-    handle.expert_inputs = state->expert_order.defined() ? permute_rows(rows, state->expert_order) : rows;
+    for (std::int64_t run = 0; run < runs_; ++run) {
+      const Part part = part_of(local_experts_, runs_, run);
+      ExpertRun& added = state->runs.emplace_back();
+      added.first = part.begin;
+      added.experts = part.count;
+      handle.runs.push_back(part.count);
+    }
+    const Counts own = slot_counts(*routing.plan);
+    const at::Tensor rows = to_parts(tokens_to_slots(x, routing), own, *state);
+    // The tokens that each member sends to each expert here, [source][expert].
+    const bool counts_first = expert_degree_ > 1 && routing.plan->capacity == 0;
+    const Counts arriving = counts_first ? exchange_counts(*exchange_, own, rows.device()) : own;
+    const Counts mine = parts_of(own, model_rank_, model_);
+    Counts run_rows;
+    for (const ExpertRun& run : state->runs) run_rows.push_back(sum_of(counts_of(mine, run)));
+    const std::vector<at::Tensor> run_parts =
+        runs_ > 1 ? rows.split_with_sizes(run_rows) : std::vector<at::Tensor>{rows};
+    for (std::size_t i = 0; i < state->runs.size(); ++i) {
+      ExpertRun& run = state->runs[i];
+      run.arriving = counts_of(arriving, run);
+      run.departed = run_parts[i];
+      if (expert_degree_ == 1) continue;
+      run.there = std::make_shared<RowFlight>();
+      run.there->exchange = exchange_.get();
+      run.there->send = sums_of_runs(counts_of(mine, run), run.experts);
+      if (counts_first) {
+        run.there->receive = received_rows(run);
+        run.there->under_way = exchange_->start(run_parts[i].detach(), run.there->send, run.there->receive);
+      } else {
+        run.there->under_way = start_limited(run_parts[i].detach(), counts_of(own, run), run, context);
+      }
+      run.departed = depart(run_parts[i], run.there);
+    }
     handle.exchange = state;
     return handle;
   }
 
-  at::Tensor combine(const DispatchHandle& handle, const at::Tensor& outputs, const at::Tensor& weights) override {
+  ExpertInputs receive(const DispatchHandle& handle, std::size_t index, const ForwardContext& context) override {
+    ExpertRun& run = static_cast<Exchange*>(handle.exchange.get())->runs[index];
+    at::Tensor rows = std::exchange(run.departed, {});
+    if (expert_degree_ > 1) {
+      const bool limited = handle.routing.plan->capacity > 0;
+      const RowMap unpack = [&](const at::Tensor& received) { return unpack_limited(received, run, context); };
+      rows = arrive(rows, run.there, limited ? unpack : RowMap());
+    }
+    if (slices_) {
+      for (std::int64_t m = 0; m < model_; ++m) {
+        run.slice_counts.push_back(sum_of(parts_of(run.arriving, m, model_)));
+      }
+      rows = gather_for_slices(rows, run.slice_counts, model_group_);
+    }
+    ExpertInputs inputs = sort_by_expert(context, rows.device(), run);
+    inputs.rows = run.expert_order.defined() ? permute_rows(rows, run.expert_order) : rows;
+    return inputs;
+  }
+
+  at::Tensor send_back(const DispatchHandle& handle, std::size_t index, const at::Tensor& outputs) override {
+    ExpertRun& run = static_cast<Exchange*>(handle.exchange.get())->runs[index];
+    at::Tensor rows = run.expert_order.defined() ? permute_rows_back(outputs, run.expert_order) : outputs;
+    if (slices_) rows = sum_of_slices(rows, run.slice_counts, model_group_);
+    if (expert_degree_ == 1) return rows;
+    run.back = std::make_shared<RowFlight>();
+    run.back->exchange = exchange_.get();
+    run.back->send = run.there->receive;
+    run.back->receive = run.there->send;
+    run.back->under_way = exchange_->start(rows.detach(), run.back->send, run.back->receive);
+    return depart(rows, run.back);
+  }
+
+  at::Tensor combine(const DispatchHandle& handle, const std::vector<at::Tensor>& sent_back,
+                     const at::Tensor& weights) override {
     const auto& state = *static_cast<const Exchange*>(handle.exchange.get());
-    at::Tensor rows = state.expert_order.defined() ? permute_rows_back(outputs, state.expert_order) : outputs;
-    if (slices_) rows = sum_of_slices(rows, state.slice_counts, model_group_);
-    if (expert_degree_ > 1) rows = exchanged(rows, state.receive, state.send);
-    if (model_ > 1) rows = gather_parts(rows, state.part_order, state.part_counts, model_group_);
+    std::vector<at::Tensor> parts = sent_back;
+    if (expert_degree_ > 1) {
+      for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = arrive(parts[i], state.runs[i].back);
+    }
+    at::Tensor rows = parts.size() > 1 ? at::cat(parts) : parts[0];
+    if (model_ > 1) {
+      rows = gather_parts(rows, state.order, state.part_counts, model_group_);
+    } else if (state.order.defined()) {
+      rows = permute_rows_back(rows, state.order);
+    }
     return slots_to_tokens(rows, weights, handle.routing);
   }
 
@@ -102,99 +167,117 @@ class ExpertDispatcher : public Dispatcher {
     return counts;
   }
 
-  // Each member of the model group takes an equal share of each expert's slots, so that all send alike to all.
-  void plan_parts(const Counts& own, const at::Device& device, Exchange& state) const {
+  // Of counts [member][expert there] those of a run's experts, [member][expert of the run].
+  Counts counts_of(const Counts& counts, const ExpertRun& run) const {
+    Counts result;
+    for (auto member = counts.begin(); member != counts.end(); member += local_experts_) {
+      result.insert(result.end(), member + run.first, member + run.first + run.experts);
+    }
+    return result;
+  }
+
+  // Rows that come from each member, of its own share where the model group shares tokens out.
+  Counts received_rows(const ExpertRun& run) const {
+    return sums_of_runs(parts_of(run.arriving, model_rank_, model_), run.experts);
+  }
+
+  // Slots in the order in which they leave, run by run. Each member of the model group takes an equal share of each
+  // expert's slots, so that all send alike to all.
+  at::Tensor to_parts(const at::Tensor& rows, const Counts& own, Exchange& state) const {
+    if (model_ == 1 && runs_ == 1) return rows;
+    Counts begins{0};
+    for (const std::int64_t count : own) begins.push_back(begins.back() + count);
     Counts order;
     for (std::int64_t m = 0; m < model_; ++m) {
       const std::size_t before = order.size();
-      std::int64_t first = 0;
-      for (const std::int64_t count : own) {
-        const Part part = part_of(count, model_, m);
-        for (std::int64_t i = 0; i < part.count; ++i) order.push_back(first + part.begin + i);
-        first += count;
+      for (const ExpertRun& run : state.runs) {
+        for (std::int64_t to = 0; to < expert_degree_; ++to) {
+          for (std::int64_t e = run.first; e < run.first + run.experts; ++e) {
+            const auto expert = static_cast<std::size_t>(to * local_experts_ + e);
+            const Part part = part_of(own[expert], model_, m);
+            for (std::int64_t i = 0; i < part.count; ++i) order.push_back(begins[expert] + part.begin + i);
+          }
+        }
       }
       state.part_counts.push_back(static_cast<std::int64_t>(order.size() - before));
     }
-    state.part_order = index_tensor(order, device);
+    state.order = index_tensor(order, rows.device());
+    if (model_ == 1) return permute_rows(rows, state.order);
+    return take_part(rows, state.order, state.part_counts, model_group_);
   }
 
-  at::Tensor exchanged(const at::Tensor& rows, const Counts& send, const Counts& receive) {
-    return linear_map(
-        rows, [=, this](const at::Tensor& x) { return exchange_->exchange(x, send, receive); },
-        [=, this](const at::Tensor& grad) { return exchange_->exchange(grad, receive, send); });
-  }
-
-  at::Tensor send_dropless(const at::Tensor& rows, const Counts& own, Exchange& state, Counts& arriving) {
-    arriving = exchange_counts(*exchange_, own, rows.device());
-    state.receive = sums_of_runs(parts_of(arriving, model_rank_, model_), local_experts_);
-    return exchanged(rows, state.send, state.receive);
-  }
-
-  // Equal blocks for all members: in front the numbers of tokens, then room for what the capacity lets each expert
-  // take.
-  at::Tensor send_limited(const at::Tensor& rows, const Counts& own, const ForwardContext& context, Exchange& state,
-                          Counts& arriving) {
+  // A run's tokens to a member, as a block of so many rows: in front the numbers of tokens, then room for what the
+  // capacity lets each expert take.
+  struct Block {
+    std::int64_t count_bytes, front, room, size;
+  };
+  Block block_of(const at::Tensor& rows, const ExpertRun& run, const ForwardContext& context) const {
     const std::int64_t capacity = expert_capacity(options_, context.exchange_tokens, context.training);
-    const std::int64_t room = (capacity + model_ - 1) / model_;
     const std::int64_t row_bytes = rows.size(1) * static_cast<std::int64_t>(rows.element_size());
-    const std::int64_t count_bytes = local_experts_ * static_cast<std::int64_t>(sizeof(std::int64_t));
-    const std::int64_t front = (count_bytes + row_bytes - 1) / row_bytes;
-    const std::int64_t block = front + local_experts_ * room;
-    const Counts mine = parts_of(own, model_rank_, model_);
+    Block block{};
+    block.count_bytes = run.experts * static_cast<std::int64_t>(sizeof(std::int64_t));
+    block.front = (block.count_bytes + row_bytes - 1) / row_bytes;
+    block.room = (capacity + model_ - 1) / model_;
+    block.size = block.front + run.experts * block.room;
+    return block;
+  }
 
-    at::Tensor sent = at::zeros({expert_degree_, block, rows.size(1)}, rows.options());
-    const at::Tensor values = rows.detach();
+  // `own`: the counts of this run, all shares together.
+  RowsUnderWay start_limited(const at::Tensor& rows, const Counts& own, const ExpertRun& run,
+                             const ForwardContext& context) {
+    const Block block = block_of(rows, run, context);
+    const Counts mine = parts_of(own, model_rank_, model_);
+    at::Tensor sent = at::zeros({expert_degree_, block.size, rows.size(1)}, rows.options());
     std::int64_t first = 0;
     for (std::int64_t to = 0; to < expert_degree_; ++to) {
       at::Tensor target = sent[to];
-      const Counts counts(own.begin() + to * local_experts_, own.begin() + (to + 1) * local_experts_);
-      front_of(target, count_bytes).copy_(bytes_of(counts));
-      for (std::int64_t e = 0; e < local_experts_; ++e) {
-        const std::int64_t count = mine[static_cast<std::size_t>(to * local_experts_ + e)];
-        target.narrow(0, front + e * room, count).copy_(values.narrow(0, first, count));
+      const Counts counts(own.begin() + to * run.experts, own.begin() + (to + 1) * run.experts);
+      front_of(target, block).copy_(bytes_of(counts));
+      for (std::int64_t e = 0; e < run.experts; ++e) {
+        const std::int64_t count = mine[static_cast<std::size_t>(to * run.experts + e)];
+        target.narrow(0, block.front + e * block.room, count).copy_(rows.narrow(0, first, count));
         first += count;
       }
     }
-    const Counts equal(static_cast<std::size_t>(expert_degree_), block);
-    const at::Tensor received =
-        exchange_->exchange(sent.flatten(0, 1), equal, equal).view({expert_degree_, block, rows.size(1)});
-
-    arriving.clear();
-    for (std::int64_t from = 0; from < expert_degree_; ++from) {
-      const at::Tensor bytes = front_of(received[from], count_bytes).to(at::kCPU).contiguous();
-      const auto* counts = reinterpret_cast<const std::int64_t*>(bytes.const_data_ptr<std::uint8_t>());
-      arriving.insert(arriving.end(), counts, counts + local_experts_);
-    }
-    const Counts arrived = parts_of(arriving, model_rank_, model_);
-    std::vector<at::Tensor> pieces;
-    for (std::int64_t from = 0; from < expert_degree_; ++from) {
-      for (std::int64_t e = 0; e < local_experts_; ++e) {
-        const std::int64_t count = arrived[static_cast<std::size_t>(from * local_experts_ + e)];
-        pieces.push_back(received[from].narrow(0, front + e * room, count));
-      }
-    }
-    at::Tensor compact = at::cat(pieces);
-    state.receive = sums_of_runs(arrived, local_experts_);
-    return linear_map(
-        rows, [&](const at::Tensor&) { return compact; },
-        [this, send = state.send, receive = state.receive](const at::Tensor& grad) {
-          return exchange_->exchange(grad, receive, send);
-        });
+    const Counts equal(static_cast<std::size_t>(expert_degree_), block.size);
+    return exchange_->start(sent.flatten(0, 1), equal, equal);
   }
 
-  // The first `count` bytes of a member's block.
-  static at::Tensor front_of(const at::Tensor& block, std::int64_t count) {
-    return block.view(-1).view(at::kByte).narrow(0, 0, count);
+  // Reads the numbers in front and leaves out the room that was not needed.
+  at::Tensor unpack_limited(const at::Tensor& received, ExpertRun& run, const ForwardContext& context) const {
+    const Block block = block_of(received, run, context);
+    const at::Tensor blocks = received.view({expert_degree_, block.size, received.size(1)});
+    run.arriving.clear();
+    for (std::int64_t from = 0; from < expert_degree_; ++from) {
+      const at::Tensor bytes = front_of(blocks[from], block).to(at::kCPU).contiguous();
+      const auto* counts = reinterpret_cast<const std::int64_t*>(bytes.const_data_ptr<std::uint8_t>());
+      run.arriving.insert(run.arriving.end(), counts, counts + run.experts);
+    }
+    const Counts arrived = parts_of(run.arriving, model_rank_, model_);
+    std::vector<at::Tensor> pieces;
+    for (std::int64_t from = 0; from < expert_degree_; ++from) {
+      for (std::int64_t e = 0; e < run.experts; ++e) {
+        const std::int64_t count = arrived[static_cast<std::size_t>(from * run.experts + e)];
+        pieces.push_back(blocks[from].narrow(0, block.front + e * block.room, count));
+      }
+    }
+    run.there->receive = received_rows(run);
+    return at::cat(pieces);
+  }
+
+  // The bytes of a member's block that hold numbers.
+  static at::Tensor front_of(const at::Tensor& rows, const Block& block) {
+    return rows.view(-1).view(at::kByte).narrow(0, 0, block.count_bytes);
   }
   static at::Tensor bytes_of(const Counts& counts) { return at::tensor(counts, at::kLong).view(at::kByte); }
 
   // Rows lie by [member of the model group, where gathered][source][expert]; experts want [expert][source][member].
-  void sort_by_expert(const Counts& arriving, const ForwardContext& context, const at::Device& device, Exchange& state,
-                      DispatchHandle& handle) const {
+  ExpertInputs sort_by_expert(const ForwardContext& context, const at::Device& device, ExpertRun& run) const {
+    const Counts& arriving = run.arriving;
     const std::int64_t first_member = slices_ ? 0 : model_rank_, members = slices_ ? model_ : 1;
-    const auto sources = static_cast<std::int64_t>(arriving.size()) / local_experts_;
+    const auto sources = static_cast<std::int64_t>(arriving.size()) / run.experts;
     const auto place = [&](std::int64_t member, std::int64_t source, std::int64_t expert) {
-      return static_cast<std::size_t>((member * sources + source) * local_experts_ + expert);
+      return static_cast<std::size_t>((member * sources + source) * run.experts + expert);
     };
     Counts begins(static_cast<std::size_t>(members) * arriving.size());
     std::int64_t next = 0;
@@ -204,29 +287,31 @@ class ExpertDispatcher : public Dispatcher {
         next += part_of(arriving[i], model_, first_member + m).count;
       }
     }
+    ExpertInputs inputs;
     Counts order, expert_begin{0};
     order.reserve(static_cast<std::size_t>(next));
-    for (std::int64_t e = 0; e < local_experts_; ++e) {
+    for (std::int64_t e = 0; e < run.experts; ++e) {
       for (std::int64_t source = 0; source < sources; ++source) {
-        const std::int64_t count = arriving[static_cast<std::size_t>(source * local_experts_ + e)];
+        const std::int64_t count = arriving[static_cast<std::size_t>(source * run.experts + e)];
         SlotSegment segment;
         segment.expert = e;
         segment.begin = static_cast<std::int64_t>(order.size());
         segment.micro_batch = context.micro_batch + static_cast<std::uint64_t>(source) -
                               static_cast<std::uint64_t>(expert_degree_ > 1 ? expert_rank_ : 0);
         segment.first_name =
-            first_slot_name(expert_rank_ * local_experts_ + e) + part_of(count, model_, first_member).begin;
+            first_slot_name(expert_rank_ * local_experts_ + run.first + e) + part_of(count, model_, first_member).begin;
         for (std::int64_t m = 0; m < members; ++m) {
           const std::int64_t rows = part_of(count, model_, first_member + m).count;
           for (std::int64_t i = 0; i < rows; ++i) order.push_back(begins[place(m, source, e)] + i);
         }
         segment.count = static_cast<std::int64_t>(order.size()) - segment.begin;
-        if (segment.count > 0) handle.segments.push_back(segment);
+        if (segment.count > 0) inputs.segments.push_back(segment);
       }
       expert_begin.push_back(static_cast<std::int64_t>(order.size()));
     }
-    handle.expert_begin = at::tensor(expert_begin, at::kLong);
-    if (members * sources > 1) state.expert_order = index_tensor(order, device);
+    inputs.expert_begin = at::tensor(expert_begin, at::kLong);
+    if (members * sources > 1) run.expert_order = index_tensor(order, device);
+    return inputs;
   }
 
   MoeOptions options_;
@@ -234,35 +319,35 @@ class ExpertDispatcher : public Dispatcher {
   std::int64_t expert_degree_, expert_rank_;
   std::int64_t model_, model_rank_;
   bool slices_;
-  std::int64_t local_experts_;
+  std::int64_t local_experts_, runs_;
   std::unique_ptr<RowExchange> exchange_;
 };
 
 // Sliced experts at expert degree 1: like a sliced dense block, every slice has all tokens already.
-class SlicedDispatcher : public Dispatcher {
+class SlicedDispatcher : public LocalDispatcher {
  public:
   explicit SlicedDispatcher(std::shared_ptr<ModelAxis> axis) : axis_(std::move(axis)) {}
 
   DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override {
-    return local_.dispatch(axis_->enter(x), routing, context);
+    return LocalDispatcher::dispatch(axis_->enter(x), routing, context);
   }
-  at::Tensor combine(const DispatchHandle& handle, const at::Tensor& outputs, const at::Tensor& weights) override {
-    return local_.combine(handle, axis_->leave(outputs), weights);
+  at::Tensor send_back(const DispatchHandle& /*handle*/, std::size_t /*run*/, const at::Tensor& outputs) override {
+    return axis_->leave(outputs);
   }
 
  private:
-  LocalDispatcher local_;
   std::shared_ptr<ModelAxis> axis_;
 };
 
 }  // namespace
 
 std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
-                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis) {
+                                            std::int64_t runs, std::unique_ptr<RowExchange> exchange,
+                                            std::shared_ptr<ModelAxis> axis) {
   const Degrees& degrees = layout.degrees();
   if (degrees.expert == 1 && degrees.model == 1) return std::make_shared<LocalDispatcher>();
   if (degrees.expert == 1 && slice_experts) return std::make_shared<SlicedDispatcher>(std::move(axis));
-  return std::make_shared<ExpertDispatcher>(layout, options, slice_experts, std::move(exchange));
+  return std::make_shared<ExpertDispatcher>(layout, options, slice_experts, runs, std::move(exchange));
 }
 
 }  // namespace polymoe

@@ -15,8 +15,11 @@ namespace polymoe {
 ///   numbers and send just the rows that exist.
 ///   With model > 1 each member of the model group sends its share of every expert's tokens, so none is sent twice.
 ///   Sliced experts then gather the shares on the receiving side and sum their partial outputs back.
+/// Experts here compute in `runs` runs (at most one for each), each with an exchange of its own: the tokens of the next
+/// run travel while one computes. A run has whole experts, so that its products are those of the whole layer.
 /// At expert degree 1 nothing is exchanged. `axis` is the one of the model; both must outlive the dispatcher.
 std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
-                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis);
+                                            std::int64_t runs, std::unique_ptr<RowExchange> exchange,
+                                            std::shared_ptr<ModelAxis> axis);
 
 }  // namespace polymoe

@@ -46,7 +46,8 @@ Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& mode
 
 ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOptions& model, Communicator& world,
                                const DeviceGroup& device_group)
-    : degrees_(resolve_degrees(options, model, world.size())), world_(world) {
+    : world_(world) {
+  together(world, [&] { degrees_ = resolve_degrees(options, model, world.size()); });
   const std::int64_t rank = world.rank(), experts = degrees_.expert, slices = degrees_.model;
   model_rank_ = rank % slices;
   expert_rank_ = rank / slices % experts;

@@ -33,4 +33,8 @@ at::Tensor linear_map(const at::Tensor& x, const RowMap& forward, RowMap adjoint
   return LinearMap::apply(x, forward, std::move(adjoint));
 }
 
+RowMap identity_map() {
+  return [](const at::Tensor& x) { return x.view_as(x); };
+}
+
 }  // namespace polymoe

@@ -6,10 +6,6 @@
 namespace polymoe {
 namespace {
 
-RowMap identity() {
-  return [](const at::Tensor& x) { return x.view_as(x); };
-}
-
 RowMap sum_over(Communicator& group) {
   return [&group](const at::Tensor& x) {
     at::Tensor sum = x.detach().clone(at::MemoryFormat::Contiguous);
@@ -20,8 +16,8 @@ RowMap sum_over(Communicator& group) {
 
 }  // namespace
 
-at::Tensor GroupModelAxis::enter(const at::Tensor& x) { return linear_map(x, identity(), sum_over(group_)); }
+at::Tensor GroupModelAxis::enter(const at::Tensor& x) { return linear_map(x, identity_map(), sum_over(group_)); }
 
-at::Tensor GroupModelAxis::leave(const at::Tensor& x) { return linear_map(x, sum_over(group_), identity()); }
+at::Tensor GroupModelAxis::leave(const at::Tensor& x) { return linear_map(x, sum_over(group_), identity_map()); }
 
 }  // namespace polymoe

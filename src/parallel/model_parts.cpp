@@ -30,13 +30,13 @@ at::Tensor gather_rows(const at::Tensor& part, const Counts& counts, Communicato
   return all;
 }
 
-// The sum in the order of ranks: each row's partial results travel to the member that owns it.
+// Each row's partial results travel to the member that owns it, which adds them up (bfloat16 in float32).
 at::Tensor sum_rows(const at::Tensor& partial, const Counts& counts, Communicator& group) {
   const std::int64_t width = partial.size(1), own = counts[static_cast<std::size_t>(group.rank())];
   at::Tensor received = at::empty({group.size(), own, width}, partial.options());
   const Counts receive(static_cast<std::size_t>(group.size()), own * width);
   group.all_to_all(partial.contiguous(), elements(counts, width), received, receive);
-  return at::sum(received, 0, false, at::kFloat).to(partial.scalar_type());
+  return at::sum(received, 0);
 }
 
 RowMap taking(const at::Tensor& order, const Counts& counts, Communicator& group) {

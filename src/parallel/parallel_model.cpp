@@ -62,12 +62,16 @@ std::unique_ptr<RowExchange> make_exchange(const RunOptions& options, const Para
   return make_hierarchical_exchange(experts, nodes);
 }
 
-Partition make_partition(const RunOptions& options, const ParallelLayout& layout, std::shared_ptr<BlockRunner> runner) {
+// Adds the groups of the exchange to `groups`.
+Partition make_partition(const RunOptions& options, const ParallelLayout& layout, std::shared_ptr<BlockRunner> runner,
+                         std::vector<Communicator*>& groups) {
+  std::unique_ptr<RowExchange> exchange = make_exchange(options, layout);
+  for (Communicator* group : exchange->own_groups()) groups.push_back(group);
   Partition partition;
   if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
   partition.slice_experts = options.parallel.expert_slicing == "sliced";
   partition.dispatcher = make_dispatcher(layout, options.model.moe, partition.slice_experts,
-                                         make_exchange(options, layout), partition.model_axis);
+                                         options.parallel.exchange_chunks, std::move(exchange), partition.model_axis);
   partition.expert_rank = layout.expert_rank();
   partition.expert_parts = layout.degrees().expert;
   partition.runner = std::move(runner);
@@ -76,6 +80,8 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
 
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
   EncoderDecoder model(options.model, partition);
+  // The store gives parameters their memory, a unit at a time; until then they say of what type they are, and where.
+  for (at::Tensor& parameter : model->parameters()) parameter.set_data(at::empty({0}, parameter.options()));
   model->set_precision(parse_precision(options.train.precision));
   model->to(parse_device(options.train.device));
   return model;
@@ -85,8 +91,9 @@ EncoderDecoder make_model(const RunOptions& options, const Partition& partition)
 
 ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
     : layout(options.parallel, options.model, world, device_groups(options, world)),
+      groups(layout.groups()),
       runner_(std::make_shared<UnitRunner>(options.parallel.recompute)),
-      model(make_model(options, make_partition(options, layout, runner_))),
+      model(make_model(options, make_partition(options, layout, runner_, groups))),
       store(*model, make_sharding(options.parallel, layout),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
               initialize_parameter(p.name, p.parameter, p.placement, seed);

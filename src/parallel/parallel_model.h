@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "model/encoder_decoder.h"
 #include "optim/parameter_store.h"
@@ -20,6 +21,9 @@ class ParallelModel {
   ParallelModel(const RunOptions& options, Communicator& world);
 
   ParallelLayout layout;
+
+  /// All that anything is sent in: the layout's groups, and those within the exchange of tokens.
+  std::vector<Communicator*> groups;
 
  private:
   std::shared_ptr<UnitRunner> runner_;

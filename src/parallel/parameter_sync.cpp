@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "nn/torch_headers.h"
 #include "optim/adam.h"
 
@@ -84,6 +85,11 @@ void ParameterSync::before_forward(const std::string& block) {
 void ParameterSync::after_forward(const std::string& block) { release(block); }
 
 void ParameterSync::before_backward(const std::string& block) {
+  if (block != kOutside) {
+    // Gradients that arrived outside these two calls would be lost without a word.
+    if (!in_backward_.empty()) fail("the backward of {} began before that of {} ended", block, in_backward_);
+    in_backward_ = block;
+  }
   for (ParameterUnit* unit : units_of(block)) {
     if (unit->stage < 2) continue;
     restore_memory(unit->gradients);
@@ -97,6 +103,8 @@ void ParameterSync::before_backward(const std::string& block) {
 }
 
 void ParameterSync::after_backward(const std::string& block) {
+  if (in_backward_ != block) fail("the backward of {} ended before it began", block);
+  in_backward_.clear();
   for (ParameterUnit* unit : units_of(block)) start_reduction(*unit);
   release(block);
 }

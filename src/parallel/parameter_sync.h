@@ -81,6 +81,7 @@ class ParameterSync {
   std::map<std::string, std::vector<Pending>> gathers_;  // under way
   std::deque<Reduction> reductions_;                     // under way
   bool last_micro_batch_ = false;
+  std::string in_backward_;  // the block whose backward has begun and not ended
 };
 
 }  // namespace polymoe

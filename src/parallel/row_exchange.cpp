@@ -14,21 +14,27 @@ std::vector<std::int64_t> times(std::vector<std::int64_t> counts, std::int64_t f
   return counts;
 }
 
-at::Tensor all_to_all_rows(Communicator& group, const at::Tensor& rows, const std::vector<std::int64_t>& send,
-                           const std::vector<std::int64_t>& receive) {
+RowsUnderWay start_rows(Communicator& group, const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                        const std::vector<std::int64_t>& receive) {
   const std::int64_t width = rows.size(1);
-  at::Tensor received = at::empty({sum_of(receive), width}, rows.options());
-  group.all_to_all(rows.contiguous(), times(send, width), received, times(receive, width));
-  return received;
+  RowsUnderWay under_way{rows.contiguous(), at::empty({sum_of(receive), width}, rows.options()), nullptr};
+  under_way.pending =
+      group.start_all_to_all(under_way.sent, times(send, width), under_way.received, times(receive, width));
+  return under_way;
+}
+
+at::Tensor finish_rows(RowsUnderWay under_way) {
+  if (under_way.pending) under_way.pending->wait();
+  return under_way.received;
 }
 
 class FlatExchange : public RowExchange {
  public:
   explicit FlatExchange(Communicator& group) : group_(group) {}
   Communicator& group() const override { return group_; }
-  at::Tensor exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
-                      const std::vector<std::int64_t>& receive) override {
-    return all_to_all_rows(group_, rows, send, receive);
+  RowsUnderWay start(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                     const std::vector<std::int64_t>& receive) override {
+    return start_rows(group_, rows, send, receive);
   }
 
  private:
@@ -67,9 +73,10 @@ class HierarchicalExchange : public RowExchange {
     across_ = group.make_group(group.name() + ".across-nodes", across);
   }
   Communicator& group() const override { return group_; }
+  std::vector<Communicator*> own_groups() const override { return {within_.get(), across_.get()}; }
 
-  at::Tensor exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
-                      const std::vector<std::int64_t>& receive) override {
+  RowsUnderWay start(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                     const std::vector<std::int64_t>& receive) override {
     // Within the node: to the neighbour at place l go the rows for place l of every node, node by node.
     const std::vector<std::int64_t> by_place = swap_counts(send, local_);  // [place][node]
     std::vector<std::int64_t> passing(by_place.size());  // [neighbour][node]: what passes through here
@@ -78,13 +85,13 @@ class HierarchicalExchange : public RowExchange {
     within_->all_to_all(at::tensor(by_place, at::kLong).to(rows.device()), per_neighbour, passing_here, per_neighbour);
     const at::Tensor on_host = passing_here.to(at::kCPU);
     std::copy_n(on_host.const_data_ptr<std::int64_t>(), passing.size(), passing.begin());
-    const at::Tensor gathered = all_to_all_rows(*within_, swap_pieces(rows, send, local_),
-                                                sums_of_runs(by_place, nodes_), sums_of_runs(passing, nodes_));
+    const at::Tensor gathered = finish_rows(start_rows(*within_, swap_pieces(rows, send, local_),
+                                                       sums_of_runs(by_place, nodes_), sums_of_runs(passing, nodes_)));
     // Across nodes: all that the node sends to this place on node n, neighbour by neighbour. It arrives as
     // [node][place of the sender], which is the order of ranks.
     const std::vector<std::int64_t> by_node = swap_counts(passing, nodes_);  // [node][neighbour]
-    return all_to_all_rows(*across_, swap_pieces(gathered, passing, nodes_), sums_of_runs(by_node, local_),
-                           sums_of_runs(receive, local_));
+    return start_rows(*across_, swap_pieces(gathered, passing, nodes_), sums_of_runs(by_node, local_),
+                      sums_of_runs(receive, local_));
   }
 
  private:
@@ -95,6 +102,11 @@ class HierarchicalExchange : public RowExchange {
 };
 
 }  // namespace
+
+at::Tensor RowExchange::exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                                 const std::vector<std::int64_t>& receive) {
+  return finish_rows(start(rows, send, receive));
+}
 
 std::int64_t sum_of(const std::vector<std::int64_t>& counts) {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});

@@ -10,17 +10,29 @@
 
 namespace polymoe {
 
+/// Rows that are being exchanged: those sent must stay, those received are not to be read, before `pending` is waited
+/// for. Null where nothing is left to wait for.
+struct RowsUnderWay {
+  at::Tensor sent, received;
+  Pending pending;
+};
+
 /// Moves rows between the members of a group.
 class RowExchange {
  public:
   virtual ~RowExchange() = default;
 
   virtual Communicator& group() const = 0;
+  /// Groups that it made for itself, for those who count what is sent.
+  virtual std::vector<Communicator*> own_groups() const { return {}; }
 
-  /// Sends rows [send[0] + ... + send[r - 1], ... + send[r]) of `rows` [sum of send, width] to member r and returns the
-  /// rows received, those of member 0 first: [sum of receive, width]. Without autograd.
-  virtual at::Tensor exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
-                              const std::vector<std::int64_t>& receive) = 0;
+  /// Begins to send rows [send[0] + ... + send[r - 1], ... + send[r]) of `rows` [sum of send, width] to member r and to
+  /// receive rows, those of member 0 first: [sum of receive, width]. Without autograd.
+  virtual RowsUnderWay start(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                             const std::vector<std::int64_t>& receive) = 0;
+  /// The same, and waits.
+  at::Tensor exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+                      const std::vector<std::int64_t>& receive);
 };
 
 /// One all-to-all.
@@ -28,7 +40,8 @@ std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group);
 
 /// Two all-to-alls of rows, after a small one of counts: within the node every member gathers what its node sends to
 /// one place on each other node, then the members of the same place exchange across nodes. Messages between nodes are
-/// fewer by the number of members on a node, and larger by as much. `nodes` names the node of each member; every node
+/// fewer by the number of members on a node, and larger by as much. Its start() returns with the last all-to-all under
+/// way. `nodes` names the node of each member; every node
 /// must hold the same number of members, next to each other in rank. Called by all members together (it makes groups);
 /// with one node, or one member on each, it is the flat exchange. Throws Error for nodes of other shapes.
 std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, const std::vector<int>& nodes);

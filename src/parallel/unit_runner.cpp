@@ -41,6 +41,7 @@ class Recompute : public torch::autograd::Function<Recompute> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& memory,
                                c10::intrusive_ptr<BlockPass> pass) {
+    ctx->set_materialize_grads(false);  // a loss that nobody asked for has no gradient, not one of zeros
     ctx->save_for_backward({x, memory});
     pass->sync->before_forward(pass->place);
     ForwardContext own = pass->context;
@@ -103,15 +104,14 @@ at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const 
   }
   // Backward reaches the node behind the block first and the one before it last: the engine takes later nodes first
   // of those that are ready, and gradients of parameters before all others.
-  const RowMap same = [](const at::Tensor& rows) { return rows.view_as(rows); };
-  const at::Tensor before = linear_map(x, same, [&sync, place](const at::Tensor& grad) {
+  const at::Tensor before = linear_map(x, identity_map(), [&sync, place](const at::Tensor& grad) {
     sync.after_backward(place);
     return grad;
   });
   sync.before_forward(place);
   const at::Tensor y = block(before, memory, context);
   sync.after_forward(place);
-  return linear_map(y, same, [&sync, place](const at::Tensor& grad) {
+  return linear_map(y, identity_map(), [&sync, place](const at::Tensor& grad) {
     sync.before_backward(place);
     return grad;
   });

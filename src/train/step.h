@@ -52,7 +52,8 @@ StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_ba
 StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
                                 const RunOptions& options);
 
-/// The loss of one micro-batch without gradients and without dropout. `statistics` may be null.
+/// The loss of one micro-batch without gradients and without dropout, in the layout's inference (ParameterSync). All
+/// processes of the layout call it together, with the same batch. `statistics` may be null.
 std::map<std::int32_t, TokenLoss> evaluate_loss(EncoderDecoder& model, const MicroBatch& batch, double label_smoothing,
                                                 MoeStatistics* statistics);
 

@@ -44,6 +44,14 @@ nlohmann::json config_json(RunOptions& options) {
   return config;
 }
 
+// Every process reads the same options and files: a mistake in them is told once, as nobody's in particular.
+template <typename Make>
+auto made_together(Communicator& world, const Make& make) {
+  std::optional<decltype(make())> made;
+  together(world, [&] { made.emplace(make()); });
+  return std::move(*made);
+}
+
 }  // namespace
 
 struct Trainer::State {
@@ -57,10 +65,10 @@ struct Trainer::State {
 
   State(RunOptions given, Communicator& all)
       : world(all),
-        options(prepare_options(std::move(given))),
-        dataset(options.data.path),
-        stream(dataset, options.data, options.train.max_tokens, static_cast<std::uint64_t>(options.train.seed)),
-        train(model_options(), world),
+        options(made_together(world, [&] { return prepare_options(given); })),
+        dataset(made_together(world, [&] { return open_dataset(); })),
+        stream(made_together(world, [&] { return open_stream(); })),
+        train(options, world),
         validator(dataset, options, training_directions()) {
     start_or_resume();
     on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update); });
@@ -87,16 +95,21 @@ struct Trainer::State {
     return given;
   }
 
-  // The options, with what the dataset says of the model.
-  const RunOptions& model_options() {
-    const std::int64_t vocabulary = dataset.vocabulary().size();
+  // Opens the dataset and completes the options with what it says of the model.
+  Dataset open_dataset() {
+    Dataset opened(options.data.path);
+    const std::int64_t vocabulary = opened.vocabulary().size();
     if (options.model.vocabulary != 0 && options.model.vocabulary != vocabulary) {
       fail("model.vocabulary: {} given, but the dataset's vocabulary has {} entries; leave the key out",
            options.model.vocabulary, vocabulary);
     }
     options.model.vocabulary = vocabulary;
     options.model.max_positions = std::max(options.model.max_positions, options.data.max_length + 2);
-    return options;
+    return opened;
+  }
+
+  BatchStream open_stream() const {
+    return {dataset, options.data, options.train.max_tokens, static_cast<std::uint64_t>(options.train.seed)};
   }
 
   std::vector<Direction> training_directions() const {
@@ -224,10 +237,10 @@ struct Trainer::State {
       }
     }
     const auto begin = Clock::now();
-    const std::map<std::string, Traffic> before = traffic_of(train.layout);
+    const std::map<std::string, Traffic> before = traffic_of(train.groups);
     const StepReport report = train_step(train, mine, options, learning_rate);
     window.add(report, std::chrono::duration<double>(Clock::now() - begin).count());
-    for (const auto& [group, sent] : traffic_of(train.layout)) {
+    for (const auto& [group, sent] : traffic_of(train.groups)) {
       window.traffic[group].bytes += sent.bytes - before.at(group).bytes;
       window.traffic[group].seconds += sent.seconds - before.at(group).seconds;
     }
@@ -281,11 +294,13 @@ struct Trainer::State {
     record["communication_share"] = waited / all.seconds;
   }
 
-  // Every process goes through the same segments, so that all meet at the experts; the first one's figures count.
+  // Every process goes through the same segments, so that all meet at the experts; the first one's figures count, and
+  // its choices in a beam: floats of unlike machines might choose otherwise, and then the processes would part.
   void validate_now() {
     if (validator.empty()) return;
     train.sync.begin_inference();
-    ValidationReport report = validator.run(train.model, train.update);
+    const auto as_first_does = [&](const at::Tensor& decision) { world.broadcast(decision, 0); };
+    ValidationReport report = validator.run(train.model, train.update, as_first_does);
     train.sync.end_inference();
     const at::Tensor figure = at::full({1}, report.goodness(options.train.keep_best), at::kDouble);
     world.broadcast(figure, 0);
@@ -338,7 +353,7 @@ struct Trainer::State {
     }
     report.detail = fmt::format("update {}, loss {:.3f}, {:.0f} tokens/s", train.update,
                                 loss.loss / static_cast<double>(std::max<std::int64_t>(1, loss.tokens)),
-                                static_cast<double>(loss.tokens) / std::max(1e-9, window.seconds));
+                                static_cast<double>(window.all_target_tokens) / std::max(1e-9, window.seconds));
     progress(report);
   }
 

@@ -28,7 +28,7 @@ TokenLoss loss_of(EncoderDecoder& model, const ValidationSet& set, double label_
 }
 
 std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& set, const Vocabulary& vocabulary,
-                                   const DecodeOptions& options) {
+                                   const DecodeOptions& options, const Agreement& agree) {
   const SearchSymbols symbols = search_symbols(vocabulary);
   std::vector<std::string> translations;
   for (const MicroBatch& batch : set.batches) {
@@ -37,7 +37,7 @@ std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& s
       first_ids.push_back(batch.target_input[static_cast<std::size_t>(row * batch.target_length)]);
     }
     const TokenInput source = make_source_input(batch, model->projection().device());
-    for (const auto& hypotheses : beam_search(*model, source, first_ids, symbols, options)) {
+    for (const auto& hypotheses : beam_search(*model, source, first_ids, symbols, options, agree)) {
       translations.push_back(vocabulary.decode(hypotheses.front().ids));
     }
   }
@@ -94,7 +94,7 @@ Validator::Validator(const Dataset& dataset, const RunOptions& options,
   }
 }
 
-ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update) const {
+ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update, const Agreement& agree) const {
   DecodeOptions decode = options_.decode;
   decode.beam_size = options_.train.valid_beam_size;
   decode.n_best = 1;
@@ -109,7 +109,7 @@ ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update) cons
     nlohmann::json& row = directions[set.direction.name()];
     row = {{"loss", loss.loss / static_cast<double>(loss.tokens)}, {"segments", set.references.size()}};
     if (decode.beam_size == 0) continue;
-    const std::vector<std::string> translations = translate(model, set, dataset_.vocabulary(), decode);
+    const std::vector<std::string> translations = translate(model, set, dataset_.vocabulary(), decode, agree);
     const std::array<std::vector<std::string>, 1> references{set.references};
     const double set_bleu =
         corpus_bleu(translations, references, {.tokenizer = default_tokenizer(set.direction.target)}).score;

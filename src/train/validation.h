@@ -6,6 +6,7 @@
 #include "config/options.h"
 #include "data/dataset.h"
 #include "data/validation.h"
+#include "decode/beam_search.h"
 #include "model/encoder_decoder.h"
 
 namespace polymoe {
@@ -18,7 +19,8 @@ class Validator {
   /// Reads the segments of data.valid-directions (or else of the training directions) from the split "valid".
   Validator(const Dataset& dataset, const RunOptions& options, const std::vector<Direction>& training_directions);
 
-  ValidationReport run(EncoderDecoder& model, std::int64_t update) const;
+  /// Where several processes compute with the model together, all call it, and `agree` is how they decide alike.
+  ValidationReport run(EncoderDecoder& model, std::int64_t update, const Agreement& agree = {}) const;
 
   /// Whether there is anything to validate on.
   bool empty() const { return sets_.empty(); }

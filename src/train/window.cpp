@@ -1,7 +1,5 @@
 #include "train/window.h"
 
-#include <vector>
-
 #include "data/task.h"
 #include "nn/torch_headers.h"
 
@@ -12,6 +10,7 @@ void Window::add(const StepReport& report, double step_seconds) {
   balance_loss += report.balance_loss;
   gradient_norm += report.update.gradient_norm;
   seconds += step_seconds;
+  all_target_tokens += report.all_target_tokens;
   ++updates;
 }
 
@@ -51,9 +50,9 @@ Window Window::over_all(const ParallelLayout& layout) const {
   return window;
 }
 
-std::map<std::string, Traffic> traffic_of(const ParallelLayout& layout) {
+std::map<std::string, Traffic> traffic_of(const std::vector<Communicator*>& groups) {
   std::map<std::string, Traffic> traffic;
-  for (const Communicator* group : layout.groups()) {
+  for (const Communicator* group : groups) {
     Traffic& sum = traffic[group->name()];
     for (const CollectiveCount& count : group->counts()) sum.bytes += count.bytes;
     sum.seconds += group->seconds();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "parallel/layout.h"
 #include "train/step.h"
@@ -22,6 +23,7 @@ struct Window {
   double gradient_norm = 0.0;  // the same in every process
   std::int64_t updates = 0;
   double seconds = 0.0;
+  std::int64_t all_target_tokens = 0;  // of all processes
 
   std::map<std::string, Traffic> traffic;  // by group
 
@@ -32,7 +34,7 @@ struct Window {
   Window over_all(const ParallelLayout& layout) const;
 };
 
-/// What this process has sent to each group of the layout since its start.
-std::map<std::string, Traffic> traffic_of(const ParallelLayout& layout);
+/// What this process has sent to each group since its start.
+std::map<std::string, Traffic> traffic_of(const std::vector<Communicator*>& groups);
 
 }  // namespace polymoe

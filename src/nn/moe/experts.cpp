@@ -168,11 +168,24 @@ at::Tensor ExpertsImpl::plan_segments(const std::vector<SlotSegment>& segments, 
   return plan;
 }
 
-at::Tensor ExpertsImpl::forward(const at::Tensor& x, const at::Tensor& expert_begin,
-                                const std::vector<SlotSegment>& segments, const ForwardContext& context) {
+std::vector<ExpertWeights> ExpertsImpl::split(const std::vector<std::int64_t>& runs) const {
+  if (runs.size() == 1) return {{up_weight, up_bias, down_weight, down_bias}};
+  // One node for all runs of a parameter, so that its gradient is put together once.
+  const std::vector<at::Tensor> up = up_weight.split_with_sizes(runs), up_biases = up_bias.split_with_sizes(runs);
+  const std::vector<at::Tensor> down = down_weight.split_with_sizes(runs),
+                                down_biases = down_bias.split_with_sizes(runs);
+  std::vector<ExpertWeights> weights;
+  for (std::size_t run = 0; run < runs.size(); ++run) {
+    weights.push_back({up[run], up_biases[run], down[run], down_biases[run]});
+  }
+  return weights;
+}
+
+at::Tensor ExpertsImpl::forward(const ExpertInputs& inputs, const ExpertWeights& weights,
+                                const ForwardContext& context) {
   const ExpertsCall call{activation_, context.training ? activation_dropout_ : 0.0, first_column_, adds_bias_};
-  return ExpertsFunction::apply(x, up_weight, up_bias, down_weight, down_bias, expert_begin,
-                                plan_segments(segments, context), call);
+  return ExpertsFunction::apply(inputs.rows, weights.up_weight, weights.up_bias, weights.down_weight, weights.down_bias,
+                                inputs.expert_begin, plan_segments(inputs.segments, context), call);
 }
 
 }  // namespace polymoe

@@ -11,6 +11,11 @@
 
 namespace polymoe {
 
+/// The parameters of a run of experts, as ExpertsImpl has those of all.
+struct ExpertWeights {
+  at::Tensor up_weight, up_bias, down_weight, down_bias;
+};
+
 /// The experts of one layer that live here: feed-forward blocks whose weights are stacked, applied to slots sorted by
 /// expert. One matrix product for each expert that has slots; nothing is padded. The parameters' logical tensors are
 /// stacks of all experts, [experts, ...].
@@ -19,11 +24,13 @@ class ExpertsImpl : public PlacedModule {
   /// `place` is the full name of the experts; their random numbers depend on it.
   ExpertsImpl(const ModelOptions& options, std::string place, const Partition& partition);
 
-  /// x [slots, hidden], slots of expert e at [expert_begin[e], expert_begin[e + 1]) -> [slots, hidden]. `segments` name
-  /// the slots for activation dropout. When the experts are sliced, the result is this slice's part of a sum: whoever
-  /// gave every slice the same x (the dispatcher) adds the parts up.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& expert_begin, const std::vector<SlotSegment>& segments,
-                     const ForwardContext& context);
+  /// The parameters of runs of so many experts each; they add up to the experts here.
+  std::vector<ExpertWeights> split(const std::vector<std::int64_t>& runs) const;
+
+  /// The inputs of a run and its parameters -> [slots, hidden]. The segments name the slots for activation dropout.
+  /// When the experts are sliced, the result is this slice's part of a sum: whoever gave every slice the same inputs
+  /// (the dispatcher) adds the parts up.
+  at::Tensor forward(const ExpertInputs& inputs, const ExpertWeights& weights, const ForwardContext& context);
 
   at::Tensor up_weight;    ///< [experts here, ffn here, hidden]
   at::Tensor up_bias;      ///< [experts here, ffn here]

@@ -10,7 +10,7 @@ namespace polymoe {
 
 GateImpl::GateImpl(std::int64_t hidden, const MoeOptions& options, std::string place)
     : options_(options), place_(std::move(place)) {
-  weight = register_parameter("weight", at::empty({options.experts, hidden}));
+  weight = register_placed("weight", whole_placement({options.experts, hidden}));
 }
 
 at::Tensor GateImpl::noise_like(const at::Tensor& x, const ForwardContext& context) const {

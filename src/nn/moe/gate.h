@@ -4,7 +4,7 @@
 
 #include "config/options.h"
 #include "nn/context.h"
-#include "nn/linear.h"
+#include "nn/placed_module.h"
 
 namespace polymoe {
 
@@ -20,7 +20,7 @@ struct GateDecision {
 /// The gate: a linear map without bias, in float32, and the choice of the top experts. While training, noise changes
 /// the choice: jitter multiplies the gate's input by U(0.99, 1.01); Gumbel noise is added to the logits that choose.
 /// The values that scale the experts' outputs never carry Gumbel noise.
-class GateImpl : public torch::nn::Module {
+class GateImpl : public PlacedModule {
  public:
   /// `place` is the full name of the gate; its random numbers depend on it.
   GateImpl(std::int64_t hidden, const MoeOptions& options, std::string place);

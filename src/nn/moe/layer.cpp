@@ -20,8 +20,13 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
   const Routing routing =
       make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
   const DispatchHandle handle = dispatcher_->dispatch(x, routing, context);
-  const at::Tensor outputs = experts_(handle.expert_inputs, handle.expert_begin, handle.segments, context);
-  at::Tensor y = dispatcher_->combine(handle, outputs, combine_weights(decision, routing));
+  const std::vector<ExpertWeights> weights = experts_->split(handle.runs);
+  std::vector<at::Tensor> sent_back;
+  for (std::size_t run = 0; run < handle.runs.size(); ++run) {
+    const ExpertInputs inputs = dispatcher_->receive(handle, run, context);
+    sent_back.push_back(dispatcher_->send_back(handle, run, experts_(inputs, weights[run], context)));
+  }
+  at::Tensor y = dispatcher_->combine(handle, sent_back, combine_weights(decision, routing));
 
   context.balance_losses.push_back(decision.balance_loss);
   context.router_z_losses.push_back(decision.router_z_loss);

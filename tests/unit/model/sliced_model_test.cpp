@@ -51,8 +51,8 @@ class SlicedExpertsDispatcher : public LocalDispatcher {
   DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override {
     return LocalDispatcher::dispatch(axis_->enter(x), routing, context);
   }
-  at::Tensor combine(const DispatchHandle& handle, const at::Tensor& outputs, const at::Tensor& weights) override {
-    return LocalDispatcher::combine(handle, axis_->leave(outputs), weights);
+  at::Tensor send_back(const DispatchHandle& /*handle*/, std::size_t /*run*/, const at::Tensor& outputs) override {
+    return axis_->leave(outputs);
   }
 
  private:

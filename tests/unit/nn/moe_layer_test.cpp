@@ -187,15 +187,17 @@ TEST(LocalDispatcher, NamesSlotsByExpertAndTheirOrderInIt) {
   const Routing routing = make_routing(ids, options.moe, 0, {});
   ForwardContext context;
   context.micro_batch = 6;
-  const DispatchHandle handle = LocalDispatcher().dispatch(at::randn({5, 6}), routing, context);
-  ASSERT_EQ(handle.segments.size(), 2u) << "one for each expert with slots";
-  EXPECT_EQ(handle.segments[0].begin, 0);
-  EXPECT_EQ(handle.segments[0].count, 2);
-  EXPECT_EQ(handle.segments[0].first_name, first_slot_name(1));
-  EXPECT_EQ(handle.segments[1].begin, 2);
-  EXPECT_EQ(handle.segments[1].count, 3);
-  EXPECT_EQ(handle.segments[1].first_name, first_slot_name(3));
-  EXPECT_EQ(handle.segments[1].micro_batch, 6u);
+  LocalDispatcher dispatcher;
+  const DispatchHandle handle = dispatcher.dispatch(at::randn({5, 6}), routing, context);
+  const std::vector<SlotSegment> segments = dispatcher.receive(handle, 0, context).segments;
+  ASSERT_EQ(segments.size(), 2u) << "one for each expert with slots";
+  EXPECT_EQ(segments[0].begin, 0);
+  EXPECT_EQ(segments[0].count, 2);
+  EXPECT_EQ(segments[0].first_name, first_slot_name(1));
+  EXPECT_EQ(segments[1].begin, 2);
+  EXPECT_EQ(segments[1].count, 3);
+  EXPECT_EQ(segments[1].first_name, first_slot_name(3));
+  EXPECT_EQ(segments[1].micro_batch, 6u);
 }
 
 TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
@@ -203,22 +205,25 @@ TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
   options.activation_dropout = 0.5;
   Experts experts(options, "experts", Partition{});
   initialize(*experts, 1);
+  const ExpertWeights weights = experts->split({2}).front();
   ForwardContext context;
   context.training = true;
   const at::Tensor x = at::randn({6, 6});  // three slots of micro-batch 4, three of 5: one of expert 0, two of expert 1
   const auto alone = [&](std::int64_t first, std::uint64_t micro_batch) {
-    return experts(x.narrow(0, first, 3), at::tensor({0, 1, 3}, at::kLong),
-                   std::vector<SlotSegment>{{0, 0, 1, micro_batch, first_slot_name(0)},
-                                            {1, 1, 2, micro_batch, first_slot_name(1)}},
-                   context);
+    return experts(
+        ExpertInputs{x.narrow(0, first, 3),
+                     at::tensor({0, 1, 3}, at::kLong),
+                     {{0, 0, 1, micro_batch, first_slot_name(0)}, {1, 1, 2, micro_batch, first_slot_name(1)}}},
+        weights, context);
   };
   const at::Tensor order = at::tensor({0, 3, 1, 2, 4, 5}, at::kLong);
-  const at::Tensor together = experts(x.index_select(0, order), at::tensor({0, 2, 6}, at::kLong),
-                                      std::vector<SlotSegment>{{0, 0, 1, 4, first_slot_name(0)},
-                                                               {0, 1, 1, 5, first_slot_name(0)},
-                                                               {1, 2, 2, 4, first_slot_name(1)},
-                                                               {1, 4, 2, 5, first_slot_name(1)}},
-                                      context);
+  const at::Tensor together = experts(ExpertInputs{x.index_select(0, order),
+                                                   at::tensor({0, 2, 6}, at::kLong),
+                                                   {{0, 0, 1, 4, first_slot_name(0)},
+                                                    {0, 1, 1, 5, first_slot_name(0)},
+                                                    {1, 2, 2, 4, first_slot_name(1)},
+                                                    {1, 4, 2, 5, first_slot_name(1)}}},
+                                      weights, context);
   const at::Tensor expected = at::cat({alone(0, 4), alone(3, 5)}).index_select(0, order);
   // The same products of the same shapes; but rows of six float32 lie at other alignments, which may round otherwise.
   EXPECT_TRUE(at::allclose(together, expected, 1e-5, 1e-6));

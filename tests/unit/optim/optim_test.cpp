@@ -65,7 +65,7 @@ TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {
   model->to(at::kBFloat16);
   ParameterStore store(*model);
   model(at::ones({1, 3}, at::kBFloat16)).sum().backward();
-  store.collect_gradients();
+  ParameterStore::collect_gradients(store.units()[0]);
   EXPECT_FALSE(model->first->weight.grad().defined());
   Adam adam(store, plain_options());
   adam.update(1e-4, 1.0);  // far below what bfloat16 resolves near 1

@@ -19,6 +19,8 @@ struct DispatchCase {
   bool sliced = true;
   std::string capacity = "dropless";
   std::int64_t top_k = 1;
+  bool hierarchical = false;  // two members of the expert group on each node
+  std::int64_t runs = 1;
 };
 
 // Token t of the micro-batch of batch rank `rank`. Rank 1 has no tokens; expert 3 gets none from anyone.
@@ -43,20 +45,19 @@ MoeOptions moe_options_of(const DispatchCase& c) {
   return options;
 }
 
-// What the experts of this process make of their inputs: expert e multiplies by 2 + e. A slice gives its share.
-at::Tensor apply_experts(const DispatchHandle& handle, std::int64_t first_expert, double share) {
-  const auto* begin = handle.expert_begin.const_data_ptr<std::int64_t>();
-  at::Tensor factors = at::empty({handle.expert_inputs.size(0), 1});
-  for (std::int64_t e = 0; e + 1 < handle.expert_begin.size(0); ++e) {
+// What a run of experts makes of its inputs: expert e multiplies by 2 + e. A slice gives its share.
+at::Tensor apply_experts(const ExpertInputs& inputs, std::int64_t first_expert, double share) {
+  const auto* begin = inputs.expert_begin.const_data_ptr<std::int64_t>();
+  at::Tensor factors = at::empty({inputs.rows.size(0), 1});
+  for (std::int64_t e = 0; e + 1 < inputs.expert_begin.size(0); ++e) {
     factors.narrow(0, begin[e], begin[e + 1] - begin[e]).fill_(share * static_cast<double>(2 + first_expert + e));
   }
-  return handle.expert_inputs * factors;
+  return inputs.rows * factors;
 }
 
 struct Dispatched {
   at::Tensor y, grad_x, grad_weights;
-  std::vector<SlotSegment> segments;
-  at::Tensor rows;  // the experts' inputs
+  std::vector<ExpertInputs> inputs;  // of every run
 };
 
 Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank, std::int64_t first_expert,
@@ -72,9 +73,21 @@ Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank
   const Routing routing = make_routing(ids, options, capacity, context.random_key("test"));
   const at::Tensor weights = (at::arange(ids.numel(), at::kFloat).view(ids.sizes()) + 1).requires_grad_();
   const DispatchHandle handle = dispatcher.dispatch(x, routing, context);
-  const at::Tensor y = dispatcher.combine(handle, apply_experts(handle, first_expert, share), weights);
+  Dispatched result;
+  std::vector<at::Tensor> sent_back;
+  for (std::size_t run = 0; run < handle.runs.size(); ++run) {
+    ExpertInputs inputs = dispatcher.receive(handle, run, context);
+    sent_back.push_back(dispatcher.send_back(handle, run, apply_experts(inputs, first_expert, share)));
+    first_expert += handle.runs[run];
+    inputs.rows = inputs.rows.detach();
+    result.inputs.push_back(std::move(inputs));
+  }
+  const at::Tensor y = dispatcher.combine(handle, sent_back, weights);
   (y * (at::arange(y.numel(), at::kFloat).view(y.sizes()) + 1)).sum().backward();
-  return {y.detach(), x.grad(), weights.grad(), handle.segments, handle.expert_inputs.detach()};
+  result.y = y.detach();
+  result.grad_x = x.grad();
+  result.grad_weights = weights.grad();
+  return result;
 }
 
 class ExpertDispatch : public ::testing::TestWithParam<DispatchCase> {};
@@ -88,8 +101,9 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
     parallel.expert_slicing = c.sliced ? "sliced" : "whole";
     const ParallelLayout layout(parallel, model, world);
     const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
-    const auto dispatcher =
-        make_dispatcher(layout, model.moe, c.sliced, make_flat_exchange(layout.expert_group()), axis);
+    Communicator& experts = layout.expert_group();
+    auto exchange = c.hierarchical ? make_hierarchical_exchange(experts, {0, 0, 1, 1}) : make_flat_exchange(experts);
+    const auto dispatcher = make_dispatcher(layout, model.moe, c.sliced, c.runs, std::move(exchange), axis);
     const std::int64_t rank = layout.batch_rank();
     const double share = c.sliced && c.model > 1 ? (layout.model_rank() == 0 ? 0.25 : 0.75) : 1.0;
     const Dispatched got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
@@ -101,14 +115,17 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
     EXPECT_TRUE(at::allclose(got.grad_weights, expected.grad_weights));
 
     // Random numbers go by micro-batch and name: each row here has the one that it has in its own process.
-    for (const SlotSegment& segment : got.segments) {
-      const auto source = static_cast<std::int64_t>(segment.micro_batch) - 10;
-      const Dispatched alone = pass(local, c, source, 0, 1.0);
-      for (std::int64_t i = 0; i < segment.count; ++i) {
-        const std::int64_t name = segment.first_name + i;
-        for (const SlotSegment& there : alone.segments) {
-          if (name < there.first_name || name >= there.first_name + there.count) continue;
-          EXPECT_TRUE(at::equal(got.rows[segment.begin + i], alone.rows[there.begin + name - there.first_name]));
+    EXPECT_EQ(got.inputs.size(), static_cast<std::size_t>(c.runs));
+    for (const ExpertInputs& inputs : got.inputs) {
+      for (const SlotSegment& segment : inputs.segments) {
+        const auto source = static_cast<std::int64_t>(segment.micro_batch) - 10;
+        const ExpertInputs alone = pass(local, c, source, 0, 1.0).inputs[0];
+        for (std::int64_t i = 0; i < segment.count; ++i) {
+          const std::int64_t name = segment.first_name + i;
+          for (const SlotSegment& there : alone.segments) {
+            if (name < there.first_name || name >= there.first_name + there.count) continue;
+            EXPECT_TRUE(at::equal(inputs.rows[segment.begin + i], alone.rows[there.begin + name - there.first_name]));
+          }
         }
       }
     }
@@ -128,7 +145,14 @@ INSTANTIATE_TEST_SUITE_P(Layouts, ExpertDispatch,
                              {"E2M2Limited", 2, 2, true, "limited"},
                              {"E2M2Whole", 2, 2, false},
                              {"E2M2WholeLimitedTop2", 2, 2, false, "limited", 2},
-                             {"E4M2", 4, 2, true, "limited"}}),
+                             {"E4M2", 4, 2, true, "limited"},
+                             {"E4Hierarchical", 4, 1, true, "dropless", 2, true},
+                             {"E4LimitedHierarchical", 4, 1, true, "limited", 1, true},
+                             {"E4M2Hierarchical", 4, 2, false, "dropless", 1, true},
+                             {"E2TwoRuns", 2, 1, true, "dropless", 2, false, 2},
+                             {"E2LimitedTwoRuns", 2, 1, true, "limited", 1, false, 2},
+                             {"E2M2TwoRuns", 2, 2, true, "limited", 2, false, 2},
+                             {"E2M2WholeTwoRuns", 2, 2, false, "dropless", 2, false, 2}}),
                          [](const auto& info) { return info.param.name; });
 
 // Rows of `rank` that go to experts of other processes.
@@ -149,7 +173,7 @@ std::int64_t bytes_of_pass(const DispatchCase& c, Communicator& world, std::int6
   ModelOptions model;
   model.moe = moe_options_of(c);
   const ParallelLayout layout({.expert = c.expert}, model, world);
-  const auto dispatcher = make_dispatcher(layout, model.moe, true, make_flat_exchange(layout.expert_group()),
+  const auto dispatcher = make_dispatcher(layout, model.moe, true, 1, make_flat_exchange(layout.expert_group()),
                                           std::make_shared<ModelAxis>());
   pass(*dispatcher, c, layout.batch_rank(), layout.expert_rank() * kExperts / c.expert, 1.0);
   calls = layout.expert_group().count(Collective::kAllToAll).calls;
@@ -170,20 +194,32 @@ TEST(ExpertDispatchBytes, DroplessSendsNumbersOnceAndEachTokenThereAndBackTwice)
   }
 }
 
+// Rows of `source` that the capacity leaves for expert `expert`.
+std::int64_t rows_kept(const MoeOptions& options, std::int64_t source, std::int64_t expert) {
+  const std::int64_t chosen = (choices_of(source, 1) == expert).sum().item<std::int64_t>();
+  return std::min(chosen, expert_capacity(options, tokens_of(source), true));
+}
+
 TEST(ExpertDispatchBytes, LimitedDispatchesInOneExchangeOfTheCapacitysSize) {
-  testing::run_ranks(2, [&](Communicator& world) {
-    DispatchCase c{"", 2, 1, true, "limited"};
+  constexpr std::int64_t kDegree = 4;  // an expert on each
+  const DispatchCase c{"", kDegree, 1, true, "limited"};
+  testing::run_ranks(kDegree, [&](Communicator& world) {
     const MoeOptions options = moe_options_of(c);
     std::int64_t calls = 0;
     const std::int64_t bytes = bytes_of_pass(c, world, calls);
     EXPECT_EQ(calls, 4) << "dispatch, combine, and their backwards";
-    const std::int64_t capacity = expert_capacity(options, tokens_of(3), true), row_bytes = kHidden * 4;
-    const std::int64_t front = 2;  // 16 bytes of numbers in rows of 12
-    const std::int64_t dispatch = (front + kExperts / 2 * capacity) * row_bytes;
-    // Rank 1 has no tokens. Of rank 0's seven, expert 0 gets three (t = 0, 3, 6), expert 1 four, of which the capacity
-    // keeps two; experts 0 and 1 live on rank 0: nothing leaves it.
-    const std::int64_t others = 0;
-    EXPECT_EQ(bytes, dispatch + others);
+
+    std::int64_t sent = 0, received = 0;
+    for (std::int64_t other = 0; other < kDegree; ++other) {
+      if (other == world.rank()) continue;
+      sent += rows_kept(options, world.rank(), other);
+      received += rows_kept(options, other, world.rank());
+    }
+    const std::int64_t row_bytes = kHidden * 4, capacity = expert_capacity(options, tokens_of(3), true);
+    const std::int64_t front = 1;  // 8 bytes of numbers in rows of 12
+    const std::int64_t dispatch = (kDegree - 1) * (front + capacity) * row_bytes;
+    // The results of received rows, their gradients on the way back to the sources, and those of sent rows' results.
+    EXPECT_EQ(bytes, dispatch + (2 * received + sent) * row_bytes);
   });
 }
 
@@ -198,7 +234,7 @@ TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
       const ParallelLayout layout(parallel, model, world);
       const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
       const auto dispatcher =
-          make_dispatcher(layout, model.moe, sliced, make_flat_exchange(layout.expert_group()), axis);
+          make_dispatcher(layout, model.moe, sliced, 1, make_flat_exchange(layout.expert_group()), axis);
       pass(*dispatcher, c, 0, 0, 0.5);
       EXPECT_EQ(layout.expert_group().counts(), CollectiveCounts{});
     }
