@@ -6,7 +6,8 @@ find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${nccl_places} PATH_SUFFIXES include)
 find_file(NCCL_LIBRARY NAMES libnccl.so.2 libnccl.so HINTS ${nccl_places} PATH_SUFFIXES lib lib64
   PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE} /usr/local/lib)
 file(GLOB cuda_wheel_includes "${POLYMOE_TORCH_ROOT}/../nvidia/cu*/include" "${POLYMOE_TORCH_ROOT}/../nvidia/cuda_runtime/include")
-find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime.h HINTS ${cuda_wheel_includes} "$ENV{CUDA_HOME}/include"
+# The runtime's wheel holds cuda_runtime.h without the headers that it includes; those come with nvcc.
+find_path(CUDA_RUNTIME_INCLUDE_DIR crt/host_config.h HINTS ${cuda_wheel_includes} "$ENV{CUDA_HOME}/include"
   PATHS /usr/local/cuda/include)
 file(GLOB cuda_wheel_libraries "${POLYMOE_TORCH_ROOT}/../nvidia/cu*/lib" "${POLYMOE_TORCH_ROOT}/../nvidia/cuda_runtime/lib")
 find_file(CUDA_RUNTIME_LIBRARY NAMES libcudart.so.${POLYMOE_TORCH_CUDA_MAJOR} HINTS ${cuda_wheel_libraries}
@@ -26,4 +27,7 @@ if(NCCL_INCLUDE_DIR AND CUDA_RUNTIME_INCLUDE_DIR AND (POLYMOE_TORCH_CUDA OR POLY
     # The CPU wheel leaves out one header of generated macros, which is empty but for the way that c10 was built.
     target_compile_definitions(polymoe_nccl PRIVATE C10_USING_CUSTOM_GENERATED_MACROS)
   endif()
+elseif(POLYMOE_TORCH_CUDA)
+  message(STATUS "Without NCCL: nccl.h (${NCCL_INCLUDE_DIR}) or CUDA's crt/host_config.h (${CUDA_RUNTIME_INCLUDE_DIR}) "
+    "was not found. Name their places in NCCL_ROOT and CUDA_HOME")
 endif()

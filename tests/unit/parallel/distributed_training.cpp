@@ -83,7 +83,7 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
   std::vector<double> tokens(static_cast<std::size_t>(updates));
   std::mutex mutex;
   const auto by_rank = static_cast<std::size_t>(processes);
-  for (auto* counts : {&outcome.dense, &outcome.experts, &outcome.exchanges, &outcome.slices}) counts->resize(by_rank);
+  for (auto* counts : {&outcome.dense, &outcome.experts, &outcome.slices}) counts->resize(by_rank);
   at::set_num_threads(1);
   run_ranks(processes, [&](Communicator& world) {
     TrainState state(options, world);
@@ -105,7 +105,6 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
       const auto rank = static_cast<std::size_t>(world.rank());
       outcome.dense[rank] = layout.dense_group().counts();
       outcome.experts[rank] = layout.expert_copies_group().counts();
-      outcome.exchanges[rank] = layout.expert_group().counts();
       outcome.slices[rank] = layout.model_group().counts();
     }
     const std::lock_guard lock(mutex);

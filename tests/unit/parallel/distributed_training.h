@@ -19,11 +19,11 @@ MicroBatch tiny_batch(std::int64_t update, std::int64_t number);
 
 /// What a training did, put together from all its processes.
 struct Outcome {
-  std::vector<double> losses;                                       ///< of each update, mean over all target tokens
-  std::vector<double> norms;                                        ///< of each update's gradient
-  std::map<std::string, at::Tensor> gradients;                      ///< of the first update, by logical name
-  std::map<std::string, at::Tensor> weights;                        ///< after the last update, by logical name
-  std::vector<CollectiveCounts> dense, experts, exchanges, slices;  ///< of the first update by rank and group
+  std::vector<double> losses;                            ///< of each update, mean over all target tokens
+  std::vector<double> norms;                             ///< of each update's gradient
+  std::map<std::string, at::Tensor> gradients;           ///< of the first update, by logical name
+  std::map<std::string, at::Tensor> weights;             ///< after the last update, by logical name
+  std::vector<CollectiveCounts> dense, experts, slices;  ///< of the first update by rank and group
 };
 
 /// Trains on `data x expert x model` threads, each a process of the layout in options.parallel.

@@ -128,6 +128,24 @@ TEST(ParameterSyncMemory, ParametersWithOneCopyCostNoMoreInAnyStage) {
   }
 }
 
+TEST(ParameterSync, AGradientThatIsNotFiniteOnOneProcessSkipsTheUpdateOnAll) {
+  for (const std::int64_t stage : {0, 3}) {
+    const RunOptions options = zero_run(stage, 4);
+    testing::run_ranks(4, [&](Communicator& world) {
+      TrainState state(options, world);
+      accumulate_gradients(state, {testing::tiny_batch(0, world.rank())}, options);
+      ParameterUnit& unit = state.store.units()[1];
+      const at::Tensor before = unit.master.clone();
+      if (world.rank() == 2) unit.own_gradients.fill_(INFINITY);
+      const UpdateReport report = state.adam.update(1e-3, state.sync.gradient_norm());
+      EXPECT_TRUE(report.skipped);
+      EXPECT_EQ(state.adam.steps(), 0);
+      EXPECT_TRUE(at::equal(unit.master, before));
+      EXPECT_EQ(unit.first_moments.abs().max().item<float>(), 0.0f);
+    });
+  }
+}
+
 TEST(ParameterSync, EveryElementIsAnsweredForOnce) {
   // train_in_threads() fails where two processes answer for an element; one that nobody answers for stays NaN.
   for (const char* slicing : {"sliced", "whole"}) {

@@ -27,6 +27,11 @@ std::vector<LayoutCase> cases() {
       {"E4Top2Dropless", {.expert = 4}, 2, "dropless"},
       {"E2Top2", {.expert = 2}, 2},
       {"E2D2", {.data = 2, .expert = 2}},
+      {"E2TwoChunks", {.expert = 2, .exchange_chunks = 2}},
+      {"E2D2Z3TwoChunksRecompute",
+       {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true, .exchange_chunks = 2},
+       2,
+       "dropless"},
       {"D4Z1", {.data = 4, .zero_stage = 1}},
       {"E2D2Z1Top2", {.data = 2, .expert = 2, .zero_stage = 1}, 2, "dropless"},
       {"E2D2Z2", {.data = 2, .expert = 2, .zero_stage = 2}},
@@ -95,6 +100,35 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, LayoutParity, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
+
+// The largest difference of any gradient to float32's.
+double rounding_of(const testing::Outcome& got, const testing::Outcome& exact) {
+  double worst = 0.0;
+  for (const auto& [name, gradient] : exact.gradients) {
+    worst = std::max(worst, testing::relative_difference(got.gradients.at(name), gradient));
+  }
+  return worst;
+}
+
+// Sums over the tokens of several micro-batches, and partial products, are rounded to bfloat16 in other places than on
+// one process: the gradients differ, but must be no further from the exact ones.
+TEST(LayoutRounding, BFloat16RoundsNoMoreInAnyLayout) {
+  RunOptions options = testing::tiny_run();
+  options.model.moe.top_k = 2;
+  options.model.moe.capacity = "dropless";
+  const testing::Outcome exact = testing::train_in_threads(options, 1);
+  options.train.precision = "bfloat16";
+  const testing::Outcome alone = testing::train_in_threads(options, 1);
+  const double rounding = rounding_of(alone, exact);
+  EXPECT_GT(rounding, 1.0 / 256) << "bfloat16 has steps of 1 in 256";
+  for (const ParallelOptions& layout : std::vector<ParallelOptions>{
+           {.expert = 2}, {.model = 2}, {.expert = 2, .model = 2, .zero_stage = 3}, {.data = 2, .expert = 4}}) {
+    options.parallel = layout;
+    const testing::Outcome got = testing::train_in_threads(options, 1);
+    EXPECT_NEAR(got.losses[0] / alone.losses[0], 1.0, 1e-3);
+    EXPECT_LT(rounding_of(got, exact), 1.5 * rounding) << "E" << layout.expert << " M" << layout.model;
+  }
+}
 
 }  // namespace
 }  // namespace polymoe
