@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/bfloat16.h"
+
 namespace polymoe::kernels {
 
 /// The numbers of one Adam update that all parameters share.
@@ -22,6 +24,9 @@ struct AdamStep {
 ///   p -= learning_rate * (m / bias_correction1 / (sqrt(v / bias_correction2) + epsilon) + weight_decay * p)
 void adam(float* parameters, const float* gradients, float* first_moments, float* second_moments, std::int64_t count,
           const AdamStep& step);
+/// The same, and writes the new parameters in low precision to `rounded` on the way.
+void adam(float* parameters, const float* gradients, float* first_moments, float* second_moments, BFloat16* rounded,
+          std::int64_t count, const AdamStep& step);
 
 /// The sum of squares of `count` values, in float64.
 double sum_of_squares(const float* values, std::int64_t count);

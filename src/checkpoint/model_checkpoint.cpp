@@ -28,12 +28,14 @@ using Buffer = at::Tensor ParameterUnit::*;
 
 // Calls f(unit, parameter, logical tensor) for every logical tensor of the model.
 template <typename Function>
-void for_each_tensor(const ParameterStore& store, const Function& f) {
-  for (const ParameterUnit& unit : store.units()) {
-    for (const FlatParameter& p : unit.parameters) {
-      for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) f(unit, p, tensor);
-    }
+void for_each_tensor(const ParameterUnit& unit, const Function& f) {
+  for (const FlatParameter& p : unit.parameters) {
+    for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) f(unit, p, tensor);
   }
+}
+template <typename Function>
+void for_each_tensor(const ParameterStore& store, const Function& f) {
+  for (const ParameterUnit& unit : store.units()) for_each_tensor(unit, f);
 }
 
 // The elements of `tensor` that are in elements [begin, end) of its parameter: their runs, counted from the first one.
@@ -63,9 +65,13 @@ void add_buffer(CheckpointWriter& writer, const ParallelModel& model, const char
     const auto [begin, end] = model.sync.owned(unit, p);
     Piece piece = piece_of(tensor, begin, end);
     at::Tensor elements = piece.count > 0 ? elements_of(unit, p, buffer, piece) : at::Tensor();
-    writer.add_part(
-        group, {prefix + tensor.name, Dtype::kF32, tensor.shape}, [elements] { return elements; },
-        std::move(piece.runs));
+    const auto content = [elements, whole = unit.*buffer, files = model.store.files()] {
+      if (files == nullptr || !elements.defined() || !files->has(whole)) return elements;
+      at::Tensor copy;
+      use_buffers(files, {{whole, Access::kRead}}, [&] { copy = elements.clone(); });
+      return copy;
+    };
+    writer.add_part(group, {prefix + tensor.name, Dtype::kF32, tensor.shape}, content, std::move(piece.runs));
   });
 }
 
@@ -86,13 +92,16 @@ void check_tensor(const Checkpoint& checkpoint, const char* group, const std::st
 void read_buffer(const Checkpoint& checkpoint, const ParallelModel& model, const char* group, const std::string& prefix,
                  Buffer buffer) {
   const at::NoGradGuard no_grad;
-  for_each_tensor(model.store, [&](const ParameterUnit& unit, const FlatParameter& p, const LogicalTensor& tensor) {
+  const auto read = [&](const ParameterUnit& unit, const FlatParameter& p, const LogicalTensor& tensor) {
     check_tensor(checkpoint, group, prefix + tensor.name, tensor.shape);
     const std::int64_t begin = unit.shard * unit.shard_size() - p.offset;
     const Piece piece = piece_of(tensor, begin, begin + unit.shard_size());
     if (piece.count == 0) return;
     checkpoint.read_runs(group, prefix + tensor.name, elements_of(unit, p, buffer, piece), piece.runs);
-  });
+  };
+  for (const ParameterUnit& unit : model.store.units()) {
+    use_buffers(model.store.files(), {{unit.*buffer, Access::kWrite}}, [&] { for_each_tensor(unit, read); });
+  }
 }
 
 }  // namespace
@@ -141,6 +150,7 @@ void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
     throw Error(fmt::format("tensor '{}' has no place in the model", name), {checkpoint.path(), 0},
                 "give the model options that it was made with");
   }
+  model.store.round_masters();
   model.sync.publish();
 }
 

@@ -133,6 +133,17 @@ Section parallel_section(ParallelOptions& o) {
            flag("rank-logs", o.rank_logs, "write the log of each process to train.output/logs")}};
 }
 
+Section offload_section(OffloadOptions& o) {
+  const std::vector<std::string> tiers{"device", "host", "file"};
+  return {
+      "offload",
+      "state in host memory and in files",
+      {choice("optimizer", o.optimizer, "moments, and float32 master weights beside lower precision", tiers),
+       choice("gradients", o.gradients, "summed gradients; needs parallel.zero-stage 2 or 3", tiers),
+       choice("parameters", o.parameters, "parameters while no block needs them; needs parallel.zero-stage 3", tiers),
+       text("folder", o.folder, "where files go, on a fast disk; none: train.output")}};
+}
+
 Section optimizer_section(OptimizerOptions& o) {
   return {"optimizer",
           "Adam and its schedule",
@@ -196,8 +207,9 @@ constexpr Preset kPresets[] = {
 }  // namespace
 
 std::vector<Section> sections_of(RunOptions& o) {
-  return {model_section(o.model),       moe_section(o.model.moe),       data_section(o.data),    train_section(o.train),
-          parallel_section(o.parallel), optimizer_section(o.optimizer), decode_section(o.decode)};
+  return {model_section(o.model),         moe_section(o.model.moe),     data_section(o.data),
+          train_section(o.train),         parallel_section(o.parallel), offload_section(o.offload),
+          optimizer_section(o.optimizer), decode_section(o.decode)};
 }
 
 std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }
@@ -266,6 +278,12 @@ void validate(const RunOptions& o, const GivenKeys& given) {
   check(o.optimizer.min_learning_rate <= o.optimizer.learning_rate,
         {"optimizer.min-learning-rate", "optimizer.learning-rate"}, "{} exceeds optimizer.learning-rate = {}",
         o.optimizer.min_learning_rate, o.optimizer.learning_rate);
+  check(o.offload.gradients == "device" || o.parallel.zero_stage >= 2, {"offload.gradients", "parallel.zero-stage"},
+        "{}, but with parallel.zero-stage = {} gradients stay on the device; use 2 or 3", o.offload.gradients,
+        o.parallel.zero_stage);
+  check(o.offload.parameters == "device" || o.parallel.zero_stage == 3, {"offload.parameters", "parallel.zero-stage"},
+        "{}, but with parallel.zero-stage = {} parameters stay on the device; use 3", o.offload.parameters,
+        o.parallel.zero_stage);
 }
 
 }  // namespace polymoe

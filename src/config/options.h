@@ -123,12 +123,21 @@ struct ParallelOptions {
   bool rank_logs = false;
 };
 
+/// Where state lives that is not needed on the device all the time: device, host, file.
+struct OffloadOptions {
+  std::string optimizer = "device";
+  std::string gradients = "device";
+  std::string parameters = "device";
+  std::string folder;  // empty: train.output
+};
+
 /// Everything a training run is made from.
 struct RunOptions {
   ModelOptions model;
   DataOptions data;
   TrainOptions train;
   ParallelOptions parallel;
+  OffloadOptions offload;
   OptimizerOptions optimizer;
   DecodeOptions decode;
 };

@@ -1,6 +1,7 @@
 #include "optim/adam.h"
 
 #include <cmath>
+#include <vector>
 
 #include "kernels/cpu/adam.h"
 #include "nn/torch_headers.h"
@@ -15,9 +16,17 @@ void adam_on_cpu(ParameterUnit& unit, const kernels::AdamStep& step) {
   const auto* gradients = unit.own_gradients.const_data_ptr<float>();
   auto* first = unit.first_moments.mutable_data_ptr<float>();
   auto* second = unit.second_moments.mutable_data_ptr<float>();
+  const bool rounds = unit.own_values.is_cpu() && unit.own_values.scalar_type() == at::kBFloat16;
+  auto* rounded = rounds ? static_cast<kernels::BFloat16*>(unit.own_values.mutable_data_ptr()) : nullptr;
   at::parallel_for(0, unit.master.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    kernels::adam(master + begin, gradients + begin, first + begin, second + begin, end - begin, step);
+    const std::int64_t count = end - begin;
+    if (rounded != nullptr) {
+      kernels::adam(master + begin, gradients + begin, first + begin, second + begin, rounded + begin, count, step);
+    } else {
+      kernels::adam(master + begin, gradients + begin, first + begin, second + begin, count, step);
+    }
   });
+  if (!rounds && !unit.master.is_same(unit.own_values)) unit.own_values.copy_(unit.master);
 }
 
 // The same arithmetic with the device's own elementwise functions.
@@ -29,6 +38,25 @@ void adam_on_device(ParameterUnit& unit, const kernels::AdamStep& step) {
   const at::Tensor scale = (unit.second_moments.sqrt() / std::sqrt(step.bias_correction2)).add_(step.epsilon);
   unit.master.mul_(1.0f - step.learning_rate * step.weight_decay);
   unit.master.addcdiv_(unit.first_moments, scale, -step.learning_rate / step.bias_correction1);
+  if (!unit.master.is_same(unit.own_values)) unit.own_values.copy_(unit.master);
+}
+
+void update_unit(ParameterUnit& unit, const kernels::AdamStep& step) {
+  // Gradients of the device, moments and master weights of the host.
+  const at::NoGradGuard no_grad;
+  const at::Tensor gradients = unit.own_gradients;
+  if (gradients.device() != unit.master.device()) unit.own_gradients = gradients.to(unit.master.device());
+  unit.master.is_cpu() ? adam_on_cpu(unit, step) : adam_on_device(unit, step);
+  unit.own_gradients = gradients;
+}
+
+// What an update of a unit works on.
+std::vector<BufferUse> uses_of(const ParameterUnit& unit) {
+  return {{unit.own_gradients, Access::kRead},
+          {unit.first_moments, Access::kWrite},
+          {unit.second_moments, Access::kWrite},
+          {unit.master, Access::kWrite},
+          {unit.own_values, Access::kWrite}};
 }
 
 }  // namespace
@@ -57,8 +85,14 @@ UpdateReport Adam::update(double learning_rate, double gradient_norm) {
       .bias_correction2 = static_cast<float>(1.0 - std::pow(options_.beta2, static_cast<double>(steps_))),
       .gradient_scale = static_cast<float>(clip ? options_.clip_norm / report.gradient_norm : 1.0),
   };
-  for (ParameterUnit& unit : store_.units()) {
-    unit.master.is_cpu() ? adam_on_cpu(unit, step) : adam_on_device(unit, step);
+  std::vector<ParameterUnit>& units = store_.units();
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    use_buffers(store_.files(), uses_of(units[i]), [&] {
+      if (store_.files() != nullptr && i + 1 < units.size()) {
+        for (const BufferUse& next : uses_of(units[i + 1])) store_.files()->prefetch(next.buffer);
+      }
+      update_unit(units[i], step);
+    });
   }
   return report;
 }

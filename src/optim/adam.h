@@ -19,8 +19,9 @@ class Adam {
  public:
   Adam(ParameterStore& store, const OptimizerOptions& options) : store_(store), options_(options) {}
 
-  /// One update of the master weights with the own gradients, which are left as they are. `gradient_norm` is that of
-  /// the whole model, over all processes.
+  /// One update of the master weights, and of own_values where they are apart, with the own gradients, which are left
+  /// as they are. `gradient_norm` is that of the whole model, over all processes. What lives in files is read ahead and
+  /// written behind, unit by unit.
   UpdateReport update(double learning_rate, double gradient_norm);
 
   /// Updates done so far: the t of the bias correction. Part of a checkpoint.

@@ -1,6 +1,8 @@
 #include "optim/parameter_store.h"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
@@ -35,16 +37,20 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
   return buffer.narrow(0, unit.shard * unit.shard_size(), unit.shard_size());
 }
 
-void allocate(ParameterUnit& unit) {
-  const at::TensorOptions values = unit.parameters.front().parameter.options().requires_grad(false);
-  const at::TensorOptions wide = values.dtype(at::kFloat);
-  unit.values = at::zeros({unit.size}, values);
-  unit.gradients = at::zeros({unit.size}, wide);
-  unit.own_values = unit.stage >= 3 ? at::empty({unit.shard_size()}, values) : own_part(unit, unit.values);
-  unit.master = values.dtype() == wide.dtype() ? unit.own_values : at::empty({unit.shard_size()}, wide);
-  unit.own_gradients = unit.stage >= 1 ? at::zeros({unit.shard_size()}, wide) : unit.gradients;
-  unit.first_moments = at::zeros({unit.shard_size()}, wide);
-  unit.second_moments = at::zeros({unit.shard_size()}, wide);
+// Pinned, so that a GPU moves it while it computes.
+at::Tensor zeros_in(Tier tier, std::int64_t size, const at::TensorOptions& options) {
+  if (tier == Tier::kDevice || options.device().is_cpu()) return at::zeros({size}, options);
+  return at::zeros({size}, options.device(at::kCPU).pinned_memory(tier == Tier::kHost));
+}
+
+// The buffers of a unit that are apart from `values` and `gradients`, with the tier that each lives in.
+std::vector<std::pair<at::Tensor, Tier>> own_buffers(const ParameterUnit& unit, const Tiers& tiers) {
+  std::vector<std::pair<at::Tensor, Tier>> buffers{{unit.first_moments, tiers.optimizer},
+                                                   {unit.second_moments, tiers.optimizer}};
+  if (!unit.master.is_same(unit.own_values)) buffers.emplace_back(unit.master, tiers.optimizer);
+  if (unit.stage >= 2) buffers.emplace_back(unit.own_gradients, tiers.gradients);
+  if (unit.stage >= 3) buffers.emplace_back(unit.own_values, tiers.parameters);
+  return buffers;
 }
 
 void take_over(ParameterUnit& unit, const ParameterStore::Initializer& initialize) {
@@ -67,22 +73,11 @@ at::Tensor view_in(const at::Tensor& buffer, const FlatParameter& parameter) {
   return buffer.narrow(0, parameter.offset, parameter.size).view(parameter.placement.local_shape());
 }
 
-bool has_memory(const at::Tensor& buffer) { return buffer.storage().data() != nullptr; }
-
-void free_memory(const at::Tensor& buffer) {
-  buffer.storage().unsafeGetStorageImpl()->set_data_ptr_noswap(c10::DataPtr(nullptr, buffer.device()));
-}
-
-void restore_memory(const at::Tensor& buffer) {
-  if (has_memory(buffer)) return;
-  c10::StorageImpl& storage = *buffer.storage().unsafeGetStorageImpl();
-  storage.set_data_ptr_noswap(storage.allocator()->allocate(storage.nbytes()));
-}
-
-ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& sharding, const Initializer& initialize)
-    : sharding_(sharding) {
-  const at::NoGradGuard no_grad;
+void ParameterStore::group_parameters(torch::nn::Module& module, const Tiers& tiers) {
   const std::map<std::string, Placement> placements = placements_of(module);
+  const bool moves_parameters = sharding_.stage >= 3 && tiers.parameters != Tier::kDevice;
+  const bool moves_gradients = sharding_.stage >= 2 && tiers.gradients != Tier::kDevice;
+  const std::int64_t stage_alone = moves_parameters ? 3 : moves_gradients ? 2 : 0;
   std::map<std::string, std::size_t> places;
   for (auto& item : module.named_parameters()) {
     const bool experts = item.key().find(".experts.") != std::string::npos;
@@ -93,24 +88,64 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
       ParameterUnit& unit = units_.emplace_back();
       unit.name = name;
       unit.experts = experts;
-      if (sharding.stage > 0) {
-        unit.shards = experts ? sharding.expert_shards : sharding.dense_shards;
-        unit.shard = experts ? sharding.expert_shard : sharding.dense_shard;
-        unit.stage = unit.shards > 1 ? sharding.stage : 0;
+      if (sharding_.stage > 0) {
+        unit.shards = experts ? sharding_.expert_shards : sharding_.dense_shards;
+        unit.shard = experts ? sharding_.expert_shard : sharding_.dense_shard;
+        unit.stage = unit.shards > 1 ? sharding_.stage : stage_alone;
       }
     }
     const Placement& placement = placements.at(item.key());
     units_[place->second].parameters.push_back(
         {item.key(), item.value(), placement, 0, c10::multiply_integers(placement.local_shape())});
   }
+  for (ParameterUnit& unit : units_) lay_out(unit);
+}
+
+void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
+  const at::TensorOptions values = unit.parameters.front().parameter.options().requires_grad(false);
+  const at::TensorOptions wide = values.dtype(at::kFloat);
+  const std::int64_t own = unit.shard_size();
+  unit.values = at::zeros({unit.size}, values);
+  unit.gradients = at::zeros({unit.size}, wide);
+  unit.own_values = unit.stage >= 3 ? zeros_in(tiers.parameters, own, values) : own_part(unit, unit.values);
+  unit.first_moments = zeros_in(tiers.optimizer, own, wide);
+  unit.second_moments = zeros_in(tiers.optimizer, own, wide);
+  const bool updates_in_place =
+      values.dtype() == wide.dtype() && unit.own_values.device() == unit.first_moments.device();
+  unit.master = updates_in_place ? unit.own_values : zeros_in(tiers.optimizer, own, wide);
+  unit.own_gradients = unit.stage >= 2   ? zeros_in(tiers.gradients, own, wide)
+                       : unit.stage == 1 ? at::zeros({own}, wide)
+                                         : unit.gradients;
+}
+
+void ParameterStore::move_to_files(const ParameterUnit& unit, const Tiers& tiers) {
+  std::int64_t bytes = 0;
+  for (const auto& [buffer, tier] : own_buffers(unit, tiers)) {
+    if (tier == Tier::kFile) bytes += memory_of(buffer);
+  }
+  // While a unit is in use, the one before is being written and the one behind is being read.
+  if (bytes > 0) files_->widen_window(2 * bytes);
+  for (const auto& [buffer, tier] : own_buffers(unit, tiers)) {
+    if (tier == Tier::kFile) files_->take_in(buffer);
+  }
+}
+
+ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers,
+                               const Initializer& initialize)
+    : sharding_(sharding) {
+  const at::NoGradGuard no_grad;
+  group_parameters(module, tiers);
+  for (const Tier tier : {tiers.optimizer, tiers.gradients, tiers.parameters}) {
+    if (tier == Tier::kFile && files_ == nullptr) files_ = std::make_unique<FileTier>(tiers.folder);
+  }
   for (ParameterUnit& unit : units_) {
-    lay_out(unit);
-    allocate(unit);
+    allocate(unit, tiers);
     take_over(unit, initialize);
     if (unit.stage >= 3) unit.own_values.copy_(own_part(unit, unit.values));
     if (!unit.master.is_same(unit.own_values)) unit.master.copy_(unit.own_values);
     if (unit.stage >= 3) free_memory(unit.values);
     if (unit.stage >= 2) free_memory(unit.gradients);
+    move_to_files(unit, tiers);
   }
 }
 
@@ -122,13 +157,19 @@ StoreBytes ParameterStore::bytes() const {
     bytes.master += unit.master.is_same(unit.own_values) ? 0 : memory_of(unit.master);
     bytes.moments += memory_of(unit.first_moments) + memory_of(unit.second_moments);
   }
+  if (files_ != nullptr) bytes.files = files_->bytes();
   return bytes;
 }
 
 void ParameterStore::zero_gradients() {
   for (ParameterUnit& unit : units_) {
     if (has_memory(unit.gradients)) unit.gradients.zero_();
-    if (unit.stage >= 1) unit.own_gradients.zero_();
+    if (unit.stage == 0) continue;
+    if (files_ != nullptr && files_->has(unit.own_gradients)) {
+      files_->clear(unit.own_gradients);
+    } else {
+      unit.own_gradients.zero_();
+    }
   }
 }
 
@@ -145,7 +186,9 @@ void ParameterStore::collect_gradients(ParameterUnit& unit) {
 void ParameterStore::round_masters() {
   const at::NoGradGuard no_grad;
   for (ParameterUnit& unit : units_) {
-    if (!unit.master.is_same(unit.own_values)) unit.own_values.copy_(unit.master);
+    if (unit.master.is_same(unit.own_values)) continue;
+    use_buffers(files(), {{unit.master, Access::kRead}, {unit.own_values, Access::kWrite}},
+                [&] { unit.own_values.copy_(unit.master); });
   }
 }
 

@@ -1,13 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "nn/placement.h"
+#include "optim/buffer.h"
+#include "optim/file_tier.h"
 
 namespace torch::nn {
 class Module;
@@ -36,7 +40,9 @@ struct ParameterUnit {
   std::int64_t size = 0;  ///< with padding; `shards` divides it
   std::int64_t shards = 1;
   std::int64_t shard = 0;
-  std::int64_t stage = 0;  ///< Sharding::stage; 0 with one shard, where there is nothing to share out
+  /// Sharding::stage. With one shard there is nothing to share out; then it is 3 where parameters, or else 2 where
+  /// gradients live in another tier and come to the device for a block's work alone, else 0.
+  std::int64_t stage = 0;
 
   at::Tensor values;          ///< [size], the parameters' element type
   at::Tensor gradients;       ///< [size] float32; sums over what was collected
@@ -56,12 +62,24 @@ struct Sharding {
   std::int64_t expert_shards = 1, expert_shard = 0;
 };
 
-/// Bytes that a store holds at present, by kind.
+/// Where a kind of state lives.
+enum class Tier { kDevice, kHost, kFile };
+
+/// Where what an update needs lives between its uses.
+struct Tiers {
+  Tier optimizer = Tier::kDevice;   ///< moments, and master weights where they are apart
+  Tier gradients = Tier::kDevice;   ///< own_gradients; stage 2 or 3 only
+  Tier parameters = Tier::kDevice;  ///< own_values; stage 3 only
+  std::filesystem::path folder;     ///< for Tier::kFile
+};
+
+/// Bytes that a store holds in memory at present, by kind, and in files.
 struct StoreBytes {
   std::int64_t values = 0;
   std::int64_t gradients = 0;
   std::int64_t master = 0;  ///< where it is not `values` itself
   std::int64_t moments = 0;
+  std::int64_t files = 0;
 
   std::int64_t total() const { return values + gradients + master + moments; }
 };
@@ -78,32 +96,35 @@ class ParameterStore {
   /// case they need not have memory before, and one unit at a time has where parameters are sharded. One unit for each
   /// layer, split in dense and expert parameters and by element type, and one for the rest, "embeddings". The module
   /// must not be moved or converted afterwards.
-  explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {}, const Initializer& initialize = {});
+  explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {}, const Tiers& tiers = {},
+                          const Initializer& initialize = {});
 
   std::vector<ParameterUnit>& units() { return units_; }
   const std::vector<ParameterUnit>& units() const { return units_; }
   const Sharding& sharding() const { return sharding_; }
+  /// Where buffers are that live in files; null where none does. What reads or writes master, own_values, own_gradients
+  /// or moments goes through use_buffers() with it.
+  FileTier* files() const { return files_.get(); }
   StoreBytes bytes() const;
 
   /// Sets all gradients to zero, here and in the shards.
   void zero_gradients();
   /// After a backward: adds low-precision gradients to the flat buffer.
   static void collect_gradients(ParameterUnit& unit);
-  /// Rounds the master weights to own_values where these are of lower precision.
+  /// Copies the master weights to own_values where they are apart. (An update does so itself.)
   void round_masters();
 
  private:
+  void group_parameters(torch::nn::Module& module, const Tiers& tiers);
+  void allocate(ParameterUnit& unit, const Tiers& tiers) const;
+  void move_to_files(const ParameterUnit& unit, const Tiers& tiers);
+
   std::vector<ParameterUnit> units_;
   Sharding sharding_;
+  std::unique_ptr<FileTier> files_;
 };
 
 /// The shape of `parameter`, as a view into one of the unit's [size] buffers.
 at::Tensor view_in(const at::Tensor& buffer, const FlatParameter& parameter);
-
-/// Frees the memory of a flat buffer; views of it stay and are valid again after restore_memory(), whose content is
-/// not defined. Does nothing where there is nothing to free or restore.
-void free_memory(const at::Tensor& buffer);
-void restore_memory(const at::Tensor& buffer);
-bool has_memory(const at::Tensor& buffer);
 
 }  // namespace polymoe

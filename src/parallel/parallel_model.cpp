@@ -78,6 +78,16 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
   return partition;
 }
 
+Tier parse_tier(const std::string& name) {
+  return name == "file" ? Tier::kFile : name == "host" ? Tier::kHost : Tier::kDevice;
+}
+
+Tiers make_tiers(const RunOptions& options) {
+  const OffloadOptions& offload = options.offload;
+  return {parse_tier(offload.optimizer), parse_tier(offload.gradients), parse_tier(offload.parameters),
+          offload.folder.empty() ? options.train.output : offload.folder};
+}
+
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
   EncoderDecoder model(options.model, partition);
   // The store gives parameters their memory, a unit at a time; until then they say of what type they are, and where.
@@ -94,7 +104,7 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
       groups(layout.groups()),
       runner_(std::make_shared<UnitRunner>(options.parallel.recompute)),
       model(make_model(options, make_partition(options, layout, runner_, groups))),
-      store(*model, make_sharding(options.parallel, layout),
+      store(*model, make_sharding(options.parallel, layout), make_tiers(options),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
               initialize_parameter(p.name, p.parameter, p.placement, seed);
             }),

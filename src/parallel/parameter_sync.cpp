@@ -79,7 +79,7 @@ void ParameterSync::before_forward(const std::string& block) {
   start_gather(block);
   finish_gather(block);
   const auto at = std::find(order_.begin(), order_.end(), block);
-  if (at + 1 != order_.end()) start_gather(*(at + 1));
+  if (at + 1 != order_.end()) announce(*(at + 1));
 }
 
 void ParameterSync::after_forward(const std::string& block) { release(block); }
@@ -99,7 +99,7 @@ void ParameterSync::before_backward(const std::string& block) {
   start_gather(block);
   finish_gather(block);
   const auto at = std::find(order_.begin(), order_.end(), block);
-  if (at != order_.begin()) start_gather(*(at - 1));
+  if (at != order_.begin()) announce(*(at - 1));
 }
 
 void ParameterSync::after_backward(const std::string& block) {
@@ -109,19 +109,38 @@ void ParameterSync::after_backward(const std::string& block) {
   release(block);
 }
 
+// The next block's parameters are on the way while this one computes: from the other copies, or first from their file.
+void ParameterSync::announce(const std::string& block) {
+  FileTier* files = store_.files();
+  bool from_files = false;
+  for (const ParameterUnit* unit : units_of(block)) {
+    if (files == nullptr || !files->has(unit->own_values)) continue;
+    files->prefetch(unit->own_values);
+    from_files = true;
+  }
+  if (!from_files) start_gather(block);
+}
+
 void ParameterSync::start_gather(const std::string& block) {
   if (gathers_.count(block) > 0) return;
-  std::vector<Pending>& pending = gathers_[block];
+  std::vector<Gather>& gathers = gathers_[block];
   for (ParameterUnit* unit : units_of(block)) {
     if (has_memory(unit->values)) continue;
     restore_memory(unit->values);
-    pending.push_back(group_of(*unit).start_all_gather(unit->own_values, unit->values.variable_data()));
+    if (store_.files() != nullptr) store_.files()->acquire(unit->own_values);
+    at::Tensor own = unit->own_values;
+    if (own.device() != unit->values.device()) own = own.to(unit->values.device(), /*non_blocking=*/true);
+    Pending pending = group_of(*unit).start_all_gather(own, unit->values.variable_data());
+    gathers.push_back({unit, own, std::move(pending)});
   }
 }
 
 void ParameterSync::finish_gather(const std::string& block) {
   const auto found = gathers_.find(block);
-  for (Pending& pending : found->second) pending->wait();
+  for (Gather& gather : found->second) {
+    gather.pending->wait();
+    if (store_.files() != nullptr) store_.files()->release(gather.unit->own_values, /*changed=*/false);
+  }
   gathers_.erase(found);
 }
 
@@ -140,7 +159,7 @@ void ParameterSync::start_reduction(ParameterUnit& unit) {
   if (unit.stage == 0) {
     if (group.size() > 1) reduction.pending = group.start_all_reduce(unit.gradients);
   } else {
-    reduction.target = at::empty_like(unit.own_gradients);
+    reduction.target = at::empty({unit.shard_size()}, unit.gradients.options());
     reduction.pending = group.start_reduce_scatter(unit.gradients, reduction.target);
   }
   reductions_.push_back(std::move(reduction));
@@ -150,7 +169,10 @@ void ParameterSync::finish_reductions(std::size_t leave) {
   while (reductions_.size() > leave) {
     Reduction& reduction = reductions_.front();
     if (reduction.pending) reduction.pending->wait();
-    if (reduction.target.defined()) reduction.unit->own_gradients.add_(reduction.target);
+    if (reduction.target.defined()) {
+      const at::Tensor& own = reduction.unit->own_gradients;
+      use_buffers(store_.files(), {{own, Access::kWrite}}, [&] { own.add_(reduction.target.to(own.device())); });
+    }
     if (reduction.unit->stage >= 2) free_memory(reduction.unit->gradients);
     reductions_.pop_front();
   }
@@ -178,11 +200,13 @@ double ParameterSync::gradient_norm() {
   double sum = 0.0;
   for (const ParameterUnit& unit : store_.units()) {
     const std::int64_t start = unit.shard * unit.shard_size();
-    for (const FlatParameter& parameter : unit.parameters) {
-      const auto [begin, end] = owned(unit, parameter);
-      if (begin < end)
-        sum += sum_of_squares(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
-    }
+    use_buffers(store_.files(), {{unit.own_gradients, Access::kRead}}, [&] {
+      for (const FlatParameter& parameter : unit.parameters) {
+        const auto [begin, end] = owned(unit, parameter);
+        if (begin < end)
+          sum += sum_of_squares(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
+      }
+    });
   }
   const at::Tensor total = at::full({1}, sum, at::kDouble);
   layout_.world().all_reduce(total);
@@ -190,7 +214,6 @@ double ParameterSync::gradient_norm() {
 }
 
 void ParameterSync::publish() {
-  store_.round_masters();
   std::deque<Pending> pending;
   for (ParameterUnit& unit : store_.units()) {
     if (unit.stage != 1 && unit.stage != 2) continue;

@@ -49,7 +49,7 @@ class ParameterSync {
 
   /// The Euclidean norm of the gradient of the whole model: every element of every logical tensor counts once.
   double gradient_norm();
-  /// After an update of the master weights: makes them the values that all copies compute with.
+  /// After an update: hands the new parameters on to all copies.
   void publish();
 
   /// The elements [begin, end) of a unit's flat order that this process, among all that hold copies, answers for: in
@@ -59,6 +59,11 @@ class ParameterSync {
   std::pair<std::int64_t, std::int64_t> owned(const ParameterUnit& unit, const FlatParameter& parameter) const;
 
  private:
+  struct Gather {
+    ParameterUnit* unit;
+    at::Tensor own;  // what is sent
+    Pending pending;
+  };
   struct Reduction {
     ParameterUnit* unit;
     at::Tensor target;  // where the own part arrives; undefined for an all-reduce
@@ -67,6 +72,7 @@ class ParameterSync {
 
   Communicator& group_of(const ParameterUnit& unit) const;
   const std::vector<ParameterUnit*>& units_of(const std::string& block) const { return blocks_.at(block); }
+  void announce(const std::string& block);
   void start_gather(const std::string& block);
   void finish_gather(const std::string& block);
   void release(const std::string& block);
@@ -77,9 +83,9 @@ class ParameterSync {
   const ParallelLayout& layout_;
   std::int64_t stage_;
   std::map<std::string, std::vector<ParameterUnit*>> blocks_;
-  std::vector<std::string> order_;                       // of blocks in forward
-  std::map<std::string, std::vector<Pending>> gathers_;  // under way
-  std::deque<Reduction> reductions_;                     // under way
+  std::vector<std::string> order_;                      // of blocks in forward
+  std::map<std::string, std::vector<Gather>> gathers_;  // under way
+  std::deque<Reduction> reductions_;                    // under way
   bool last_micro_batch_ = false;
   std::string in_backward_;  // the block whose backward has begun and not ended
 };

@@ -327,6 +327,7 @@ struct Trainer::State {
                    {"time", std::time({})},
                    {"config", config_json(options)},
                    {"state_bytes", train.store.bytes().total()},
+                   {"file_bytes", train.store.bytes().files},
                    {"parameters", count.total},
                    {"active_parameters", count.active},
                    {"languages", dataset.languages()},
@@ -334,6 +335,9 @@ struct Trainer::State {
     const Degrees& degrees = train.layout.degrees();
     log_info("{} parameters, {} of them active for a token; {} directions; {} threads", count.total, count.active,
              directions.size(), at::get_num_threads());
+    if (const FileTier* files = train.store.files()) {
+      log_info("{:.1f} GB of state in a file, moved by {}", static_cast<double>(files->bytes()) / 1e9, files->engine());
+    }
     if (world.size() > 1) {
       log_info("{} processes: data {} x expert {} x model {}, ZeRO stage {}", world.size(), degrees.data,
                degrees.expert, degrees.model, options.parallel.zero_stage);

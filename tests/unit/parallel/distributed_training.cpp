@@ -14,7 +14,8 @@ namespace {
 // Copies what this process answers for into the full tensors.
 void collect(const ParallelModel& model, at::Tensor ParameterUnit::*buffer, std::map<std::string, at::Tensor>& full) {
   for (const ParameterUnit& unit : model.store.units()) {
-    const at::Tensor own = (unit.*buffer).detach();
+    at::Tensor own;
+    use_buffers(model.store.files(), {{unit.*buffer, Access::kRead}}, [&] { own = (unit.*buffer).detach().clone(); });
     for (const FlatParameter& p : unit.parameters) {
       const auto [begin, end] = model.sync.owned(unit, p);
       for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) {

@@ -208,6 +208,22 @@ TEST_F(TrainerTest, AResumedRunOfManyProcessesEqualsTheUninterruptedOneBitForBit
   EXPECT_EQ(losses(options), expected);
 }
 
+TEST_F(TrainerTest, ARunWithStateInFilesResumesAsTheOneInMemoryGoesOnBitForBit) {
+  make_number_data();
+  RunOptions options = run_options("memory");
+  options.train.max_updates = 6;
+  options.parallel.zero_stage = 3;
+  train(options);
+  const auto expected = losses(options);
+  options.train.output = folder_ / "files";
+  options.offload = {"file", "file", "file", ""};
+  for (const std::int64_t until : {3, 6}) {
+    options.train.max_updates = until;
+    train(options);
+  }
+  EXPECT_EQ(losses(options), expected);
+}
+
 TEST_F(TrainerTest, ARunThatGoesOnFromAnOlderCheckpointDropsTheLaterRecords) {
   make_number_data();
   RunOptions options = run_options("run");

@@ -1,0 +1,104 @@
+// The same update wherever state lives.
+#include <gtest/gtest.h>
+
+#include "nn/torch_headers.h"
+#include "support/temporary_folder.h"
+#include "unit/parallel/distributed_training.h"
+
+namespace polymoe {
+namespace {
+
+struct TierCase {
+  std::string name;
+  ParallelOptions parallel;
+  OffloadOptions offload;
+  std::string precision = "float32";
+};
+
+std::vector<TierCase> tier_cases() {
+  const OffloadOptions host{"host", "host", "host", ""}, file{"file", "file", "file", ""};
+  return {
+      {"OptimizerHost", {}, {"host", "device", "device", ""}},
+      {"OptimizerFile", {}, {"file", "device", "device", ""}},
+      {"OptimizerFileBFloat16", {}, {"file", "device", "device", ""}, "bfloat16"},
+      {"GradientsFile", {.zero_stage = 2}, {"file", "file", "device", ""}},
+      {"AllHost", {.zero_stage = 3}, host},
+      {"AllFile", {.zero_stage = 3}, file},
+      {"AllFileBFloat16", {.zero_stage = 3}, file, "bfloat16"},
+      {"AllFileRecompute", {.zero_stage = 3, .recompute = true}, file},
+      {"D2E2AllHost", {.data = 2, .expert = 2, .zero_stage = 3}, host},
+      {"D2E2AllFile", {.data = 2, .expert = 2, .zero_stage = 3}, file},
+      {"D2E2Z1OptimizerFile", {.data = 2, .expert = 2, .zero_stage = 1}, {"file", "device", "device", ""}},
+      {"D2E2Z2GradientsFile", {.data = 2, .expert = 2, .zero_stage = 2}, {"device", "file", "device", ""}},
+      {"E2M2AllFile", {.expert = 2, .model = 2, .zero_stage = 3}, file},
+      {"D2BFloat16AllFile", {.data = 2, .zero_stage = 3}, file, "bfloat16"},
+  };
+}
+
+class TierParity : public ::testing::TestWithParam<TierCase> {};
+
+TEST_P(TierParity, WeightsAreThoseWithoutTiersBitForBit) {
+  constexpr std::int64_t kUpdates = 4;
+  const testing::TemporaryFolder folder;
+  RunOptions options = testing::tiny_run();
+  options.parallel = GetParam().parallel;
+  options.train.precision = GetParam().precision;
+  const testing::Outcome expected = testing::train_in_threads(options, kUpdates);
+  options.offload = GetParam().offload;
+  options.offload.folder = folder.path();
+  const testing::Outcome got = testing::train_in_threads(options, kUpdates);
+  EXPECT_EQ(got.losses, expected.losses);
+  EXPECT_EQ(got.norms, expected.norms);
+  for (const auto& [name, weight] : expected.weights) EXPECT_TRUE(at::equal(got.weights.at(name), weight)) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, TierParity, ::testing::ValuesIn(tier_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Tiers, WhatIsInFilesIsNotInMemory) {
+  const testing::TemporaryFolder folder;
+  RunOptions options = testing::tiny_run();
+  options.model.encoder_layers = 6;
+  options.parallel.zero_stage = 3;
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  const StoreBytes plain = ParallelModel(options, *alone).store.bytes();
+  options.offload = {"file", "file", "file", folder.path()};
+  const StoreBytes moved = ParallelModel(options, *alone).store.bytes();
+  EXPECT_EQ(plain.files, 0);
+  EXPECT_EQ(moved.files, plain.total()) << "parameters, gradients and two moments";
+  EXPECT_LT(moved.total(), plain.total() / 3) << "two units of the window";
+}
+
+// The table of docs/memory.md.
+TEST(Tiers, AnUpdateMovesTheBytesOfTheFormulas) {
+  constexpr std::int64_t kMicroBatches = 3;
+  const testing::TemporaryFolder folder;
+  RunOptions options = testing::tiny_run();
+  options.model.encoder_layers = 6;
+  options.model.decoder_layers = 6;
+  options.train.micro_batches = kMicroBatches;
+  options.parallel.zero_stage = 3;
+  options.offload = {"file", "file", "file", folder.path()};
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  TrainState state(options, *alone);
+  std::int64_t parameters = 0;
+  for (const ParameterUnit& unit : state.store.units()) parameters += unit.size;
+  std::vector<MicroBatch> batches;
+  for (std::int64_t i = 0; i < kMicroBatches; ++i) batches.push_back(testing::tiny_batch(0, i));
+  train_step(state, batches, options, 1e-3);
+  const FileTier& files = *state.store.files();
+  const std::int64_t read = files.bytes_read(), written = files.bytes_written();
+  train_step(state, batches, options, 1e-3);
+  const double k = kMicroBatches;
+  const auto per_parameter = [&](std::int64_t bytes) {
+    return static_cast<double>(bytes) / static_cast<double>(parameters);
+  };
+  // What is still in the window is not read again: a few of the thirteen units at each turn.
+  const double most = 8 + 4 * (k - 1) + 8 + 8 * k + 4;
+  EXPECT_LE(per_parameter(files.bytes_read() - read), most);
+  EXPECT_GE(per_parameter(files.bytes_read() - read), 0.75 * most);
+  EXPECT_NEAR(per_parameter(files.bytes_written() - written), 8 + 4 * k + 4, 0.01);
+}
+
+}  // namespace
+}  // namespace polymoe
