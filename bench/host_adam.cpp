@@ -1,0 +1,89 @@
+// Times updates of Adam over state in host memory, with float32 parameters and with bfloat16 ones beside float32
+// master weights, and in turn the memory's bandwidth. Prints one JSON object; the bandwidth is the best of what sweeps
+// with little arithmetic reach: in place, and over as many streams as Adam has.
+
+#include <algorithm>
+
+#include <torch/nn/module.h>
+#include <nlohmann/json.hpp>
+
+#include "base/memory.h"
+#include "bench/arguments.h"
+#include "nn/torch_headers.h"
+#include "optim/adam.h"
+
+namespace {
+
+using namespace polymoe;
+
+struct OneParameter : torch::nn::Module {
+  OneParameter(std::int64_t count, at::ScalarType type) { register_parameter("weight", at::randn({count}).to(type)); }
+};
+
+double update_seconds(Adam& adam) {
+  return bench::seconds_of([&] { adam.update(1e-4, 1.0); });
+}
+
+// Bytes per second of f, which moves so many.
+template <typename Function>
+double rate(double bytes, const Function& f) {
+  return bytes / bench::seconds_of(f);
+}
+
+double bandwidth(ParameterUnit& unit) {
+  constexpr std::int64_t kGrain = 1 << 15;
+  auto* a = unit.master.mutable_data_ptr<float>();
+  const auto* b = unit.own_gradients.const_data_ptr<float>();
+  auto* c = unit.first_moments.mutable_data_ptr<float>();
+  auto* d = unit.second_moments.mutable_data_ptr<float>();
+  const std::int64_t count = unit.size;
+  const double in_place = rate(8.0 * static_cast<double>(count), [&] {
+    at::parallel_for(0, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) a[i] *= 0.999f;
+    });
+  });
+  const double streams = rate(28.0 * static_cast<double>(count), [&] {
+    at::parallel_for(0, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        a[i] += 1e-4f * b[i];
+        c[i] *= 0.999f;
+        d[i] *= 0.999f;
+      }
+    });
+  });
+  return std::max(in_place, streams);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  const bench::Arguments arguments(argc, argv,
+                                   {{"threads", 2}, {"repeats", 5}, {"warmup", 2}, {"parameters", 1 << 26}});
+  at::set_num_threads(static_cast<int>(arguments.number("threads")));
+  const std::int64_t count = arguments.number("parameters");
+  OneParameter wide(count, at::kFloat), narrow(count, at::kBFloat16);
+  ParameterStore wide_store(wide), narrow_store(narrow);
+  for (ParameterStore* store : {&wide_store, &narrow_store}) store->units()[0].own_gradients.uniform_(-0.1, 0.1);
+  Adam wide_adam(wide_store, OptimizerOptions{}), narrow_adam(narrow_store, OptimizerOptions{});
+
+  nlohmann::json seconds{{"float32", nlohmann::json::array()}, {"bfloat16", nlohmann::json::array()}};
+  double best = 0.0;
+  const std::int64_t warmup = arguments.number("warmup");
+  for (std::int64_t i = 0; i < warmup + arguments.number("repeats"); ++i) {
+    best = std::max(best, bandwidth(wide_store.units()[0]));
+    const double wide_seconds = update_seconds(wide_adam);
+    const double narrow_seconds = update_seconds(narrow_adam);
+    if (i < warmup) continue;
+    seconds["float32"].push_back(wide_seconds);
+    seconds["bfloat16"].push_back(narrow_seconds);
+  }
+  // Adam reads parameters, gradients and two moments, and writes all but the gradients; the copy in bfloat16 is 2
+  // bytes.
+  fmt::print("{}\n", nlohmann::json{{"shape", {{"parameters", count}}},
+                                    {"seconds", seconds},
+                                    {"bytes_per_parameter", {{"float32", 28}, {"bfloat16", 30}}},
+                                    {"bandwidth", best}}
+                         .dump());
+  return 0;
+}
