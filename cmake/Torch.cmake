@@ -30,6 +30,12 @@ target_include_directories(polymoe_torch SYSTEM INTERFACE
 target_link_directories(polymoe_torch INTERFACE "${POLYMOE_TORCH_ROOT}/lib")
 target_link_options(polymoe_torch INTERFACE "-Wl,-rpath,${POLYMOE_TORCH_ROOT}/lib")
 target_link_libraries(polymoe_torch INTERFACE torch torch_cpu c10)
+# at::parallel_for() is a template: without OpenMP in our own files it would run on one thread. The runtime is the one that
+# LibTorch loads. ThreadSanitizer does not understand its barriers.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT POLYMOE_SANITIZE STREQUAL "thread")
+  target_compile_options(polymoe_torch INTERFACE -fopenmp)
+  target_link_libraries(polymoe_torch INTERFACE gomp)
+endif()
 set(POLYMOE_TORCH_CUDA OFF)
 if(EXISTS "${POLYMOE_TORCH_ROOT}/lib/libtorch_cuda.so")
   set(POLYMOE_TORCH_CUDA ON)
