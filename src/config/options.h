@@ -74,6 +74,8 @@ struct TrainOptions {
   double max_minutes = 0.0;           // 0: no limit
   std::string precision = "float32";  // float32, bfloat16
   std::string device = "cpu";         // cpu, cuda
+  double device_memory = 0.0;         // GB; 0: all there is
+  double host_memory = 0.0;
   std::int64_t threads = 0;
   double label_smoothing = 0.1;
   std::int64_t log_freq = 50;

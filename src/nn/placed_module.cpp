@@ -14,6 +14,8 @@ namespace {
 // A gate that starts nearly undecided lets every expert learn from the start (Fedus et al. 2022 take the same scale).
 constexpr double kGateScale = 0.1;
 
+thread_local bool gives_memory = true;
+
 void collect_placements(const torch::nn::Module& module, const std::string& prefix,
                         std::map<std::string, Placement>& placements) {
   if (const auto* placed = dynamic_cast<const PlacedModule*>(&module)) {
@@ -40,10 +42,14 @@ void fill_part(const at::Tensor& parameter, const Placement& placement, double b
 }  // namespace
 
 at::Tensor PlacedModule::register_placed(const std::string& name, Placement placement) {
-  at::Tensor parameter = register_parameter(name, at::empty(placement.local_shape()));
+  const std::vector<std::int64_t> shape = gives_memory ? placement.local_shape() : std::vector<std::int64_t>{0};
+  at::Tensor parameter = register_parameter(name, at::empty(shape));
   placements_.emplace(name, std::move(placement));
   return parameter;
 }
+
+WithoutMemory::WithoutMemory() { gives_memory = false; }
+WithoutMemory::~WithoutMemory() { gives_memory = true; }
 
 std::map<std::string, Placement> placements_of(const torch::nn::Module& module) {
   std::map<std::string, Placement> placements;

@@ -24,6 +24,16 @@ class PlacedModule : public torch::nn::Module {
   std::map<std::string, Placement> placements_;
 };
 
+/// Until its end, parameters that this thread registers have no elements: their placements say how many they will have
+/// when someone (ParameterStore) gives them memory. So a model that is larger than the memory can be made.
+class WithoutMemory {
+ public:
+  WithoutMemory();
+  ~WithoutMemory();
+  WithoutMemory(const WithoutMemory&) = delete;
+  WithoutMemory& operator=(const WithoutMemory&) = delete;
+};
+
 /// The placements of all parameters of `module` and the modules in it, by full name. A parameter of which no module
 /// says anything is whole.
 std::map<std::string, Placement> placements_of(const torch::nn::Module& module);

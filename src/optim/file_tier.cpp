@@ -23,7 +23,7 @@ void FileTier::take_in(const at::Tensor& buffer) {
   Place& place = places_[buffer.storage().unsafeGetStorageImpl()];
   place.buffer = buffer;
   place.offset = end_;
-  place.bytes = static_cast<std::int64_t>(buffer.storage().nbytes());
+  place.bytes = static_cast<std::int64_t>(buffer.nbytes());
   place.in_memory = true;
   place.uses = 1;
   end_ += place.bytes;
@@ -79,14 +79,14 @@ void FileTier::finish(std::optional<ScratchFile::Ticket>& ticket) {
 // Gives a buffer memory and begins to fill it.
 void FileTier::bring_in(Place& place) {
   make_room(place.bytes);
-  restore_memory(place.buffer);
+  restore_memory(place.buffer, MemoryKind::kOptimizer, /*on_host=*/true);
   place.in_memory = true;
   place.last_use = ++clock_;
   if (place.is_zero) {
     place.buffer.zero_();
     return;
   }
-  place.reading = file_.start_read(static_cast<std::uint64_t>(place.offset), place.buffer.storage().mutable_data(),
+  place.reading = file_.start_read(static_cast<std::uint64_t>(place.offset), place.buffer.mutable_data_ptr(),
                                    static_cast<std::uint64_t>(place.bytes));
   bytes_read_ += place.bytes;
 }
@@ -94,7 +94,7 @@ void FileTier::bring_in(Place& place) {
 void FileTier::write_behind(Place& place) {
   if (!std::exchange(place.changed, false)) return;
   place.is_zero = false;
-  place.writing = file_.start_write(static_cast<std::uint64_t>(place.offset), place.buffer.storage().data(),
+  place.writing = file_.start_write(static_cast<std::uint64_t>(place.offset), place.buffer.const_data_ptr(),
                                     static_cast<std::uint64_t>(place.bytes));
   bytes_written_ += place.bytes;
 }

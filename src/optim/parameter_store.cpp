@@ -37,10 +37,19 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
   return buffer.narrow(0, unit.shard * unit.shard_size(), unit.shard_size());
 }
 
-// Pinned, so that a GPU moves it while it computes.
-at::Tensor zeros_in(Tier tier, std::int64_t size, const at::TensorOptions& options) {
-  if (tier == Tier::kDevice || options.device().is_cpu()) return at::zeros({size}, options);
-  return at::zeros({size}, options.device(at::kCPU).pinned_memory(tier == Tier::kHost));
+// The buffers that an update sweeps together begin at different places of a page, 17 cache lines apart. Where they lay
+// at the same place, and a power of two apart, the sweep of 2^25 parameters took 1.4 times as long.
+enum class Line { kValues, kGradients, kFirstMoments, kSecondMoments, kMaster, kOwnGradients };
+
+// In host memory pinned, so that a GPU moves it while it computes.
+at::Tensor zeros_in(Tier tier, MemoryKind kind, Line line, std::int64_t size, at::TensorOptions options) {
+  const MemoryScope scope(kind, tier != Tier::kDevice);
+  if (tier != Tier::kDevice && !options.device().is_cpu()) {
+    options = options.device(at::kCPU).pinned_memory(tier == Tier::kHost);
+  }
+  constexpr std::int64_t kLinesApart = 17;
+  const std::int64_t skipped = kLinesApart * kAlignment * static_cast<std::int64_t>(line);
+  return at::zeros({skipped + size}, options).narrow(0, skipped, size);
 }
 
 // The buffers of a unit that are apart from `values` and `gradients`, with the tier that each lives in.
@@ -105,17 +114,21 @@ void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
   const at::TensorOptions values = unit.parameters.front().parameter.options().requires_grad(false);
   const at::TensorOptions wide = values.dtype(at::kFloat);
   const std::int64_t own = unit.shard_size();
-  unit.values = at::zeros({unit.size}, values);
-  unit.gradients = at::zeros({unit.size}, wide);
-  unit.own_values = unit.stage >= 3 ? zeros_in(tiers.parameters, own, values) : own_part(unit, unit.values);
-  unit.first_moments = zeros_in(tiers.optimizer, own, wide);
-  unit.second_moments = zeros_in(tiers.optimizer, own, wide);
+  unit.values = zeros_in(Tier::kDevice, MemoryKind::kParameters, Line::kValues, unit.size, values);
+  unit.gradients = zeros_in(Tier::kDevice, MemoryKind::kGradients, Line::kGradients, unit.size, wide);
+  unit.own_values = unit.stage >= 3 ? zeros_in(tiers.parameters, MemoryKind::kParameters, Line::kValues, own, values)
+                                    : own_part(unit, unit.values);
+  unit.first_moments = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kFirstMoments, own, wide);
+  unit.second_moments = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kSecondMoments, own, wide);
   const bool updates_in_place =
       values.dtype() == wide.dtype() && unit.own_values.device() == unit.first_moments.device();
-  unit.master = updates_in_place ? unit.own_values : zeros_in(tiers.optimizer, own, wide);
-  unit.own_gradients = unit.stage >= 2   ? zeros_in(tiers.gradients, own, wide)
-                       : unit.stage == 1 ? at::zeros({own}, wide)
-                                         : unit.gradients;
+  unit.master =
+      updates_in_place ? unit.own_values : zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kMaster, own, wide);
+  unit.own_gradients = unit.gradients;
+  if (unit.stage >= 1) {
+    const Tier tier = unit.stage >= 2 ? tiers.gradients : Tier::kDevice;
+    unit.own_gradients = zeros_in(tier, MemoryKind::kGradients, Line::kOwnGradients, own, wide);
+  }
 }
 
 void ParameterStore::move_to_files(const ParameterUnit& unit, const Tiers& tiers) {

@@ -89,9 +89,8 @@ Tiers make_tiers(const RunOptions& options) {
 }
 
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
+  const WithoutMemory scope;  // the store gives it, a unit at a time
   EncoderDecoder model(options.model, partition);
-  // The store gives parameters their memory, a unit at a time; until then they say of what type they are, and where.
-  for (at::Tensor& parameter : model->parameters()) parameter.set_data(at::empty({0}, parameter.options()));
   model->set_precision(parse_precision(options.train.precision));
   model->to(parse_device(options.train.device));
   return model;

@@ -92,7 +92,7 @@ void ParameterSync::before_backward(const std::string& block) {
   }
   for (ParameterUnit* unit : units_of(block)) {
     if (unit->stage < 2) continue;
-    restore_memory(unit->gradients);
+    restore_memory(unit->gradients, MemoryKind::kGradients);
     unit->gradients.zero_();
   }
   if (stage_ < 3 || block == kOutside) return;
@@ -126,7 +126,7 @@ void ParameterSync::start_gather(const std::string& block) {
   std::vector<Gather>& gathers = gathers_[block];
   for (ParameterUnit* unit : units_of(block)) {
     if (has_memory(unit->values)) continue;
-    restore_memory(unit->values);
+    restore_memory(unit->values, MemoryKind::kParameters);
     if (store_.files() != nullptr) store_.files()->acquire(unit->own_values);
     at::Tensor own = unit->own_values;
     if (own.device() != unit->values.device()) own = own.to(unit->values.device(), /*non_blocking=*/true);
@@ -159,6 +159,7 @@ void ParameterSync::start_reduction(ParameterUnit& unit) {
   if (unit.stage == 0) {
     if (group.size() > 1) reduction.pending = group.start_all_reduce(unit.gradients);
   } else {
+    const MemoryScope scope(MemoryKind::kGradients);
     reduction.target = at::empty({unit.shard_size()}, unit.gradients.options());
     reduction.pending = group.start_reduce_scatter(unit.gradients, reduction.target);
   }

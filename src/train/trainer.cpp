@@ -19,6 +19,8 @@
 #include "data/dataset.h"
 #include "data/stream.h"
 #include "decode/translator.h"
+#include "nn/device.h"
+#include "nn/device_memory.h"
 #include "nn/torch_headers.h"
 #include "optim/schedule.h"
 #include "report/html_report.h"
@@ -66,6 +68,8 @@ struct Trainer::State {
   State(RunOptions given, Communicator& all)
       : world(all),
         options(made_together(world, [&] { return prepare_options(given); })),
+        memory(parse_device(options.train.device), to_bytes(options.train.device_memory),
+               to_bytes(options.train.host_memory)),
         dataset(made_together(world, [&] { return open_dataset(); })),
         stream(made_together(world, [&] { return open_stream(); })),
         train(options, world),
@@ -87,6 +91,8 @@ struct Trainer::State {
   std::string from_first(const std::string& text) const {
     return all_gather_texts(world, is_first() ? text : "").front();
   }
+
+  static std::int64_t to_bytes(double gigabytes) { return static_cast<std::int64_t>(gigabytes * 1e9); }
 
   static RunOptions prepare_options(RunOptions given) {
     if (given.data.path.empty()) fail("data.path: name the folder that `polymoe prepare` made");
@@ -124,7 +130,11 @@ struct Trainer::State {
 
   // Starting, saving, resuming ------------------------------------------------------------------------------------
 
+  // Checkpoints pass through host memory.
+  static MemoryScope on_host() { return MemoryScope(MemoryKind::kParameters, /*on_host=*/true); }
+
   void start_or_resume() {
+    const MemoryScope scope = on_host();
     std::string latest;
     on_first([&] {
       fs::create_directories(output());
@@ -180,6 +190,7 @@ struct Trainer::State {
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
+    const MemoryScope scope = on_host();
     CheckpointWriter writer(world, path);
     add_model(writer, train);
     add_optimizer(writer, train);
@@ -191,6 +202,7 @@ struct Trainer::State {
 
   // The best checkpoint is for use, not for resuming: weights alone.
   void save_best() {
+    const MemoryScope scope = on_host();
     CheckpointWriter writer(world, output() / "checkpoint-best");
     add_model(writer, train);
     writer.commit(meta());
@@ -253,8 +265,7 @@ struct Trainer::State {
 
   void record_window(double learning_rate) {
     const Window all = window.over_all(train.layout);
-    const at::Tensor peak = at::full({1}, peak_resident_bytes(), at::kLong);
-    world.all_reduce(peak, ReduceOp::kMax);
+    const nlohmann::json peaks = memory_peaks();
     window = {};
     if (!is_first()) return;
     const TokenLoss total = all.total();
@@ -276,11 +287,27 @@ struct Trainer::State {
                           {"gradient_norm", all.gradient_norm / updates},
                           {"tokens", counters.target_tokens},
                           {"tokens_per_second", tokens / all.seconds},
-                          {"peak_bytes", peak.item<std::int64_t>()},
+                          {"peak_bytes", peaks.at("process")},
+                          {"memory", peaks},
                           {"tasks", tasks}};
     if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
     if (world.size() > 1) add_traffic(record, all);
     recorder->add(record);
+  }
+
+  // The most memory of any process so far: of all it has, of the device by kind, and of the host's share.
+  nlohmann::json memory_peaks() const {
+    std::vector<std::int64_t> bytes{static_cast<std::int64_t>(peak_resident_bytes()), total_of(memory.peak()),
+                                    memory.host_peak()};
+    bytes.insert(bytes.end(), memory.peak().begin(), memory.peak().end());
+    const at::Tensor most = at::tensor(bytes, at::kLong);
+    world.all_reduce(most, ReduceOp::kMax);
+    const auto* value = most.const_data_ptr<std::int64_t>();
+    nlohmann::json peaks{{"process", *value++}, {"device", *value++}, {"host", *value++}};
+    for (std::size_t kind = 0; kind < kNumMemoryKinds; ++kind) {
+      peaks[memory_kind_name(static_cast<MemoryKind>(kind))] = *value++;
+    }
+    return peaks;
   }
 
   // What a process sends and waits for in an update, on average.
@@ -395,6 +422,7 @@ struct Trainer::State {
 
   Communicator& world;
   RunOptions options;
+  DeviceMemory memory;
   Dataset dataset;
   BatchStream stream;
   TrainState train;

@@ -1,0 +1,77 @@
+#include "nn/device_memory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+namespace {
+
+constexpr std::int64_t kMegabyte = 1000000;
+
+at::Tensor megabytes(std::int64_t count) { return at::empty({count * kMegabyte}, at::kByte); }
+
+std::int64_t held(const DeviceMemory& memory, MemoryKind kind) {
+  return memory.now()[static_cast<std::size_t>(kind)] / kMegabyte;
+}
+
+TEST(DeviceMemory, CountsByKindAndForgetsWhatIsFreed) {
+  const DeviceMemory memory(at::kCPU, 0, 0);
+  at::Tensor activations = megabytes(1), parameters, host;
+  {
+    const MemoryScope scope(MemoryKind::kParameters);
+    parameters = megabytes(2);
+    const MemoryScope on_host(MemoryKind::kOptimizer, true);
+    host = megabytes(4);
+  }
+  const at::Tensor more = megabytes(8);
+  EXPECT_EQ(held(memory, MemoryKind::kActivations), 9);
+  EXPECT_EQ(held(memory, MemoryKind::kParameters), 2);
+  EXPECT_EQ(held(memory, MemoryKind::kOptimizer), 0);
+  EXPECT_EQ(memory.host_now(), 4 * kMegabyte);
+  activations.reset();
+  host.reset();
+  EXPECT_EQ(held(memory, MemoryKind::kActivations), 8);
+  EXPECT_EQ(memory.host_now(), 0);
+}
+
+TEST(DeviceMemory, KeepsWhatThePeakWasMadeOf) {
+  DeviceMemory memory(at::kCPU, 0, 0);
+  at::Tensor a = megabytes(5);
+  a.reset();
+  const at::Tensor b = megabytes(3);
+  EXPECT_EQ(total_of(memory.peak()), 5 * kMegabyte);
+  memory.reset_peak();
+  EXPECT_EQ(total_of(memory.peak()), 3 * kMegabyte);
+}
+
+TEST(DeviceMemory, OverItsBudgetNamesWhatTakesMostAndWhatHelps) {
+  const DeviceMemory memory(at::kCPU, 10 * kMegabyte, 0);
+  at::Tensor optimizer;
+  {
+    const MemoryScope scope(MemoryKind::kOptimizer);
+    optimizer = megabytes(7);
+  }
+  const at::Tensor activations = megabytes(2);
+  try {
+    megabytes(2);
+    FAIL() << "11 MB of 10";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                ::testing::HasSubstr("train.device-memory: over 0.010 GB: optimizer 0.007 GB, activations "
+                                     "0.004 GB; try offload.optimizer"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("parallel.recompute"));
+  }
+}
+
+TEST(DeviceMemory, TheHostHasABudgetOfItsOwn) {
+  const DeviceMemory memory(at::kCPU, kMegabyte, 5 * kMegabyte);
+  const MemoryScope scope(MemoryKind::kOptimizer, true);
+  const at::Tensor fits = megabytes(4);
+  EXPECT_THROW(megabytes(2), Error);
+}
+
+}  // namespace
+}  // namespace polymoe
