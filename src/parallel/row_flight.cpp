@@ -33,7 +33,7 @@ class Departure : public torch::autograd::Function<Departure> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& rows, std::shared_ptr<RowFlight> flight) {
     // A tensor of its own on the same memory: the flight, which this node keeps, must not keep this node.
-    const at::Tensor received = flight->under_way.received.variable_data();
+    at::Tensor received = flight->under_way.received.variable_data();
     keep(ctx, std::move(flight));
     return received;
   }
