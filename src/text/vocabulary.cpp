@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "text/known_names.h"
+#include "text/normalization_check.h"
 
 namespace polymoe {
 namespace {
@@ -76,7 +77,9 @@ Vocabulary Vocabulary::load(const std::filesystem::path& path) {
   silence_sentencepiece();
   auto state = std::make_unique<State>();
   sentencepiece::SentencePieceProcessor& processor = state->processor;
-  const auto status = processor.LoadFromSerializedProto(read_file(path));
+  const std::string bytes = read_file(path);
+  if (!has_sound_normalization(bytes)) throw Error("a damaged SentencePiece model", {path, 0}, kRemedy);
+  const auto status = processor.LoadFromSerializedProto(bytes);
   if (!status.ok()) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
 
   constexpr const char* kFirstPieces[] = {"<s>", "<pad>", "</s>", "<unk>"};

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "text/normalization_check.h"
 
 namespace polymoe {
 namespace {
@@ -223,6 +224,25 @@ TEST(Vocabulary, SurvivesDamagedFiles) {
                 }).empty();
   }
   EXPECT_GT(refused, 50);
+}
+
+TEST(Vocabulary, RefusesRulesOfNormalisationThatLeadOutOfTheirTable) {
+  // The table is most of a model. Any of its bytes may be damaged; what is not refused must work.
+  const std::string& good = sample_bytes();
+  EXPECT_TRUE(has_sound_normalization(good));
+  const RandomStream random(2, fnv1a("rules"));
+  int refused = 0;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    std::string bytes = good;
+    bytes[random.below(2 * i, bytes.size())] ^= static_cast<char>(1 << (i % 8));
+    if (!has_sound_normalization(bytes)) {
+      ++refused;
+      EXPECT_NE(error_of([&] { load_bytes(bytes); }), "");
+    }
+  }
+  EXPECT_GT(refused, 10);
+  EXPECT_FALSE(has_sound_normalization(std::string_view("\x1a\x08\x12\x06\x00\x00\x00\x00xx", 10))) << "an empty trie";
+  EXPECT_TRUE(has_sound_normalization("no model")) << "others refuse that";
 }
 
 }  // namespace
