@@ -172,11 +172,14 @@ class UringEngine : public ScratchFile::Engine {
     std::unique_ptr<UringEngine> engine(new UringEngine(descriptor, folder));
     if (io_uring_queue_init(kEntries, &engine->ring_, 0) != 0) return nullptr;
     engine->is_open_ = true;
-    return engine;
+    return engine->can_read_and_write() ? std::move(engine) : nullptr;
   }
   ~UringEngine() override {
     if (!is_open_) return;
-    while (!pieces_.empty()) reap();
+    try {
+      while (!pieces_.empty() && !is_broken_) reap();
+    } catch (const Error&) {  // nobody is left to tell; the queue's end cancels what is under way
+    }
     io_uring_queue_exit(&ring_);
   }
 
@@ -207,6 +210,16 @@ class UringEngine : public ScratchFile::Engine {
 
   using Engine::Engine;
 
+  // Kernels before 5.6 have the queue, but not these operations.
+  bool can_read_and_write() {
+    io_uring_probe* probe = io_uring_get_probe_ring(&ring_);
+    if (probe == nullptr) return false;
+    const bool can =
+        io_uring_opcode_supported(probe, IORING_OP_READ) != 0 && io_uring_opcode_supported(probe, IORING_OP_WRITE) != 0;
+    io_uring_free_probe(probe);
+    return can;
+  }
+
   void submit(std::uint64_t id, const Piece& piece) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);  // there is room: no more than kEntries are under way
     const auto size = static_cast<unsigned>(piece.size);
@@ -215,11 +228,14 @@ class UringEngine : public ScratchFile::Engine {
     } else {
       io_uring_prep_read(entry, descriptor_, piece.data, size, piece.offset);
     }
-    io_uring_sqe_set_data64(entry, id);
+    io_uring_sqe_set_data(entry, reinterpret_cast<void*>(id));
     pieces_[id] = piece;
     int submitted = io_uring_submit(&ring_);
     while (submitted == -EINTR || submitted == -EAGAIN) submitted = io_uring_submit(&ring_);
-    if (submitted < 0) fail_with(-submitted);
+    if (submitted < 0) {
+      is_broken_ = true;
+      fail_with(-submitted);
+    }
   }
 
   // Waits for one piece. What was moved in part goes on from there.
@@ -227,8 +243,11 @@ class UringEngine : public ScratchFile::Engine {
     io_uring_cqe* completion = nullptr;
     const int waited = io_uring_wait_cqe(&ring_, &completion);
     if (waited == -EINTR) return;
-    if (waited < 0) fail_with(-waited);
-    const std::uint64_t id = io_uring_cqe_get_data64(completion);
+    if (waited < 0) {
+      is_broken_ = true;
+      fail_with(-waited);
+    }
+    const auto id = reinterpret_cast<std::uint64_t>(io_uring_cqe_get_data(completion));
     const int moved = completion->res;
     io_uring_cqe_seen(&ring_, completion);
     Piece piece = pieces_.at(id);
@@ -250,6 +269,7 @@ class UringEngine : public ScratchFile::Engine {
 
   io_uring ring_{};
   bool is_open_ = false;
+  bool is_broken_ = false;  // what is under way may never complete
   std::uint64_t next_piece_ = 0;
   std::map<std::uint64_t, Piece> pieces_;  // under way
   std::map<Ticket, State> states_;
@@ -283,8 +303,16 @@ ScratchFile::ScratchFile(fs::path folder, IoEngine engine) : folder_(std::move(f
 }
 
 void ScratchFile::extend(std::uint64_t bytes) {
-  const int full = posix_fallocate(descriptor_, 0, static_cast<off_t>(bytes));
-  if (full == 0) return;
+  if (bytes <= size_) return;
+  // Just the new part: what is there may be being written, and some file systems would touch it.
+  int full = EINTR;
+  while (full == EINTR) {
+    full = posix_fallocate(descriptor_, static_cast<off_t>(size_), static_cast<off_t>(bytes - size_));
+  }
+  if (full == 0) {
+    size_ = bytes;
+    return;
+  }
   errno = full;
   fail_errno(fmt::format("no room for a scratch file of {:.1f} GB", static_cast<double>(bytes) / 1e9), folder_.string(),
              "free space, or name another folder");

@@ -27,7 +27,7 @@ class ScratchFile {
   ScratchFile(const ScratchFile&) = delete;
   ScratchFile& operator=(const ScratchFile&) = delete;
 
-  /// Makes the file `bytes` bytes long. The space is taken at once, so a disk that is too small is found out here:
+  /// Makes the file `bytes` bytes long, if it is shorter. The space is taken at once, so a disk that is too small is found out here:
   /// Error with the folder.
   void extend(std::uint64_t bytes);
 
@@ -47,6 +47,7 @@ class ScratchFile {
  private:
   std::filesystem::path folder_;
   int descriptor_ = -1;
+  std::uint64_t size_ = 0;
   std::unique_ptr<Engine> engine_;
 };
 

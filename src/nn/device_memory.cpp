@@ -72,6 +72,7 @@ class DeviceMemory::Account : public c10::MemoryReportingInfoBase {
       host_now += block.size;
       host_peak = std::max(host_peak, host_now);
       if (host_budget_ > 0 && host_now > host_budget_) {
+        remove(address);  // nobody gets it
         throw Error(fmt::format("train.host-memory: over {}", gigabytes(host_budget_)), {},
                     "move more to files with offload.*: file, or use more processes with parallel.zero-stage");
       }
@@ -79,7 +80,7 @@ class DeviceMemory::Account : public c10::MemoryReportingInfoBase {
     }
     now[static_cast<std::size_t>(block.kind)] += block.size;
     if (total_of(now) > total_of(peak)) peak = now;
-    if (device_budget_ > 0 && total_of(now) > device_budget_) fail_over_budget();
+    if (device_budget_ > 0 && total_of(now) > device_budget_) fail_over_budget(address);
   }
 
   void remove(void* address) {
@@ -90,11 +91,13 @@ class DeviceMemory::Account : public c10::MemoryReportingInfoBase {
     blocks_.erase(found);
   }
 
-  [[noreturn]] void fail_over_budget() const {
+  [[noreturn]] void fail_over_budget(void* address) {
     std::vector<std::size_t> order(kNumMemoryKinds);
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return now[a] > now[b]; });
-    throw Error(fmt::format("train.device-memory: over {}: {}", gigabytes(device_budget_), consumers(now, order)), {},
+    const std::string takes = consumers(now, order);
+    remove(address);  // nobody gets it
+    throw Error(fmt::format("train.device-memory: over {}: {}", gigabytes(device_budget_), takes), {},
                 fmt::format("try {}; or {}", kRemedies[order[0]], kRemedies[order[1]]));
   }
 

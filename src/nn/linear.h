@@ -15,7 +15,7 @@ namespace polymoe {
 class ColumnLinearImpl : public PlacedModule {
  public:
   /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each. The bias of
-  /// the block `fixed` (none: -1) gets no gradient, so that it stays what it is.
+  /// the block `fixed` (none: -1) gets a gradient of zero (weight decay still shrinks it).
   ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks = 1,
                    std::int64_t fixed = -1);
   at::Tensor forward(const at::Tensor& x) const;

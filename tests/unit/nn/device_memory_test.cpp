@@ -71,6 +71,8 @@ TEST(DeviceMemory, TheHostHasABudgetOfItsOwn) {
   const MemoryScope scope(MemoryKind::kOptimizer, true);
   const at::Tensor fits = megabytes(4);
   EXPECT_THROW(megabytes(2), Error);
+  EXPECT_EQ(memory.host_now(), 4 * kMegabyte) << "what nobody got does not count";
+  EXPECT_NO_THROW(megabytes(1));
 }
 
 }  // namespace
