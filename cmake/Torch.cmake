@@ -29,6 +29,9 @@ target_include_directories(polymoe_torch SYSTEM INTERFACE
   "${POLYMOE_TORCH_ROOT}/include" "${POLYMOE_TORCH_ROOT}/include/torch/csrc/api/include")
 target_link_directories(polymoe_torch INTERFACE "${POLYMOE_TORCH_ROOT}/lib")
 target_link_options(polymoe_torch INTERFACE "-Wl,-rpath,${POLYMOE_TORCH_ROOT}/lib")
+# The system's C++ library comes first: the libtorch.so of some wheels (2.11 with CUDA) exports std::filesystem from an older
+# one, which crashes in remove_all().
+target_link_options(polymoe_torch INTERFACE "SHELL:-Wl,--push-state,--no-as-needed -lstdc++ -Wl,--pop-state")
 target_link_libraries(polymoe_torch INTERFACE torch torch_cpu c10)
 # at::parallel_for() is a template: without OpenMP in our own files it would run on one thread. The runtime is the one that
 # LibTorch loads. ThreadSanitizer does not understand its barriers.
