@@ -59,14 +59,34 @@ class ScratchFile::Engine {
   virtual const char* name() const = 0;
 
  protected:
+  // An operation under way.
+  struct State {
+    std::int64_t left = 0;  // pieces
+    int error = 0;
+  };
+
   // Cuts an operation into pieces, and gives each to `take`.
   template <typename Take>
   Ticket cut(bool write, std::uint64_t offset, char* data, std::uint64_t size, const Take& take) {
     const Ticket ticket = next_++;
     for (std::uint64_t done = 0; done < size; done += kPieceBytes) {
+      ++states_[ticket].left;
       take(Piece{ticket, write, offset + done, data + done, std::min(kPieceBytes, size - done)});
     }
     return ticket;
+  }
+
+  void piece_done(Ticket ticket, int error) {
+    State& state = states_[ticket];
+    --state.left;
+    if (error != 0) state.error = error;
+  }
+
+  // After the last piece; throws where one failed.
+  void forget(Ticket ticket) {
+    const int error = states_[ticket].error;
+    states_.erase(ticket);
+    if (error != 0) fail_with(error);
   }
 
   [[noreturn]] void fail_with(int error) const {
@@ -75,6 +95,7 @@ class ScratchFile::Engine {
   }
 
   const int descriptor_;
+  std::map<Ticket, State> states_;
 
  private:
   fs::path folder_;
@@ -101,10 +122,7 @@ class ThreadEngine : public ScratchFile::Engine {
 
   Ticket start(bool write, std::uint64_t offset, char* data, std::uint64_t size) override {
     const std::lock_guard lock(mutex_);
-    const Ticket ticket = cut(write, offset, data, size, [&](const Piece& piece) {
-      todo_.push_back(piece);
-      ++states_[piece.ticket].left;
-    });
+    const Ticket ticket = cut(write, offset, data, size, [&](const Piece& piece) { todo_.push_back(piece); });
     changed_.notify_all();
     return ticket;
   }
@@ -112,19 +130,12 @@ class ThreadEngine : public ScratchFile::Engine {
   void wait(Ticket ticket) override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return states_[ticket].left == 0; });
-    const int error = states_[ticket].error;
-    states_.erase(ticket);
-    if (error != 0) fail_with(error);
+    forget(ticket);
   }
 
   const char* name() const override { return "threads"; }
 
  private:
-  struct State {
-    std::int64_t left = 0;  // pieces
-    int error = 0;
-  };
-
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -135,9 +146,7 @@ class ThreadEngine : public ScratchFile::Engine {
       lock.unlock();
       const int error = move_bytes(piece);
       lock.lock();
-      State& state = states_[piece.ticket];
-      --state.left;
-      if (error != 0) state.error = error;
+      piece_done(piece.ticket, error);
       changed_.notify_all();
     }
   }
@@ -157,7 +166,6 @@ class ThreadEngine : public ScratchFile::Engine {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Piece> todo_;
-  std::map<Ticket, State> states_;
   bool ending_ = false;
   std::array<std::thread, 2> workers_;
 };
@@ -186,27 +194,19 @@ class UringEngine : public ScratchFile::Engine {
   Ticket start(bool write, std::uint64_t offset, char* data, std::uint64_t size) override {
     return cut(write, offset, data, size, [&](const Piece& piece) {
       while (pieces_.size() >= kEntries) reap();
-      ++states_[piece.ticket].left;
       submit(next_piece_++, piece);
     });
   }
 
   void wait(Ticket ticket) override {
     while (states_[ticket].left > 0) reap();
-    const int error = states_[ticket].error;
-    states_.erase(ticket);
-    if (error != 0) fail_with(error);
+    forget(ticket);
   }
 
   const char* name() const override { return "io_uring"; }
 
  private:
   static constexpr unsigned kEntries = 64;
-
-  struct State {
-    std::int64_t left = 0;  // pieces
-    int error = 0;
-  };
 
   using Engine::Engine;
 
@@ -262,9 +262,7 @@ class UringEngine : public ScratchFile::Engine {
       submit(id, piece);
       return;
     }
-    State& state = states_[piece.ticket];
-    --state.left;
-    if (moved <= 0) state.error = moved == 0 ? EIO : -moved;
+    piece_done(piece.ticket, moved > 0 ? 0 : moved == 0 ? EIO : -moved);
   }
 
   io_uring ring_{};
@@ -272,7 +270,6 @@ class UringEngine : public ScratchFile::Engine {
   bool is_broken_ = false;  // what is under way may never complete
   std::uint64_t next_piece_ = 0;
   std::map<std::uint64_t, Piece> pieces_;  // under way
-  std::map<Ticket, State> states_;
 };
 #endif
 

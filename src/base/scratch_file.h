@@ -27,8 +27,8 @@ class ScratchFile {
   ScratchFile(const ScratchFile&) = delete;
   ScratchFile& operator=(const ScratchFile&) = delete;
 
-  /// Makes the file `bytes` bytes long, if it is shorter. The space is taken at once, so a disk that is too small is found out here:
-  /// Error with the folder.
+  /// Makes the file `bytes` bytes long, if it is shorter. The space is taken at once, so a disk that is too small is
+  /// found out here: Error with the folder.
   void extend(std::uint64_t bytes);
 
   /// Begins to read into, or write from, `size` bytes at `data`, which must stay until wait() has been called with the

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -123,10 +124,6 @@ const MemoryBytes& DeviceMemory::now() const { return account_->now; }
 std::int64_t DeviceMemory::host_now() const { return account_->host_now; }
 const MemoryBytes& DeviceMemory::peak() const { return account_->peak; }
 std::int64_t DeviceMemory::host_peak() const { return account_->host_peak; }
-void DeviceMemory::reset_peak() {
-  account_->peak = account_->now;
-  account_->host_peak = account_->host_now;
-}
 
 MemoryScope::MemoryScope(MemoryKind kind, bool on_host) : kind_before_(current_kind), on_host_before_(current_on_host) {
   current_kind = kind;

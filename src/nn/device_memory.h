@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include <c10/core/Device.h>
 
@@ -35,10 +34,9 @@ class DeviceMemory {
   /// Held at present.
   const MemoryBytes& now() const;
   std::int64_t host_now() const;
-  /// The most held at a time since the last call of reset_peak(), and what it was made of.
+  /// The most held at a time, and what it was made of.
   const MemoryBytes& peak() const;
   std::int64_t host_peak() const;
-  void reset_peak();
 
  private:
   class Account;

@@ -1,6 +1,5 @@
 #include "optim/file_tier.h"
 
-#include <limits>
 #include <utility>
 
 #include "nn/torch_headers.h"
@@ -41,14 +40,16 @@ void FileTier::prefetch(const at::Tensor& buffer) {
 void FileTier::acquire(const at::Tensor& buffer) {
   Place* place = find(buffer);
   if (place == nullptr) return;
-  if (place->uses++ > 0) return;
-  if (place->in_memory) {
+  if (place->uses == 0) {
+    if (!place->in_memory) {
+      bring_in(*place);
+      unused_ += place->bytes;
+    }
+    finish(place->reading);
+    finish(place->writing);  // what is being written must not change
     unused_ -= place->bytes;
-  } else {
-    bring_in(*place);
   }
-  finish(place->reading);
-  finish(place->writing);  // what is being written must not change
+  ++place->uses;
 }
 
 void FileTier::release(const at::Tensor& buffer, bool changed) {
@@ -116,13 +117,25 @@ void FileTier::make_room(std::int64_t bytes) {
 }
 
 void use_buffers(FileTier* tier, const std::vector<BufferUse>& buffers, const std::function<void()>& work) {
-  if (tier != nullptr) {
-    for (const BufferUse& use : buffers) tier->acquire(use.buffer);
+  if (tier == nullptr) {
+    work();
+    return;
   }
-  work();
-  if (tier != nullptr) {
-    for (const BufferUse& use : buffers) tier->release(use.buffer, use.access == Access::kWrite);
+  std::size_t acquired = 0;
+  const auto release = [&] {
+    for (; acquired > 0; --acquired) {
+      const BufferUse& use = buffers[acquired - 1];
+      tier->release(use.buffer, use.access == Access::kWrite);
+    }
+  };
+  try {
+    for (; acquired < buffers.size(); ++acquired) tier->acquire(buffers[acquired].buffer);
+    work();
+  } catch (...) {
+    release();
+    throw;
   }
+  release();
 }
 
 }  // namespace polymoe

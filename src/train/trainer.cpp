@@ -287,7 +287,6 @@ struct Trainer::State {
                           {"gradient_norm", all.gradient_norm / updates},
                           {"tokens", counters.target_tokens},
                           {"tokens_per_second", tokens / all.seconds},
-                          {"peak_bytes", peaks.at("process")},
                           {"memory", peaks},
                           {"tasks", tasks}};
     if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
