@@ -12,6 +12,7 @@ void add_train(CLI::App& app);
 void add_translate(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_checkpoint(CLI::App& app);
+void add_usage(CLI::App& app);
 void add_report(CLI::App& app);
 void add_config(CLI::App& app);
 

@@ -37,6 +37,8 @@ constexpr const char* kTour = R"(A tour, from text to translations:
   what the run's checkpoint holds, and that it is whole
     polymoe checkpoint inspect run
     polymoe checkpoint verify run
+  which experts each language uses, layer by layer
+    polymoe usage run -o run/usage.json
   one HTML page with the run's curves
     polymoe report run
 
@@ -107,6 +109,7 @@ int run(int argc, char** argv) {
   add_translate(app);
   add_evaluate(app);
   add_checkpoint(app);
+  add_usage(app);
   add_report(app);
   add_config(app);
   app.footer(kTour);  // after the subcommands, which would take it over

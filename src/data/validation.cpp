@@ -38,9 +38,10 @@ class TextSource {
 }  // namespace
 
 ValidationSet make_validation_set(const Dataset& dataset, const Direction& direction, const std::string& split,
-                                  std::int64_t max_examples, std::int64_t max_length, std::int64_t max_tokens) {
+                                  std::int64_t max_examples, std::int64_t max_length, std::int64_t max_tokens,
+                                  Task task, const NoiseOptions& noise) {
   ExampleIndex index(dataset, split, max_length);
-  const Pool pool(dataset.vocabulary(), Task::kTranslation, direction, index.examples(direction), {}, 0);
+  const Pool pool(dataset.vocabulary(), task, direction, index.examples(direction), noise, 0);
   const std::uint64_t usable = pool.examples().count();
   if (usable == 0) {
     throw Error(fmt::format("split '{}' has no segment of {} with both sides of at most {} tokens", split,
@@ -56,7 +57,7 @@ ValidationSet make_validation_set(const Dataset& dataset, const Direction& direc
     return std::pair(a.source_length, a.target_length) < std::pair(b.source_length, b.target_length);
   });
 
-  ValidationSet set{direction, {}, {}, {}};
+  ValidationSet set{task, direction, {}, {}, {}};
   TextSource texts(dataset, split);
   std::vector<Lengths> lengths;
   for (const Pool::Draw& draw : draws) {

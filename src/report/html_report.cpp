@@ -25,10 +25,11 @@ void make_names_unique(std::vector<RunMetrics>& runs) {
 }
 
 std::string page(const std::vector<RunMetrics>& runs) {
-  const std::array<std::pair<const char*, std::string>, 5> parts = {{
+  const std::array<std::pair<const char*, std::string>, 6> parts = {{
       {"<a href=\"#training\">Training</a>", training_section(runs)},
       {"<a href=\"#quality\">Translation quality</a>", quality_section(runs)},
       {"<a href=\"#experts\">Expert load</a>", experts_section(runs)},
+      {"<a href=\"#usage\">Similarity</a>", usage_section(runs)},
       {"<a href=\"#samples\">Samples</a>", samples_section(runs)},
       {"<a href=\"#config\">Configuration</a>", config_section(runs)},
   }};

@@ -8,96 +8,15 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "report/record.h"
 
 namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
-// Keeps the order of keys, which for the configuration is the order of its help.
-using json = nlohmann::ordered_json;
+using json = Record::Json;
 
-// Records need less than ten levels; the limit keeps recursion over a damaged one within the stack.
-constexpr int kMaxDepth = 100;
-
-/// A JSON object of a record, with checked access.
-class Record {
- public:
-  Record(const json& object, const Where& where, std::string name)
-      : object_(object), where_(where), name_(std::move(name)) {
-    if (!object.is_object()) damaged(name_, "an object");
-  }
-
-  double number(const char* key) const {
-    const json* value = find(key);
-    if (value == nullptr) return kMissing;
-    if (!value->is_number()) damaged(key, "a number or null");
-    return value->get<double>();
-  }
-  std::string text(const char* key) const {
-    const json* value = find(key);
-    if (value == nullptr) return "";
-    if (!value->is_string()) damaged(key, "a string");
-    return value->get<std::string>();
-  }
-  bool flag(const char* key) const {
-    const json* value = find(key);
-    if (value == nullptr) return false;
-    if (!value->is_boolean()) damaged(key, "true or false");
-    return value->get<bool>();
-  }
-  std::vector<double> numbers(const char* key) const {
-    std::vector<double> numbers;
-    for (const json& value : array(key)) {
-      if (!value.is_number() && !value.is_null()) damaged(key, "an array of numbers");
-      numbers.push_back(value.is_null() ? kMissing : value.get<double>());
-    }
-    return numbers;
-  }
-  std::vector<std::string> texts(const char* key) const {
-    std::vector<std::string> texts;
-    for (const json& value : array(key)) {
-      if (!value.is_string()) damaged(key, "an array of strings");
-      texts.push_back(value.get<std::string>());
-    }
-    return texts;
-  }
-  /// The objects of an array.
-  std::vector<Record> records(const char* key) const {
-    std::vector<Record> records;
-    for (const json& value : array(key)) records.emplace_back(value, where_, key);
-    return records;
-  }
-  /// The named objects of an object.
-  std::vector<std::pair<std::string, Record>> members(const char* key) const {
-    std::vector<std::pair<std::string, Record>> members;
-    const json* value = find(key);
-    if (value == nullptr) return members;
-    if (!value->is_object()) damaged(key, "an object");
-    for (const auto& [name, member] : value->items()) members.emplace_back(name, Record(member, where_, name));
-    return members;
-  }
-  const json& object() const { return object_; }
-
- private:
-  const json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-  const json& array(const char* key) const {
-    static const json kNone = json::array();
-    const json* value = find(key);
-    if (value == nullptr) return kNone;
-    if (!value->is_array()) damaged(key, "an array");
-    return *value;
-  }
-  [[noreturn]] void damaged(const std::string& key, const char* expected) const {
-    throw Error(fmt::format("\"{}\" is not {}", key, expected), where_, "correct or remove the damaged line");
-  }
-
-  const json& object_;
-  const Where& where_;
-  std::string name_;
-};
+const char* const kRemedy = "correct or remove the damaged line";
 
 void flatten_config(const json& value, const std::string& key,
                     std::vector<std::pair<std::string, std::string>>& config) {
@@ -186,18 +105,29 @@ void add(std::vector<T>& records, T record) {
 }
 
 void read_record(const json& object, const Where& where, RunMetrics& run) {
-  const Record record(object, where, "record");
+  const Record record(object, where, "record", kRemedy);
   const std::string type = record.text("type");
   if (type == "run") return read_run(record, run);
   const bool known = type == "train" || type == "valid" || type == "experts" || type == "samples";
   if (!known) return;
   if (record.number("update") != record.number("update")) {
-    throw Error("no \"update\" in a record of type " + type, where, "correct or remove the damaged line");
+    throw Error("no \"update\" in a record of type " + type, where, kRemedy);
   }
   if (type == "train") add(run.train, read_train(record));
   if (type == "valid") add(run.valid, read_valid(record));
   if (type == "experts") add(run.experts, read_experts(record));
   if (type == "samples") add(run.samples, read_samples(record));
+}
+
+void read_usage(const fs::path& path, RunMetrics& run) {
+  const char* const remedy = "make it anew with `polymoe usage`";
+  const Where where{path.string(), 0};
+  const json object = Record::parse(read_file(path), where, remedy);
+  if (object.is_discarded()) throw Error("not JSON", where, remedy);
+  for (const auto& [name, layer] : Record(object, where, "usage", remedy).members("layers")) {
+    for (auto& [direction, shares] : layer.number_lists("directions")) run.direction_usage[name][direction] = shares;
+    for (auto& [task, shares] : layer.number_lists("tasks")) run.task_usage[name][task] = shares;
+  }
 }
 
 std::string run_name(const fs::path& run) {
@@ -242,6 +172,7 @@ RunMetrics read_run_metrics(const fs::path& run) {
   }
   RunMetrics metrics;
   metrics.name = run_name(run);
+  if (fs::exists(run / "usage.json")) read_usage(run / "usage.json", metrics);
   const MappedFile file(path);
   std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   Where where{path.string(), 0};
@@ -251,15 +182,9 @@ RunMetrics read_run_metrics(const fs::path& run) {
     const std::string_view line = rest.substr(0, end);
     const bool whole = end != std::string_view::npos;
     rest.remove_prefix(whole ? end + 1 : rest.size());
-    bool too_deep = false;
-    const auto watch_depth = [&](int depth, json::parse_event_t, const json&) {
-      too_deep = too_deep || depth > kMaxDepth;
-      return true;
-    };
-    const json record = json::parse(line, watch_depth, /*allow_exceptions=*/false);
-    if (too_deep) throw Error("JSON nested too deeply", where, "correct or remove the damaged line");
+    const json record = Record::parse(line, where, kRemedy);
     if (record.is_discarded() && !whole) break;  // still being written, or cut off by a crash
-    if (record.is_discarded()) throw Error("not JSON", where, "correct or remove the damaged line");
+    if (record.is_discarded()) throw Error("not JSON", where, kRemedy);
     read_record(record, where, metrics);
   }
   return metrics;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "evaluate/expert_usage.h"
+
 namespace polymoe {
 
 /// What the records of a metrics.jsonl say. Numbers that are missing or null are NaN.
@@ -88,6 +90,9 @@ struct RunMetrics {
   std::vector<ValidRecord> valid;
   std::vector<ExpertsRecord> experts;
   std::vector<SamplesRecord> samples;
+  /// What usage.json in the run's folder says, where `polymoe usage` wrote one.
+  SharesByLayer direction_usage;
+  SharesByLayer task_usage;
 
   /// The validation to quote: the last one marked as best, else the one with the highest chrF; null without any.
   const ValidRecord* best() const;
@@ -95,7 +100,7 @@ struct RunMetrics {
   std::vector<std::string> scored_directions() const;
 };
 
-/// Reads metrics.jsonl of a run folder. An incomplete last line is skipped, record types it does not know as well.
+/// Reads metrics.jsonl of a run folder, and usage.json where there is one. An incomplete last line is skipped, record types it does not know as well.
 /// Throws Error with file and line for other damage, and where there is no such file.
 RunMetrics read_run_metrics(const std::filesystem::path& run);
 

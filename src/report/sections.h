@@ -13,6 +13,7 @@ std::string summary_header(const std::vector<RunMetrics>& runs);
 std::string training_section(const std::vector<RunMetrics>& runs);
 std::string quality_section(const std::vector<RunMetrics>& runs);
 std::string experts_section(const std::vector<RunMetrics>& runs);
+std::string usage_section(const std::vector<RunMetrics>& runs);
 std::string samples_section(const std::vector<RunMetrics>& runs);
 std::string config_section(const std::vector<RunMetrics>& runs);
 

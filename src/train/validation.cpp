@@ -58,7 +58,7 @@ nlohmann::json experts_record(const MoeStatistics& statistics, const std::vector
       layer["languages"][languages.at(static_cast<std::size_t>(language))] = {
           {"tokens", usage.tokens},
           {"load", load},
-          {"dropped", static_cast<double>(usage.dropped) / assignments},
+          {"dropped", static_cast<double>(usage.dropped()) / assignments},
           {"entropy", usage.entropy / static_cast<double>(std::max<std::int64_t>(1, usage.tokens))}};
     }
     layers.push_back(layer);

@@ -1,8 +1,17 @@
 #include "nn/moe/statistics.h"
 
+#include <numeric>
+
 #include "nn/torch_headers.h"
 
 namespace polymoe {
+
+std::int64_t ExpertUsage::dropped() const {
+  const auto sum = [](const std::vector<std::int64_t>& counts) {
+    return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  };
+  return sum(assigned) - sum(kept);
+}
 
 void MoeStatistics::record(const std::string& layer, const at::Tensor& probabilities, const at::Tensor& expert_ids,
                            const kernels::RoutingPlan& plan, const std::vector<std::int32_t>& token_languages) {
@@ -15,11 +24,13 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
   for (std::int64_t t = 0; t < plan.tokens; ++t) {
     ExpertUsage& usage = languages[token_languages.at(static_cast<std::size_t>(t))];
     usage.assigned.resize(static_cast<std::size_t>(plan.experts));
+    usage.kept.resize(static_cast<std::size_t>(plan.experts));
     ++usage.tokens;
     usage.entropy += token_entropy[t];
     for (std::int64_t a = t * plan.top_k; a < (t + 1) * plan.top_k; ++a) {
-      ++usage.assigned[static_cast<std::size_t>(expert[a])];
-      usage.dropped += plan.slot_of[static_cast<std::size_t>(a)] < 0 ? 1 : 0;
+      const auto chosen = static_cast<std::size_t>(expert[a]);
+      ++usage.assigned[chosen];
+      if (plan.slot_of[static_cast<std::size_t>(a)] >= 0) ++usage.kept[chosen];
     }
   }
 }

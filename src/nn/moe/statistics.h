@@ -15,8 +15,10 @@ namespace polymoe {
 struct ExpertUsage {
   std::int64_t tokens = 0;
   std::vector<std::int64_t> assigned;  ///< [experts], assignments before dropping
-  std::int64_t dropped = 0;            ///< assignments that found no place
+  std::vector<std::int64_t> kept;      ///< [experts], those of them that found a place
   double entropy = 0.0;                ///< sum over tokens of the gate's entropy, in nats
+
+  std::int64_t dropped() const;  ///< assignments that found no place
 };
 
 /// Expert use by layer and language, summed over the micro-batches it was given to.

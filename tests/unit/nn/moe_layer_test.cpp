@@ -267,9 +267,10 @@ TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
   const auto& languages = statistics.layers().at("layer");
   EXPECT_EQ(languages.at(7).tokens, 2);
   EXPECT_EQ(languages.at(7).assigned, (std::vector<std::int64_t>{2, 0}));
-  EXPECT_EQ(languages.at(7).dropped, 0);
+  EXPECT_EQ(languages.at(7).dropped(), 0);
   EXPECT_EQ(languages.at(9).assigned, (std::vector<std::int64_t>{1, 1}));
-  EXPECT_EQ(languages.at(9).dropped, 1);
+  EXPECT_EQ(languages.at(9).kept, (std::vector<std::int64_t>{0, 1}));
+  EXPECT_EQ(languages.at(9).dropped(), 1);
   EXPECT_NEAR(languages.at(9).entropy, 0.0, 1e-6);
 }
 

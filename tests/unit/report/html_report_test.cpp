@@ -174,6 +174,36 @@ TEST(HtmlReport, EscapesHostileNamesEverywhere) {
   EXPECT_EQ(first_wrong_tag(html), "");
 }
 
+TEST(HtmlReport, ShowsHowAlikeLanguagesAndDirectionsUseExperts) {
+  const RunFolder folder(kRun + kExperts);
+  EXPECT_THAT(report_of({folder.path()}), HasSubstr("languages, encoder"));
+  write_file(folder.path() / "usage.json",
+             R"({"layers":{"encoder.<b>":{"directions":{"de-en":[0.25,0.75],"<b>":[1,0]},"tasks":{"summary":[0.5,0.5]}}}})");
+  const std::string html = report_of({folder.path()});
+  EXPECT_THAT(html, HasSubstr("de-en</th><td class=\"h5\">25.0</td><td class=\"h15\">75.0</td>"));
+  // (0.25 0.75)(1 0) / sqrt(0.625)
+  EXPECT_THAT(html, HasSubstr(">0.32</td>"));
+  EXPECT_THAT(html, HasSubstr("summary</th>"));
+  EXPECT_THAT(html, Not(HasSubstr("<b>\"")));
+  EXPECT_THAT(html, HasSubstr("encoder.&lt;b&gt;"));
+  EXPECT_EQ(first_wrong_tag(html), "");
+}
+
+TEST(HtmlReport, NamesADamagedUsageFile) {
+  const RunFolder folder(kRun);
+  for (const std::string& content : {std::string("{"), std::string("[1]"), std::string("{\"layers\":{\"a\":{\"tasks\":[1]}}}"),
+                                     std::string("{\"layers\":{\"a\":{\"tasks\":{\"t\":[\"x\"]}}}}")}) {
+    write_file(folder.path() / "usage.json", content);
+    try {
+      report_of({folder.path()});
+      ADD_FAILURE() << "no error for " << content;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.where().path, (folder.path() / "usage.json").string());
+      EXPECT_THAT(error.what(), HasSubstr("polymoe usage"));
+    }
+  }
+}
+
 TEST(HtmlReport, LoadsNothingFromAnywhere) {
   const std::string html = report_on(kRun + train_line(10, "4.5") + kValid + kExperts + kSamples);
   EXPECT_THAT(html, HasSubstr("content=\"default-src 'none'"));

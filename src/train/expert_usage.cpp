@@ -1,0 +1,69 @@
+#include "train/expert_usage.h"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "data/examples.h"
+#include "nn/moe/statistics.h"
+#include "nn/torch_headers.h"
+#include "train/step.h"
+
+namespace polymoe {
+namespace {
+
+// "encoder.layers.1.feed_forward.moe" -> "encoder.layers.1".
+std::string layer_of(const std::string& place) { return place.substr(0, place.find(".feed_forward")); }
+
+UsageCounts counts_of(const ExpertUsage& usage) { return {usage.tokens, usage.assigned, usage.kept}; }
+
+}  // namespace
+
+std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions& options, const UsageData& data) {
+  const std::vector<std::string> splits = dataset.splits();
+  if (std::find(splits.begin(), splits.end(), data.split) == splits.end()) {
+    fail("the data has no split '{}'; it has {}", data.split, fmt::join(splits, ", "));
+  }
+  ExampleIndex index(dataset, data.split, options.max_length);
+  std::vector<ValidationSet> sets;
+  const auto add = [&](Task task, const Direction& direction) {
+    if (index.examples(direction).count() == 0) return;
+    const NoiseOptions noise{options.mask_ratio, options.mask_span, options.delete_ratio, options.shuffle_distance};
+    sets.push_back(make_validation_set(dataset, direction, data.split, data.max_examples, options.max_length,
+                                       data.max_tokens, task, noise));
+  };
+  for (const Direction& direction :
+       match_directions(data.directions, dataset.directions(data.split), dataset.languages())) {
+    add(Task::kTranslation, direction);
+  }
+  if (options.denoising_weight > 0) {
+    for (const std::string& language : dataset.languages()) add(Task::kDenoising, {language, language});
+  }
+  if (sets.empty()) {
+    fail("split '{}' has no segment of at most data.max-length = {} tokens that the model could read", data.split,
+         options.max_length);
+  }
+  return sets;
+}
+
+void record_usage(EncoderDecoder& model, const ValidationSet& set, const std::vector<std::string>& languages,
+                  UsageByLayer& usage) {
+  MoeStatistics statistics;
+  for (const MicroBatch& batch : set.batches) evaluate_loss(model, batch, 0.0, &statistics);
+  const std::string& task = task_names().at(static_cast<std::size_t>(set.task));
+  const std::string direction =
+      set.task == Task::kTranslation ? set.direction.name() : task + ":" + set.direction.name();
+  for (const auto& [place, by_language] : statistics.layers()) {
+    LayerUsage& layer = usage[layer_of(place)];
+    for (const auto& [language, of_language] : by_language) {
+      const UsageCounts counts = counts_of(of_language);
+      layer.directions[direction] += counts;
+      layer.tasks[task] += counts;
+      layer.languages[languages.at(static_cast<std::size_t>(language))] += counts;
+      layer.all += counts;
+    }
+  }
+}
+
+}  // namespace polymoe
