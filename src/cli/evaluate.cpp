@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
+#include "evaluate/rouge.h"
 #include "evaluate/segments.h"
 
 namespace polymoe::cli {
@@ -21,6 +22,7 @@ struct EvaluateOptions {
   std::string hypotheses;
   std::vector<std::string> references;
   std::string tokenizer = "13a";
+  std::string rouge_tokens = "unicode";
   bool lowercase = false;
   std::vector<std::string> metrics = {"bleu", "chrf", "chrf++"};
   bool json = false;
@@ -38,7 +40,8 @@ struct Result {
   std::string name;    ///< as papers have it
   double score = 0;
   std::string signature;
-  BleuScore bleu;  ///< BLEU's details; empty for the others
+  BleuScore bleu;    ///< BLEU's details; empty for the others
+  RougeValue rouge;  ///< ROUGE's details; 0 for the others
   std::vector<double> sentences;
 };
 
@@ -105,11 +108,49 @@ Result score_chrf(const EvaluateOptions& options, const Texts& texts, const std:
   return result;
 }
 
+struct RougeMeasure {
+  const char* metric;
+  const char* name;
+  RougeValue RougeScore::*value;
+};
+constexpr RougeMeasure kRouge[] = {{"rouge1", "ROUGE-1", &RougeScore::rouge1},
+                                   {"rouge2", "ROUGE-2", &RougeScore::rouge2},
+                                   {"rougeL", "ROUGE-L", &RougeScore::rouge_l}};
+
+/// One result for each of the three measures.
+std::vector<Result> score_rouge(const EvaluateOptions& options, const Texts& texts) {
+  const RougeTokens tokens = parse_rouge_tokens(options.rouge_tokens);
+  const RougeScore corpus = corpus_rouge(texts.hypotheses, texts.references, tokens);
+  std::vector<RougeScore> sentences;
+  if (options.sentence) {
+    std::vector<std::string> references(texts.references.size());
+    for (std::size_t i = 0; i < texts.hypotheses.size(); ++i) {
+      for (std::size_t r = 0; r < references.size(); ++r) references[r] = texts.references[r][i];
+      sentences.push_back(sentence_rouge(texts.hypotheses[i], references, tokens));
+    }
+  }
+  std::vector<Result> results;
+  for (const RougeMeasure& measure : kRouge) {
+    Result& result = results.emplace_back();
+    result.metric = measure.metric;
+    result.name = measure.name;
+    result.rouge = corpus.*measure.value;
+    result.score = result.rouge.f;
+    result.signature = fmt::format("nrefs:{}|case:lc|tok:{}|stem:no|mean:f1", texts.references.size(), options.rouge_tokens);
+    for (const RougeScore& sentence : sentences) result.sentences.push_back((sentence.*measure.value).f);
+  }
+  return results;
+}
+
 void print_json(const std::vector<Result>& results, const Texts& texts, bool sentence) {
   nlohmann::ordered_json output = {{"segments", texts.hypotheses.size()}, {"references", texts.references.size()}};
   for (const Result& result : results) {
     nlohmann::ordered_json& entry = output[result.metric];
     entry = {{"name", result.name}, {"score", result.score}, {"signature", result.signature}};
+    if (result.metric.starts_with("rouge")) {
+      entry["precision"] = result.rouge.precision;
+      entry["recall"] = result.rouge.recall;
+    }
     if (result.metric != "bleu") continue;
     entry["precisions"] = result.bleu.precisions;
     entry["counts"] = result.bleu.counts;
@@ -161,9 +202,14 @@ void print_table(const std::vector<Result>& results, std::size_t segments) {
 void run_evaluate(const EvaluateOptions& options) {
   const Texts texts = read_texts(options);
   std::vector<Result> results;
+  std::vector<std::string> done;
   for (const std::string& metric : options.metrics) {
-    const auto is_done = [&](const Result& result) { return result.metric == metric; };
-    if (std::any_of(results.begin(), results.end(), is_done)) continue;
+    if (std::find(done.begin(), done.end(), metric) != done.end()) continue;
+    done.push_back(metric);
+    if (metric == "rouge") {
+      for (Result& result : score_rouge(options, texts)) results.push_back(std::move(result));
+      continue;
+    }
     results.push_back(metric == "bleu" ? score_bleu(options, texts) : score_chrf(options, texts, metric));
   }
   if (options.json) {
@@ -176,11 +222,14 @@ void run_evaluate(const EvaluateOptions& options) {
 }
 
 constexpr const char* kFooter =
-    "The scores are sacreBLEU's for the same settings, which the output names in its notation.\n\n"
+    "BLEU and chrF are sacreBLEU's for the same settings, which the output names in its notation; ROUGE is that of\n"
+    "the rouge-score package without stemming, times 100.\n\n"
     "Example: score the lines of translated.de against those of test.de\n"
     "  polymoe evaluate --hyp translated.de --ref test.de\n"
     "Chinese from a pipe against two references, as JSON\n"
     "  zcat translated.zh.gz | polymoe evaluate --hyp - --ref first.zh second.zh --tokenize zh --json\n"
+    "Summaries\n"
+    "  polymoe evaluate --hyp summaries.txt --ref reference.txt --metrics rouge,chrf\n"
     "The ten sentences that are furthest from the reference, by chrF\n"
     "  polymoe evaluate --hyp translated.de --ref test.de --metrics chrf --sentence |\n"
     "    sed '1d;$d' | sort -k 2n | head\n\n"
@@ -190,7 +239,7 @@ constexpr const char* kFooter =
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("evaluate", "Score translations with BLEU, chrF and chrF++");
+  CLI::App* command = app.add_subcommand("evaluate", "Score translations and summaries with BLEU, chrF, chrF++ and ROUGE");
   const auto options = std::make_shared<EvaluateOptions>();
   command->add_option("--hyp", options->hypotheses, "The translations, one a line, also gzipped; - is standard input")
       ->required()
@@ -198,16 +247,22 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--ref", options->references, "Reference translations, line by line; give more for several")
       ->required()
       ->type_name("FILE");
-  command->add_option("--metrics", options->metrics, "Which scores: bleu, chrf, chrf++")
+  command->add_option("--metrics", options->metrics, "Which scores: bleu, chrf, chrf++, rouge (ROUGE-1, 2 and L)")
       ->delimiter(',')
-      ->check(CLI::IsMember({"bleu", "chrf", "chrf++"}))
+      ->check(CLI::IsMember({"bleu", "chrf", "chrf++", "rouge"}))
       ->type_name("LIST")
       ->default_str("bleu,chrf,chrf++");
   command->add_option("--tokenize", options->tokenizer, "How BLEU cuts words: 13a, intl, zh, char or none")
       ->check(CLI::IsMember({"13a", "intl", "zh", "char", "none"}))
       ->type_name("WORD")
       ->capture_default_str();
-  command->add_flag("--lowercase", options->lowercase, "Ignore case");
+  command
+      ->add_option("--rouge-tokens", options->rouge_tokens,
+                   "What ROUGE takes for words: unicode, or ascii, which sees a-z and 0-9 alone as the reference does")
+      ->check(CLI::IsMember({"ascii", "unicode"}))
+      ->type_name("WORD")
+      ->capture_default_str();
+  command->add_flag("--lowercase", options->lowercase, "Ignore case (ROUGE always does)");
   command->add_flag("--sentence", options->sentence, "A line of scores for each segment, the corpus in the last line");
   command->add_flag("--json", options->json, "JSON, with every digit and BLEU's counts");
   command->footer(kFooter);
