@@ -78,7 +78,7 @@ void measure(const Arguments& arguments) {
   const ProgressSink progress = console_progress();
   Progress report{"usage", 0, sets.size(), "directions", "", false};
   for (const ValidationSet& set : sets) {
-    record_usage(model, set, dataset.vocabulary().languages(), usage);
+    record_usage(model, set, dataset.vocabulary(), usage);
     segments += set.references.size();
     report.finished = ++report.done == report.total;
     if (progress) progress(report);

@@ -26,15 +26,16 @@ void print_table(const std::vector<PreparedSplit>& splits) {
   std::map<std::pair<std::string, std::string>, PreparedSplit::Language> rows;  // by split and language
   for (const PreparedSplit& split : splits) {
     for (const PreparedSplit::Language& language : split.languages) {
-      PreparedSplit::Language& row = rows[{split.split, language.name}];
+      const std::string column = split.task.empty() ? language.name : split.task + ":" + language.name;
+      PreparedSplit::Language& row = rows[{split.split, column}];
       row.segments += language.segments;
       row.tokens += language.tokens;
       row.too_long += language.too_long;
     }
   }
-  fmt::print("{:<10} {:<10} {:>12} {:>14} {:>10}\n", "split", "language", "segments", "tokens", "too long");
+  fmt::print("{:<10} {:<16} {:>12} {:>14} {:>10}\n", "split", "language", "segments", "tokens", "too long");
   for (const auto& [key, row] : rows) {
-    fmt::print("{:<10} {:<10} {:>12} {:>14} {:>10}\n", key.first, key.second, row.segments, row.tokens, row.too_long);
+    fmt::print("{:<10} {:<16} {:>12} {:>14} {:>10}\n", key.first, key.second, row.segments, row.tokens, row.too_long);
   }
 }
 

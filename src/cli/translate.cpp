@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "data/task.h"
 #include "decode/translator.h"
 
 namespace polymoe::cli {
@@ -21,6 +22,7 @@ struct Arguments {
   std::string vocabulary;
   std::string source;
   std::string target;
+  std::string task = "translation";
   std::string input = "-";
   std::string precision = "float32";
   std::string device = "cpu";
@@ -63,13 +65,14 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
       Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision, arguments.device);
   translator.vocabulary().language_index(arguments.source);
   translator.vocabulary().language_index(arguments.target);
+  parse_task(arguments.task, translator.vocabulary());
   LineReader reader(arguments.input);
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   std::uint64_t done = 0;
   for (;;) {
     const std::vector<std::string> lines = read_lines(reader, arguments.lines_at_a_time);
     if (lines.empty()) return;
-    const auto results = translator.translate(lines, arguments.source, arguments.target, progress);
+    const auto results = translator.translate(lines, arguments.source, arguments.target, progress, arguments.task);
     print(results, done, arguments.with_scores || options.n_best > 1);
     done += lines.size();
   }
@@ -78,7 +81,7 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
 }  // namespace
 
 void add_translate(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("translate", "Translate sentences, one a line, from standard input");
+  CLI::App* command = app.add_subcommand("translate", "Translate sentences, one a line, from standard input, or do another task with them");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
       ->required()
@@ -87,6 +90,11 @@ void add_translate(CLI::App& app) {
       ->type_name("FILE");
   command->add_option("--source-language,-s", arguments->source, "language of the input, e.g. en")->required();
   command->add_option("--target-language,-t", arguments->target, "language to translate into, e.g. de")->required();
+  command
+      ->add_option("--task", arguments->task,
+                   "what to do with the input: translation, or another task that the model was trained for")
+      ->capture_default_str()
+      ->type_name("NAME");
   command->add_option("--input", arguments->input, "file to translate, gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
@@ -106,7 +114,8 @@ void add_translate(CLI::App& app) {
   command->footer(
       "Translations come on standard output, in the order of the input; --n-best prints several for each sentence.\n\n"
       "Example:\n"
-      "  echo 'Open the file.' | polymoe translate --model run -s en -t de");
+      "  echo 'Open the file.' | polymoe translate --model run -s en -t de\n"
+      "  polymoe translate --model run --task summary -s en -t en < articles.txt");
   auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});
   command->callback([arguments, binder] {
     const RunOptions& options = binder->finish();

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -18,13 +20,27 @@ namespace {
 struct Options {
   std::vector<std::string> corpora;
   std::string out;
+  std::vector<std::string> tasks;
   VocabularyOptions vocabulary;
   SampleOptions sample;
   CorpusChecks checks;
 };
 
-void run(const Options& options) {
+// The tasks that were named, and those of the corpora.
+void add_tasks(std::vector<std::string>& tasks, const std::vector<std::string>& named,
+               const std::vector<CorpusSpec>& corpora) {
+  const auto add = [&](const std::string& task) {
+    if (std::find(tasks.begin(), tasks.end(), task) == tasks.end()) tasks.push_back(task);
+  };
+  for (const std::string& task : named) add(task);
+  for (const CorpusSpec& corpus : corpora) {
+    if (!corpus.task.empty()) add(corpus.task);
+  }
+}
+
+void run(Options& options) {
   const std::vector<CorpusSpec> corpora = parse_corpora(options.corpora);
+  add_tasks(options.vocabulary.tasks, options.tasks, corpora);
   const Sample sample = sample_sentences(corpora, options.checks, options.sample, console_progress());
   log_info("learning {} ids from {} sentences", options.vocabulary.size, sample.sentences.size());
   const std::string model = train_vocabulary(options.vocabulary, sample.languages, sample.sentences);
@@ -34,7 +50,8 @@ void run(const Options& options) {
   for (const std::string& language : sample.languages) {
     fmt::print("{:<10} {:>12} {:>12}\n", language, sample.available.at(language), sample.taken.at(language));
   }
-  fmt::print("{}: {} ids, {} languages\n", options.out, Vocabulary::load(options.out).size(), sample.languages.size());
+  fmt::print("{}: {} ids, {} languages, task tags: {}\n", options.out, Vocabulary::load(options.out).size(),
+             sample.languages.size(), fmt::join(options.vocabulary.tasks, ", "));
 }
 
 }  // namespace
@@ -70,6 +87,10 @@ void add_vocab(CLI::App& app) {
                    "how characters are unified before they are encoded; identity leaves them as they are")
       ->check(CLI::IsMember({"nmt_nfkc", "nfkc", "identity"}))
       ->capture_default_str();
+  command
+      ->add_option("--task", options->tasks,
+                   "also a tag for a task that the corpora here do not hold, for later; more may follow")
+      ->type_name("NAME");
   command->add_flag("--byte-fallback", options->vocabulary.byte_fallback,
                     "spell unknown characters in bytes, so that no text is lost");
   command->add_option("--seed", options->sample.seed, "seed of the sample")->capture_default_str();

@@ -80,7 +80,12 @@ Section data_section(DataOptions& o) {
            number("temperature", o.temperature, "languages are drawn in proportion to size^(1/temperature)", 0.01, 1e6),
            number("translation-weight", o.translation_weight, "share of translation among the tasks", 0, 1e6),
            number("denoising-weight", o.denoising_weight, "share of denoising auto-encoding among the tasks", 0, 1e6),
-           number("mask-ratio", o.mask_ratio, "denoising: share of the tokens that are masked", 0, 1),
+           list("task-weights", o.task_weights, "shares of the data's other tasks, as TASK=WEIGHT; of those not named: 1"),
+       list("task-schedule", o.task_schedule,
+            "weights that change, as TASK=WEIGHT@EXAMPLES, after so many examples drawn; shares run straight between"),
+       number("task-temperature", o.task_temperature,
+              "weights of tasks are multiplied by examples^(1/temperature); 0: not", 0, 1e6),
+       number("mask-ratio", o.mask_ratio, "denoising: share of the tokens that are masked", 0, 1),
            number("mask-span", o.mask_span, "denoising: mean length of a masked span, in tokens", 1, 1000),
            number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
            number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
@@ -263,7 +268,9 @@ void validate(const RunOptions& o, const GivenKeys& given) {
   validate(o.model, given);
   validate(o.decode, given);
   const Contradictions check(given);
-  check(o.data.translation_weight + o.data.denoising_weight > 0, {"data.translation-weight", "data.denoising-weight"},
+  check(o.data.translation_weight + o.data.denoising_weight > 0 || !o.data.task_weights.empty() ||
+            !o.data.task_schedule.empty(),
+        {"data.translation-weight", "data.denoising-weight"},
         "0, and so is data.denoising-weight: there is no task");
   check(o.data.mask_ratio + o.data.delete_ratio <= 1, {"data.mask-ratio", "data.delete-ratio"},
         "{} and data.delete-ratio = {} exceed 1 together", o.data.mask_ratio, o.data.delete_ratio);

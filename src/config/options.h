@@ -55,6 +55,9 @@ struct DataOptions {
   double temperature = 1.0;
   double translation_weight = 1.0;
   double denoising_weight = 0.0;
+  std::vector<std::string> task_weights;   // "summary=0.5"; tasks of the data that are not named: 1
+  std::vector<std::string> task_schedule;  // "summary=0.5@100000"
+  double task_temperature = 0.0;           // 0: weights alone
   double mask_ratio = 0.3;
   double mask_span = 3.0;
   double delete_ratio = 0.1;

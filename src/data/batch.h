@@ -7,7 +7,7 @@
 namespace polymoe {
 
 /// One training example as ids, tags and end marks already in place.
-///   source = [task tag unless translation] [tag of the target language] tokens... </s>
+///   source = [task's tag unless translation] [tag of the target language] tokens... </s>
 ///   target = tokens... </s>; the decoder reads [tag of the target language] tokens... and predicts `target`.
 struct Example {
   std::vector<std::int32_t> source;

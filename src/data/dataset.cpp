@@ -29,14 +29,22 @@ nlohmann::json read_description(const std::filesystem::path& folder) {
   }
 }
 
+/// The language of a column; "" for one that the corpus cannot have.
+std::string language_of(const Dataset::Corpus& corpus, const std::string& column) {
+  if (corpus.task.empty()) return column;
+  if (column == task_source_column(corpus.direction.source)) return corpus.direction.source;
+  return column == task_target_column(corpus.direction.target) ? corpus.direction.target : "";
+}
+
 Dataset::Split read_split(const std::filesystem::path& folder, const std::string& name, const nlohmann::json& entry,
-                          const Vocabulary& vocabulary) {
+                          const Dataset::Corpus& corpus, const Vocabulary& vocabulary) {
   Dataset::Split split;
   split.lines = entry.at("lines").get<std::uint64_t>();
-  for (const auto& [language, counts] : entry.at("languages").items()) {
-    vocabulary.language_index(language);  // throws for one that it does not know
-    const std::filesystem::path path = folder / ids_name(name, language);
-    const auto added = split.languages.emplace(language, IdFile(path, vocabulary.size())).first;
+  for (const auto& [column, counts] : entry.at("languages").items()) {
+    // Throws for one that it does not know.
+    vocabulary.language_index(language_of(corpus, column));
+    const std::filesystem::path path = folder / ids_name(name, column);
+    const auto added = split.languages.emplace(column, IdFile(path, vocabulary.size())).first;
     if (added->second.lines() != split.lines || added->second.tokens() != counts.at("tokens").get<std::uint64_t>()) {
       throw Error(fmt::format("{} lines with {} ids are not what dataset.json says", added->second.lines(),
                               added->second.tokens()),
@@ -64,9 +72,14 @@ Dataset::Dataset(const std::filesystem::path& folder, const nlohmann::json& desc
       Corpus& corpus = corpora_.emplace_back();
       corpus.name = entry.at("name").get<std::string>();
       check_path_part(corpus.name, path);
+      if (entry.contains("task")) {
+        corpus.task = entry.at("task").get<std::string>();
+        corpus.direction = {entry.at("source").get<std::string>(), entry.at("target").get<std::string>()};
+        vocabulary_.task_tag(corpus.task);  // throws for one that it does not know
+      }
       for (const auto& [name, split] : entry.at("splits").items()) {
         check_path_part(name, path);
-        corpus.splits.emplace(name, read_split(folder / corpus.name, name, split, vocabulary_));
+        corpus.splits.emplace(name, read_split(folder / corpus.name, name, split, corpus, vocabulary_));
       }
     }
   } catch (const nlohmann::json::exception& error) {
@@ -78,9 +91,9 @@ Dataset::Dataset(const std::filesystem::path& folder, const nlohmann::json& desc
     fingerprint_ = mix_bits(fingerprint_ ^ fnv1a(corpus.name));
     for (const auto& [name, split] : corpus.splits) {
       fingerprint_ = mix_bits(fingerprint_ ^ fnv1a(name));
-      for (const auto& [language, file] : split.languages) {
-        fingerprint_ = mix_bits(fingerprint_ ^ fnv1a(language) ^ file.checksum());
-        present.insert(language);
+      for (const auto& [column, file] : split.languages) {
+        fingerprint_ = mix_bits(fingerprint_ ^ fnv1a(column) ^ file.checksum());
+        present.insert(language_of(corpus, column));
       }
     }
   }
@@ -101,7 +114,7 @@ std::vector<Direction> Dataset::directions(std::string_view split) const {
   std::set<std::pair<std::string, std::string>> pairs;
   for (const Corpus& corpus : corpora_) {
     const auto found = corpus.splits.find(split);
-    if (found == corpus.splits.end()) continue;
+    if (found == corpus.splits.end() || !corpus.task.empty()) continue;
     for (const auto& [source, source_file] : found->second.languages) {
       for (const auto& [target, target_file] : found->second.languages) pairs.emplace(source, target);
     }
@@ -115,15 +128,28 @@ std::vector<Direction> Dataset::directions(std::string_view split) const {
   return directions;
 }
 
+std::vector<Direction> Dataset::task_directions(std::string_view task, std::string_view split) const {
+  std::vector<Direction> directions;
+  for (const std::string& source : languages_) {
+    for (const std::string& target : languages_) {
+      const auto has_it = [&](const Corpus& corpus) {
+        return corpus.task == task && corpus.direction == Direction{source, target} && corpus.splits.contains(split);
+      };
+      if (std::any_of(corpora_.begin(), corpora_.end(), has_it)) directions.push_back({source, target});
+    }
+  }
+  return directions;
+}
+
 std::vector<std::string> Dataset::texts(const std::string& corpus, const std::string& split,
-                                        const std::string& language) const {
+                                        const std::string& column) const {
   const auto found = std::find_if(corpora_.begin(), corpora_.end(), [&](const Corpus& c) { return c.name == corpus; });
   const auto missing = [&] {
-    throw Error(fmt::format("no text of {} is kept for split '{}' of corpus '{}'", language, split, corpus),
+    throw Error(fmt::format("no text of {} is kept for split '{}' of corpus '{}'", column, split, corpus),
                 {folder_, 0}, "texts are kept for every split but train");
   };
   if (found == corpora_.end() || !found->splits.contains(split)) missing();
-  const std::filesystem::path path = folder_ / corpus / text_name(split, language);
+  const std::filesystem::path path = folder_ / corpus / text_name(split, column);
   if (!std::filesystem::exists(path)) missing();
 
   std::vector<std::string> lines;

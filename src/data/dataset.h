@@ -23,10 +23,12 @@ class Dataset {
  public:
   struct Split {
     std::uint64_t lines = 0;
-    std::map<std::string, IdFile, std::less<>> languages;
+    std::map<std::string, IdFile, std::less<>> languages;  ///< by column, see data/layout.h
   };
   struct Corpus {
     std::string name;
+    std::string task;     ///< of the user's naming; "": text, whose languages all pair up
+    Direction direction;  ///< of a task's pairs
     std::map<std::string, Split, std::less<>> splits;
   };
 
@@ -39,12 +41,13 @@ class Dataset {
   const std::vector<std::string>& languages() const { return languages_; }
   /// Names of all splits, sorted.
   std::vector<std::string> splits() const;
-  /// Every direction for which some corpus has both languages in `split`, in the order of languages().
+  /// Every direction for which some corpus of text has both languages in `split`, in the order of languages().
   std::vector<Direction> directions(std::string_view split) const;
+  /// The directions in which `split` has pairs of a task of the user's naming, in the same order.
+  std::vector<Direction> task_directions(std::string_view task, std::string_view split) const;
 
   /// The original text of every line of a split, for splits other than "train". Throws Error where none is kept.
-  std::vector<std::string> texts(const std::string& corpus, const std::string& split,
-                                 const std::string& language) const;
+  std::vector<std::string> texts(const std::string& corpus, const std::string& split, const std::string& column) const;
 
   /// Reads all ids and compares their checksums. Throws Error that names the damaged file.
   void verify() const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "data/layout.h"
+
 namespace polymoe {
 namespace {
 
@@ -48,7 +50,7 @@ ExampleSet::Place ExampleSet::place(std::uint64_t index) const {
 }
 
 ExampleIndex::ExampleIndex(const Dataset& dataset, std::string_view split, std::int64_t max_length)
-    : dataset_(dataset), split_(split), max_tokens_(std::max<std::int64_t>(0, max_length - kDenoisingMarks)) {}
+    : dataset_(dataset), split_(split), max_tokens_(std::max<std::int64_t>(0, max_length - kTaskMarks)) {}
 
 const UsableLines& ExampleIndex::usable(const IdFile& file) {
   std::unique_ptr<UsableLines>& lines = usable_[&file];
@@ -56,13 +58,17 @@ const UsableLines& ExampleIndex::usable(const IdFile& file) {
   return *lines;
 }
 
-ExampleSet ExampleIndex::examples(const Direction& direction) {
+ExampleSet ExampleIndex::examples(const Direction& direction, const std::string& task) {
+  const bool is_text = task.empty();
+  const std::string source_column = is_text ? direction.source : task_source_column(direction.source);
+  const std::string target_column = is_text ? direction.target : task_target_column(direction.target);
   ExampleSet set;
   for (const Dataset::Corpus& corpus : dataset_.corpora()) {
+    if (corpus.task != task) continue;
     const auto split = corpus.splits.find(split_);
     if (split == corpus.splits.end()) continue;
-    const auto source = split->second.languages.find(direction.source);
-    const auto target = split->second.languages.find(direction.target);
+    const auto source = split->second.languages.find(source_column);
+    const auto target = split->second.languages.find(target_column);
     if (source == split->second.languages.end() || target == split->second.languages.end()) continue;
     CommonLines lines(usable(source->second), usable(target->second));
     const std::uint64_t count = lines.count();

@@ -45,7 +45,8 @@ class CommonLines {
   std::vector<std::uint64_t> ranks_;  // common lines before each block of words, and in all
 };
 
-/// The usable examples of one direction in one split over all corpora. For denoising both languages are the same.
+/// The usable examples of one task and direction in one split over all corpora. For denoising both languages are the
+/// same.
 class ExampleSet {
  public:
   struct Part {
@@ -78,7 +79,8 @@ class ExampleIndex {
   /// the sets.
   ExampleIndex(const Dataset& dataset, std::string_view split, std::int64_t max_length);
 
-  ExampleSet examples(const Direction& direction);
+  /// The pairs of a direction in the corpora of text, or in those of a task of the user's naming.
+  ExampleSet examples(const Direction& direction, const std::string& task = {});
 
  private:
   const UsableLines& usable(const IdFile& file);
@@ -91,6 +93,6 @@ class ExampleIndex {
 
 /// Tags and end marks beside the tokens of a text: at most [task tag] [language tag] ... </s>.
 inline constexpr std::int64_t kTranslationMarks = 2;  ///< on the source side; 1 on the target side
-inline constexpr std::int64_t kDenoisingMarks = 3;    ///< on the source side; 1 on the target side
+inline constexpr std::int64_t kTaskMarks = 3;         ///< the same for tasks with a tag
 
 }  // namespace polymoe

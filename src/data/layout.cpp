@@ -5,10 +5,11 @@
 
 namespace polymoe {
 
-std::string ids_name(const std::string& split, const std::string& language) { return split + "." + language + ".ids"; }
-std::string text_name(const std::string& split, const std::string& language) {
-  return split + "." + language + ".txt.gz";
-}
+std::string ids_name(const std::string& split, const std::string& column) { return split + "." + column + ".ids"; }
+std::string text_name(const std::string& split, const std::string& column) { return split + "." + column + ".txt.gz"; }
+
+std::string task_source_column(const std::string& language) { return "in." + language; }
+std::string task_target_column(const std::string& language) { return "out." + language; }
 
 bool keeps_text(const std::string& split) { return split != "train"; }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "config/options.h"
 
 namespace polymoe {
 
@@ -15,6 +16,11 @@ struct NoiseOptions {
   double delete_ratio = 0.1;          ///< share of the tokens deleted; mask_ratio + delete_ratio <= 1
   std::int64_t shuffle_distance = 3;  ///< no token or mask moves farther than this
 };
+
+/// The noise that `options` ask for.
+inline NoiseOptions noise_of(const DataOptions& options) {
+  return {options.mask_ratio, options.mask_span, options.delete_ratio, options.shuffle_distance};
+}
 
 /// Marks a `<mask>` in the result of noisy_positions().
 inline constexpr std::int32_t kMaskedSpan = -1;

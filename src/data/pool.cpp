@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -12,14 +13,12 @@
 namespace polymoe {
 namespace {
 
-const char* const kDenoisingTag = "denoise";
-
-std::uint64_t pool_name(Task task, const Direction& direction) {
-  return fnv1a(task_names()[static_cast<std::size_t>(task)] + " " + direction.name());
+std::uint64_t pool_name(const std::string& task, const Direction& direction) {
+  return fnv1a(task + " " + direction.name());
 }
 
-/// The shares of one task's pools, which sum to `weight`.
-void set_shares(std::vector<Pool>& pools, Task task, double weight, double temperature) {
+/// Gives the pools of a task its shares at the points, divided by size and temperature.
+void set_shares(std::vector<Pool>& pools, Task task, const Mixture& mixture, double temperature) {
   double sum = 0;
   const auto part = [&](const Pool& pool) {
     return std::pow(static_cast<double>(pool.examples().count()), 1.0 / temperature);
@@ -27,9 +26,13 @@ void set_shares(std::vector<Pool>& pools, Task task, double weight, double tempe
   for (const Pool& pool : pools) sum += pool.task() == task ? part(pool) : 0.0;
   for (Pool& pool : pools) {
     if (pool.task() != task) continue;
-    // Whole numbers from here on: the same batches on machines whose pow() rounds differently.
-    const double share = std::ldexp(weight * part(pool) / sum, Pool::kShareBits);
-    pool.set_share(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(share))));
+    std::vector<std::uint64_t> shares;
+    for (const double task_share : mixture.shares.at(task)) {
+      // Whole numbers from here on: the same batches on machines whose pow() rounds differently.
+      const double share = std::ldexp(task_share * part(pool) / sum, ShareCurve::kBits);
+      shares.push_back(std::max<std::uint64_t>(task_share > 0 ? 1 : 0, static_cast<std::uint64_t>(std::llround(share))));
+    }
+    pool.set_share({mixture.points, std::move(shares)});
   }
 }
 
@@ -42,20 +45,16 @@ Pool::Pool(const Vocabulary& vocabulary, Task task, Direction direction, Example
       examples_(std::move(examples)),
       noise_(noise),
       seed_(seed),
-      name_(pool_name(task, direction_)),
-      phase_(RandomStream(seed, fnv1a("pool phase"), name_).below(0, std::uint64_t{1} << kShareBits)),
+      name_(pool_name(task_names(vocabulary).at(static_cast<std::size_t>(task)), direction_)),
+      phase_(RandomStream(seed, fnv1a("pool phase"), name_).below(0, std::uint64_t{1} << ShareCurve::kBits)),
       source_language_(vocabulary.language_index(direction_.source)),
       target_language_(vocabulary.language_index(direction_.target)),
       target_tag_(vocabulary.language_tag(target_language_)),
-      task_tag_(task == Task::kDenoising ? vocabulary.task_tag(kDenoisingTag) : 0),
+      task_tag_(polymoe::task_tag(task, vocabulary)),
       mask_(vocabulary.mask()) {}
 
 RandomStream Pool::noise_numbers(std::uint64_t number) const {
   return RandomStream(seed_, fnv1a("denoising noise"), name_, number);
-}
-
-std::uint64_t Pool::draws_before(std::uint64_t draws) const {
-  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(draws) * share_ + phase_) >> kShareBits);
 }
 
 Pool::Draw Pool::draw(std::uint64_t number) const {
@@ -68,7 +67,7 @@ Pool::Draw Pool::draw_at(std::uint64_t number, const ExampleSet::Place& place) c
   auto source = static_cast<std::int64_t>(place.part->source->length(place.line));
   const auto target = static_cast<std::int64_t>(place.part->target->length(place.line));
   if (task_ == Task::kDenoising) source = noisy_length(source, noise_, noise_numbers(number));
-  source += task_ == Task::kDenoising ? kDenoisingMarks : kTranslationMarks;
+  source += task_ == Task::kTranslation ? kTranslationMarks : kTaskMarks;
   return {number, place, static_cast<std::int32_t>(source), static_cast<std::int32_t>(target + 1)};
 }
 
@@ -79,14 +78,14 @@ Example Pool::materialize(const Draw& draw) const {
   example.target_language = target_language_;
   example.task = static_cast<std::int32_t>(task_);
   draw.place.part->target->read(draw.place.line, example.target);
+  if (task_ != Task::kTranslation) example.source.push_back(task_tag_);
+  example.source.push_back(target_tag_);
   if (task_ == Task::kDenoising) {
-    example.source = {task_tag_, target_tag_};
     const auto length = static_cast<std::int64_t>(example.target.size());
     for (const std::int32_t position : noisy_positions(length, noise_, noise_numbers(draw.number))) {
       example.source.push_back(position == kMaskedSpan ? mask_ : example.target[static_cast<std::size_t>(position)]);
     }
   } else {
-    example.source = {target_tag_};
     draw.place.part->source->read(draw.place.line, example.source);
   }
   example.source.push_back(Vocabulary::eos());
@@ -96,22 +95,23 @@ Example Pool::materialize(const Draw& draw) const {
 
 std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const DataOptions& options,
                              std::uint64_t seed) {
-  const NoiseOptions noise{options.mask_ratio, options.mask_span, options.delete_ratio, options.shuffle_distance};
+  const NoiseOptions noise = noise_of(options);
   const std::string limits = fmt::format("; segments over data.max-length = {} are left out", options.max_length);
-  const double weights = options.translation_weight + options.denoising_weight;
   std::vector<Pool> pools;
-  const auto add = [&](Task task, const Direction& direction) {
-    ExampleSet examples = index.examples(direction);
-    const bool usable = examples.count() > 0;
-    if (usable) pools.emplace_back(dataset.vocabulary(), task, direction, std::move(examples), noise, seed);
-    return usable;
+  std::map<Task, std::uint64_t> counts;
+  const auto add = [&](Task task, const Direction& direction, const std::string& corpora) {
+    ExampleSet examples = index.examples(direction, corpora);
+    if (examples.count() == 0) return false;
+    counts[task] += examples.count();
+    pools.emplace_back(dataset.vocabulary(), task, direction, std::move(examples), noise, seed);
+    return true;
   };
 
-  if (options.translation_weight > 0) {
+  if (largest_weight(options, "translation") > 0) {
     const auto& patterns = options.directions;
     for (const Direction& direction : match_directions(patterns, dataset.directions("train"), dataset.languages())) {
       const bool named = std::find(patterns.begin(), patterns.end(), direction.name()) != patterns.end();
-      if (!add(Task::kTranslation, direction) && named) {
+      if (!add(Task::kTranslation, direction, "") && named) {
         throw Error(fmt::format("direction {} has no segment with both sides{}", direction.name(), limits), {},
                     "leave it out of data.directions");
       }
@@ -120,14 +120,22 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
       throw Error("the train split has no parallel segments" + limits, {},
                   "prepare parallel text, or set data.translation-weight to 0");
     }
-    set_shares(pools, Task::kTranslation, options.translation_weight / weights, options.temperature);
   }
-  if (options.denoising_weight > 0) {
+  if (largest_weight(options, "denoising") > 0) {
     bool any = false;
-    for (const std::string& language : dataset.languages()) any |= add(Task::kDenoising, {language, language});
+    for (const std::string& language : dataset.languages()) any |= add(Task::kDenoising, {language, language}, "");
     if (!any) throw Error("the train split has no segments" + limits, {}, "prepare a corpus with a train split");
-    set_shares(pools, Task::kDenoising, options.denoising_weight / weights, options.temperature);
   }
+  const std::vector<std::string> names = task_names(dataset.vocabulary());
+  for (std::size_t task = 2; task < names.size(); ++task) {
+    if (largest_weight(options, names[task]) == 0) continue;
+    for (const Direction& direction : dataset.task_directions(names[task], "train")) {
+      add(static_cast<Task>(task), direction, names[task]);
+    }
+  }
+  if (pools.empty()) throw Error("there is nothing to train on" + limits, {}, "give a task of the data a weight");
+  const Mixture mixture = make_mixture(options, counts, dataset.vocabulary());
+  for (const auto& [task, count] : counts) set_shares(pools, task, mixture, options.temperature);
   return pools;
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "config/options.h"
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "data/examples.h"
+#include "data/mixture.h"
 #include "data/noise.h"
 #include "data/task.h"
 
@@ -36,13 +38,11 @@ class Pool {
   const Direction& direction() const { return direction_; }
   const ExampleSet& examples() const { return examples_; }
 
-  /// Sets the share of all draws of the stream, in units of 2^-kShareBits.
-  void set_share(std::uint64_t share) { share_ = share; }
-  std::uint64_t share() const { return share_; }
-  /// How many of the stream's first `draws` examples are from this pool: draws * share, rounded up or down.
-  std::uint64_t draws_before(std::uint64_t draws) const;
-
-  static constexpr int kShareBits = 40;
+  /// Sets the share of all draws of the stream.
+  void set_share(ShareCurve share) { share_ = std::move(share); }
+  const ShareCurve& share() const { return share_; }
+  /// How many of the stream's first `draws` examples are from this pool: the sum of its share, rounded up or down.
+  std::uint64_t draws_before(std::uint64_t draws) const { return share_.draws_before(draws, phase_); }
 
  private:
   RandomStream noise_numbers(std::uint64_t number) const;
@@ -53,17 +53,17 @@ class Pool {
   NoiseOptions noise_;
   std::uint64_t seed_;
   std::uint64_t name_;  // hash of task and direction: numbers of one pool do not depend on which others there are
-  std::uint64_t share_ = 0;
-  std::uint64_t phase_;  // [0, 2^kShareBits): where in its step the pool starts, so that rare ones do not come together
+  ShareCurve share_;
+  std::uint64_t phase_;  // [0, 2^ShareCurve::kBits): where in its step the pool starts, so that rare ones do not come together
   std::int32_t source_language_;
   std::int32_t target_language_;
   std::int32_t target_tag_;
-  std::int32_t task_tag_;  // of denoising
+  std::int32_t task_tag_;  // not of translation
   std::int32_t mask_;
 };
 
-/// The pools of a training run with their shares: task weights, and within a task size^(1/temperature). Throws Error
-/// for unknown directions and where a task or a direction that is named has no usable example.
+/// The pools of a training run with their shares: task weights and schedule, and within a task size^(1/temperature).
+/// Throws Error for unknown directions and tasks, and where a task or a direction that is named has no usable example.
 std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const DataOptions& options,
                              std::uint64_t seed);
 

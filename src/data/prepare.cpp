@@ -70,14 +70,19 @@ Chunk encode(const Vocabulary& vocabulary, std::int64_t max_length, Chunk chunk)
 /// Writes the files of one split, chunk by chunk.
 class SplitWriter {
  public:
-  SplitWriter(const fs::path& folder, const CorpusSpec& spec, const std::vector<std::string>& languages,
-              std::int32_t vocabulary_size) {
+  SplitWriter(const fs::path& folder, const CorpusSpec& spec, std::int32_t vocabulary_size) {
     result_.corpus = spec.name;
     result_.split = spec.split;
-    for (const std::string& language : languages) {
-      result_.languages.push_back({language, 0, 0, 0});
-      ids_.push_back(std::make_unique<IdFileWriter>(folder / ids_name(spec.split, language), vocabulary_size));
-      if (keeps_text(spec.split)) texts_.emplace_back(folder / text_name(spec.split, language));
+    result_.task = spec.task;
+    std::vector<std::string> columns = spec.languages;
+    if (!spec.task.empty()) {
+      result_.direction = {spec.languages.at(0), spec.languages.at(1)};
+      columns = {task_source_column(spec.languages[0]), task_target_column(spec.languages[1])};
+    }
+    for (const std::string& column : columns) {
+      result_.languages.push_back({column, 0, 0, 0});
+      ids_.push_back(std::make_unique<IdFileWriter>(folder / ids_name(spec.split, column), vocabulary_size));
+      if (keeps_text(spec.split)) texts_.emplace_back(folder / text_name(spec.split, column));
     }
   }
 
@@ -148,7 +153,7 @@ PreparedSplit prepare_split(const CorpusSpec& spec, const PrepareOptions& option
                             const fs::path& folder, std::size_t threads, Meter& meter) {
   fs::create_directories(folder);
   CorpusReader reader(spec, options.checks);
-  SplitWriter writer(folder, spec, reader.languages(), vocabulary.size());
+  SplitWriter writer(folder, spec, vocabulary.size());
 
   // This thread reads and writes, the others encode; a chunk waits for those before it, so order is kept.
   std::deque<std::future<Chunk>> in_work;
@@ -181,7 +186,14 @@ nlohmann::ordered_json describe(const std::vector<PreparedSplit>& splits, const 
     auto corpus =
         std::find_if(corpora.begin(), corpora.end(), [&](const auto& c) { return c["name"] == split.corpus; });
     if (corpus == corpora.end()) {
-      corpora.push_back({{"name", split.corpus}, {"splits", nlohmann::ordered_json::object()}});
+      nlohmann::ordered_json entry = {{"name", split.corpus}};
+      if (!split.task.empty()) {
+        entry["task"] = split.task;
+        entry["source"] = split.direction.source;
+        entry["target"] = split.direction.target;
+      }
+      entry["splits"] = nlohmann::ordered_json::object();
+      corpora.push_back(std::move(entry));
       corpus = corpora.end() - 1;
     }
     nlohmann::ordered_json languages = nlohmann::ordered_json::object();
@@ -199,6 +211,7 @@ void check_before(const PrepareOptions& options, const Vocabulary& vocabulary) {
     check_path_part(spec.name, spec.files.empty() ? "" : spec.files.front());
     check_path_part(spec.split, spec.files.empty() ? "" : spec.files.front());
     for (const std::string& language : spec.languages) vocabulary.language_index(language);
+    if (!spec.task.empty()) vocabulary.task_tag(spec.task);
   }
   if (fs::exists(options.out) && !fs::exists(options.out / kDescriptionName) &&
       !(fs::is_directory(options.out) && fs::is_empty(options.out))) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "data/task.h"
 #include "text/corpus.h"
 
 namespace polymoe {
@@ -23,13 +24,15 @@ struct PrepareOptions {
 /// What came of one split of one corpus.
 struct PreparedSplit {
   struct Language {
-    std::string name;
+    std::string name;  ///< of the column, see data/layout.h
     std::uint64_t segments = 0;
     std::uint64_t tokens = 0;
     std::uint64_t too_long = 0;  ///< segments left out for PrepareOptions::max_length
   };
   std::string corpus;
   std::string split;
+  std::string task;     ///< as in CorpusSpec
+  Direction direction;  ///< of a task
   CorpusReport report;
   std::vector<Language> languages;
 };

@@ -1,7 +1,6 @@
 #include "data/stream.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <nlohmann/json.hpp>
 
@@ -26,6 +25,10 @@ std::uint64_t fingerprint_of(const Dataset& dataset, const DataOptions& o, std::
     text += fmt::format(" {}", number);
   }
   for (const std::string& pattern : o.directions) text += " " + pattern;
+  // Only where they say something, so that runs from before there were such options go on where they were.
+  if (o.task_temperature > 0) text += fmt::format(" temperature {}", o.task_temperature);
+  for (const std::string& item : o.task_weights) text += " weight " + item;
+  for (const std::string& item : o.task_schedule) text += " schedule " + item;
   return fnv1a(text);
 }
 
@@ -98,8 +101,7 @@ BatchStream::BatchStream(const Dataset& dataset, const DataOptions& options, std
   }
   state_ = std::make_unique<State>(dataset, options, max_tokens, seed);
   for (const Pool& pool : state_->pools) {
-    state_->shares.push_back({pool.task(), pool.direction(), pool.examples().count(),
-                              std::ldexp(static_cast<double>(pool.share()), -Pool::kShareBits)});
+    state_->shares.push_back({pool.task(), pool.direction(), pool.examples().count(), pool.share().first()});
   }
 }
 

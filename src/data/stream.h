@@ -19,8 +19,8 @@ namespace polymoe {
 /// micro-batch.
 ///
 /// Examples come in windows of about `bucket-examples`. A window is sorted by length, cut into micro-batches by the
-/// token budget, and these are shuffled. Every (task, direction) has its share of each window, given by task weight and
-/// temperature, exact to one example from the start of training to its end; within it each epoch is a pseudo-random
+/// token budget, and these are shuffled. Every (task, direction) has its share of each window, given by task weight,
+/// schedule and temperature, exact to one example from the start of training to its end; within it each epoch is a pseudo-random
 /// permutation of its examples. So window number and place in the window are the whole state.
 class BatchStream {
  public:
@@ -29,7 +29,7 @@ class BatchStream {
     Task task;
     Direction direction;
     std::uint64_t examples = 0;  ///< usable examples of the train split
-    double share = 0.0;          ///< of all examples drawn
+    double share = 0.0;          ///< of all examples drawn; with a schedule, at the start
   };
 
   /// `dataset` must outlive the stream. `max_tokens` bounds rows * (padded source + padded target) of a micro-batch.

@@ -15,9 +15,31 @@ bool matches(const Direction& direction, const Direction& pattern) {
 
 }  // namespace
 
-const std::vector<std::string>& task_names() {
-  static const std::vector<std::string> names = {"translation", "denoising"};
+std::vector<std::string> task_names(const Vocabulary& vocabulary) {
+  std::vector<std::string> names = {"translation", "denoising"};
+  for (const std::string& task : vocabulary.tasks()) {
+    if (task != kDenoisingTag) names.push_back(task);
+  }
   return names;
+}
+
+Task parse_task(std::string_view name, const Vocabulary& vocabulary) {
+  const std::vector<std::string> names = task_names(vocabulary);
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    throw Error(fmt::format("the vocabulary has no task '{}'", name), {}, known_names(name, names));
+  }
+  return static_cast<Task>(found - names.begin());
+}
+
+std::string corpora_of(Task task, const Vocabulary& vocabulary) {
+  const bool is_text = task == Task::kTranslation || task == Task::kDenoising;
+  return is_text ? "" : task_names(vocabulary).at(static_cast<std::size_t>(task));
+}
+
+std::int32_t task_tag(Task task, const Vocabulary& vocabulary) {
+  if (task == Task::kTranslation) return -1;
+  return vocabulary.task_tag(task == Task::kDenoising ? kDenoisingTag : corpora_of(task, vocabulary));
 }
 
 Direction parse_direction(std::string_view text) {

@@ -18,14 +18,14 @@ class TextSource {
  public:
   TextSource(const Dataset& dataset, std::string split) : dataset_(dataset), split_(std::move(split)) {}
 
-  std::string text(const ExampleSet::Place& place, const IdFile& file, const std::string& language) {
+  std::string text(const ExampleSet::Place& place, const IdFile& file, const std::string& column) {
     if (!keeps_text(split_)) {
       std::vector<std::int32_t> ids;
       file.read(place.line, ids);
       return dataset_.vocabulary().decode(ids);
     }
     std::vector<std::string>& lines = texts_[&file];
-    if (lines.empty()) lines = dataset_.texts(place.part->corpus->name, split_, language);
+    if (lines.empty()) lines = dataset_.texts(place.part->corpus->name, split_, column);
     return lines[place.line];
   }
 
@@ -41,11 +41,12 @@ ValidationSet make_validation_set(const Dataset& dataset, const Direction& direc
                                   std::int64_t max_examples, std::int64_t max_length, std::int64_t max_tokens,
                                   Task task, const NoiseOptions& noise) {
   ExampleIndex index(dataset, split, max_length);
-  const Pool pool(dataset.vocabulary(), task, direction, index.examples(direction), noise, 0);
+  const std::string corpora = corpora_of(task, dataset.vocabulary());
+  const Pool pool(dataset.vocabulary(), task, direction, index.examples(direction, corpora), noise, 0);
   const std::uint64_t usable = pool.examples().count();
   if (usable == 0) {
-    throw Error(fmt::format("split '{}' has no segment of {} with both sides of at most {} tokens", split,
-                            direction.name(), max_length),
+    throw Error(fmt::format("split '{}' has no segment of {}{} with both sides of at most {} tokens", split,
+                            corpora.empty() ? "" : corpora + " ", direction.name(), max_length),
                 {}, "leave the direction out of data.valid-directions, or prepare text for it");
   }
   const std::uint64_t count = max_examples > 0 ? std::min(usable, static_cast<std::uint64_t>(max_examples)) : usable;
@@ -59,11 +60,14 @@ ValidationSet make_validation_set(const Dataset& dataset, const Direction& direc
 
   ValidationSet set{task, direction, {}, {}, {}};
   TextSource texts(dataset, split);
+  const bool is_text = corpora.empty();
+  const std::string source_column = is_text ? direction.source : task_source_column(direction.source);
+  const std::string target_column = is_text ? direction.target : task_target_column(direction.target);
   std::vector<Lengths> lengths;
   for (const Pool::Draw& draw : draws) {
     lengths.push_back({draw.source_length, draw.target_length});
-    set.sources.push_back(texts.text(draw.place, *draw.place.part->source, direction.source));
-    set.references.push_back(texts.text(draw.place, *draw.place.part->target, direction.target));
+    set.sources.push_back(texts.text(draw.place, *draw.place.part->source, source_column));
+    set.references.push_back(texts.text(draw.place, *draw.place.part->target, target_column));
   }
   std::size_t begin = 0;
   for (const std::size_t end : cut_by_tokens(lengths, max_tokens)) {

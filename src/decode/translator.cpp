@@ -7,19 +7,23 @@
 #include "base/error.h"
 #include "checkpoint/model_checkpoint.h"
 #include "data/batch.h"
+#include "data/task.h"
 #include "nn/device.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
 namespace {
 
-// A sentence as the model reads it: [tag of the target language] tokens... </s>, cut to what the model can take.
-Example make_source(const Vocabulary& vocabulary, const std::string& text, std::int32_t source_language,
+// A sentence as the model reads it: [tag of the task] [tag of the target language] tokens... </s>, cut to what the model
+// can take.
+Example make_source(const Vocabulary& vocabulary, const std::string& text, Task task, std::int32_t source_language,
                     std::int32_t target_language, std::int64_t max_positions) {
   Example example;
   example.target_tag = vocabulary.language_tag(target_language);
   example.source_language = source_language;
   example.target_language = target_language;
+  example.task = static_cast<std::int32_t>(task);
+  if (task != Task::kTranslation) example.source.push_back(task_tag(task, vocabulary));
   example.source.push_back(example.target_tag);
   vocabulary.encode(text, example.source);
   const auto longest = static_cast<std::size_t>(max_positions - 1);
@@ -61,7 +65,9 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
 
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
-                                                            const ProgressSink& progress) {
+                                                            const ProgressSink& progress,
+                                                            std::string_view task_name) {
+  const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
   const SearchSymbols symbols = search_symbols(vocabulary_);
@@ -71,7 +77,7 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   std::vector<std::size_t> order;
   for (const std::string& sentence : sentences) {
     if (!is_blank(sentence)) order.push_back(examples.size());
-    examples.push_back(make_source(vocabulary_, sentence, source_language, target_language, max_positions));
+    examples.push_back(make_source(vocabulary_, sentence, task, source_language, target_language, max_positions));
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return examples[a].source.size() > examples[b].source.size(); });

@@ -45,6 +45,11 @@ std::vector<ScalarValue> valid_scalars(const json& record) {
       add_number(values, key, "valid_" + std::string(key) + "/" + direction, scalars);
     }
   }
+  for (const auto& [task, values] : member(record, "tasks").items()) {
+    for (const char* key : {"loss", "chrf", "rouge1", "rouge2", "rougeL"}) {
+      add_number(values, key, "valid_tasks/" + task + "/" + key, scalars);
+    }
+  }
   return scalars;
 }
 
@@ -75,7 +80,8 @@ std::string cell(const json& sample, const char* key) {
 std::string sample_table(const json& record) {
   std::string table = "| direction | source | translation | reference |\n|---|---|---|---|\n";
   for (const json& sample : member(record, "samples")) {
-    for (const char* key : {"direction", "source", "translation", "reference"}) table += "| " + cell(sample, key) + " ";
+    table += "| " + (sample.contains("task") ? cell(sample, "task") + ": " : "") + cell(sample, "direction") + " ";
+    for (const char* key : {"source", "translation", "reference"}) table += "| " + cell(sample, key) + " ";
     table += "|\n";
   }
   return table;

@@ -24,6 +24,16 @@ void add(std::string& line, const json& record, const char* key, Format format) 
   line += format(value);
 }
 
+/// Adds the loss of each task, where there are several.
+void add_tasks(std::string& line, const json& record) {
+  const auto tasks = record.find("tasks");
+  if (tasks == record.end() || !tasks->is_object() || tasks->size() < 2) return;
+  for (const auto& [task, values] : tasks->items()) {
+    if (!values.is_object()) continue;
+    add(line, values, "loss", [&](double value) { return fmt::format("{} {:.3f}", task, value); });
+  }
+}
+
 }  // namespace
 
 std::string log_line(const json& record) {
@@ -36,6 +46,7 @@ std::string log_line(const json& record) {
   add(line, record, "update", [](double value) { return "update " + with_commas(value); });
   add(line, record, "loss", named(type == "valid" ? "valid loss" : "loss", 3));
   add(line, record, "nll", named("nll", 3));
+  add_tasks(line, record);
   add(line, record, "balance_loss", named("balance", 3));
   add(line, record, "bleu", named("BLEU", 2));
   add(line, record, "chrf", named("chrF", 2));

@@ -73,6 +73,10 @@ ValidRecord read_valid(const Record& record) {
     valid.directions[direction] = {values.number("loss"), values.number("bleu"), values.number("chrf"),
                                    values.number("chrf_copy"), values.number("segments")};
   }
+  for (const auto& [task, values] : record.members("tasks")) {
+    valid.tasks[task] = {values.number("loss"),   values.number("segments"), values.number("chrf"),
+                         values.number("rouge1"), values.number("rouge2"),   values.number("rougeL")};
+  }
   return valid;
 }
 
@@ -93,7 +97,8 @@ SamplesRecord read_samples(const Record& record) {
   SamplesRecord samples{record.number("update"), {}};
   for (const Record& sample : record.records("samples")) {
     samples.samples.push_back(
-        {sample.text("direction"), sample.text("source"), sample.text("reference"), sample.text("translation")});
+        {sample.text("task"), sample.text("direction"), sample.text("source"), sample.text("reference"),
+         sample.text("translation")});
   }
   return samples;
 }

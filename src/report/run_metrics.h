@@ -37,6 +37,16 @@ struct DirectionScores {
   double segments = kMissing;
 };
 
+/// Scores of a task of the user's naming.
+struct TaskScores {
+  double loss = kMissing;
+  double segments = kMissing;
+  double chrf = kMissing;  ///< means over the task's directions
+  double rouge1 = kMissing;
+  double rouge2 = kMissing;
+  double rouge_l = kMissing;
+};
+
 struct ValidRecord {
   double update = kMissing;
   double loss = kMissing;
@@ -44,6 +54,7 @@ struct ValidRecord {
   double chrf = kMissing;
   bool best = false;
   std::map<std::string, DirectionScores> directions;
+  std::map<std::string, TaskScores> tasks;
 };
 
 struct LanguageLoad {
@@ -65,6 +76,7 @@ struct ExpertsRecord {
 };
 
 struct Sample {
+  std::string task;  ///< "" for translation
   std::string direction;
   std::string source;
   std::string reference;

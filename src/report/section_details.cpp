@@ -22,7 +22,7 @@ const Sample* same_source(const RunMetrics& run, const Sample& wanted) {
   if (run.samples.empty()) return nullptr;
   const auto& samples = run.samples.back().samples;
   const auto found = std::find_if(samples.begin(), samples.end(), [&](const Sample& sample) {
-    return sample.direction == wanted.direction && sample.source == wanted.source;
+    return sample.task == wanted.task && sample.direction == wanted.direction && sample.source == wanted.source;
   });
   return found == samples.end() ? nullptr : &*found;
 }
@@ -31,12 +31,12 @@ std::string sample_card(const std::vector<RunMetrics>& runs, const Sample& sampl
   const std::size_t dash = std::min(sample.direction.find('-'), sample.direction.size());
   const std::string source = sample.direction.substr(0, dash);
   const std::string target = dash < sample.direction.size() ? sample.direction.substr(dash + 1) : "";
-  std::string html =
-      fmt::format("<article class=\"card sample\"><h3>{}</h3><dl>\n", escape_html(direction_label(sample.direction)));
+  const std::string heading = (sample.task.empty() ? "" : sample.task + ": ") + direction_label(sample.direction);
+  std::string html = fmt::format("<article class=\"card sample\"><h3>{}</h3><dl>\n", escape_html(heading));
   html += text_item("source", sample.source, source, "source");
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const Sample* made = same_source(runs[i], sample);
-    const std::string term = runs.size() > 1 ? run_label(runs, i) : "translation";
+    const std::string term = runs.size() > 1 ? run_label(runs, i) : sample.task.empty() ? "translation" : "output";
     if (made != nullptr) html += text_item(term, made->translation, target, "made");
   }
   return html + text_item("reference", sample.reference, target, "reference") + "</dl></article>\n";

@@ -249,6 +249,7 @@ std::string quality_section(const std::vector<RunMetrics>& runs) {
   } else if (!directions.empty()) {
     content += score_table(runs, directions);
   }
+  content += task_scores(runs);
   content += small_charts(runs, directions);
   return section("quality", "Translation quality",
                  "On validation data. A ring marks the best validation, whose scores the bars and the table show.",

@@ -17,6 +17,9 @@ std::string usage_section(const std::vector<RunMetrics>& runs);
 std::string samples_section(const std::vector<RunMetrics>& runs);
 std::string config_section(const std::vector<RunMetrics>& runs);
 
+/// The table of scores by task at the best validations; "" where there is one task only.
+std::string task_scores(const std::vector<RunMetrics>& runs);
+
 /// A run's name with its colour, escaped; without the colour where there is one run only.
 std::string run_label(const std::vector<RunMetrics>& runs, std::size_t index);
 

@@ -32,7 +32,8 @@ struct CorpusReader::State {
 
   /// False for a row that cannot be used.
   bool accept(std::vector<std::string>& segments) {
-    const bool may_lack = spec.kind == CorpusKind::kFolder || spec.kind == CorpusKind::kJsonLines;
+    const bool may_lack =
+        spec.task.empty() && (spec.kind == CorpusKind::kFolder || spec.kind == CorpusKind::kJsonLines);
     bool any = false;
     for (std::size_t i = 0; i < segments.size(); ++i) {
       std::string& segment = segments[i];

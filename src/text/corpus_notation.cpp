@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/quote.h"
 #include "text/corpus.h"
+#include "text/vocabulary.h"
 
 namespace polymoe {
 
@@ -23,6 +24,10 @@ const char* const kCorpusNotation =
     "  SPLIT:jsonl:FILE:en,de,...         one JSON object a line, {\"en\": \"...\", \"de\": \"...\"};\n"
     "                                     without the list, the first line's keys are the languages\n"
     "  SPLIT:mono:sw=FILE,...             text of one language, not aligned with any other\n"
+    "  SPLIT:task:NAME:files:en=IN,en=OUT pairs of a task of your naming (summaries, say): what the model reads, then\n"
+    "                                     what it is to write, each with its language\n"
+    "  SPLIT:task:NAME:tsv:FILE:en,en     the same from two columns\n"
+    "  SPLIT:task:NAME:jsonl:FILE:text=en,summary=en   the same from two keys\n"
     "SPLIT is train, valid or test. Example: train:files:en=data/train.en.gz,de=data/train.de.gz\n";
 
 namespace {
@@ -46,9 +51,9 @@ void check_split(const std::string& split, const Where& where = {}) {
   if (!good) throw Error(in_quotes(split) + " is not the name of a split", where, "use train, valid or test");
 }
 
-/// Throws for a language that is named twice.
+/// Throws for a language that is named twice, which only the two sides of a task may be.
 void add_language(CorpusSpec& spec, const std::string& language) {
-  if (std::find(spec.languages.begin(), spec.languages.end(), language) != spec.languages.end()) {
+  if (spec.task.empty() && std::find(spec.languages.begin(), spec.languages.end(), language) != spec.languages.end()) {
     throw Error(fmt::format("the language '{}' is named twice", language));
   }
   spec.languages.push_back(language);
@@ -119,9 +124,21 @@ void parse_tsv(std::string_view rest, CorpusSpec& spec) {
   spec.files = {file};
 }
 
+/// The keys of a task, "text=en,summary=en": those of translations are languages and need no second name.
+void parse_task_keys(const std::string& file, const std::vector<std::string>& keys, CorpusSpec& spec) {
+  for (const std::string& key : keys) {
+    const std::size_t equals = key.rfind('=');
+    if (equals == std::string::npos || equals == 0) throw Error(in_quotes(key) + " is not KEY=LANGUAGE");
+    spec.columns.push_back(key.substr(0, equals));
+    add_language(spec, normalize_language(key.substr(equals + 1)));
+  }
+  spec.files = {file};
+}
+
 void parse_json_lines(std::string_view rest, CorpusSpec& spec) {
   auto [file, keys] = file_and_list(rest);
   const bool from_file = keys.empty();
+  if (!spec.task.empty()) return parse_task_keys(file, keys, spec);
   if (from_file) {
     const nlohmann::json row = nlohmann::json::parse(first_line(file), nullptr, /*allow_exceptions=*/false);
     if (!row.is_object()) throw Error("not a JSON object such as {\"en\": \"...\", \"de\": \"...\"}", {file, 1});
@@ -177,19 +194,30 @@ std::vector<CorpusSpec> parse_folder(const fs::path& folder) {
   return specs;
 }
 
-std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
-  if (fs::is_directory(notation)) return parse_folder(notation);
-  const std::size_t first = notation.find(':');
-  const std::size_t second = first == std::string::npos ? first : notation.find(':', first + 1);
-  if (second == std::string::npos || second + 1 == notation.size()) {
+/// What stands before the first ':' of `rest`, which loses it.
+std::string take_part(std::string_view& rest, const std::string& notation) {
+  const std::size_t colon = rest.find(':');
+  if (colon == std::string_view::npos || colon + 1 == rest.size()) {
     throw Error(in_quotes(notation) + " is neither a folder nor SPLIT:KIND:FILES", {}, "see --help for the notation");
   }
+  std::string part(rest.substr(0, colon));
+  rest.remove_prefix(colon + 1);
+  return part;
+}
+
+std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
+  if (fs::is_directory(notation)) return parse_folder(notation);
+  std::string_view rest = notation;
   CorpusSpec spec;
-  spec.split = notation.substr(0, first);
+  spec.split = take_part(rest, notation);
   check_split(spec.split);
-  const std::string kind = notation.substr(first + 1, second - first - 1);
-  const std::string_view rest = std::string_view(notation).substr(second + 1);
-  if (kind == "files" || kind == "mono") {
+  std::string kind = take_part(rest, notation);
+  if (kind == "task") {
+    spec.task = take_part(rest, notation);
+    check_task_name(spec.task);
+    kind = take_part(rest, notation);
+  }
+  if (kind == "files" || (kind == "mono" && spec.task.empty())) {
     parse_files(rest, spec);
   } else if (kind == "tsv") {
     spec.kind = CorpusKind::kTsv;
@@ -199,7 +227,16 @@ std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
     parse_json_lines(rest, spec);
   } else {
     throw Error(fmt::format("unknown kind of corpus {} in {}", in_quotes(kind), in_quotes(notation)), {},
-                "use files, tsv, jsonl or mono");
+                spec.task.empty() ? "use files, tsv, jsonl, mono or task" : "pairs of a task are files, tsv or jsonl");
+  }
+  if (!spec.task.empty()) {
+    if (spec.languages.size() != 2) {
+      throw Error(fmt::format("{} has {} columns, but pairs of a task have two", in_quotes(notation),
+                              spec.languages.size()),
+                  {}, "name what the model reads and what it is to write, each with its language");
+    }
+    spec.name = fmt::format("{}.{}-{}", spec.task, spec.languages[0], spec.languages[1]);
+    return {spec};
   }
   if (kind != "mono" && spec.languages.size() < 2) {
     throw Error(in_quotes(notation) + " has fewer than two languages", {},
@@ -242,6 +279,11 @@ std::string corpus_file_name(std::string_view split, std::string_view language) 
 }
 
 bool keep_languages(CorpusSpec& spec, const std::vector<std::string>& wanted) {
+  if (!spec.task.empty()) {
+    return std::all_of(spec.languages.begin(), spec.languages.end(), [&](const std::string& language) {
+      return std::find(wanted.begin(), wanted.end(), language) != wanted.end();
+    });
+  }
   CorpusSpec kept = spec;
   kept.languages.clear();
   const bool by_language = spec.files.size() == spec.languages.size() && spec.kind != CorpusKind::kTsv &&

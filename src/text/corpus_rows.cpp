@@ -69,10 +69,8 @@ class TsvRows : public RowSource {
  public:
   explicit TsvRows(const CorpusSpec& spec)
       : reader_(spec.files.at(0), kLongestLine), num_columns_(spec.columns.size()) {
-    for (const std::string& column : spec.columns) {
-      const auto language = std::find(spec.languages.begin(), spec.languages.end(), column);
-      target_of_.push_back(static_cast<std::size_t>(language - spec.languages.begin()));
-    }
+    std::size_t used = 0;  // the languages stand in the order of their columns
+    for (const std::string& column : spec.columns) target_of_.push_back(column.empty() ? kIgnored : used++);
     if (spec.has_header) reader_.next(line_);
   }
 
@@ -87,7 +85,7 @@ class TsvRows : public RowSource {
     std::size_t begin = 0;
     for (const std::size_t target : target_of_) {
       const std::size_t end = std::min(line_.find('\t', begin), line_.size());
-      if (target < segments.size()) segments[target] = line_.substr(begin, end - begin);
+      if (target != kIgnored) segments[target] = line_.substr(begin, end - begin);
       begin = end + 1;
     }
     return Found::kRow;
@@ -98,7 +96,8 @@ class TsvRows : public RowSource {
  private:
   LineReader reader_;
   std::size_t num_columns_;
-  std::vector<std::size_t> target_of_;  // by column: index of its language; past the end where it is ignored
+  static constexpr auto kIgnored = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> target_of_;  // by column: index of its language, or kIgnored
   std::string line_;
 };
 

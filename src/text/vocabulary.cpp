@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <iterator>
 #include <unordered_map>
 
 #include <fmt/ranges.h>
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/quote.h"
 #include "text/known_names.h"
 #include "text/normalization_check.h"
 
@@ -158,6 +160,14 @@ std::string Vocabulary::decode(const std::vector<std::int32_t>& ids) const {
 
 bool Vocabulary::is_special(std::int32_t id) const { return state_->special.at(static_cast<std::size_t>(id)); }
 
+void check_task_name(std::string_view name) {
+  constexpr std::string_view kTaken[] = {"translation", "denoising", "mask", "s", "pad", "unk", kDenoisingTag};
+  const bool taken = std::find(std::begin(kTaken), std::end(kTaken), name) != std::end(kTaken);
+  if (is_tag_word(name) && !name.starts_with('2') && !taken) return;
+  throw Error(fmt::format("{} cannot be the name of a task", in_quotes(name)), {},
+              taken ? "it has a meaning already; give another" : "use letters, digits and '_', and no 2 in front");
+}
+
 std::string train_vocabulary(const VocabularyOptions& options, const std::vector<std::string>& languages,
                              const std::vector<std::string>& sentences) {
   if (options.model_type != "unigram" && options.model_type != "bpe") {
@@ -165,7 +175,7 @@ std::string train_vocabulary(const VocabularyOptions& options, const std::vector
   }
   std::vector<std::string> symbols = {kMaskPiece};
   for (const std::string& task : options.tasks) {
-    if (!is_tag_word(task) || task.starts_with('2')) fail("'{}' cannot be the tag of a task", task);
+    if (task != kDenoisingTag) check_task_name(task);
     symbols.push_back(task_piece(task));
   }
   for (const std::string& language : languages) {

@@ -11,7 +11,7 @@ namespace polymoe {
 
 /// Text to ids and back: a SentencePiece model that also holds the tags of languages and tasks, so that one file is
 /// the whole vocabulary. Ids 0 to 3 are `<s>`, `<pad>`, `</s>`, `<unk>` (the order of fairseq and NLLB); after them
-/// come, as control symbols that no text can produce, `<mask>`, the task tags (`<denoise>`) and one tag `<2de>` for
+/// come, as control symbols that no text can produce, `<mask>`, the task tags (`<denoise>`, then those of the user's naming) and one tag `<2de>` for
 /// each language. All methods are const and may be called from several threads at once.
 class Vocabulary {
  public:
@@ -60,6 +60,13 @@ class Vocabulary {
   std::unique_ptr<State> state_;
 };
 
+/// The tag of denoising auto-encoding, which every vocabulary of `polymoe vocab` has.
+inline constexpr const char* kDenoisingTag = "denoise";
+
+/// Throws Error unless `name` can be a task of the user's naming: letters, digits, '_' and '@', none of the names that
+/// have a meaning already, and no '2' in front, with which tags of languages begin.
+void check_task_name(std::string_view name);
+
 /// How a vocabulary is learned.
 struct VocabularyOptions {
   std::int64_t size = 8000;                      ///< ids in all, special symbols included
@@ -67,7 +74,7 @@ struct VocabularyOptions {
   bool byte_fallback = false;                    ///< spell unknown characters in bytes rather than as `<unk>`
   double character_coverage = 0.9995;            ///< share of the characters that get pieces of their own
   std::string normalization = "nmt_nfkc";        ///< nmt_nfkc, nfkc, identity: SentencePiece's rules of these names
-  std::vector<std::string> tasks = {"denoise"};  ///< task tags
+  std::vector<std::string> tasks = {kDenoisingTag};  ///< task tags
 };
 
 /// Learns a vocabulary and returns the bytes of its file. The result depends only on the arguments, not on the

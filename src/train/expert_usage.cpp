@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "data/examples.h"
+#include "data/mixture.h"
 #include "nn/moe/statistics.h"
 #include "nn/torch_headers.h"
 #include "train/step.h"
@@ -28,17 +29,22 @@ std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions&
   ExampleIndex index(dataset, data.split, options.max_length);
   std::vector<ValidationSet> sets;
   const auto add = [&](Task task, const Direction& direction) {
-    if (index.examples(direction).count() == 0) return;
-    const NoiseOptions noise{options.mask_ratio, options.mask_span, options.delete_ratio, options.shuffle_distance};
+    if (index.examples(direction, corpora_of(task, dataset.vocabulary())).count() == 0) return;
     sets.push_back(make_validation_set(dataset, direction, data.split, data.max_examples, options.max_length,
-                                       data.max_tokens, task, noise));
+                                       data.max_tokens, task, noise_of(options)));
   };
   for (const Direction& direction :
        match_directions(data.directions, dataset.directions(data.split), dataset.languages())) {
     add(Task::kTranslation, direction);
   }
-  if (options.denoising_weight > 0) {
+  if (largest_weight(options, "denoising") > 0) {
     for (const std::string& language : dataset.languages()) add(Task::kDenoising, {language, language});
+  }
+  const std::vector<std::string> names = task_names(dataset.vocabulary());
+  for (std::size_t task = 2; task < names.size(); ++task) {
+    for (const Direction& direction : dataset.task_directions(names[task], data.split)) {
+      add(static_cast<Task>(task), direction);
+    }
   }
   if (sets.empty()) {
     fail("split '{}' has no segment of at most data.max-length = {} tokens that the model could read", data.split,
@@ -47,11 +53,10 @@ std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions&
   return sets;
 }
 
-void record_usage(EncoderDecoder& model, const ValidationSet& set, const std::vector<std::string>& languages,
-                  UsageByLayer& usage) {
+void record_usage(EncoderDecoder& model, const ValidationSet& set, const Vocabulary& vocabulary, UsageByLayer& usage) {
   MoeStatistics statistics;
   for (const MicroBatch& batch : set.batches) evaluate_loss(model, batch, 0.0, &statistics);
-  const std::string& task = task_names().at(static_cast<std::size_t>(set.task));
+  const std::string task = task_names(vocabulary).at(static_cast<std::size_t>(set.task));
   const std::string direction =
       set.task == Task::kTranslation ? set.direction.name() : task + ":" + set.direction.name();
   for (const auto& [place, by_language] : statistics.layers()) {
@@ -60,7 +65,7 @@ void record_usage(EncoderDecoder& model, const ValidationSet& set, const std::ve
       const UsageCounts counts = counts_of(of_language);
       layer.directions[direction] += counts;
       layer.tasks[task] += counts;
-      layer.languages[languages.at(static_cast<std::size_t>(language))] += counts;
+      layer.languages[vocabulary.languages().at(static_cast<std::size_t>(language))] += counts;
       layer.all += counts;
     }
   }

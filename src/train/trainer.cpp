@@ -73,7 +73,7 @@ struct Trainer::State {
         dataset(made_together(world, [&] { return open_dataset(); })),
         stream(made_together(world, [&] { return open_stream(); })),
         train(options, world),
-        validator(dataset, options, training_directions()) {
+        validator(dataset, options, stream.shares()) {
     start_or_resume();
     on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update); });
   }
@@ -264,7 +264,8 @@ struct Trainer::State {
   }
 
   void record_window(double learning_rate) {
-    const Window all = window.over_all(train.layout);
+    const std::vector<std::string> names = task_names(dataset.vocabulary());
+    const Window all = window.over_all(train.layout, names.size());
     const nlohmann::json peaks = memory_peaks();
     window = {};
     if (!is_first()) return;
@@ -272,7 +273,7 @@ struct Trainer::State {
     nlohmann::json tasks = nlohmann::json::object();
     for (const auto& [task, loss] : all.tasks) {
       const auto tokens = static_cast<double>(loss.tokens);
-      tasks[task_names().at(static_cast<std::size_t>(task))] = {{"loss", loss.loss / tokens},
+      tasks[names.at(static_cast<std::size_t>(task))] = {{"loss", loss.loss / tokens},
                                                                 {"nll", loss.nll / tokens}};
     }
     const auto tokens = static_cast<double>(total.tokens);

@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <map>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
+#include "data/examples.h"
 #include "decode/translator.h"
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
+#include "evaluate/rouge.h"
 #include "nn/moe/statistics.h"
 #include "nn/torch_headers.h"
 #include "train/step.h"
@@ -66,6 +71,69 @@ nlohmann::json experts_record(const MoeStatistics& statistics, const std::vector
   return {{"type", "experts"}, {"update", update}, {"time", std::time({})}, {"layers", layers}};
 }
 
+// What was measured of a task.
+struct TaskTally {
+  TokenLoss loss;
+  std::size_t segments = 0;
+  std::int64_t decoded = 0;              // directions
+  std::map<std::string, double> scores;  // sums over these
+  nlohmann::json directions = nlohmann::json::object();
+
+  void operator+=(const TaskTally& other) {
+    loss += other.loss;
+    segments += other.segments;
+    decoded += other.decoded;
+    for (const auto& [name, score] : other.scores) scores[name] += score;
+  }
+
+  double mean_loss() const { return loss.loss / tokens(); }
+  double mean_nll() const { return loss.nll / tokens(); }
+  // The mean over the decoded directions of a score that all of them have.
+  std::optional<double> mean(const std::string& score) const {
+    const auto found = scores.find(score);
+    if (found == scores.end()) return std::nullopt;
+    return found->second / static_cast<double>(decoded);
+  }
+
+ private:
+  double tokens() const { return static_cast<double>(std::max<std::int64_t>(1, loss.tokens)); }
+};
+
+// Scores of a set's decoded outputs. What copying the source would score is no score of the model.
+std::map<std::string, double> scores_of(const ValidationSet& set, const std::vector<std::string>& outputs) {
+  const std::array<std::vector<std::string>, 1> references{set.references};
+  std::map<std::string, double> scores{{"chrf", corpus_chrf(outputs, references).score}};
+  if (set.task == Task::kTranslation) {
+    const Tokenizer tokenizer = default_tokenizer(set.direction.target);
+    scores["bleu"] = corpus_bleu(outputs, references, {.tokenizer = tokenizer}).score;
+  } else {
+    const RougeScore rouge = corpus_rouge(outputs, references);
+    scores["rouge1"] = rouge.rouge1.f;
+    scores["rouge2"] = rouge.rouge2.f;
+    scores["rougeL"] = rouge.rouge_l.f;
+  }
+  return scores;
+}
+
+void add_samples(nlohmann::json& samples, const ValidationSet& set, const std::string& task,
+                 const std::vector<std::string>& outputs) {
+  const std::size_t stride = std::max<std::size_t>(1, outputs.size() / kSamplesPerDirection);
+  for (std::size_t i = stride / 2; i < outputs.size(); i += stride) {
+    samples.push_back({{"direction", set.direction.name()},
+                       {"source", set.sources[i]},
+                       {"reference", set.references[i]},
+                       {"translation", outputs[i]}});
+    if (set.task != Task::kTranslation) samples.back()["task"] = task;
+  }
+}
+
+nlohmann::json task_record(const TaskTally& tally, Task task) {
+  nlohmann::json record{{"loss", tally.mean_loss()}, {"nll", tally.mean_nll()}, {"segments", tally.segments}};
+  for (const auto& [name, sum] : tally.scores) record[name] = *tally.mean(name);
+  if (task != Task::kTranslation) record["directions"] = tally.directions;  // those of translation stand above
+  return record;
+}
+
 }  // namespace
 
 double ValidationReport::goodness(const std::string& measure) const {
@@ -74,71 +142,84 @@ double ValidationReport::goodness(const std::string& measure) const {
   return -loss;
 }
 
-Validator::Validator(const Dataset& dataset, const RunOptions& options,
-                     const std::vector<Direction>& training_directions)
+Validator::Validator(const Dataset& dataset, const RunOptions& options, const std::vector<BatchStream::Share>& trained)
     : dataset_(dataset), options_(options) {
   const std::vector<std::string> splits = dataset.splits();
   if (std::find(splits.begin(), splits.end(), "valid") == splits.end()) return;
+  const DataOptions& data = options.data;
   const std::vector<Direction> available = dataset.directions("valid");
   std::vector<Direction> directions;
-  if (options.data.valid_directions.empty()) {
-    for (const Direction& direction : training_directions) {
-      if (std::find(available.begin(), available.end(), direction) != available.end()) directions.push_back(direction);
+  if (!data.valid_directions.empty()) {
+    directions = match_directions(data.valid_directions, available, dataset.languages());
+  }
+  ExampleIndex index(dataset, "valid", data.max_length);
+  std::vector<std::pair<Task, Direction>> others;
+  for (const BatchStream::Share& share : trained) {
+    if (share.task != Task::kTranslation) {
+      const std::string corpora = corpora_of(share.task, dataset.vocabulary());
+      if (index.examples(share.direction, corpora).count() > 0) others.emplace_back(share.task, share.direction);
+    } else if (data.valid_directions.empty() &&
+               std::find(available.begin(), available.end(), share.direction) != available.end()) {
+      directions.push_back(share.direction);
     }
-  } else {
-    directions = match_directions(options.data.valid_directions, available, dataset.languages());
   }
-  for (const Direction& direction : directions) {
-    sets_.push_back(make_validation_set(dataset, direction, "valid", options.train.valid_examples,
-                                        options.data.max_length, options.train.max_tokens));
-  }
+  const auto add = [&](Task task, const Direction& direction) {
+    sets_.push_back(make_validation_set(dataset, direction, "valid", options.train.valid_examples, data.max_length,
+                                        options.train.max_tokens, task, noise_of(data)));
+  };
+  for (const Direction& direction : directions) add(Task::kTranslation, direction);
+  for (const auto& [task, direction] : others) add(task, direction);
 }
 
 ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update, const Agreement& agree) const {
   DecodeOptions decode = options_.decode;
   decode.beam_size = options_.train.valid_beam_size;
   decode.n_best = 1;
+  const std::vector<std::string> names = task_names(dataset_.vocabulary());
   MoeStatistics statistics;
-  ValidationReport report;
-  nlohmann::json directions = nlohmann::json::object(), samples = nlohmann::json::array();
-  TokenLoss total;
-  double bleu = 0.0, chrf = 0.0;
+  std::map<Task, TaskTally> tallies;
+  nlohmann::json samples = nlohmann::json::array();
   for (const ValidationSet& set : sets_) {
+    TaskTally& tally = tallies[set.task];
     const TokenLoss loss = loss_of(model, set, options_.train.label_smoothing, &statistics);
-    total += loss;
-    nlohmann::json& row = directions[set.direction.name()];
+    tally.loss += loss;
+    tally.segments += set.references.size();
+    nlohmann::json& row = tally.directions[set.direction.name()];
     row = {{"loss", loss.loss / static_cast<double>(loss.tokens)}, {"segments", set.references.size()}};
-    if (decode.beam_size == 0) continue;
-    const std::vector<std::string> translations = translate(model, set, dataset_.vocabulary(), decode, agree);
-    const std::array<std::vector<std::string>, 1> references{set.references};
-    const double set_bleu =
-        corpus_bleu(translations, references, {.tokenizer = default_tokenizer(set.direction.target)}).score;
-    const double set_chrf = corpus_chrf(translations, references).score;
-    row["bleu"] = set_bleu;
-    row["chrf"] = set_chrf;
-    row["chrf_copy"] = corpus_chrf(set.sources, references).score;
-    bleu += set_bleu / static_cast<double>(sets_.size());
-    chrf += set_chrf / static_cast<double>(sets_.size());
-    const std::size_t stride = std::max<std::size_t>(1, translations.size() / kSamplesPerDirection);
-    for (std::size_t i = stride / 2; i < translations.size(); i += stride) {
-      samples.push_back({{"direction", set.direction.name()},
-                         {"source", set.sources[i]},
-                         {"reference", set.references[i]},
-                         {"translation", translations[i]}});
+    if (decode.beam_size == 0 || set.task == Task::kDenoising) continue;
+    const std::vector<std::string> outputs = translate(model, set, dataset_.vocabulary(), decode, agree);
+    ++tally.decoded;
+    for (const auto& [name, score] : scores_of(set, outputs)) {
+      row[name] = score;
+      tally.scores[name] += score;
     }
+    const std::array<std::vector<std::string>, 1> references{set.references};
+    if (set.task == Task::kTranslation) row["chrf_copy"] = corpus_chrf(set.sources, references).score;
+    add_samples(samples, set, names.at(static_cast<std::size_t>(set.task)), outputs);
   }
-  report.loss = total.loss / static_cast<double>(std::max<std::int64_t>(1, total.tokens));
+
+  TaskTally whole;
+  for (const auto& [task, tally] : tallies) {
+    if (task == Task::kTranslation || !tallies.contains(Task::kTranslation)) whole += tally;
+  }
+  nlohmann::json tasks = nlohmann::json::object();
+  for (const auto& [task, tally] : tallies) {
+    tasks[names.at(static_cast<std::size_t>(task))] = task_record(tally, task);
+  }
+  ValidationReport report;
+  report.loss = whole.mean_loss();
+  report.bleu = whole.mean("bleu");
+  report.chrf = whole.mean("chrf");
   report.record = {{"type", "valid"},
                    {"update", update},
                    {"time", std::time({})},
                    {"loss", report.loss},
-                   {"nll", total.nll / static_cast<double>(std::max<std::int64_t>(1, total.tokens))},
-                   {"directions", directions}};
-  if (decode.beam_size > 0) {
-    report.bleu = bleu;
-    report.chrf = chrf;
-    report.record["bleu"] = bleu;
-    report.record["chrf"] = chrf;
+                   {"nll", whole.mean_nll()},
+                   {"directions", tallies[Task::kTranslation].directions},
+                   {"tasks", tasks}};
+  if (report.bleu) report.record["bleu"] = *report.bleu;
+  if (report.chrf) report.record["chrf"] = *report.chrf;
+  if (!samples.empty()) {
     report.samples = {{"type", "samples"}, {"update", update}, {"time", std::time({})}, {"samples", samples}};
   }
   if (!statistics.layers().empty()) {

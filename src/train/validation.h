@@ -5,6 +5,7 @@
 
 #include "config/options.h"
 #include "data/dataset.h"
+#include "data/stream.h"
 #include "data/validation.h"
 #include "decode/beam_search.h"
 #include "model/encoder_decoder.h"
@@ -13,11 +14,14 @@ namespace polymoe {
 
 struct ValidationReport;  // train/validation_report.h
 
-/// Measures a model on held-out segments: loss, BLEU and chrF by direction, expert use, sample translations.
+/// Measures a model on held-out segments: by task the loss; of translation BLEU and chrF, of tasks of the user's naming
+/// ROUGE and chrF, by direction; expert use; samples. What counts for the run as a whole is translation or, where that
+/// is not trained, everything.
 class Validator {
  public:
-  /// Reads the segments of data.valid-directions (or else of the training directions) from the split "valid".
-  Validator(const Dataset& dataset, const RunOptions& options, const std::vector<Direction>& training_directions);
+  /// Reads the segments of data.valid-directions (or else of the training directions) from the split "valid", and of
+  /// the other tasks that are `trained`, where it has any.
+  Validator(const Dataset& dataset, const RunOptions& options, const std::vector<BatchStream::Share>& trained);
 
   /// Where several processes compute with the model together, all call it, and `agree` is how they decide alike.
   ValidationReport run(EncoderDecoder& model, std::int64_t update, const Agreement& agree = {}) const;

@@ -9,8 +9,8 @@ namespace polymoe {
 
 /// The outcome of one validation: the numbers that decide, and records for metrics.jsonl.
 struct ValidationReport {
-  double loss = 0.0;           ///< label-smoothed, mean over all directions' target tokens
-  std::optional<double> bleu;  ///< means over directions; absent when nothing was decoded
+  double loss = 0.0;           ///< label-smoothed, mean over the target tokens of what counts (see Validator)
+  std::optional<double> bleu;  ///< means over directions; absent when nothing of the kind was decoded
   std::optional<double> chrf;
   nlohmann::json record;   ///< "valid"
   nlohmann::json experts;  ///< "experts"; null for a dense model

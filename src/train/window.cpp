@@ -1,6 +1,5 @@
 #include "train/window.h"
 
-#include "data/task.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -20,12 +19,12 @@ TokenLoss Window::total() const {
   return sum;
 }
 
-Window Window::over_all(const ParallelLayout& layout) const {
+Window Window::over_all(const ParallelLayout& layout, std::size_t num_tasks) const {
   // The slices of one model have the same micro-batches: the first one's count.
   const bool counts = layout.model_rank() == 0;
-  const auto num_tasks = static_cast<std::int32_t>(task_names().size());
+  const auto end = static_cast<std::int32_t>(num_tasks);
   std::vector<double> sums;
-  for (std::int32_t task = 0; task < num_tasks; ++task) {
+  for (std::int32_t task = 0; task < end; ++task) {
     const auto found = tasks.find(task);
     const TokenLoss loss = found == tasks.end() || !counts ? TokenLoss{} : found->second;
     sums.insert(sums.end(), {loss.loss, loss.nll, static_cast<double>(loss.tokens)});
@@ -38,7 +37,7 @@ Window Window::over_all(const ParallelLayout& layout) const {
   Window window = *this;
   window.tasks.clear();
   const auto* sum = all.const_data_ptr<double>();
-  for (std::int32_t task = 0; task < num_tasks; ++task, sum += 3) {
+  for (std::int32_t task = 0; task < end; ++task, sum += 3) {
     if (sum[2] > 0) window.tasks[task] = {sum[0], sum[1], static_cast<std::int64_t>(sum[2])};
   }
   window.balance_loss = *sum++;

@@ -30,8 +30,9 @@ struct Window {
   void add(const StepReport& report, double step_seconds);
   TokenLoss total() const;
 
-  /// The sums over all processes, and the means of the traffic. All call it together.
-  Window over_all(const ParallelLayout& layout) const;
+  /// The sums over all processes, and the means of the traffic. `num_tasks`: how many there can be. All call it
+  /// together.
+  Window over_all(const ParallelLayout& layout, std::size_t num_tasks) const;
 };
 
 /// What this process has sent to each group since its start.

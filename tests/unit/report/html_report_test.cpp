@@ -204,6 +204,18 @@ TEST(HtmlReport, NamesADamagedUsageFile) {
   }
 }
 
+TEST(HtmlReport, ShowsTasksBesideTranslation) {
+  const std::string html = report_on(
+      R"({"type":"valid","update":20,"loss":2.5,"chrf":33,"tasks":{"translation":{"loss":2.5,"segments":40},"<i>":{"loss":1.5,"segments":12,"chrf":30,"rouge1":41.25,"rouge2":20,"rougeL":39}}})"
+      "\n"
+      R"({"type":"samples","update":20,"samples":[{"task":"<i>","direction":"en-cmd","source":"list","translation":"ls","reference":"ls -l"}]})"
+      "\n");
+  EXPECT_THAT(html, HasSubstr("&lt;i&gt;</th><td>12</td><td>1.500</td><td>30.0</td><td>41.2</td><td>20.0</td><td>39.0"));
+  EXPECT_THAT(html, HasSubstr("<h3>&lt;i&gt;: en → cmd</h3>"));
+  EXPECT_THAT(html, HasSubstr("<dt>output</dt>"));
+  EXPECT_EQ(first_wrong_tag(html), "");
+}
+
 TEST(HtmlReport, LoadsNothingFromAnywhere) {
   const std::string html = report_on(kRun + train_line(10, "4.5") + kValid + kExperts + kSamples);
   EXPECT_THAT(html, HasSubstr("content=\"default-src 'none'"));

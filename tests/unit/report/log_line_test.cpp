@@ -23,6 +23,13 @@ TEST(LogLine, TellsAValidation) {
   EXPECT_EQ(log_line(record), "update 50 | valid loss 2.500 | BLEU 20.13 | chrF 41.20 | best so far");
 }
 
+TEST(LogLine, TellsTheLossOfEachTaskWhereThereAreSeveral) {
+  json record = {{"type", "train"}, {"update", 1}, {"loss", 3}, {"tasks", {{"translation", {{"loss", 3.25}}}}}};
+  EXPECT_EQ(log_line(record), "update 1 | loss 3.000");
+  record["tasks"]["summary"] = {{"loss", 2.5}};
+  EXPECT_EQ(log_line(record), "update 1 | loss 3.000 | summary 2.500 | translation 3.250");
+}
+
 TEST(LogLine, ShowsWhatIsNotFinite) {
   EXPECT_EQ(log_line({{"type", "train"}, {"update", 1}, {"loss", nullptr}}), "update 1 | loss nan");
 }

@@ -130,5 +130,31 @@ TEST(CorpusNotation, NormalizesLanguageCodes) {
   }
 }
 
+TEST(CorpusNotation, NamesThePairsOfATask) {
+  std::vector<CorpusSpec> specs = parse_corpora({"train:task:summary:files:en=a.txt,en=b.txt"});
+  ASSERT_EQ(specs.size(), 1u);
+  EXPECT_EQ(specs[0].task, "summary");
+  EXPECT_EQ(specs[0].name, "summary.en-en");
+  EXPECT_THAT(specs[0].languages, ElementsAre("en", "en"));
+  EXPECT_THAT(specs[0].files, ElementsAre("a.txt", "b.txt"));
+  specs = parse_corpora({"train:task:command:tsv:a.tsv:pt-BR,-,cmd"});
+  EXPECT_THAT(specs[0].columns, ElementsAre("pt_BR", "", "cmd"));
+  EXPECT_EQ(specs[0].name, "command.pt_BR-cmd");
+  specs = parse_corpora({"valid:task:summary:jsonl:a.jsonl:text=en,the=summary=de"});
+  EXPECT_EQ(specs[0].split, "valid");
+  EXPECT_THAT(specs[0].columns, ElementsAre("text", "the=summary"));
+  EXPECT_THAT(specs[0].languages, ElementsAre("en", "de"));
+}
+
+TEST(CorpusNotation, SaysWhatIsWrongWithATask) {
+  EXPECT_THAT(error_of("train:task:denoise:files:en=a,en=b"), HasSubstr("'denoise' cannot be the name of a task"));
+  EXPECT_THAT(error_of("train:task:2en:files:en=a,en=b"), HasSubstr("'2en' cannot be the name of a task"));
+  EXPECT_THAT(error_of("train:task:to sum:files:en=a,en=b"), HasSubstr("use letters, digits"));
+  EXPECT_THAT(error_of("train:task:summary:mono:en=a"), HasSubstr("pairs of a task are files, tsv or jsonl"));
+  EXPECT_THAT(error_of("train:task:summary:files:en=a,en=b,de=c"), HasSubstr("3 columns, but pairs of a task have two"));
+  EXPECT_THAT(error_of("train:task:summary:jsonl:a:text,summary"), HasSubstr("'text' is not KEY=LANGUAGE"));
+  EXPECT_THAT(error_of("train:task:summary"), HasSubstr("neither a folder nor SPLIT:KIND:FILES"));
+}
+
 }  // namespace
 }  // namespace polymoe

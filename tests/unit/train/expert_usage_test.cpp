@@ -35,7 +35,7 @@ class ExpertUsageTest : public ::testing::Test {
     initialize(*model, 3);
     UsageByLayer usage;
     for (const ValidationSet& set : usage_sets(data_, data_options, usage_data)) {
-      record_usage(model, set, data_.vocabulary().languages(), usage);
+      record_usage(model, set, data_.vocabulary(), usage);
     }
     return usage;
   }

@@ -283,6 +283,64 @@ TEST_F(TrainerTest, ValidationSaysTheSameInEveryLayout) {
   }
 }
 
+TEST_F(TrainerTest, LearnsATaskOfTheUsersNamingBesideTranslation) {
+  // Beside the translation of numbers, a task that keeps the last digit alone.
+  std::vector<std::string> words, numbers, tails;
+  for (int n = 0; n < 300; ++n) {
+    numbers.push_back(fmt::format("{} {} {}", n / 100, n / 10 % 10, n % 10));
+    tails.push_back(fmt::format("{}", n % 10));
+    words.push_back(fmt::format("n {}", numbers.back()));
+  }
+  const auto corpora = [&](const char* split) {
+    return std::vector<std::string>{
+        fmt::format("{}:files:en={},xx={}", split, write_lines("words", words), write_lines("numbers", numbers)),
+        fmt::format("{}:task:last:files:xx={},xx={}", split, write_lines("numbers", numbers), write_lines("tails", tails))};
+  };
+  VocabularyOptions vocabulary;
+  vocabulary.size = 40;
+  vocabulary.character_coverage = 1.0;
+  vocabulary.tasks = {"denoise", "last"};
+  std::vector<std::string> sentences = words;
+  sentences.insert(sentences.end(), numbers.begin(), numbers.end());
+  write_file(folder_ / "vocab.model", train_vocabulary(vocabulary, {"en", "xx"}, sentences));
+  PrepareOptions prepared;
+  prepared.vocabulary = folder_ / "vocab.model";
+  prepared.out = folder_ / "data";
+  for (const char* split : {"train", "valid"}) {
+    for (const CorpusSpec& spec : parse_corpora(corpora(split))) prepared.corpora.push_back(spec);
+  }
+  prepare(prepared);
+
+  RunOptions options = run_options("run");
+  options.model.dropout = 0.0;
+  options.data.task_weights = {"last=2"};
+  options.train.max_updates = 150;
+  options.train.max_tokens = 400;
+  options.train.log_freq = 50;
+  options.optimizer.learning_rate = 5e-3;
+  options.optimizer.warmup_updates = 20;
+  const TrainSummary summary = train(options);
+  const nlohmann::json logged = records(options, "train").back().at("tasks");
+  EXPECT_TRUE(logged.contains("translation") && logged.contains("denoising") && logged.contains("last")) << logged;
+  const nlohmann::json valid = records(options, "valid").back();
+  const nlohmann::json& task = valid.at("tasks").at("last");
+  EXPECT_GT(task.at("rouge1"), 60.0) << "guessing a digit gives 10";
+  EXPECT_EQ(task.at("rouge2"), 0.0) << "a single word has no pair";
+  EXPECT_EQ(task.at("segments"), 10);
+  EXPECT_EQ(task.at("directions").at("xx-xx").at("rougeL"), task.at("rougeL"));
+  EXPECT_EQ(valid.at("tasks").at("translation").at("loss"), valid.at("loss")) << "translation is what counts";
+  EXPECT_TRUE(valid.at("tasks").at("denoising").contains("nll"));
+  EXPECT_EQ(valid.at("directions").size(), 2u);
+
+  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "float32", "cpu");
+  const std::vector<std::string> sources{"1 2 3", "0 4 7", "2 9 1", "1 5 0"};
+  const auto results = translator.translate(sources, "xx", "xx", {}, "last");
+  int right = 0;
+  for (std::size_t i = 0; i < sources.size(); ++i) right += results[i][0].text == sources[i].substr(4) ? 1 : 0;
+  EXPECT_GE(right, 2);
+  EXPECT_THROW(translator.translate(sources, "xx", "xx", {}, "lost"), Error);
+}
+
 TEST_F(TrainerTest, EarlyStoppingEndsARunThatGetsNoBetter) {
   make_number_data();
   RunOptions options = run_options("run");
