@@ -136,7 +136,8 @@ std::vector<Result> score_rouge(const EvaluateOptions& options, const Texts& tex
     result.name = measure.name;
     result.rouge = corpus.*measure.value;
     result.score = result.rouge.f;
-    result.signature = fmt::format("nrefs:{}|case:lc|tok:{}|stem:no|mean:f1", texts.references.size(), options.rouge_tokens);
+    result.signature =
+        fmt::format("nrefs:{}|case:lc|tok:{}|stem:no|mean:f1", texts.references.size(), options.rouge_tokens);
     for (const RougeScore& sentence : sentences) result.sentences.push_back((sentence.*measure.value).f);
   }
   return results;
@@ -239,7 +240,8 @@ constexpr const char* kFooter =
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("evaluate", "Score translations and summaries with BLEU, chrF, chrF++ and ROUGE");
+  CLI::App* command =
+      app.add_subcommand("evaluate", "Score translations and summaries with BLEU, chrF, chrF++ and ROUGE");
   const auto options = std::make_shared<EvaluateOptions>();
   command->add_option("--hyp", options->hypotheses, "The translations, one a line, also gzipped; - is standard input")
       ->required()

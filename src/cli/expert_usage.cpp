@@ -70,8 +70,7 @@ void measure(const Arguments& arguments) {
          dataset.vocabulary().size(), run.model.vocabulary);
   }
   const std::vector<ValidationSet> sets = usage_sets(dataset, run.data, arguments.usage);
-  EncoderDecoder model =
-      load_model(checkpoint, parse_precision(arguments.precision), parse_device(arguments.device));
+  EncoderDecoder model = load_model(checkpoint, parse_precision(arguments.precision), parse_device(arguments.device));
 
   UsageByLayer usage;
   std::uint64_t segments = 0;
@@ -112,7 +111,8 @@ void add_usage(CLI::App& app) {
                    "text to measure instead of a dataset, in the notation of `polymoe prepare --help`; more may follow")
       ->type_name("SPEC")
       ->excludes("--data");
-  command->add_option("--vocab", arguments->vocabulary, "vocabulary for --corpus, where none lies beside the checkpoint")
+  command
+      ->add_option("--vocab", arguments->vocabulary, "vocabulary for --corpus, where none lies beside the checkpoint")
       ->type_name("FILE");
   command->add_option("--split", arguments->usage.split, "split to measure")->capture_default_str();
   command

@@ -81,7 +81,8 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
 }  // namespace
 
 void add_translate(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("translate", "Translate sentences, one a line, from standard input, or do another task with them");
+  CLI::App* command = app.add_subcommand(
+      "translate", "Translate sentences, one a line, from standard input, or do another task with them");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
       ->required()

@@ -35,6 +35,9 @@ Section moe_section(MoeOptions& o) {
        number("top-k", o.top_k, "experts that a token goes to", 1, 2),
        choice("capacity", o.capacity, "whether experts have a capacity limit", {"limited", "dropless"}),
        number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
+       number("final-capacity-factor", o.final_capacity_factor,
+              "factor that capacity-factor grows or shrinks to, in a straight line; 0: it stays", 0, 1e6),
+       number("capacity-updates", o.capacity_updates, "updates until final-capacity-factor is reached", 0),
        number("eval-capacity-factor", o.eval_capacity_factor, "capacity in validation and decoding", 0.01, 1e6),
        number("min-capacity", o.min_capacity, "smallest capacity of an expert, in tokens", 0),
        flag("random-token-selection", o.random_token_selection,
@@ -45,7 +48,11 @@ Section moe_section(MoeOptions& o) {
               {"none", "jitter", "gumbel"}),
        number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
        number("router-z-loss", o.router_z_loss, "weight of the router z-loss", 0, 1e6),
-       flag("normalize-gates", o.normalize_gates, "top-2: the two gate values of a token sum to one")}};
+       flag("normalize-gates", o.normalize_gates, "top-2: the two gate values of a token sum to one"),
+       number("output-masking", o.output_masking,
+              "probability, in training, that a token goes without its experts' output", 0, 0.999),
+       number("shared-experts", o.shared_experts,
+              "experts that every token goes to, beside those that the gate chooses", 0, 1024)}};
 }
 
 Section model_section(ModelOptions& o) {
@@ -72,25 +79,26 @@ Section model_section(ModelOptions& o) {
 }
 
 Section data_section(DataOptions& o) {
-  return {"data",
-          "training data",
-          {text("path", o.path, "folder made by `polymoe prepare`"),
-           list("directions", o.directions, "translation directions such as en-de, en-*, *-*; none: all in the data"),
-           list("valid-directions", o.valid_directions, "directions to validate; none: those of training"),
-           number("temperature", o.temperature, "languages are drawn in proportion to size^(1/temperature)", 0.01, 1e6),
-           number("translation-weight", o.translation_weight, "share of translation among the tasks", 0, 1e6),
-           number("denoising-weight", o.denoising_weight, "share of denoising auto-encoding among the tasks", 0, 1e6),
-           list("task-weights", o.task_weights, "shares of the data's other tasks, as TASK=WEIGHT; of those not named: 1"),
+  return {
+      "data",
+      "training data",
+      {text("path", o.path, "folder made by `polymoe prepare`"),
+       list("directions", o.directions, "translation directions such as en-de, en-*, *-*; none: all in the data"),
+       list("valid-directions", o.valid_directions, "directions to validate; none: those of training"),
+       number("temperature", o.temperature, "languages are drawn in proportion to size^(1/temperature)", 0.01, 1e6),
+       number("translation-weight", o.translation_weight, "share of translation among the tasks", 0, 1e6),
+       number("denoising-weight", o.denoising_weight, "share of denoising auto-encoding among the tasks", 0, 1e6),
+       list("task-weights", o.task_weights, "shares of the data's other tasks, as TASK=WEIGHT; of those not named: 1"),
        list("task-schedule", o.task_schedule,
             "weights that change, as TASK=WEIGHT@EXAMPLES, after so many examples drawn; shares run straight between"),
        number("task-temperature", o.task_temperature,
               "weights of tasks are multiplied by examples^(1/temperature); 0: not", 0, 1e6),
        number("mask-ratio", o.mask_ratio, "denoising: share of the tokens that are masked", 0, 1),
-           number("mask-span", o.mask_span, "denoising: mean length of a masked span, in tokens", 1, 1000),
-           number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
-           number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
-           number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
-           number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
+       number("mask-span", o.mask_span, "denoising: mean length of a masked span, in tokens", 1, 1000),
+       number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
+       number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
+       number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
+       number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
 }
 
 Section train_section(TrainOptions& o) {
@@ -250,6 +258,12 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
   if (m.moe.experts == 0) return;
   check(m.moe.top_k <= m.moe.experts, {"model.moe.top-k", "model.moe.experts"},
         "{} experts for each token, but model.moe.experts = {}", m.moe.top_k, m.moe.experts);
+  check(m.moe.final_capacity_factor == 0 || m.moe.capacity_updates > 0,
+        {"model.moe.capacity-updates", "model.moe.final-capacity-factor"},
+        "0, but the capacity factor is to reach model.moe.final-capacity-factor = {}", m.moe.final_capacity_factor);
+  check(m.moe.capacity_updates == 0 || m.moe.final_capacity_factor > 0,
+        {"model.moe.final-capacity-factor", "model.moe.capacity-updates"},
+        "not given, but model.moe.capacity-updates = {} lead to it", m.moe.capacity_updates);
   const bool in_encoder = m.moe.side != "decoder" && m.moe.every <= m.encoder_layers;
   const bool in_decoder = m.moe.side != "encoder" && m.moe.every <= m.decoder_layers;
   check(in_encoder || in_decoder, {"model.moe.every", "model.encoder-layers", "model.decoder-layers"},
@@ -270,8 +284,7 @@ void validate(const RunOptions& o, const GivenKeys& given) {
   const Contradictions check(given);
   check(o.data.translation_weight + o.data.denoising_weight > 0 || !o.data.task_weights.empty() ||
             !o.data.task_schedule.empty(),
-        {"data.translation-weight", "data.denoising-weight"},
-        "0, and so is data.denoising-weight: there is no task");
+        {"data.translation-weight", "data.denoising-weight"}, "0, and so is data.denoising-weight: there is no task");
   check(o.data.mask_ratio + o.data.delete_ratio <= 1, {"data.mask-ratio", "data.delete-ratio"},
         "{} and data.delete-ratio = {} exceed 1 together", o.data.mask_ratio, o.data.delete_ratio);
   check(o.data.max_length <= o.model.max_positions, {"data.max-length", "model.max-positions"},

@@ -18,6 +18,8 @@ struct MoeOptions {
   std::int64_t top_k = 1;
   std::string capacity = "limited";  // limited, dropless
   double capacity_factor = 1.0;
+  double final_capacity_factor = 0.0;  // 0: capacity_factor throughout
+  std::int64_t capacity_updates = 0;   // from capacity_factor to final_capacity_factor
   double eval_capacity_factor = 2.0;
   std::int64_t min_capacity = 4;
   bool random_token_selection = true;
@@ -25,6 +27,8 @@ struct MoeOptions {
   double balance_loss = 0.01;
   double router_z_loss = 0.0;
   bool normalize_gates = true;
+  double output_masking = 0.0;
+  std::int64_t shared_experts = 0;
 };
 
 /// The encoder-decoder transformer.

@@ -145,8 +145,8 @@ std::vector<std::string> Dataset::texts(const std::string& corpus, const std::st
                                         const std::string& column) const {
   const auto found = std::find_if(corpora_.begin(), corpora_.end(), [&](const Corpus& c) { return c.name == corpus; });
   const auto missing = [&] {
-    throw Error(fmt::format("no text of {} is kept for split '{}' of corpus '{}'", column, split, corpus),
-                {folder_, 0}, "texts are kept for every split but train");
+    throw Error(fmt::format("no text of {} is kept for split '{}' of corpus '{}'", column, split, corpus), {folder_, 0},
+                "texts are kept for every split but train");
   };
   if (found == corpora_.end() || !found->splits.contains(split)) missing();
   const std::filesystem::path path = folder_ / corpus / text_name(split, column);

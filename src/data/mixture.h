@@ -37,7 +37,7 @@ class ShareCurve {
 
 /// How the tasks share the draws: data.task-schedule at its points, between them straight lines.
 struct Mixture {
-  std::vector<std::uint64_t> points;          ///< in draws; the first is 0
+  std::vector<std::uint64_t> points;           ///< in draws; the first is 0
   std::map<Task, std::vector<double>> shares;  ///< [points]; at each point they sum to 1
 };
 

@@ -30,7 +30,8 @@ void set_shares(std::vector<Pool>& pools, Task task, const Mixture& mixture, dou
     for (const double task_share : mixture.shares.at(task)) {
       // Whole numbers from here on: the same batches on machines whose pow() rounds differently.
       const double share = std::ldexp(task_share * part(pool) / sum, ShareCurve::kBits);
-      shares.push_back(std::max<std::uint64_t>(task_share > 0 ? 1 : 0, static_cast<std::uint64_t>(std::llround(share))));
+      shares.push_back(
+          std::max<std::uint64_t>(task_share > 0 ? 1 : 0, static_cast<std::uint64_t>(std::llround(share))));
     }
     pool.set_share({mixture.points, std::move(shares)});
   }

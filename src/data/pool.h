@@ -54,7 +54,8 @@ class Pool {
   std::uint64_t seed_;
   std::uint64_t name_;  // hash of task and direction: numbers of one pool do not depend on which others there are
   ShareCurve share_;
-  std::uint64_t phase_;  // [0, 2^ShareCurve::kBits): where in its step the pool starts, so that rare ones do not come together
+  std::uint64_t
+      phase_;  // [0, 2^ShareCurve::kBits): where in its step the pool starts, so that rare ones do not come together
   std::int32_t source_language_;
   std::int32_t target_language_;
   std::int32_t target_tag_;

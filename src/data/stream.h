@@ -20,8 +20,8 @@ namespace polymoe {
 ///
 /// Examples come in windows of about `bucket-examples`. A window is sorted by length, cut into micro-batches by the
 /// token budget, and these are shuffled. Every (task, direction) has its share of each window, given by task weight,
-/// schedule and temperature, exact to one example from the start of training to its end; within it each epoch is a pseudo-random
-/// permutation of its examples. So window number and place in the window are the whole state.
+/// schedule and temperature, exact to one example from the start of training to its end; within it each epoch is a
+/// pseudo-random permutation of its examples. So window number and place in the window are the whole state.
 class BatchStream {
  public:
   /// What is drawn, and how often.

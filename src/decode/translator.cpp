@@ -14,8 +14,8 @@
 namespace polymoe {
 namespace {
 
-// A sentence as the model reads it: [tag of the task] [tag of the target language] tokens... </s>, cut to what the model
-// can take.
+// A sentence as the model reads it: [tag of the task] [tag of the target language] tokens... </s>, cut to what the
+// model can take.
 Example make_source(const Vocabulary& vocabulary, const std::string& text, Task task, std::int32_t source_language,
                     std::int32_t target_language, std::int64_t max_positions) {
   Example example;
@@ -65,8 +65,7 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
 
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
-                                                            const ProgressSink& progress,
-                                                            std::string_view task_name) {
+                                                            const ProgressSink& progress, std::string_view task_name) {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);

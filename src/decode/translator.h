@@ -32,8 +32,8 @@ class Translator {
                          const DecodeOptions& options, const std::string& precision, const std::string& device);
 
   /// n-best translations of each sentence, or what another task makes of it: "denoising", or one of the user's naming.
-  /// An empty sentence gives empty text. A source of over model.max-positions tokens is cut off at its end. Throws Error
-  /// for an unknown language or task.
+  /// An empty sentence gives empty text. A source of over model.max-positions tokens is cut off at its end. Throws
+  /// Error for an unknown language or task.
   std::vector<std::vector<Translation>> translate(std::span<const std::string> sentences, const std::string& source,
                                                   const std::string& target, const ProgressSink& progress = {},
                                                   std::string_view task = "translation");

@@ -15,9 +15,8 @@ struct Heading {
   const char* name;
   Rows LayerUsage::*rows;
 };
-constexpr Heading kHeadings[] = {{"directions", &LayerUsage::directions},
-                                 {"tasks", &LayerUsage::tasks},
-                                 {"languages", &LayerUsage::languages}};
+constexpr Heading kHeadings[] = {
+    {"directions", &LayerUsage::directions}, {"tasks", &LayerUsage::tasks}, {"languages", &LayerUsage::languages}};
 
 void add(std::vector<std::int64_t>& sum, const std::vector<std::int64_t>& counts) {
   sum.resize(std::max(sum.size(), counts.size()));

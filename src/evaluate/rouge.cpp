@@ -28,21 +28,15 @@ bool is_unicode_word(char32_t c) {
 /// Letters of scripts that write no spaces between words.
 bool stands_alone(char32_t c) {
   constexpr std::pair<char32_t, char32_t> kBlocks[] = {
-      {0x0E00, 0x0EFF},  // Thai, Lao
-      {0x1000, 0x109F},  // Burmese
-      {0x1780, 0x17FF},  // Khmer
-      {0x2E80, 0x2FDF},  // radicals
-      {0x3005, 0x3007},  // signs that stand for ideographs
-      {0x3021, 0x3029},
-      {0x3038, 0x303B},
-      {0x3041, 0x312F},  // kana, Bopomofo
-      {0x31A0, 0x31FF},
-      {0x3400, 0x4DBF},  // ideographs
-      {0x4E00, 0x9FFF},
-      {0xA9E0, 0xA9FF},  // Burmese
-      {0xAA60, 0xAA7F},
-      {0xF900, 0xFAFF},
-      {0xFF66, 0xFF9F},  // kana of half the width
+      {0x0E00, 0x0EFF},                                        // Thai, Lao
+      {0x1000, 0x109F},                                        // Burmese
+      {0x1780, 0x17FF},                                        // Khmer
+      {0x2E80, 0x2FDF},                                        // radicals
+      {0x3005, 0x3007},                                        // signs that stand for ideographs
+      {0x3021, 0x3029},   {0x3038, 0x303B}, {0x3041, 0x312F},  // kana, Bopomofo
+      {0x31A0, 0x31FF},   {0x3400, 0x4DBF},                    // ideographs
+      {0x4E00, 0x9FFF},   {0xA9E0, 0xA9FF},                    // Burmese
+      {0xAA60, 0xAA7F},   {0xF900, 0xFAFF}, {0xFF66, 0xFF9F},  // kana of half the width
       {0x20000, 0x3FFFF},
   };
   return std::any_of(std::begin(kBlocks), std::end(kBlocks),

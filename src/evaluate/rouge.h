@@ -30,8 +30,8 @@ struct RougeValue {
 };
 
 struct RougeScore {
-  RougeValue rouge1;  ///< words
-  RougeValue rouge2;  ///< pairs of neighbours
+  RougeValue rouge1;   ///< words
+  RougeValue rouge2;   ///< pairs of neighbours
   RougeValue rouge_l;  ///< longest common subsequence
 };
 

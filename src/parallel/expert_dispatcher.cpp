@@ -212,7 +212,7 @@ class ExpertDispatcher : public Dispatcher {
     std::int64_t count_bytes, front, room, size;
   };
   Block block_of(const at::Tensor& rows, const ExpertRun& run, const ForwardContext& context) const {
-    const std::int64_t capacity = expert_capacity(options_, context.exchange_tokens, context.training);
+    const std::int64_t capacity = expert_capacity(options_, context.exchange_tokens, context.training, context.update);
     const std::int64_t row_bytes = rows.size(1) * static_cast<std::int64_t>(rows.element_size());
     Block block{};
     block.count_bytes = run.experts * static_cast<std::int64_t>(sizeof(std::int64_t));

@@ -96,9 +96,8 @@ ExpertsRecord read_experts(const Record& record) {
 SamplesRecord read_samples(const Record& record) {
   SamplesRecord samples{record.number("update"), {}};
   for (const Record& sample : record.records("samples")) {
-    samples.samples.push_back(
-        {sample.text("task"), sample.text("direction"), sample.text("source"), sample.text("reference"),
-         sample.text("translation")});
+    samples.samples.push_back({sample.text("task"), sample.text("direction"), sample.text("source"),
+                               sample.text("reference"), sample.text("translation")});
   }
   return samples;
 }

@@ -112,8 +112,8 @@ struct RunMetrics {
   std::vector<std::string> scored_directions() const;
 };
 
-/// Reads metrics.jsonl of a run folder, and usage.json where there is one. An incomplete last line is skipped, record types it does not know as well.
-/// Throws Error with file and line for other damage, and where there is no such file.
+/// Reads metrics.jsonl of a run folder, and usage.json where there is one. An incomplete last line is skipped, record
+/// types it does not know as well. Throws Error with file and line for other damage, and where there is no such file.
 RunMetrics read_run_metrics(const std::filesystem::path& run);
 
 }  // namespace polymoe

@@ -25,9 +25,9 @@ struct CorpusSpec {
   std::string name;   ///< short, without '/'; unique for each split over one parse_corpora()
   std::string split;  ///< "train", "valid", "test" or any other word of letters, digits, '-' and '_'
   CorpusKind kind = CorpusKind::kFiles;
-  /// "": the languages' segments are translations of each other. Else: pairs of the task of this name, the first segment
-  /// what the model reads and the second what it is to write; kFiles, kTsv or kJsonLines, with two languages, which may
-  /// be the same.
+  /// "": the languages' segments are translations of each other. Else: pairs of the task of this name, the first
+  /// segment what the model reads and the second what it is to write; kFiles, kTsv or kJsonLines, with two languages,
+  /// which may be the same.
   std::string task;
   std::vector<std::string> languages;  ///< codes, in the order of the segments that a reader gives
   std::vector<std::string> files;      ///< kFolder, kFiles, kMonolingual: one for each language; else just one
@@ -80,7 +80,8 @@ struct CorpusReport {
 };
 
 /// Reads one split line by line, in constant memory; gzip is recognised by content. In a folder and in JSON Lines,
-/// languages may be missing from a line; in the other kinds, and in pairs of a task, an empty side is a fault. A line is given whole or not.
+/// languages may be missing from a line; in the other kinds, and in pairs of a task, an empty side is a fault. A line
+/// is given whole or not.
 class CorpusReader {
  public:
   explicit CorpusReader(const CorpusSpec& spec, const CorpusChecks& checks = {});

@@ -231,9 +231,9 @@ std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
   }
   if (!spec.task.empty()) {
     if (spec.languages.size() != 2) {
-      throw Error(fmt::format("{} has {} columns, but pairs of a task have two", in_quotes(notation),
-                              spec.languages.size()),
-                  {}, "name what the model reads and what it is to write, each with its language");
+      throw Error(
+          fmt::format("{} has {} columns, but pairs of a task have two", in_quotes(notation), spec.languages.size()),
+          {}, "name what the model reads and what it is to write, each with its language");
     }
     spec.name = fmt::format("{}.{}-{}", spec.task, spec.languages[0], spec.languages[1]);
     return {spec};

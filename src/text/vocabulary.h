@@ -11,8 +11,8 @@ namespace polymoe {
 
 /// Text to ids and back: a SentencePiece model that also holds the tags of languages and tasks, so that one file is
 /// the whole vocabulary. Ids 0 to 3 are `<s>`, `<pad>`, `</s>`, `<unk>` (the order of fairseq and NLLB); after them
-/// come, as control symbols that no text can produce, `<mask>`, the task tags (`<denoise>`, then those of the user's naming) and one tag `<2de>` for
-/// each language. All methods are const and may be called from several threads at once.
+/// come, as control symbols that no text can produce, `<mask>`, the task tags (`<denoise>`, then those of the user's
+/// naming) and one tag `<2de>` for each language. All methods are const and may be called from several threads at once.
 class Vocabulary {
  public:
   /// Throws Error when the file is no SentencePiece model, or lacks the special symbols above.
@@ -69,11 +69,11 @@ void check_task_name(std::string_view name);
 
 /// How a vocabulary is learned.
 struct VocabularyOptions {
-  std::int64_t size = 8000;                      ///< ids in all, special symbols included
-  std::string model_type = "unigram";            ///< unigram, bpe
-  bool byte_fallback = false;                    ///< spell unknown characters in bytes rather than as `<unk>`
-  double character_coverage = 0.9995;            ///< share of the characters that get pieces of their own
-  std::string normalization = "nmt_nfkc";        ///< nmt_nfkc, nfkc, identity: SentencePiece's rules of these names
+  std::int64_t size = 8000;                          ///< ids in all, special symbols included
+  std::string model_type = "unigram";                ///< unigram, bpe
+  bool byte_fallback = false;                        ///< spell unknown characters in bytes rather than as `<unk>`
+  double character_coverage = 0.9995;                ///< share of the characters that get pieces of their own
+  std::string normalization = "nmt_nfkc";            ///< nmt_nfkc, nfkc, identity: SentencePiece's rules of these names
   std::vector<std::string> tasks = {kDenoisingTag};  ///< task tags
 };
 

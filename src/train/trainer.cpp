@@ -273,8 +273,7 @@ struct Trainer::State {
     nlohmann::json tasks = nlohmann::json::object();
     for (const auto& [task, loss] : all.tasks) {
       const auto tokens = static_cast<double>(loss.tokens);
-      tasks[names.at(static_cast<std::size_t>(task))] = {{"loss", loss.loss / tokens},
-                                                                {"nll", loss.nll / tokens}};
+      tasks[names.at(static_cast<std::size_t>(task))] = {{"loss", loss.loss / tokens}, {"nll", loss.nll / tokens}};
     }
     const auto tokens = static_cast<double>(total.tokens);
     const auto updates = static_cast<double>(all.updates);

@@ -210,12 +210,9 @@ ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update, cons
   report.loss = whole.mean_loss();
   report.bleu = whole.mean("bleu");
   report.chrf = whole.mean("chrf");
-  report.record = {{"type", "valid"},
-                   {"update", update},
-                   {"time", std::time({})},
-                   {"loss", report.loss},
-                   {"nll", whole.mean_nll()},
-                   {"directions", tallies[Task::kTranslation].directions},
+  report.record = {{"type", "valid"},         {"update", update},
+                   {"time", std::time({})},   {"loss", report.loss},
+                   {"nll", whole.mean_nll()}, {"directions", tallies[Task::kTranslation].directions},
                    {"tasks", tasks}};
   if (report.bleu) report.record["bleu"] = *report.bleu;
   if (report.chrf) report.record["chrf"] = *report.chrf;

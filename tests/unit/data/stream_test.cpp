@@ -194,7 +194,8 @@ TEST_F(StreamTest, SharesFollowTaskWeightsAndTemperature) {
     std::map<std::string, double> shares;
     const BatchStream stream(*data_, o, 300, 1);
     for (const BatchStream::Share& share : stream.shares()) {
-      shares[task_names(data_->vocabulary())[static_cast<std::size_t>(share.task)] + " " + share.direction.name()] = share.share;
+      shares[task_names(data_->vocabulary())[static_cast<std::size_t>(share.task)] + " " + share.direction.name()] =
+          share.share;
     }
     return shares;
   };

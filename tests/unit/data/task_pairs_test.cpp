@@ -254,10 +254,10 @@ TEST(ShareCurve, SumsTheShareExactly) {
   const ShareCurve curve({0, 100, 250, 1000}, {kOne / 2, kOne / 4, kOne / 4, 0});
   EXPECT_EQ(curve.first(), 0.5);
   EXPECT_EQ(curve.draws_before(0, 0), 0u);
-  EXPECT_EQ(curve.draws_before(100, 0), 37u);       // 100 * 3/8 = 37.5
-  EXPECT_EQ(curve.draws_before(100, kOne / 2), 38u);  // and half
+  EXPECT_EQ(curve.draws_before(100, 0), 37u);                   // 100 * 3/8 = 37.5
+  EXPECT_EQ(curve.draws_before(100, kOne / 2), 38u);            // and half
   EXPECT_EQ(curve.draws_before(250, kOne / 2), 75u + 0u + 0u);  // 37.5 + 150 / 4 + 0.5 = 75.5
-  EXPECT_EQ(curve.draws_before(1000, 0), 168u);     // 75 + 750 / 8 = 168.75
+  EXPECT_EQ(curve.draws_before(1000, 0), 168u);                 // 75 + 750 / 8 = 168.75
   EXPECT_EQ(curve.draws_before(std::uint64_t{1} << 62, 0), 168u) << "nothing after the last point";
   std::uint64_t before = 0;
   for (std::uint64_t draws = 1; draws < 1100; ++draws) {

@@ -25,10 +25,9 @@ TEST(ExpertUsage, SharesAreOfWhatTheExpertsKept) {
 }
 
 TEST(ExpertUsage, CosinesCompareRowsOverAllLayersOfASide) {
-  const SharesByLayer shares{
-      {"encoder.layers.1", {{"de", {1.0, 0.0}}, {"en", {0.0, 1.0}}, {"fr", {1.0, 0.0}}}},
-      {"encoder.layers.3", {{"de", {1.0, 0.0}}, {"en", {1.0, 0.0}}}},
-      {"decoder.layers.1", {{"fr", {0.6, 0.8}}, {"de", {0.8, 0.6}}}}};
+  const SharesByLayer shares{{"encoder.layers.1", {{"de", {1.0, 0.0}}, {"en", {0.0, 1.0}}, {"fr", {1.0, 0.0}}}},
+                             {"encoder.layers.3", {{"de", {1.0, 0.0}}, {"en", {1.0, 0.0}}}},
+                             {"decoder.layers.1", {{"fr", {0.6, 0.8}}, {"de", {0.8, 0.6}}}}};
   const auto sides = similarity_by_side(shares);
   ASSERT_EQ(sides.size(), 2u);
   // fr has no tokens in one of the encoder's layers.

@@ -44,7 +44,7 @@ TEST(Rouge, WordsOfScripts) {
 TEST(Rouge, TakesTheBestReferenceForEachMeasure) {
   const std::vector<std::string> references{"a b c", "c b a x"};
   const RougeScore score = sentence_rouge("c b a", references);
-  EXPECT_DOUBLE_EQ(score.rouge1.f, 100.0);                // the first: the same words
+  EXPECT_DOUBLE_EQ(score.rouge1.f, 100.0);                                   // the first: the same words
   EXPECT_NEAR(score.rouge2.f, 2 * 1.0 * (2.0 / 3) / (5.0 / 3) * 100, 1e-9);  // the second: the same pairs
 }
 

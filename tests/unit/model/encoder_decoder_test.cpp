@@ -159,6 +159,11 @@ TEST(EncoderDecoder, CountsActiveParameters) {
   const std::int64_t expert = 2 * 16 * 32 + 16 + 32, gates = 2 * 4 * 16;
   EXPECT_EQ(m.active, d.total + gates);
   EXPECT_EQ(m.total, d.total + gates + 2 * 3 * expert);
+  options.moe.shared_experts = 2;
+  const ParameterCount s = count_parameters(*make_model(options));
+  const std::int64_t shared = 2 * (2 * 16 * 64 + 16 + 64);  // in two layers, one block of twice the width
+  EXPECT_EQ(s.active, m.active + shared);
+  EXPECT_EQ(s.total, m.total + shared);
 }
 
 TEST(EncoderDecoder, InitialWeightsDependOnSeedAndNameAlone) {

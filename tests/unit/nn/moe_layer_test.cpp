@@ -245,6 +245,100 @@ TEST(Capacity, FollowsTheFormula) {
   EXPECT_EQ(expert_capacity(options, 100, true), 0);
 }
 
+TEST(Capacity, GrowsOrShrinksWithTheUpdateAlone) {
+  MoeOptions options;
+  options.experts = 8;
+  options.capacity_factor = 2.0;
+  options.final_capacity_factor = 0.5;
+  options.capacity_updates = 100;
+  EXPECT_EQ(capacity_factor_at(options, 0), 2.0);
+  EXPECT_EQ(capacity_factor_at(options, 50), 1.25);
+  EXPECT_EQ(capacity_factor_at(options, 100), 0.5);
+  EXPECT_EQ(capacity_factor_at(options, 1000), 0.5);
+  EXPECT_EQ(expert_capacity(options, 800, true, 50), 125);
+  EXPECT_EQ(expert_capacity(options, 800, false, 50), 200) << "evaluation has a factor of its own";
+  options.final_capacity_factor = 3.0;
+  EXPECT_EQ(expert_capacity(options, 800, true, 50), 250);
+}
+
+TEST(Capacity, OfEvaluationDropsFewerTokensThanThatOfTraining) {
+  ModelOptions options = layer_options(4, 1);
+  options.moe.capacity = "limited";
+  options.moe.capacity_factor = 0.25;
+  options.moe.eval_capacity_factor = 4.0;
+  options.moe.min_capacity = 1;
+  MoeLayer layer = make_layer(options);
+  const at::Tensor x = at::randn({64, 6});
+  const auto rows_with_output = [&](bool training) {
+    ForwardContext context;
+    context.training = training;
+    return (layer(x, context).abs().sum(1) > 0).sum().item<std::int64_t>();
+  };
+  EXPECT_LE(rows_with_output(true), 16);   // 4 experts of 64 / 4 * 0.25 = 4 tokens
+  EXPECT_EQ(rows_with_output(false), 64);  // each expert has room for all
+}
+
+TEST(MoeLayer, MaskingTakesTheExpertsOutputFromSomeTokensInTrainingAlone) {
+  ModelOptions options = layer_options(4, 2);
+  const at::Tensor x = at::randn({2000, 6});
+  MoeLayer plain = make_layer(options);
+  options.moe.output_masking = 0.2;
+  MoeLayer masking = make_layer(options);
+  auto from = plain->named_parameters(), to = masking->named_parameters();
+  for (auto& item : to) item.value().set_data(from[item.key()]);
+  ForwardContext context;
+  context.training = true;
+  const at::Tensor whole = plain(x, context), masked = masking(x, context);
+  const at::Tensor zero = masked.abs().sum(1) == 0;
+  // 400 of 2000 are expected, with a standard deviation of 18.
+  EXPECT_NEAR(zero.sum().item<double>(), 400, 90);
+  const at::Tensor kept = at::nonzero(zero.logical_not()).squeeze(1);
+  EXPECT_TRUE(at::allclose(masked.index_select(0, kept), whole.index_select(0, kept) / 0.8, 1e-5, 1e-6));
+
+  EXPECT_TRUE(at::equal(masking(x, context), masked)) << "the same coordinates, the same mask";
+  context.update = 1;
+  EXPECT_FALSE(at::equal(masking(x, context).abs().sum(1) == 0, zero)) << "another update, another mask";
+  context.training = false;
+  EXPECT_TRUE(at::equal(masking(x, context), plain(x, context)));
+}
+
+TEST(MoeLayer, MaskedTokensGiveTheExpertsNoGradient) {
+  ModelOptions options = layer_options(3, 1);
+  options.moe.output_masking = 0.5;
+  MoeLayer layer = make_layer(options);
+  const at::Tensor x = at::randn({50, 6}).requires_grad_();
+  ForwardContext context;
+  context.training = true;
+  const at::Tensor y = layer(x, context);
+  y.sum().backward();
+  const at::Tensor masked = y.detach().abs().sum(1) == 0;
+  EXPECT_GT(masked.sum().item<std::int64_t>(), 0);
+  EXPECT_EQ(x.grad().abs().sum(1).masked_select(masked).max().item<float>(), 0.0f);
+}
+
+TEST(MoeLayer, SharedExpertsServeEveryTokenDroppedOnesToo) {
+  ModelOptions options = layer_options(4, 1);
+  options.moe.capacity = "limited";
+  options.moe.capacity_factor = 0.25;
+  options.moe.min_capacity = 1;
+  options.moe.shared_experts = 2;
+  MoeLayer layer = make_layer(options);
+  EXPECT_EQ(parameter(layer, "shared.up.weight").sizes().vec(), (std::vector<std::int64_t>{20, 6}));
+  options.moe.shared_experts = 0;
+  MoeLayer routed = make_layer(options);
+  auto from = layer->named_parameters(), to = routed->named_parameters();
+  for (auto& item : to) item.value().set_data(from[item.key()]);
+  const at::Tensor x = at::randn({40, 6});
+  ForwardContext context;
+  context.training = true;
+  // Two experts of 10 each are one block of 20.
+  const at::Tensor inner =
+      at::relu(at::linear(x, parameter(layer, "shared.up.weight"), parameter(layer, "shared.up.bias")));
+  const at::Tensor shared =
+      at::linear(inner, parameter(layer, "shared.down.weight"), parameter(layer, "shared.down.bias"));
+  EXPECT_TRUE(at::allclose(layer(x, context), routed(x, context) + shared, 1e-5, 1e-6));
+}
+
 TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
   ModelOptions options = layer_options(2, 1);
   options.hidden = 2;

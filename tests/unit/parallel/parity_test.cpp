@@ -15,6 +15,7 @@ struct LayoutCase {
   std::string capacity = "limited";
   std::int64_t micro_batches = 4;
   std::string precision = "float32";
+  bool more = false;  // shared experts, masked outputs and a capacity that shrinks too
 };
 
 std::vector<LayoutCase> cases() {
@@ -60,6 +61,16 @@ std::vector<LayoutCase> cases() {
       {"D4Z2BFloat16", {.data = 4, .zero_stage = 2}, 1, "limited", 4, "bfloat16"},
       {"D2Z3RecomputeBFloat16", {.data = 2, .zero_stage = 3, .recompute = true}, 1, "limited", 4, "bfloat16"},
       {"E2D2Z3FiveMicroBatches", {.data = 2, .expert = 2, .zero_stage = 3}, 1, "dropless", 5},
+      {"E4More", {.expert = 4}, 2, "limited", 4, "float32", true},
+      {"M2More", {.model = 2}, 1, "limited", 4, "float32", true},
+      {"E2M2TwoChunksMore", {.expert = 2, .model = 2, .exchange_chunks = 2}, 1, "dropless", 4, "float32", true},
+      {"E2D2M2Z3WholeRecomputeMore",
+       {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true, .expert_slicing = "whole"},
+       1,
+       "limited",
+       5,
+       "float32",
+       true},
   };
 }
 
@@ -70,6 +81,13 @@ RunOptions run_of(const LayoutCase& c) {
   options.model.moe.capacity = c.capacity;
   options.train.micro_batches = c.micro_batches;
   options.train.precision = c.precision;
+  if (c.more) {
+    options.model.moe.shared_experts = 2;
+    options.model.moe.output_masking = 0.3;
+    options.model.moe.capacity_factor = 1.5;
+    options.model.moe.final_capacity_factor = 0.5;
+    options.model.moe.capacity_updates = 3;
+  }
   return options;
 }
 

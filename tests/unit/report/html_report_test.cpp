@@ -177,8 +177,9 @@ TEST(HtmlReport, EscapesHostileNamesEverywhere) {
 TEST(HtmlReport, ShowsHowAlikeLanguagesAndDirectionsUseExperts) {
   const RunFolder folder(kRun + kExperts);
   EXPECT_THAT(report_of({folder.path()}), HasSubstr("languages, encoder"));
-  write_file(folder.path() / "usage.json",
-             R"({"layers":{"encoder.<b>":{"directions":{"de-en":[0.25,0.75],"<b>":[1,0]},"tasks":{"summary":[0.5,0.5]}}}})");
+  write_file(
+      folder.path() / "usage.json",
+      R"({"layers":{"encoder.<b>":{"directions":{"de-en":[0.25,0.75],"<b>":[1,0]},"tasks":{"summary":[0.5,0.5]}}}})");
   const std::string html = report_of({folder.path()});
   EXPECT_THAT(html, HasSubstr("de-en</th><td class=\"h5\">25.0</td><td class=\"h15\">75.0</td>"));
   // (0.25 0.75)(1 0) / sqrt(0.625)
@@ -191,8 +192,9 @@ TEST(HtmlReport, ShowsHowAlikeLanguagesAndDirectionsUseExperts) {
 
 TEST(HtmlReport, NamesADamagedUsageFile) {
   const RunFolder folder(kRun);
-  for (const std::string& content : {std::string("{"), std::string("[1]"), std::string("{\"layers\":{\"a\":{\"tasks\":[1]}}}"),
-                                     std::string("{\"layers\":{\"a\":{\"tasks\":{\"t\":[\"x\"]}}}}")}) {
+  for (const std::string& content :
+       {std::string("{"), std::string("[1]"), std::string("{\"layers\":{\"a\":{\"tasks\":[1]}}}"),
+        std::string("{\"layers\":{\"a\":{\"tasks\":{\"t\":[\"x\"]}}}}")}) {
     write_file(folder.path() / "usage.json", content);
     try {
       report_of({folder.path()});
@@ -210,7 +212,8 @@ TEST(HtmlReport, ShowsTasksBesideTranslation) {
       "\n"
       R"({"type":"samples","update":20,"samples":[{"task":"<i>","direction":"en-cmd","source":"list","translation":"ls","reference":"ls -l"}]})"
       "\n");
-  EXPECT_THAT(html, HasSubstr("&lt;i&gt;</th><td>12</td><td>1.500</td><td>30.0</td><td>41.2</td><td>20.0</td><td>39.0"));
+  EXPECT_THAT(html,
+              HasSubstr("&lt;i&gt;</th><td>12</td><td>1.500</td><td>30.0</td><td>41.2</td><td>20.0</td><td>39.0"));
   EXPECT_THAT(html, HasSubstr("<h3>&lt;i&gt;: en → cmd</h3>"));
   EXPECT_THAT(html, HasSubstr("<dt>output</dt>"));
   EXPECT_EQ(first_wrong_tag(html), "");

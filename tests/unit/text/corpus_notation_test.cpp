@@ -151,7 +151,8 @@ TEST(CorpusNotation, SaysWhatIsWrongWithATask) {
   EXPECT_THAT(error_of("train:task:2en:files:en=a,en=b"), HasSubstr("'2en' cannot be the name of a task"));
   EXPECT_THAT(error_of("train:task:to sum:files:en=a,en=b"), HasSubstr("use letters, digits"));
   EXPECT_THAT(error_of("train:task:summary:mono:en=a"), HasSubstr("pairs of a task are files, tsv or jsonl"));
-  EXPECT_THAT(error_of("train:task:summary:files:en=a,en=b,de=c"), HasSubstr("3 columns, but pairs of a task have two"));
+  EXPECT_THAT(error_of("train:task:summary:files:en=a,en=b,de=c"),
+              HasSubstr("3 columns, but pairs of a task have two"));
   EXPECT_THAT(error_of("train:task:summary:jsonl:a:text,summary"), HasSubstr("'text' is not KEY=LANGUAGE"));
   EXPECT_THAT(error_of("train:task:summary"), HasSubstr("neither a folder nor SPLIT:KIND:FILES"));
 }

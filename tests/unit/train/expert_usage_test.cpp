@@ -49,8 +49,8 @@ TEST_F(ExpertUsageTest, CountsEveryTokenUnderItsDirectionTaskAndLanguage) {
   const UsageByLayer usage = measure({}, {});
   EXPECT_THAT(usage, ElementsAre(Key("decoder.layers.1"), Key("encoder.layers.1")));
   const LayerUsage& encoder = usage.at("encoder.layers.1");
-  EXPECT_THAT(encoder.directions, ElementsAre(Key("de-en"), Key("de-fr"), Key("en-de"), Key("en-fr"), Key("fr-de"),
-                                              Key("fr-en")));
+  EXPECT_THAT(encoder.directions,
+              ElementsAre(Key("de-en"), Key("de-fr"), Key("en-de"), Key("en-fr"), Key("fr-de"), Key("fr-en")));
   EXPECT_THAT(encoder.tasks, ElementsAre(Key("translation")));
   EXPECT_THAT(encoder.languages, ElementsAre(Key("de"), Key("en"), Key("fr")));
   std::int64_t tokens = 0;

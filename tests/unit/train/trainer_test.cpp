@@ -166,6 +166,26 @@ TEST_F(TrainerTest, AResumedRunEqualsTheUninterruptedOneBitForBit) {
   }
 }
 
+TEST_F(TrainerTest, SchedulesOfCapacityAndTasksGoOnWhereTheyWere) {
+  make_number_data();
+  RunOptions options = run_options("whole");
+  options.model.moe.capacity_factor = 2.0;
+  options.model.moe.final_capacity_factor = 0.25;
+  options.model.moe.capacity_updates = 8;
+  options.model.moe.min_capacity = 1;
+  options.model.moe.output_masking = 0.2;
+  options.model.moe.shared_experts = 1;
+  options.data.task_schedule = {"denoising=1@0", "denoising=0.1@150"};
+  train(options);
+  const auto expected = losses(options);
+  options.train.output = folder_ / "parts";
+  for (const std::int64_t until : {5, 12}) {
+    options.train.max_updates = until;
+    train(options);
+  }
+  EXPECT_EQ(losses(options), expected);
+}
+
 TEST_F(TrainerTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
   make_number_data();
   at::set_num_threads(1);
@@ -294,7 +314,8 @@ TEST_F(TrainerTest, LearnsATaskOfTheUsersNamingBesideTranslation) {
   const auto corpora = [&](const char* split) {
     return std::vector<std::string>{
         fmt::format("{}:files:en={},xx={}", split, write_lines("words", words), write_lines("numbers", numbers)),
-        fmt::format("{}:task:last:files:xx={},xx={}", split, write_lines("numbers", numbers), write_lines("tails", tails))};
+        fmt::format("{}:task:last:files:xx={},xx={}", split, write_lines("numbers", numbers),
+                    write_lines("tails", tails))};
   };
   VocabularyOptions vocabulary;
   vocabulary.size = 40;
