@@ -31,9 +31,10 @@ std::string render(const HeatMap& map) {
   if (map.rows.empty() || map.columns.empty()) return "";
   const bool with_text = map.columns.size() <= kColumnsWithText;
   std::string html = fmt::format(
-      "<figure class=\"chart heat{}\"><figcaption><b>{}</b></figcaption>\n<div class=\"scroll\"><table><thead><tr><th "
+      "<figure class=\"chart heat{}{}\"><figcaption><b>{}</b></figcaption>\n<div "
+      "class=\"scroll\"><table><thead><tr><th "
       "scope=\"col\">{}</th>",
-      with_text ? "" : " dense", escape_html(map.title), escape_html(map.corner));
+      with_text ? "" : " dense", map.wide ? " wide" : "", escape_html(map.title), escape_html(map.corner));
   for (std::size_t column = 0; column < map.columns.size(); ++column) {
     // Narrow columns have room for every eighth number only.
     const bool named = with_text || column % 8 == 0;

@@ -18,6 +18,7 @@ struct HeatMap {
   std::vector<std::string> extra_columns;       ///< further columns without colour
   std::vector<std::vector<std::string>> extra;  ///< [rows, extra columns]
   bool total = false;                           ///< the last row sums up the others
+  bool wide = false;                            ///< takes the width of the page
 };
 
 /// A <figure> with the table; "" where it has no rows or columns. Up to 16 columns show their values, more columns

@@ -15,6 +15,9 @@ namespace {
 // More rows would make a page that browsers labour over; usage.json has them all.
 constexpr std::size_t kMostRows = 60;
 
+// Wider matrices stand below each other.
+constexpr std::size_t kMostBeside = 10;
+
 std::string note_on_rest(std::size_t rows) {
   if (rows <= kMostRows) return "";
   return fmt::format("<p class=\"ramp\">The first {} of {}.</p>\n", kMostRows, rows);
@@ -55,6 +58,7 @@ std::string similarity_maps(const SharesByLayer& shares, const std::string& rows
     map.corner = rows;
     map.low = low;
     map.decimals = 2;
+    map.wide = count > kMostBeside;
     map.rows.assign(similarity.names.begin(), similarity.names.begin() + static_cast<std::ptrdiff_t>(count));
     map.columns = map.rows;
     for (std::size_t i = 0; i < count; ++i) {

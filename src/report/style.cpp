@@ -35,7 +35,7 @@ a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid va
 .tile span{display:block;font-size:14px}.tile small{display:block;font-size:12.5px;color:var(--soft)}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:16px;align-items:start}
 .grid.few{grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr))}
-.grid+.grid,.grid+.scroll,.scroll+.grid{margin-top:16px}
+.grid+.grid,.grid+.scroll,.scroll+.grid,.grid+.ramp{margin-top:16px}
 .chart{margin:0;padding:14px 16px 10px;position:relative;min-width:0;break-inside:avoid}
 .chart.small{padding:10px 12px 6px}
 figcaption{display:flex;flex-wrap:wrap;gap:2px 16px;align-items:baseline;justify-content:space-between;margin-bottom:8px;overflow-wrap:anywhere}
@@ -81,7 +81,7 @@ table.data{width:100%;border-collapse:separate;border-spacing:0;overflow:hidden;
 .heat td{text-align:center;padding:5px 4px;border:1px solid var(--card);min-width:36px;background:rgb(var(--heat)/var(--a,0));print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .heat .extra{text-align:right;color:var(--soft);padding-left:12px;background:none}
 .heat tr.total th,.heat tr.total td{border-top:3px solid var(--card)}
-.heat.dense{grid-column:1/-1}
+.heat.dense,.heat.wide{grid-column:1/-1}
 .heat.dense td:not(.extra){min-width:7px;padding:0;height:18px;border-width:.5px}
 .heat.dense thead th:not(.extra):not(:first-child){padding:0;max-width:7px;overflow:visible;text-align:left;font-size:11px}
 td.none{background:repeating-linear-gradient(135deg,transparent 0 4px,var(--grid) 4px 5px)}

@@ -200,7 +200,8 @@ TEST(EventFile, TurnsValidationAndExpertsIntoScalars) {
                      {"update", 8},
                      {"time", 2.0},
                      {"chrf", 40.0},
-                     {"directions", {{"en-de", {{"chrf", 41.0}, {"chrf_copy", 9.0}}}}}});
+                     {"directions", {{"en-de", {{"chrf", 41.0}, {"chrf_copy", 9.0}}}}},
+                     {"tasks", {{"summary", {{"rougeL", 30.5}, {"segments", 4}}}}}});
   writer.add_record(
       {{"type", "experts"},
        {"update", 8},
@@ -209,7 +210,8 @@ TEST(EventFile, TurnsValidationAndExpertsIntoScalars) {
           {"experts", 2},
           {"languages", {{"de", {{"tokens", 10}, {"load", {0.25, 0.75}}, {"dropped", 0.125}, {"entropy", 0.5}}}}}}}}});
   const std::vector<Message> events = events_of(writer);
-  const std::map<std::string, float> valid = {{"valid/chrf", 40.0f}, {"valid_chrf/en-de", 41.0f}};
+  const std::map<std::string, float> valid = {
+      {"valid/chrf", 40.0f}, {"valid_chrf/en-de", 41.0f}, {"valid_tasks/summary/rougeL", 30.5f}};
   EXPECT_EQ(scalars_of(events.at(1)), valid);
   const std::map<std::string, float> experts = {{"experts/encoder.1/de/dropped", 0.125f},
                                                 {"experts/encoder.1/de/entropy", 0.5f},
@@ -220,15 +222,17 @@ TEST(EventFile, TurnsValidationAndExpertsIntoScalars) {
 TEST(EventFile, ShowsSamplesAsATable) {
   const RunFolder folder;
   EventFileWriter writer(folder.path());
-  writer.add_record(
-      {{"type", "samples"},
-       {"update", 9},
-       {"samples", {{{"direction", "en-de"}, {"source", "a|b\nc"}, {"reference", "r"}, {"translation", "t"}}}}});
+  writer.add_record({{"type", "samples"},
+                     {"update", 9},
+                     {"samples",
+                      {{{"direction", "en-de"}, {"source", "a|b\nc"}, {"reference", "r"}, {"translation", "t"}},
+                       {{"task", "summary"}, {"direction", "en-en"}, {"source", "s"}, {"translation", "t"}}}}});
   const Message summary = parse(events_of(writer).at(1).bytes.at(5).at(0));
   const Message value = parse(summary.bytes.at(1).at(0));
   EXPECT_EQ(value.bytes.at(1).at(0), "samples");
   EXPECT_EQ(parse(parse(value.bytes.at(9).at(0)).bytes.at(1).at(0)).bytes.at(1).at(0), "text");
-  EXPECT_THAT(parse(value.bytes.at(8).at(0)).bytes.at(8).at(0), HasSubstr("\n| en-de | a\\|b c | t | r |\n"));
+  EXPECT_THAT(parse(value.bytes.at(8).at(0)).bytes.at(8).at(0),
+              HasSubstr("\n| en-de | a\\|b c | t | r |\n| summary: en-en | s | t |  |\n"));
 }
 
 TEST(EventFile, RecordsWithoutNumbersAddNothing) {

@@ -318,7 +318,7 @@ TEST_F(TrainerTest, LearnsATaskOfTheUsersNamingBesideTranslation) {
                     write_lines("tails", tails))};
   };
   VocabularyOptions vocabulary;
-  vocabulary.size = 40;
+  vocabulary.size = 30;
   vocabulary.character_coverage = 1.0;
   vocabulary.tasks = {"denoise", "last"};
   std::vector<std::string> sentences = words;
