@@ -9,13 +9,13 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
-#include "base/memory.h"
 #include "base/quote.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/help.h"
 #include "cli/parallel.h"
 #include "cli/usage.h"
+#include "nn/tensor_memory.h"
 
 namespace polymoe::cli {
 namespace {
@@ -87,7 +87,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  keep_freed_memory();
+  map_large_tensors();
   // A closed pipe (`polymoe translate | head`) ends the program silently, also where a parent ignores the signal.
   std::signal(SIGPIPE, SIG_DFL);
 

@@ -153,8 +153,13 @@ void ParameterSync::release(const std::string& block) {
 void ParameterSync::start_reduction(ParameterUnit& unit) {
   ParameterStore::collect_gradients(unit);
   if (unit.stage < 2 && !last_micro_batch_) return;
-  finish_reductions(kReductionsAtATime - 1);
   Communicator& group = group_of(unit);
+  if (unit.stage >= 2 && group.size() == 1) {
+    add_to_own(unit, unit.gradients);
+    free_memory(unit.gradients);
+    return;
+  }
+  finish_reductions(kReductionsAtATime - 1);
   Reduction reduction{&unit, {}, nullptr};
   if (unit.stage == 0) {
     if (group.size() > 1) reduction.pending = group.start_all_reduce(unit.gradients);
@@ -166,14 +171,16 @@ void ParameterSync::start_reduction(ParameterUnit& unit) {
   reductions_.push_back(std::move(reduction));
 }
 
+void ParameterSync::add_to_own(ParameterUnit& unit, const at::Tensor& sum) {
+  const at::Tensor& own = unit.own_gradients;
+  use_buffers(store_.files(), {{own, Access::kWrite}}, [&] { own.add_(sum.to(own.device())); });
+}
+
 void ParameterSync::finish_reductions(std::size_t leave) {
   while (reductions_.size() > leave) {
     Reduction& reduction = reductions_.front();
     if (reduction.pending) reduction.pending->wait();
-    if (reduction.target.defined()) {
-      const at::Tensor& own = reduction.unit->own_gradients;
-      use_buffers(store_.files(), {{own, Access::kWrite}}, [&] { own.add_(reduction.target.to(own.device())); });
-    }
+    if (reduction.target.defined()) add_to_own(*reduction.unit, reduction.target);
     if (reduction.unit->stage >= 2) free_memory(reduction.unit->gradients);
     reductions_.pop_front();
   }

@@ -77,6 +77,7 @@ class ParameterSync {
   void finish_gather(const std::string& block);
   void release(const std::string& block);
   void start_reduction(ParameterUnit& unit);
+  void add_to_own(ParameterUnit& unit, const at::Tensor& sum);
   void finish_reductions(std::size_t leave);
 
   ParameterStore& store_;
