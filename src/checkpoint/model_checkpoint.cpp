@@ -151,7 +151,8 @@ void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
                 "give the model options that it was made with");
   }
   model.store.round_masters();
-  model.sync.publish();
+  for (const ParameterUnit& unit : model.store.units()) model.sync.publish(unit);
+  model.sync.end_publishing();
 }
 
 void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model) {

@@ -14,6 +14,7 @@ void add_evaluate(CLI::App& app);
 void add_checkpoint(CLI::App& app);
 void add_usage(CLI::App& app);
 void add_report(CLI::App& app);
+void add_plan(CLI::App& app);
 void add_config(CLI::App& app);
 
 }  // namespace polymoe::cli

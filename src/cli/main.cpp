@@ -111,6 +111,7 @@ int run(int argc, char** argv) {
   add_checkpoint(app);
   add_usage(app);
   add_report(app);
+  add_plan(app);
   add_config(app);
   app.footer(kTour);  // after the subcommands, which would take it over
   return parse_and_run(app, argc, argv);

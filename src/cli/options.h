@@ -42,6 +42,9 @@ class OptionBinder {
   /// The keys that the file or the command line gave.
   const GivenKeys& given() const { return given_; }
 
+  /// The file of --config; empty without one.
+  const std::string& config_path() const { return config_path_; }
+
   bool dump_requested() const { return dump_; }
   /// The shown sections as YAML.
   std::string dump();

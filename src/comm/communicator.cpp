@@ -31,7 +31,8 @@ class Checks {
   }
   void reducible(const at::Tensor& x) const {
     const c10::ScalarType type = x.scalar_type();
-    (*this)(type == c10::kFloat || type == c10::kDouble || type == c10::kBFloat16 || type == c10::kLong,
+    (*this)(type == c10::kFloat || type == c10::kDouble || type == c10::kBFloat16 || type == c10::kHalf ||
+                type == c10::kLong,
             "cannot reduce values of type {}", c10::toString(type));
   }
   void alike(const at::Tensor& input, const at::Tensor& output) const {

@@ -68,8 +68,8 @@ class Communicator {
   const std::vector<int>& world_ranks() const { return world_ranks_; }
 
   // Each start_ begins an operation and returns at once; the plain name also waits. Element types: float32, float64,
-  // bfloat16 (sums accumulate in float32), int64; the moving ones (all-gather, all-to-all, broadcast) take any type.
-  // Sums are taken in the order of ranks, so every member gets the same bits, and the same in every run.
+  // bfloat16 and float16 (sums accumulate in float32), int64; the moving ones (all-gather, all-to-all, broadcast) take
+  // any type. Sums are taken in the order of ranks, so every member gets the same bits, and the same in every run.
 
   /// x = the sum (or maximum) of all members' x, in place.
   void all_reduce(const at::Tensor& x, ReduceOp op = ReduceOp::kSum) { start_all_reduce(x, op)->wait(); }

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include <c10/util/BFloat16.h>
+#include <c10/util/Half.h>
 
 #include "base/error.h"
 
@@ -63,6 +64,8 @@ void reduce_parts(const std::vector<const std::byte*>& parts, std::byte* output,
       return reduce<double>(parts, output, count, op);
     case c10::kBFloat16:
       return reduce<c10::BFloat16, float>(parts, output, count, op);
+    case c10::kHalf:
+      return reduce<c10::Half, float>(parts, output, count, op);
     case c10::kLong:
       return reduce<std::int64_t>(parts, output, count, op);
     default:

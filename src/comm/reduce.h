@@ -10,8 +10,8 @@
 
 namespace polymoe {
 
-/// output [count] = the sum or maximum of `parts` ([count] each), taken in their order; bfloat16 accumulates in
-/// float32. A NaN anywhere gives NaN. `output` may be one of the parts. Takes the types that Communicator reduces.
+/// output [count] = the sum or maximum of `parts` ([count] each), taken in their order; bfloat16 and float16 accumulate
+/// in float32. A NaN anywhere gives NaN. `output` may be one of the parts. Takes the types that Communicator reduces.
 void reduce_parts(const std::vector<const std::byte*>& parts, std::byte* output, std::int64_t count,
                   c10::ScalarType type, ReduceOp op);
 

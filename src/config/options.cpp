@@ -113,7 +113,11 @@ Section train_section(TrainOptions& o) {
        number("micro-batches", o.micro_batches, "micro-batches of one update, over all processes", 1, 1 << 20),
        number("max-updates", o.max_updates, "updates after which training ends", 0),
        number("max-minutes", o.max_minutes, "minutes after which training ends; 0: no limit"),
-       choice("precision", o.precision, "number format of weights and activations", {"float32", "bfloat16"}),
+       choice("precision", o.precision, "number format of weights and activations", {"float32", "bfloat16", "float16"}),
+       number("loss-scale", o.loss_scale,
+              "float16: what the loss is multiplied by at first, so that gradients do not vanish", 1, 1e9),
+       number("loss-scale-window", o.loss_scale_window,
+              "float16: updates without an overflow after which the scale doubles; each overflow halves it", 1),
        choice("device", o.device, "where the model lives", {"cpu", "cuda"}),
        number("device-memory", o.device_memory, "GB of the device that a process may use; 0: all there is", 0, 1e6),
        number("host-memory", o.host_memory, "GB of the host that a process may use for offload.*; 0: all there is", 0,
@@ -157,7 +161,11 @@ Section offload_section(OffloadOptions& o) {
       {choice("optimizer", o.optimizer, "moments, and float32 master weights beside lower precision", tiers),
        choice("gradients", o.gradients, "summed gradients; needs parallel.zero-stage 2 or 3", tiers),
        choice("parameters", o.parameters, "parameters while no block needs them; needs parallel.zero-stage 3", tiers),
-       text("folder", o.folder, "where files go, on a fast disk; none: train.output")}};
+       choice("activations", o.activations, "inputs of blocks until backward; needs parallel.recompute",
+              {"device", "host"}),
+       text("folder", o.folder, "where files go, on a fast disk; none: train.output"),
+       flag("delayed-update", o.delayed_update,
+            "update with the gradients of the batch before, while those of the next are computed")}};
 }
 
 Section optimizer_section(OptimizerOptions& o) {
@@ -184,6 +192,25 @@ Section decode_section(DecodeOptions& o) {
            number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
            number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
            number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26)}};
+}
+
+Section cluster_section(ClusterOptions& o) {
+  return {"cluster",
+          "the machines that `polymoe plan` plans for; the defaults are nodes of eight A100 with 40 GB",
+          {number("devices", o.devices, "devices, one process on each", 1, 1 << 20),
+           number("node-devices", o.node_devices, "devices of a node", 1, 1024),
+           number("device-memory", o.device_memory, "GB of a device", 0, 1e6),
+           number("reserved-memory", o.reserved_memory, "GB of a device that programs take beside tensors", 0, 1e6),
+           number("host-memory", o.host_memory, "GB of a node's host memory", 0, 1e9),
+           number("disk", o.disk, "GB of a node's disk for offload.*: file", 0, 1e9),
+           number("peak-tflops", o.peak_tflops, "TFLOP/s of a device at most, in train.precision", 1e-6, 1e6),
+           number("efficiency", o.efficiency, "share of the peak that the model's matrix products reach", 0.001, 1),
+           number("device-bandwidth", o.device_bandwidth, "GB/s of a device's memory", 1e-3, 1e9),
+           number("host-bandwidth", o.host_bandwidth, "GB/s of a node's host memory", 1e-3, 1e9),
+           number("link-bandwidth", o.link_bandwidth, "GB/s between a device and its host, each way", 1e-3, 1e9),
+           number("node-bandwidth", o.node_bandwidth, "GB/s of a device to others of its node", 1e-3, 1e9),
+           number("network-bandwidth", o.network_bandwidth, "GB/s of a device to other nodes", 1e-3, 1e9),
+           number("disk-bandwidth", o.disk_bandwidth, "GB/s of a node's disk", 1e-3, 1e9)}};
 }
 
 /// Checks that options agree; a failure names the first of `keys`, and the place of the first that was given.
@@ -225,7 +252,7 @@ constexpr Preset kPresets[] = {
 std::vector<Section> sections_of(RunOptions& o) {
   return {model_section(o.model),         moe_section(o.model.moe),     data_section(o.data),
           train_section(o.train),         parallel_section(o.parallel), offload_section(o.offload),
-          optimizer_section(o.optimizer), decode_section(o.decode)};
+          optimizer_section(o.optimizer), decode_section(o.decode),     cluster_section(o.cluster)};
 }
 
 std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }
@@ -307,6 +334,14 @@ void validate(const RunOptions& o, const GivenKeys& given) {
   check(o.offload.parameters == "device" || o.parallel.zero_stage == 3, {"offload.parameters", "parallel.zero-stage"},
         "{}, but with parallel.zero-stage = {} parameters stay on the device; use 3", o.offload.parameters,
         o.parallel.zero_stage);
+  check(o.offload.activations == "device" || o.parallel.recompute, {"offload.activations", "parallel.recompute"},
+        "{}, but without parallel.recompute there are no inputs of blocks to move", o.offload.activations);
+  const bool late = o.offload.delayed_update;
+  check(!late || o.offload.optimizer != "device", {"offload.delayed-update", "offload.optimizer"},
+        "Adam must work on the host meanwhile; use offload.optimizer host or file");
+  check(!late || (o.offload.gradients != "file" && o.offload.parameters != "file"),
+        {"offload.delayed-update", "offload.gradients", "offload.parameters"},
+        "the file would serve backward and the update at a time; keep gradients and parameters on the host");
 }
 
 }  // namespace polymoe

@@ -79,9 +79,11 @@ struct TrainOptions {
   std::int64_t micro_batches = 1;
   std::int64_t max_updates = 100000;
   double max_minutes = 0.0;           // 0: no limit
-  std::string precision = "float32";  // float32, bfloat16
-  std::string device = "cpu";         // cpu, cuda
-  double device_memory = 0.0;         // GB; 0: all there is
+  std::string precision = "float32";  // float32, bfloat16, float16
+  double loss_scale = 65536.0;        // float16: the first one
+  std::int64_t loss_scale_window = 2000;
+  std::string device = "cpu";  // cpu, cuda
+  double device_memory = 0.0;  // GB; 0: all there is
   double host_memory = 0.0;
   std::int64_t threads = 0;
   double label_smoothing = 0.1;
@@ -137,7 +139,27 @@ struct OffloadOptions {
   std::string optimizer = "device";
   std::string gradients = "device";
   std::string parameters = "device";
-  std::string folder;  // empty: train.output
+  std::string activations = "device";  // device, host
+  std::string folder;                  // empty: train.output
+  bool delayed_update = false;
+};
+
+/// The machines that `polymoe plan` plans for. A node is a machine with its host memory and its disk.
+struct ClusterOptions {
+  std::int64_t devices = 1;
+  std::int64_t node_devices = 8;
+  double device_memory = 40.0;      // GB of a device
+  double reserved_memory = 1.0;     // GB of a device that programs take beside tensors
+  double host_memory = 1000.0;      // GB of a node
+  double disk = 0.0;                // GB of a node
+  double peak_tflops = 312.0;       // of a device
+  double efficiency = 0.4;          // share of the peak that matrix products reach
+  double device_bandwidth = 1555;   // GB/s of a device's memory
+  double host_bandwidth = 200.0;    // GB/s of a node's memory
+  double link_bandwidth = 16.0;     // GB/s between a device and its host
+  double node_bandwidth = 300.0;    // GB/s of a device to others in its node
+  double network_bandwidth = 12.5;  // GB/s of a device to other nodes
+  double disk_bandwidth = 5.0;      // GB/s of a node's disk
 };
 
 /// Everything a training run is made from.
@@ -149,6 +171,7 @@ struct RunOptions {
   OffloadOptions offload;
   OptimizerOptions optimizer;
   DecodeOptions decode;
+  ClusterOptions cluster;
 };
 
 /// The tables: keys, help, ranges, and pointers into `options`.

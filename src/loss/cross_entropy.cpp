@@ -78,21 +78,21 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
       token_nll.narrow(0, first, count).copy_(totals.token_nll);
       token_loss.narrow(0, first, count).copy_(totals.token_loss);
       if (want_gradient) {
-        const at::Tensor grad = logits.to(states.scalar_type());
+        // Divided before it is narrowed: sums over a batch would leave float16's range.
+        const at::Tensor grad = logits.div_(normaliser).to(states.scalar_type());
         at::Tensor grad_part = grad_states.narrow(0, first, count);
         at::mm_out(grad_part, grad, weight);
         grad_weight.addmm_(grad.t(), part);
       }
     }
     ctx->save_for_backward({grad_states, grad_weight});
-    ctx->saved_data["normaliser"] = normaliser;
     ctx->mark_non_differentiable({token_nll, token_loss});
     return {token_loss.sum() / normaliser, token_nll, token_loss};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const at::Tensor scale = grads[0] / ctx->saved_data["normaliser"].toDouble();
+    const at::Tensor& scale = grads[0];
     const at::Tensor grad_states = saved[0] * scale.to(saved[0].scalar_type());
     const at::Tensor grad_weight = saved[1] * scale.to(saved[1].scalar_type());
     return {grad_states, grad_weight, {}, {}, {}, {}, {}};

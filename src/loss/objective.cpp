@@ -20,7 +20,7 @@ Objective make_objective(CrossEntropy cross_entropy, const ForwardContext& conte
   Objective objective;
   objective.cross_entropy = std::move(cross_entropy);
   objective.value = objective.cross_entropy.loss;
-  const auto micro_batches = static_cast<double>(normalisation.micro_batches);
+  const double micro_batches = static_cast<double>(normalisation.micro_batches) / normalisation.loss_scale;
   for (const at::Tensor& loss : context.balance_losses) {
     objective.value = objective.value + loss * (options.balance_loss / micro_batches);
   }

@@ -13,6 +13,10 @@ namespace polymoe {
 struct Normalisation {
   std::int64_t target_tokens = 0;  ///< of all micro-batches of the update
   std::int64_t micro_batches = 0;
+  double loss_scale = 1.0;  ///< all of the objective is multiplied by it (LossScale)
+
+  /// What projected_cross_entropy() divides by.
+  double token_divisor() const { return static_cast<double>(target_tokens) / loss_scale; }
 };
 
 /// One micro-batch's share of the update's objective.

@@ -11,6 +11,8 @@ at::Device parse_device(const std::string& name) {
   return name == "cuda" ? at::Device(at::kCUDA) : at::Device(at::kCPU);
 }
 
-at::ScalarType parse_precision(const std::string& name) { return name == "bfloat16" ? at::kBFloat16 : at::kFloat; }
+at::ScalarType parse_precision(const std::string& name) {
+  return name == "bfloat16" ? at::kBFloat16 : name == "float16" ? at::kHalf : at::kFloat;
+}
 
 }  // namespace polymoe

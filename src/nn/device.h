@@ -9,7 +9,7 @@ namespace polymoe {
 
 /// "cpu" or "cuda"; Error when the machine has no GPU that LibTorch can use.
 at::Device parse_device(const std::string& name);
-/// "float32" or "bfloat16".
+/// "float32", "bfloat16" or "float16".
 at::ScalarType parse_precision(const std::string& name);
 
 }  // namespace polymoe

@@ -1,6 +1,7 @@
 #include "nn/device_memory.h"
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 #include <string>
 #include <unordered_map>
@@ -48,6 +49,7 @@ class DeviceMemory::Account : public c10::MemoryReportingInfoBase {
 
   void reportMemoryUsage(void* address, std::int64_t size, std::size_t /*total*/, std::size_t /*reserved*/,
                          c10::Device device) override {
+    const std::lock_guard lock(mutex_);  // a delayed update has a thread of its own
     if (size > 0) {
       const bool on_host = device.type() != device_.type() || (device_.is_cpu() && current_on_host);
       add(address, {size, current_kind, on_host});
@@ -102,6 +104,7 @@ class DeviceMemory::Account : public c10::MemoryReportingInfoBase {
                 fmt::format("try {}; or {}", kRemedies[order[0]], kRemedies[order[1]]));
   }
 
+  std::mutex mutex_;
   at::Device device_;
   std::int64_t device_budget_, host_budget_;
   std::unordered_map<void*, Block> blocks_;

@@ -37,7 +37,7 @@ void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey
     default:
       break;
   }
-  // float64 serves gradient checks only.
+  // float64 serves gradient checks, and float16 other devices.
   at::Tensor mask = at::ones(input.sizes(), at::kFloat);
   apply_mask(mask, mask, p, key, place);
   at::mul_out(output, input, mask.to(input.scalar_type()));

@@ -16,7 +16,7 @@ struct MaskPlace {
 };
 
 /// Dropout with a counter-based mask (kernels/cpu/dropout.h): keeps an element with probability 1 - p and divides it by
-/// 1 - p. `x` is [rows, width], float32 or bfloat16. With p = 0 it returns `x`.
+/// 1 - p. `x` is [rows, width], float32, bfloat16 or float16. With p = 0 it returns `x`.
 at::Tensor counter_dropout(const at::Tensor& x, double p, PhiloxKey key, const MaskPlace& place = {});
 
 /// The same without autograd: applies the mask to `x` in place.

@@ -16,7 +16,7 @@ namespace polymoe {
 namespace {
 
 // Smaller blocks come from LibTorch's own allocator, that is the heap.
-constexpr std::size_t kSmallestMapped = std::size_t{1} << 20;
+constexpr std::size_t kSmallestMapped = std::size_t{1} << 17;
 constexpr std::size_t kPage = 4096;
 
 struct Mapping {

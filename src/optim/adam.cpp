@@ -11,13 +11,22 @@ namespace {
 
 constexpr std::int64_t kGrain = 1 << 15;
 
-void adam_on_cpu(ParameterUnit& unit, const kernels::AdamStep& step) {
+// The tensors of a unit that one update works on.
+struct UnitUpdate {
+  at::Tensor gradients;
+  at::Tensor rounded;  // becomes a copy of the master weights in its element type; undefined where they are not apart
+  const ParameterUnit& unit;
+};
+
+void adam_on_cpu(const UnitUpdate& update, const kernels::AdamStep& step) {
+  const ParameterUnit& unit = update.unit;
   auto* master = unit.master.mutable_data_ptr<float>();
-  const auto* gradients = unit.own_gradients.const_data_ptr<float>();
+  const auto* gradients = update.gradients.const_data_ptr<float>();
   auto* first = unit.first_moments.mutable_data_ptr<float>();
   auto* second = unit.second_moments.mutable_data_ptr<float>();
-  const bool rounds = unit.own_values.is_cpu() && unit.own_values.scalar_type() == at::kBFloat16;
-  auto* rounded = rounds ? static_cast<kernels::BFloat16*>(unit.own_values.mutable_data_ptr()) : nullptr;
+  const bool rounds =
+      update.rounded.defined() && update.rounded.is_cpu() && update.rounded.scalar_type() == at::kBFloat16;
+  auto* rounded = rounds ? static_cast<kernels::BFloat16*>(update.rounded.mutable_data_ptr()) : nullptr;
   at::parallel_for(0, unit.master.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t count = end - begin;
     if (rounded != nullptr) {
@@ -26,37 +35,38 @@ void adam_on_cpu(ParameterUnit& unit, const kernels::AdamStep& step) {
       kernels::adam(master + begin, gradients + begin, first + begin, second + begin, count, step);
     }
   });
-  if (!rounds && !unit.master.is_same(unit.own_values)) unit.own_values.copy_(unit.master);
+  if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master);
 }
 
 // The same arithmetic with the device's own elementwise functions.
-void adam_on_device(ParameterUnit& unit, const kernels::AdamStep& step) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor gradient = unit.own_gradients * step.gradient_scale;
+void adam_on_device(const UnitUpdate& update, const kernels::AdamStep& step) {
+  const ParameterUnit& unit = update.unit;
+  const at::Tensor gradient = update.gradients * step.gradient_scale;
   unit.first_moments.mul_(step.beta1).add_(gradient, 1.0f - step.beta1);
   unit.second_moments.mul_(step.beta2).addcmul_(gradient, gradient, 1.0f - step.beta2);
   const at::Tensor scale = (unit.second_moments.sqrt() / std::sqrt(step.bias_correction2)).add_(step.epsilon);
   unit.master.mul_(1.0f - step.learning_rate * step.weight_decay);
   unit.master.addcdiv_(unit.first_moments, scale, -step.learning_rate / step.bias_correction1);
-  if (!unit.master.is_same(unit.own_values)) unit.own_values.copy_(unit.master);
+  if (update.rounded.defined()) update.rounded.copy_(unit.master);
 }
 
-void update_unit(ParameterUnit& unit, const kernels::AdamStep& step) {
-  // Gradients of the device, moments and master weights of the host.
+void update_unit(const ParameterUnit& unit, const kernels::AdamStep& step, bool late) {
   const at::NoGradGuard no_grad;
-  const at::Tensor gradients = unit.own_gradients;
-  if (gradients.device() != unit.master.device()) unit.own_gradients = gradients.to(unit.master.device());
-  unit.master.is_cpu() ? adam_on_cpu(unit, step) : adam_on_device(unit, step);
-  unit.own_gradients = gradients;
+  UnitUpdate update{late ? unit.late_gradients : unit.own_gradients, {}, unit};
+  if (!late && !unit.master.is_same(unit.own_values)) update.rounded = unit.own_values;
+  // Gradients of the device, moments and master weights of the host.
+  update.gradients = update.gradients.to(unit.master.device());
+  unit.master.is_cpu() ? adam_on_cpu(update, step) : adam_on_device(update, step);
 }
 
 // What an update of a unit works on.
-std::vector<BufferUse> uses_of(const ParameterUnit& unit) {
-  return {{unit.own_gradients, Access::kRead},
-          {unit.first_moments, Access::kWrite},
-          {unit.second_moments, Access::kWrite},
-          {unit.master, Access::kWrite},
-          {unit.own_values, Access::kWrite}};
+std::vector<BufferUse> uses_of(const ParameterUnit& unit, bool late) {
+  std::vector<BufferUse> uses{
+      {unit.first_moments, Access::kWrite}, {unit.second_moments, Access::kWrite}, {unit.master, Access::kWrite}};
+  if (late) return uses;
+  uses.push_back({unit.own_gradients, Access::kRead});
+  uses.push_back({unit.own_values, Access::kWrite});
+  return uses;
 }
 
 }  // namespace
@@ -66,7 +76,17 @@ double sum_of_squares(const at::Tensor& values) {
   return values.square().sum(at::kDouble).item<double>();
 }
 
-UpdateReport Adam::update(double learning_rate, double gradient_norm) {
+UpdateReport Adam::update(double learning_rate, double gradient_norm, double loss_scale,
+                          const std::function<void(ParameterUnit&)>& done) {
+  return run(learning_rate, gradient_norm, loss_scale, /*late=*/false, done);
+}
+
+UpdateReport Adam::update_late(double learning_rate, double gradient_norm, double loss_scale) {
+  return run(learning_rate, gradient_norm, loss_scale, /*late=*/true, {});
+}
+
+UpdateReport Adam::run(double learning_rate, double gradient_norm, double loss_scale, bool late,
+                       const std::function<void(ParameterUnit&)>& done) {
   UpdateReport report;
   report.gradient_norm = gradient_norm;
   if (!std::isfinite(gradient_norm)) {
@@ -83,16 +103,17 @@ UpdateReport Adam::update(double learning_rate, double gradient_norm) {
       .weight_decay = static_cast<float>(options_.weight_decay),
       .bias_correction1 = static_cast<float>(1.0 - std::pow(options_.beta1, static_cast<double>(steps_))),
       .bias_correction2 = static_cast<float>(1.0 - std::pow(options_.beta2, static_cast<double>(steps_))),
-      .gradient_scale = static_cast<float>(clip ? options_.clip_norm / report.gradient_norm : 1.0),
+      .gradient_scale = static_cast<float>((clip ? options_.clip_norm / report.gradient_norm : 1.0) / loss_scale),
   };
   std::vector<ParameterUnit>& units = store_.units();
   for (std::size_t i = 0; i < units.size(); ++i) {
-    use_buffers(store_.files(), uses_of(units[i]), [&] {
+    use_buffers(store_.files(), uses_of(units[i], late), [&] {
       if (store_.files() != nullptr && i + 1 < units.size()) {
-        for (const BufferUse& next : uses_of(units[i + 1])) store_.files()->prefetch(next.buffer);
+        for (const BufferUse& next : uses_of(units[i + 1], late)) store_.files()->prefetch(next.buffer);
       }
-      update_unit(units[i], step);
+      update_unit(units[i], step, late);
     });
+    if (done) done(units[i]);
   }
   return report;
 }

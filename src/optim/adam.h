@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "config/options.h"
 #include "optim/parameter_store.h"
@@ -20,15 +21,22 @@ class Adam {
   Adam(ParameterStore& store, const OptimizerOptions& options) : store_(store), options_(options) {}
 
   /// One update of the master weights, and of own_values where they are apart, with the own gradients, which are left
-  /// as they are. `gradient_norm` is that of the whole model, over all processes. What lives in files is read ahead and
-  /// written behind, unit by unit.
-  UpdateReport update(double learning_rate, double gradient_norm);
+  /// as they are. They are `loss_scale` times as large as those of the loss; `gradient_norm`, that of the whole model
+  /// over all processes, is without it. What lives in files is read ahead and written behind, unit by unit. `done` is
+  /// called with each unit as soon as it is updated.
+  UpdateReport update(double learning_rate, double gradient_norm, double loss_scale = 1.0,
+                      const std::function<void(ParameterUnit&)>& done = {});
+  /// The same with the late gradients, and own_values stay as they are (DelayedUpdate).
+  UpdateReport update_late(double learning_rate, double gradient_norm, double loss_scale);
 
   /// Updates done so far: the t of the bias correction. Part of a checkpoint.
   std::int64_t steps() const { return steps_; }
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
  private:
+  UpdateReport run(double learning_rate, double gradient_norm, double loss_scale, bool late,
+                   const std::function<void(ParameterUnit&)>& done);
+
   ParameterStore& store_;
   OptimizerOptions options_;
   std::int64_t steps_ = 0;

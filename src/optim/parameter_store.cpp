@@ -39,7 +39,7 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
 
 // The buffers that an update sweeps together begin at different places of a page, 17 cache lines apart. Where they lay
 // at the same place, and a power of two apart, the sweep of 2^25 parameters took 1.4 times as long.
-enum class Line { kValues, kGradients, kFirstMoments, kSecondMoments, kMaster, kOwnGradients };
+enum class Line { kValues, kGradients, kFirstMoments, kSecondMoments, kMaster, kOwnGradients, kLateGradients };
 
 // In host memory pinned, so that a GPU moves it while it computes.
 at::Tensor zeros_in(Tier tier, MemoryKind kind, Line line, std::int64_t size, at::TensorOptions options) {
@@ -82,32 +82,34 @@ at::Tensor view_in(const at::Tensor& buffer, const FlatParameter& parameter) {
   return buffer.narrow(0, parameter.offset, parameter.size).view(parameter.placement.local_shape());
 }
 
-void ParameterStore::group_parameters(torch::nn::Module& module, const Tiers& tiers) {
+std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers) {
   const std::map<std::string, Placement> placements = placements_of(module);
-  const bool moves_parameters = sharding_.stage >= 3 && tiers.parameters != Tier::kDevice;
-  const bool moves_gradients = sharding_.stage >= 2 && tiers.gradients != Tier::kDevice;
+  const bool moves_parameters = sharding.stage >= 3 && tiers.parameters != Tier::kDevice;
+  const bool moves_gradients = sharding.stage >= 2 && tiers.gradients != Tier::kDevice;
   const std::int64_t stage_alone = moves_parameters ? 3 : moves_gradients ? 2 : 0;
+  std::vector<ParameterUnit> units;
   std::map<std::string, std::size_t> places;
-  for (auto& item : module.named_parameters()) {
+  for (const auto& item : module.named_parameters()) {
     const bool experts = item.key().find(".experts.") != std::string::npos;
     const std::string name = unit_name(item.key());
     const std::string key = fmt::format("{} {} {}", name, experts, c10::toString(item.value().scalar_type()));
-    const auto [place, is_new] = places.emplace(key, units_.size());
+    const auto [place, is_new] = places.emplace(key, units.size());
     if (is_new) {
-      ParameterUnit& unit = units_.emplace_back();
+      ParameterUnit& unit = units.emplace_back();
       unit.name = name;
       unit.experts = experts;
-      if (sharding_.stage > 0) {
-        unit.shards = experts ? sharding_.expert_shards : sharding_.dense_shards;
-        unit.shard = experts ? sharding_.expert_shard : sharding_.dense_shard;
-        unit.stage = unit.shards > 1 ? sharding_.stage : stage_alone;
+      if (sharding.stage > 0) {
+        unit.shards = experts ? sharding.expert_shards : sharding.dense_shards;
+        unit.shard = experts ? sharding.expert_shard : sharding.dense_shard;
+        unit.stage = unit.shards > 1 ? sharding.stage : stage_alone;
       }
     }
     const Placement& placement = placements.at(item.key());
-    units_[place->second].parameters.push_back(
+    units[place->second].parameters.push_back(
         {item.key(), item.value(), placement, 0, c10::multiply_integers(placement.local_shape())});
   }
-  for (ParameterUnit& unit : units_) lay_out(unit);
+  for (ParameterUnit& unit : units) lay_out(unit);
+  return units;
 }
 
 void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
@@ -120,8 +122,8 @@ void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
                                     : own_part(unit, unit.values);
   unit.first_moments = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kFirstMoments, own, wide);
   unit.second_moments = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kSecondMoments, own, wide);
-  const bool updates_in_place =
-      values.dtype() == wide.dtype() && unit.own_values.device() == unit.first_moments.device();
+  const bool updates_in_place = values.dtype() == wide.dtype() && !tiers.keeps_late_gradients &&
+                                unit.own_values.device() == unit.first_moments.device();
   unit.master =
       updates_in_place ? unit.own_values : zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kMaster, own, wide);
   unit.own_gradients = unit.gradients;
@@ -129,28 +131,29 @@ void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
     const Tier tier = unit.stage >= 2 ? tiers.gradients : Tier::kDevice;
     unit.own_gradients = zeros_in(tier, MemoryKind::kGradients, Line::kOwnGradients, own, wide);
   }
+  if (tiers.keeps_late_gradients) {
+    unit.late_gradients = zeros_in(Tier::kHost, MemoryKind::kGradients, Line::kLateGradients, own, wide);
+  }
 }
 
-void ParameterStore::move_to_files(const ParameterUnit& unit, const Tiers& tiers) {
+std::int64_t ParameterStore::move_to_files(const ParameterUnit& unit, const Tiers& tiers) {
   std::int64_t bytes = 0;
   for (const auto& [buffer, tier] : own_buffers(unit, tiers)) {
-    if (tier == Tier::kFile) bytes += memory_of(buffer);
+    if (tier != Tier::kFile) continue;
+    bytes += memory_of(buffer);
+    files_->take_in(buffer);
   }
-  // While a unit is in use, the one before is being written and the one behind is being read.
-  if (bytes > 0) files_->widen_window(2 * bytes);
-  for (const auto& [buffer, tier] : own_buffers(unit, tiers)) {
-    if (tier == Tier::kFile) files_->take_in(buffer);
-  }
+  return bytes;
 }
 
 ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers,
                                const Initializer& initialize)
-    : sharding_(sharding) {
+    : units_(make_units(module, sharding, tiers)), sharding_(sharding) {
   const at::NoGradGuard no_grad;
-  group_parameters(module, tiers);
   for (const Tier tier : {tiers.optimizer, tiers.gradients, tiers.parameters}) {
     if (tier == Tier::kFile && files_ == nullptr) files_ = std::make_unique<FileTier>(tiers.folder);
   }
+  std::int64_t largest = 0;
   for (ParameterUnit& unit : units_) {
     allocate(unit, tiers);
     take_over(unit, initialize);
@@ -158,8 +161,10 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
     if (!unit.master.is_same(unit.own_values)) unit.master.copy_(unit.own_values);
     if (unit.stage >= 3) free_memory(unit.values);
     if (unit.stage >= 2) free_memory(unit.gradients);
-    move_to_files(unit, tiers);
+    largest = std::max(largest, move_to_files(unit, tiers));
   }
+  // While a unit is in use, the one before is being written and the one behind is being read.
+  if (files_ != nullptr) files_->widen_window(2 * largest);
 }
 
 StoreBytes ParameterStore::bytes() const {
@@ -167,6 +172,7 @@ StoreBytes ParameterStore::bytes() const {
   for (const ParameterUnit& unit : units_) {
     bytes.values += memory_of(unit.values) + (unit.stage >= 3 ? memory_of(unit.own_values) : 0);
     bytes.gradients += memory_of(unit.gradients) + (unit.stage >= 1 ? memory_of(unit.own_gradients) : 0);
+    if (unit.late_gradients.defined()) bytes.gradients += memory_of(unit.late_gradients);
     bytes.master += unit.master.is_same(unit.own_values) ? 0 : memory_of(unit.master);
     bytes.moments += memory_of(unit.first_moments) + memory_of(unit.second_moments);
   }

@@ -49,6 +49,7 @@ struct ParameterUnit {
   at::Tensor own_values;      ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
   at::Tensor master;          ///< [shard size] float32 weights: `own_values` itself where that is float32
   at::Tensor own_gradients;   ///< [shard size] float32; `gradients` itself with one shard
+  at::Tensor late_gradients;  ///< [shard size] float32; those of the batch before, for a delayed update; else undefined
   at::Tensor first_moments;   ///< [shard size] float32
   at::Tensor second_moments;  ///< [shard size] float32
 
@@ -67,11 +68,16 @@ enum class Tier { kDevice, kHost, kFile };
 
 /// Where what an update needs lives between its uses.
 struct Tiers {
-  Tier optimizer = Tier::kDevice;   ///< moments, and master weights where they are apart
-  Tier gradients = Tier::kDevice;   ///< own_gradients; stage 2 or 3 only
-  Tier parameters = Tier::kDevice;  ///< own_values; stage 3 only
-  std::filesystem::path folder;     ///< for Tier::kFile
+  Tier optimizer = Tier::kDevice;     ///< moments, and master weights where they are apart
+  Tier gradients = Tier::kDevice;     ///< own_gradients; stage 2 or 3 only
+  Tier parameters = Tier::kDevice;    ///< own_values; stage 3 only
+  bool keeps_late_gradients = false;  ///< for DelayedUpdate: late_gradients on the host, and master weights apart
+  std::filesystem::path folder;       ///< for Tier::kFile
 };
+
+/// The units of `module`'s parameters, in the order of the model: one for each layer, split in dense and expert
+/// parameters and by element type, and one for the rest, "embeddings". They are laid out, and without buffers.
+std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers);
 
 /// Bytes that a store holds in memory at present, by kind, and in files.
 struct StoreBytes {
@@ -93,9 +99,8 @@ class ParameterStore {
   using Initializer = std::function<void(const FlatParameter&)>;
 
   /// Takes over `module`'s parameters, with the values they have, or those that `initialize` gives them. In the second
-  /// case they need not have memory before, and one unit at a time has where parameters are sharded. One unit for each
-  /// layer, split in dense and expert parameters and by element type, and one for the rest, "embeddings". The module
-  /// must not be moved or converted afterwards.
+  /// case they need not have memory before, and one unit at a time has where parameters are sharded. The module must
+  /// not be moved or converted afterwards.
   explicit ParameterStore(torch::nn::Module& module, const Sharding& sharding = {}, const Tiers& tiers = {},
                           const Initializer& initialize = {});
 
@@ -115,9 +120,8 @@ class ParameterStore {
   void round_masters();
 
  private:
-  void group_parameters(torch::nn::Module& module, const Tiers& tiers);
   void allocate(ParameterUnit& unit, const Tiers& tiers) const;
-  void move_to_files(const ParameterUnit& unit, const Tiers& tiers);
+  std::int64_t move_to_files(const ParameterUnit& unit, const Tiers& tiers);
 
   std::vector<ParameterUnit> units_;
   Sharding sharding_;

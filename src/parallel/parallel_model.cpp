@@ -1,13 +1,11 @@
 #include "parallel/parallel_model.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
 #include "base/error.h"
+#include "comm/hosts.h"
 #include "nn/device.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
@@ -19,22 +17,6 @@
 
 namespace polymoe {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
-// A number for the host of each process.
-std::vector<int> hosts_of(Communicator& world) {
-  const std::vector<std::string> names = all_gather_texts(world, host_name());
-  std::vector<int> hosts;
-  for (const std::string& name : names) {
-    hosts.push_back(static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin()));
-  }
-  return hosts;
-}
 
 // The processes of a host take its GPUs in turn. Groups then work on these; a process on its own needs none.
 DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
@@ -82,27 +64,31 @@ Tier parse_tier(const std::string& name) {
   return name == "file" ? Tier::kFile : name == "host" ? Tier::kHost : Tier::kDevice;
 }
 
+EncoderDecoder on_device(EncoderDecoder model, const std::string& device) {
+  model->to(parse_device(device));
+  return model;
+}
+
+}  // namespace
+
 Tiers make_tiers(const RunOptions& options) {
   const OffloadOptions& offload = options.offload;
   return {parse_tier(offload.optimizer), parse_tier(offload.gradients), parse_tier(offload.parameters),
-          offload.folder.empty() ? options.train.output : offload.folder};
+          offload.delayed_update, offload.folder.empty() ? options.train.output : offload.folder};
 }
 
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
   const WithoutMemory scope;  // the store gives it, a unit at a time
   EncoderDecoder model(options.model, partition);
   model->set_precision(parse_precision(options.train.precision));
-  model->to(parse_device(options.train.device));
   return model;
 }
-
-}  // namespace
 
 ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
     : layout(options.parallel, options.model, world, device_groups(options, world)),
       groups(layout.groups()),
-      runner_(std::make_shared<UnitRunner>(options.parallel.recompute)),
-      model(make_model(options, make_partition(options, layout, runner_, groups))),
+      runner_(std::make_shared<UnitRunner>(options.parallel.recompute, options.offload.activations == "host")),
+      model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train.device)),
       store(*model, make_sharding(options.parallel, layout), make_tiers(options),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
               initialize_parameter(p.name, p.parameter, p.placement, seed);

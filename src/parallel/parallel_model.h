@@ -11,6 +11,12 @@
 
 namespace polymoe {
 
+/// The part of the model that `options` describe which `partition` says, in train.precision, on the host and without
+/// memory (WithoutMemory).
+EncoderDecoder make_model(const RunOptions& options, const Partition& partition);
+/// Where state lives (offload.*).
+Tiers make_tiers(const RunOptions& options);
+
 /// A model in its layout: this process's part of it, its parameters in flat buffers, and what keeps them in step with
 /// those of the other processes. On a single process that is the whole model, and nothing is ever sent.
 class ParallelModel {

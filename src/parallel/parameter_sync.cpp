@@ -221,17 +221,16 @@ double ParameterSync::gradient_norm() {
   return std::sqrt(total.item<double>());
 }
 
-void ParameterSync::publish() {
-  std::deque<Pending> pending;
-  for (ParameterUnit& unit : store_.units()) {
-    if (unit.stage != 1 && unit.stage != 2) continue;
-    pending.push_back(group_of(unit).start_all_gather(unit.own_values, unit.values.variable_data()));
-    if (pending.size() >= kReductionsAtATime) {
-      pending.front()->wait();
-      pending.pop_front();
-    }
-  }
-  for (Pending& rest : pending) rest->wait();
+void ParameterSync::publish(const ParameterUnit& unit) {
+  if (unit.stage != 1 && unit.stage != 2) return;
+  published_.push_back(group_of(unit).start_all_gather(unit.own_values, unit.values.variable_data()));
+  if (published_.size() < kReductionsAtATime) return;
+  published_.front()->wait();
+  published_.pop_front();
+}
+
+void ParameterSync::end_publishing() {
+  for (; !published_.empty(); published_.pop_front()) published_.front()->wait();
 }
 
 }  // namespace polymoe

@@ -26,7 +26,8 @@ Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& lay
 ///             meanwhile
 ///
 /// Call order: begin_update(); for each micro-batch begin_micro_batch(), for each block before_/after_forward() and
-/// before_/after_backward(), end_micro_batch(); gradient_norm(); the optimiser; publish().
+/// before_/after_backward(), end_micro_batch(); gradient_norm(); the optimiser, with publish() for each unit that it
+/// has updated; end_publishing().
 class ParameterSync {
  public:
   /// Both must outlive this.
@@ -49,8 +50,10 @@ class ParameterSync {
 
   /// The Euclidean norm of the gradient of the whole model: every element of every logical tensor counts once.
   double gradient_norm();
-  /// After an update: hands the new parameters on to all copies.
-  void publish();
+  /// After its update: begins to hand a unit's new parameters on to all copies.
+  void publish(const ParameterUnit& unit);
+  /// Waits until all that were begun have arrived.
+  void end_publishing();
 
   /// The elements [begin, end) of a unit's flat order that this process, among all that hold copies, answers for: in
   /// the gradient's norm and in checkpoints.
@@ -87,6 +90,7 @@ class ParameterSync {
   std::vector<std::string> order_;                      // of blocks in forward
   std::map<std::string, std::vector<Gather>> gathers_;  // under way
   std::deque<Reduction> reductions_;                    // under way
+  std::deque<Pending> published_;                       // under way
   bool last_micro_batch_ = false;
   std::string in_backward_;  // the block whose backward has begun and not ended
 };

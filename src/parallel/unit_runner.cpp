@@ -4,6 +4,7 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include "nn/device_memory.h"
 #include "nn/torch_headers.h"
 #include "parallel/linear_map.h"
 
@@ -35,14 +36,27 @@ struct BlockPass : torch::CustomClassHolder {
   BlockRunner::Block block;
   ForwardContext context;
   bool has_memory;
+  bool inputs_on_host;
 };
+
+// A copy in host memory, pinned where there is a GPU to fetch it.
+at::Tensor put_on_host(const at::Tensor& x) {
+  const MemoryScope scope(MemoryKind::kActivations, /*on_host=*/true);
+  at::Tensor copy = at::empty(x.sizes(), x.options().device(at::kCPU).pinned_memory(!x.is_cpu()));
+  return copy.copy_(x, /*non_blocking=*/true);
+}
+
+at::Tensor fetch(const at::Tensor& copy, const at::Device& device) {
+  return at::empty(copy.sizes(), copy.options().device(device).pinned_memory(false)).copy_(copy, /*non_blocking=*/true);
+}
 
 class Recompute : public torch::autograd::Function<Recompute> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& memory,
                                c10::intrusive_ptr<BlockPass> pass) {
     ctx->set_materialize_grads(false);  // a loss that nobody asked for has no gradient, not one of zeros
-    ctx->save_for_backward({x, memory});
+    ctx->save_for_backward({pass->inputs_on_host ? put_on_host(x.detach()) : x, memory});
+    ctx->saved_data["device"] = x.device();
     pass->sync->before_forward(pass->place);
     ForwardContext own = pass->context;
     const at::Tensor y = pass->block(x, memory, own);
@@ -57,7 +71,9 @@ class Recompute : public torch::autograd::Function<Recompute> {
     const auto& pass = *static_cast<const BlockPass*>(capsule.get());
     const variable_list saved = ctx->get_saved_variables();
     pass.sync->before_backward(pass.place);
-    at::Tensor x = saved[0].detach().requires_grad_(), memory = saved[1];
+    at::Tensor x = saved[0].detach(), memory = saved[1];
+    if (pass.inputs_on_host) x = fetch(x, ctx->saved_data["device"].toDevice());
+    x.requires_grad_();
     if (pass.has_memory) memory = memory.detach().requires_grad_();
     {
       const at::AutoGradMode with_gradients(true);
@@ -94,6 +110,7 @@ at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const 
     pass->block = block;
     pass->context = own_context(context);
     pass->has_memory = memory.defined();
+    pass->inputs_on_host = inputs_on_host_;
     const variable_list outputs = Recompute::apply(x, memory.defined() ? memory : at::empty({0}), std::move(pass));
     const std::size_t losses = (outputs.size() - 1) / 2;
     for (std::size_t i = 0; i < losses; ++i) {

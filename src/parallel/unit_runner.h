@@ -7,10 +7,11 @@ namespace polymoe {
 
 /// Tells the ParameterSync when each block's forward and backward begin and end, and recomputes where asked: then
 /// forward keeps only a block's inputs, and backward computes the block anew before it differentiates it. Random
-/// numbers are functions of the place, so the second pass draws what the first one drew.
+/// numbers are functions of the place, so the second pass draws what the first one drew. The inputs can wait in host
+/// memory meanwhile.
 class UnitRunner : public BlockRunner {
  public:
-  explicit UnitRunner(bool recompute) : recompute_(recompute) {}
+  UnitRunner(bool recompute, bool inputs_on_host) : recompute_(recompute), inputs_on_host_(inputs_on_host) {}
 
   /// The sync is made after the model whose blocks this runs; nothing is run before. It must outlive the runner's use.
   void attach(ParameterSync& sync) { sync_ = &sync; }
@@ -20,7 +21,7 @@ class UnitRunner : public BlockRunner {
   void use(const std::string& place, const std::function<void()>& work) override;
 
  private:
-  bool recompute_;
+  bool recompute_, inputs_on_host_;
   ParameterSync* sync_ = nullptr;
 };
 

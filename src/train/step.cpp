@@ -1,5 +1,6 @@
 #include "train/step.h"
 
+#include <cmath>
 #include <utility>
 
 #include "loss/objective.h"
@@ -34,6 +35,12 @@ CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, ForwardCont
   return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
 }
 
+// Hands all updated parameters on to the other copies.
+void publish_all(TrainState& state) {
+  for (const ParameterUnit& unit : state.store.units()) state.sync.publish(unit);
+  state.sync.end_publishing();
+}
+
 }  // namespace
 
 void TokenLoss::operator+=(const TokenLoss& other) {
@@ -49,11 +56,18 @@ TokenLoss StepReport::total() const {
 }
 
 TrainState::TrainState(const RunOptions& options, Communicator& world)
-    : ParallelModel(options, world), adam(store, options.optimizer) {}
+    : ParallelModel(options, world), adam(store, options.optimizer), loss_scale(options.train), delayed(store, adam) {}
+
+void TrainState::settle() {
+  delayed.start();
+  if (!delayed.finish()) return;
+  publish_all(*this);
+}
 
 StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
                                 const RunOptions& options) {
-  const UpdatePlan plan = plan_update(micro_batches, options.train.micro_batches, state.layout);
+  UpdatePlan plan = plan_update(micro_batches, options.train.micro_batches, state.layout);
+  plan.normalisation.loss_scale = state.loss_scale.value();
   StepReport report;
   report.all_target_tokens = plan.normalisation.target_tokens;
 
@@ -72,8 +86,8 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
 
     state.sync.begin_micro_batch(round + 1 == plan.rounds.size());
     const ModelInput input = make_model_input(batch, state.model->projection().device());
-    CrossEntropy cross_entropy = forward(state.model, input, context, options.train.label_smoothing,
-                                         static_cast<double>(plan.normalisation.target_tokens));
+    CrossEntropy cross_entropy =
+        forward(state.model, input, context, options.train.label_smoothing, plan.normalisation.token_divisor());
     const Objective objective =
         make_objective(std::move(cross_entropy), context, state.model->options().moe, plan.normalisation);
     (is_mine ? objective.value : objective.value * 0.0).backward();
@@ -90,9 +104,19 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
 
 StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
                       double learning_rate) {
+  if (options.offload.delayed_update) state.delayed.start();
   StepReport report = accumulate_gradients(state, micro_batches, options);
-  report.update = state.adam.update(learning_rate, state.sync.gradient_norm());
-  if (!report.update.skipped) state.sync.publish();
+  const double loss_scale = state.loss_scale.value(), norm = state.sync.gradient_norm() / loss_scale;
+  if (options.offload.delayed_update) {
+    if (state.delayed.finish()) publish_all(state);
+    report.update = {norm, !std::isfinite(norm)};
+    if (!report.update.skipped) state.delayed.keep(learning_rate, norm, loss_scale);
+  } else {
+    const auto publish = [&](const ParameterUnit& unit) { state.sync.publish(unit); };
+    report.update = state.adam.update(learning_rate, norm, loss_scale, publish);
+    state.sync.end_publishing();
+  }
+  state.loss_scale.follow(report.update.skipped);
   ++state.update;
   return report;
 }

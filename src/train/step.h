@@ -7,6 +7,8 @@
 #include "config/options.h"
 #include "data/batch.h"
 #include "optim/adam.h"
+#include "optim/delayed_update.h"
+#include "optim/loss_scale.h"
 #include "parallel/parallel_model.h"
 
 namespace polymoe {
@@ -37,18 +39,25 @@ struct TrainState : ParallelModel {
   /// See ParallelModel.
   TrainState(const RunOptions& options, Communicator& world);
 
+  /// Does the update that waits, of offload.delayed-update. All processes call it together.
+  void settle();
+
   Adam adam;
+  LossScale loss_scale;
+  DelayedUpdate delayed;
   std::int64_t update = 0;  ///< updates done
 };
 
-/// One update: batch -> model -> loss -> gradients -> synchronised gradients -> optimiser.
+/// One update: batch -> model -> loss -> gradients -> synchronised gradients -> optimiser. With offload.delayed-update
+/// the optimiser's part is that of the batch before, and goes on beside the gradients.
 ///
 /// Of the update's train.micro-batches, micro-batch i belongs to batch rank i modulo the number of batch ranks
 /// (ParallelLayout); `micro_batches` are this process's, in order. All processes call it together.
 StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
                       double learning_rate);
 
-/// Forward and backward of one update, without the optimiser: the gradients are then in the store's own_gradients.
+/// Forward and backward of one update, without the optimiser: the gradients, times the loss scale, are then in the
+/// store's own_gradients.
 StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
                                 const RunOptions& options);
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/model_checkpoint.h"
+#include "comm/hosts.h"
 #include "config/describe.h"
 #include "data/dataset.h"
 #include "data/stream.h"
@@ -23,6 +24,7 @@
 #include "nn/device_memory.h"
 #include "nn/torch_headers.h"
 #include "optim/schedule.h"
+#include "plan/check.h"
 #include "report/html_report.h"
 #include "train/recorder.h"
 #include "train/step.h"
@@ -61,6 +63,7 @@ struct Trainer::State {
   struct Counters {
     double seconds = 0.0;
     std::int64_t target_tokens = 0;
+    std::int64_t skipped_updates = 0;
     std::optional<double> best;  // goodness of the best validation
     std::int64_t validations_without_best = 0;
   };
@@ -72,7 +75,7 @@ struct Trainer::State {
                to_bytes(options.train.host_memory)),
         dataset(made_together(world, [&] { return open_dataset(); })),
         stream(made_together(world, [&] { return open_stream(); })),
-        train(options, world),
+        train(checked_options(), world),
         validator(dataset, options, stream.shares()) {
     start_or_resume();
     on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update); });
@@ -116,6 +119,19 @@ struct Trainer::State {
 
   BatchStream open_stream() const {
     return {dataset, options.data, options.train.max_tokens, static_cast<std::uint64_t>(options.train.seed)};
+  }
+
+  // The options, after a look at whether what they ask for fits: before the model is made.
+  const RunOptions& checked_options() const {
+    const std::int64_t here = processes_here(world);
+    together(world, [&] {
+      MemoryLimits limits{to_bytes(options.train.device_memory), to_bytes(options.train.host_memory)};
+      if (options.train.device == "cpu") limits.together = available_bytes() / here;
+      const std::string warning =
+          check_memory(options, resolve_degrees(options.parallel, options.model, world.size()), limits);
+      if (!warning.empty()) log_warning("{}", warning);
+    });
+    return options;
   }
 
   std::vector<Direction> training_directions() const {
@@ -166,6 +182,12 @@ struct Trainer::State {
       train.adam.set_steps(meta.at("adam_steps").get<std::int64_t>());
       counters.seconds = meta.at("seconds").get<double>();
       counters.target_tokens = meta.at("target_tokens").get<std::int64_t>();
+      if (meta.contains("loss_scale")) {  // checkpoints of before float16 lack it
+        const nlohmann::json& scale = meta.at("loss_scale");
+        train.loss_scale.restore(
+            {scale.at("value").get<double>(), scale.at("updates_without_overflow").get<std::int64_t>()});
+        counters.skipped_updates = meta.at("skipped_updates").get<std::int64_t>();
+      }
       counters.validations_without_best = meta.at("validations_without_best").get<std::int64_t>();
       if (!meta.at("best").is_null()) counters.best = meta.at("best").get<double>();
       stream.restore(meta.at("data"));
@@ -176,11 +198,18 @@ struct Trainer::State {
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
   }
 
+  nlohmann::json loss_scale_json() const {
+    const LossScale::State scale = train.loss_scale.state();
+    return {{"value", scale.value}, {"updates_without_overflow", scale.updates_without_overflow}};
+  }
+
   nlohmann::json meta() {
     return {{"update", train.update},
             {"adam_steps", train.adam.steps()},
             {"seconds", counters.seconds},
             {"target_tokens", counters.target_tokens},
+            {"skipped_updates", counters.skipped_updates},
+            {"loss_scale", loss_scale_json()},
             {"validations_without_best", counters.validations_without_best},
             {"best", counters.best ? nlohmann::json(*counters.best) : nlohmann::json()},
             {"data", stream.state()},
@@ -190,6 +219,7 @@ struct Trainer::State {
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
+    train.settle();
     const MemoryScope scope = on_host();
     CheckpointWriter writer(world, path);
     add_model(writer, train);
@@ -257,7 +287,12 @@ struct Trainer::State {
       window.traffic[group].seconds += sent.seconds - before.at(group).seconds;
     }
     counters.target_tokens += report.all_target_tokens;
-    if (report.update.skipped) {
+    if (!report.update.skipped) return;
+    ++counters.skipped_updates;
+    if (options.train.precision == "float16") {
+      log_info("update {}: overflow in float16; skipped, and the loss scale is {} now", train.update,
+               train.loss_scale.value());
+    } else {
       log_warning("update {}: the gradient is not finite; skipped (lower optimizer.learning-rate if it goes on)",
                   train.update);
     }
@@ -277,18 +312,21 @@ struct Trainer::State {
     }
     const auto tokens = static_cast<double>(total.tokens);
     const auto updates = static_cast<double>(all.updates);
-    nlohmann::json record{{"type", "train"},
-                          {"update", train.update},
-                          {"time", std::time({})},
-                          {"seconds", counters.seconds},
-                          {"loss", total.loss / tokens},
-                          {"nll", total.nll / tokens},
-                          {"learning_rate", learning_rate},
-                          {"gradient_norm", all.gradient_norm / updates},
-                          {"tokens", counters.target_tokens},
-                          {"tokens_per_second", tokens / all.seconds},
-                          {"memory", peaks},
-                          {"tasks", tasks}};
+    nlohmann::json record{
+        {"type", "train"},
+        {"update", train.update},
+        {"time", std::time({})},
+        {"seconds", counters.seconds},
+        {"loss", total.loss / tokens},
+        {"nll", total.nll / tokens},
+        {"learning_rate", learning_rate},
+        {"gradient_norm", all.gradient_norm / std::max(1.0, updates - static_cast<double>(all.skipped))},
+        {"tokens", counters.target_tokens},
+        {"tokens_per_second", tokens / all.seconds},
+        {"memory", peaks},
+        {"tasks", tasks}};
+    if (counters.skipped_updates > 0) record["skipped_updates"] = counters.skipped_updates;
+    if (options.train.precision == "float16") record["loss_scale"] = train.loss_scale.value();
     if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
     if (world.size() > 1) add_traffic(record, all);
     recorder->add(record);

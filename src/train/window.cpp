@@ -7,7 +7,11 @@ namespace polymoe {
 void Window::add(const StepReport& report, double step_seconds) {
   for (const auto& [task, loss] : report.tasks) tasks[task] += loss;
   balance_loss += report.balance_loss;
-  gradient_norm += report.update.gradient_norm;
+  if (report.update.skipped) {
+    ++skipped;
+  } else {
+    gradient_norm += report.update.gradient_norm;
+  }
   seconds += step_seconds;
   all_target_tokens += report.all_target_tokens;
   ++updates;

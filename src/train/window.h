@@ -20,7 +20,8 @@ struct Traffic {
 struct Window {
   std::map<std::int32_t, TokenLoss> tasks;
   double balance_loss = 0.0;
-  double gradient_norm = 0.0;  // the same in every process
+  double gradient_norm = 0.0;  // of updates that were not skipped; the same in every process
+  std::int64_t skipped = 0;
   std::int64_t updates = 0;
   double seconds = 0.0;
   std::int64_t all_target_tokens = 0;  // of all processes

@@ -53,7 +53,8 @@ std::vector<std::int64_t> even_counts(std::int64_t elements, int size) {
 
 /// output [count] = the sum or maximum of the rows of `versions` [members, count], in their order.
 void reduce_rows(const at::Tensor& versions, const at::Tensor& output, ReduceOp op) {
-  const c10::ScalarType type = output.scalar_type() == c10::kBFloat16 ? c10::kFloat : output.scalar_type();
+  const bool narrow = output.scalar_type() == c10::kBFloat16 || output.scalar_type() == c10::kHalf;
+  const c10::ScalarType type = narrow ? c10::kFloat : output.scalar_type();
   at::Tensor total = versions[0].to(type, /*non_blocking=*/false, /*copy=*/true);
   for (std::int64_t member = 1; member < versions.size(0); ++member) {
     if (op == ReduceOp::kSum) {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "nn/linear.h"
 #include "nn/torch_headers.h"
 #include "optim/adam.h"
+#include "optim/loss_scale.h"
 #include "optim/schedule.h"
 
 namespace polymoe {
@@ -116,6 +118,57 @@ TEST(Adam, ANonFiniteGradientChangesNothing) {
   EXPECT_TRUE(adam.update(0.1, std::nan("")).skipped);
   EXPECT_TRUE(at::equal(store.units()[0].values, before));
   EXPECT_EQ(adam.steps(), 0);
+}
+
+TEST(Adam, TakesTheLossScaleOffTheGradients) {
+  TwoLayers model;
+  ParameterStore store(*model);
+  Adam adam(store, plain_options());
+  store.units()[0].gradients.fill_(3.0 * 1024);
+  adam.update(0.0, 1.0, 1024);
+  EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 3, 1e-6);
+}
+
+TrainOptions float16_options() {
+  TrainOptions options;
+  options.precision = "float16";
+  options.loss_scale = 1024;
+  options.loss_scale_window = 3;
+  return options;
+}
+
+TEST(LossScale, HalvesAtAnOverflowAndDoublesAfterAWindowWithout) {
+  LossScale scale(float16_options());
+  std::vector<double> values;
+  for (const bool overflow : {false, false, true, false, false, false, false}) {
+    scale.follow(overflow);
+    values.push_back(scale.value());
+  }
+  EXPECT_EQ(values, (std::vector<double>{1024, 1024, 512, 512, 512, 1024, 1024}));
+}
+
+TEST(LossScale, GoesOnFromItsState) {
+  LossScale scale(float16_options()), other(float16_options());
+  for (const bool overflow : {true, false, false}) scale.follow(overflow);
+  other.restore(scale.state());
+  other.follow(false);
+  EXPECT_EQ(other.value(), 1024);
+}
+
+TEST(LossScale, EndsWhereNoScaleIsSmallEnough) {
+  LossScale scale(float16_options());
+  const auto overflow_for_ever = [&] {
+    for (int i = 0; i < 100; ++i) scale.follow(true);
+  };
+  EXPECT_THROW(overflow_for_ever(), Error);
+}
+
+TEST(LossScale, IsOneInOtherFormats) {
+  TrainOptions options = float16_options();
+  options.precision = "bfloat16";
+  LossScale scale(options);
+  scale.follow(true);
+  EXPECT_EQ(scale.value(), 1.0);
 }
 
 TEST(Schedule, FollowsItsFormulas) {

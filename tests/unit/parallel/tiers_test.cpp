@@ -16,20 +16,22 @@ struct TierCase {
 };
 
 std::vector<TierCase> tier_cases() {
-  const OffloadOptions host{"host", "host", "host", ""}, file{"file", "file", "file", ""};
+  const OffloadOptions host{"host", "host", "host"}, file{"file", "file", "file"};
   return {
-      {"OptimizerHost", {}, {"host", "device", "device", ""}},
-      {"OptimizerFile", {}, {"file", "device", "device", ""}},
-      {"OptimizerFileBFloat16", {}, {"file", "device", "device", ""}, "bfloat16"},
-      {"GradientsFile", {.zero_stage = 2}, {"file", "file", "device", ""}},
+      {"OptimizerHost", {}, {"host", "device", "device"}},
+      {"OptimizerFile", {}, {"file", "device", "device"}},
+      {"OptimizerFileBFloat16", {}, {"file", "device", "device"}, "bfloat16"},
+      {"GradientsFile", {.zero_stage = 2}, {"file", "file", "device"}},
       {"AllHost", {.zero_stage = 3}, host},
       {"AllFile", {.zero_stage = 3}, file},
       {"AllFileBFloat16", {.zero_stage = 3}, file, "bfloat16"},
       {"AllFileRecompute", {.zero_stage = 3, .recompute = true}, file},
+      {"InputsHost", {.recompute = true}, {.activations = "host"}},
+      {"D2E2Z3InputsHost", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, {.activations = "host"}},
       {"D2E2AllHost", {.data = 2, .expert = 2, .zero_stage = 3}, host},
       {"D2E2AllFile", {.data = 2, .expert = 2, .zero_stage = 3}, file},
-      {"D2E2Z1OptimizerFile", {.data = 2, .expert = 2, .zero_stage = 1}, {"file", "device", "device", ""}},
-      {"D2E2Z2GradientsFile", {.data = 2, .expert = 2, .zero_stage = 2}, {"device", "file", "device", ""}},
+      {"D2E2Z1OptimizerFile", {.data = 2, .expert = 2, .zero_stage = 1}, {"file", "device", "device"}},
+      {"D2E2Z2GradientsFile", {.data = 2, .expert = 2, .zero_stage = 2}, {"device", "file", "device"}},
       {"E2M2AllFile", {.expert = 2, .model = 2, .zero_stage = 3}, file},
       {"D2BFloat16AllFile", {.data = 2, .zero_stage = 3}, file, "bfloat16"},
   };
@@ -62,7 +64,7 @@ TEST(Tiers, WhatIsInFilesIsNotInMemory) {
   options.parallel.zero_stage = 3;
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   const StoreBytes plain = ParallelModel(options, *alone).store.bytes();
-  options.offload = {"file", "file", "file", folder.path()};
+  options.offload = {.optimizer = "file", .gradients = "file", .parameters = "file", .folder = folder.path()};
   const StoreBytes moved = ParallelModel(options, *alone).store.bytes();
   EXPECT_EQ(plain.files, 0);
   EXPECT_EQ(moved.files, plain.total()) << "parameters, gradients and two moments";
@@ -78,7 +80,7 @@ TEST(Tiers, AnUpdateMovesTheBytesOfTheFormulas) {
   options.model.decoder_layers = 6;
   options.train.micro_batches = kMicroBatches;
   options.parallel.zero_stage = 3;
-  options.offload = {"file", "file", "file", folder.path()};
+  options.offload = {.optimizer = "file", .gradients = "file", .parameters = "file", .folder = folder.path()};
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   TrainState state(options, *alone);
   std::int64_t parameters = 0;

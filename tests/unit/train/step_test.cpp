@@ -95,7 +95,7 @@ TEST(TrainStep, SplitsTheLossByTask) {
 }
 
 TEST(TrainStep, LearnsToCopy) {
-  for (const char* precision : {"float32", "bfloat16"}) {
+  for (const char* precision : {"float32", "bfloat16", "float16"}) {
     RunOptions options = step_options();
     options.train.label_smoothing = 0.0;
     options.train.precision = precision;
@@ -109,6 +109,74 @@ TEST(TrainStep, LearnsToCopy) {
     EXPECT_GT(first, 3.0) << precision;
     EXPECT_LT(last, 0.7 * first) << precision;
   }
+}
+
+TEST(TrainStep, AnOverflowInFloat16IsSkippedUntilTheScaleFits) {
+  RunOptions options = step_options();
+  options.train.precision = "float16";
+  options.train.loss_scale = 1 << 28;
+  Alone alone(options);
+  const at::Tensor before = alone.state.store.units()[0].master.clone();
+  std::int64_t skipped = 0;
+  for (; skipped < 30; ++skipped) {
+    if (!train_step(alone.state, {micro_batch(0)}, options, 1e-3).update.skipped) break;
+    EXPECT_TRUE(at::equal(alone.state.store.units()[0].master, before));
+  }
+  EXPECT_GT(skipped, 2);
+  EXPECT_LT(skipped, 30);
+  EXPECT_EQ(alone.state.loss_scale.value(), static_cast<double>((1 << 28) >> skipped));
+  EXPECT_EQ(alone.state.adam.steps(), 1);
+}
+
+TEST(TrainStep, TheLossScaleDoesNotShowInGradients) {
+  RunOptions options = step_options();
+  options.train.precision = "float16";
+  options.model.dropout = 0.0;
+  std::vector<double> norms;
+  for (const double scale : {256.0, 4096.0}) {
+    options.train.loss_scale = scale;
+    Alone alone(options);
+    norms.push_back(train_step(alone.state, {micro_batch(0)}, options, 1e-3).update.gradient_norm);
+  }
+  EXPECT_NEAR(norms[0], norms[1], 2e-3 * norms[0]);  // float16 has 11 bits
+}
+
+// The same arithmetic, by hand: each update comes one batch later.
+TEST(DelayedUpdate, LagsOneBatchBehind) {
+  RunOptions options = step_options();
+  options.offload.optimizer = "host";
+  Alone by_hand(options);
+  options.offload.delayed_update = true;
+  Alone delayed(options);
+  at::Tensor late;
+  double late_norm = 0.0;
+  const auto update_late = [&] {
+    if (!late.defined()) return;
+    std::int64_t begin = 0;
+    for (ParameterUnit& unit : by_hand.state.store.units()) {
+      unit.own_gradients.copy_(late.narrow(0, begin, unit.size));
+      begin += unit.size;
+    }
+    by_hand.state.adam.update(1e-3, late_norm);
+  };
+  for (std::int32_t i = 0; i < 4; ++i) {
+    const StepReport got = train_step(delayed.state, {micro_batch(i)}, options, 1e-3);
+    const StepReport expected = accumulate_gradients(by_hand.state, {micro_batch(i)}, options);
+    EXPECT_EQ(got.total().loss, expected.total().loss) << i;
+    const at::Tensor gradients = all_gradients(by_hand.state);
+    const double norm = by_hand.state.sync.gradient_norm();
+    update_late();
+    late = gradients;
+    late_norm = norm;
+    ++by_hand.state.update;
+  }
+  update_late();
+  delayed.state.settle();
+  for (std::size_t i = 0; i < by_hand.state.store.units().size(); ++i) {
+    EXPECT_TRUE(at::equal(delayed.state.store.units()[i].own_values, by_hand.state.store.units()[i].own_values));
+  }
+  delayed.state.settle();  // nothing waits any more
+  EXPECT_EQ(delayed.state.adam.steps(), 4);
 }
 
 }  // namespace

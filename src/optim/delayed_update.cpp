@@ -1,0 +1,46 @@
+#include "optim/delayed_update.h"
+
+#include <utility>
+
+#include <ATen/ThreadLocalState.h>
+
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+
+DelayedUpdate::~DelayedUpdate() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void DelayedUpdate::start() {
+  if (!std::exchange(has_gradients_, false)) return;
+  // What this thread counts and how many threads it uses goes for the other too.
+  thread_ = std::thread([this, state = at::ThreadLocalState(), threads = at::get_num_threads()] {
+    const at::ThreadLocalStateGuard guard(state);
+    at::set_num_threads(threads);
+    try {
+      adam_.update_late(learning_rate_, gradient_norm_, loss_scale_);
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  });
+}
+
+bool DelayedUpdate::finish() {
+  if (!thread_.joinable()) return false;
+  thread_.join();
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  store_.round_masters();
+  return true;
+}
+
+void DelayedUpdate::keep(double learning_rate, double gradient_norm, double loss_scale) {
+  const at::NoGradGuard no_grad;
+  for (const ParameterUnit& unit : store_.units()) unit.late_gradients.copy_(unit.own_gradients);
+  learning_rate_ = learning_rate;
+  gradient_norm_ = gradient_norm;
+  loss_scale_ = loss_scale;
+  has_gradients_ = true;
+}
+
+}  // namespace polymoe

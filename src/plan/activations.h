@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+
+#include "config/options.h"
+#include "parallel/layout.h"
+
+namespace polymoe {
+
+/// Memory of activations of one micro-batch in one process, in bytes, by formula: what each module of src/nn keeps for
+/// its backward, and what it makes for a while. Half of train.max-tokens are taken for source tokens and half for
+/// target tokens; experts are taken to be loaded alike.
+class Activations {
+ public:
+  Activations(const RunOptions& options, const Degrees& degrees);
+
+  std::int64_t block_input() const { return tokens_ * row_; }
+  /// What a block keeps from its forward to its backward, its input with it.
+  std::int64_t kept(bool decoder, bool moe) const;
+  /// What a block makes beside that, at most, in forward and in backward (without gradients of parameters).
+  std::int64_t forward_work(bool moe) const;
+  std::int64_t backward_work(bool moe) const;
+  /// Rows under way between experts, in both buffers.
+  std::int64_t exchanged(bool moe) const;
+  /// The loss in forward, with the gradient of the embedding that it makes on the way; and in backward.
+  std::int64_t loss_forward() const;
+  std::int64_t loss_backward() const;
+  /// Embedded tokens of both sides, and what the last norms keep.
+  std::int64_t outside() const;
+
+ private:
+  std::int64_t feed_forward_kept(bool moe) const;
+
+  std::int64_t element_;     // bytes
+  std::int64_t tokens_;      // of one side
+  std::int64_t row_;         // bytes of a token's state
+  std::int64_t heads_;       // bytes of a token's state in this process's slice
+  std::int64_t inner_;       // bytes of a token's feed-forward activations in this slice
+  std::int64_t inner_kept_;  // of them, how many are kept
+  std::int64_t expert_inner_, expert_inner_kept_;
+  std::int64_t shared_kept_;  // of shared experts, and their result
+  std::int64_t slots_;        // rows of experts
+  std::int64_t exchange_rows_;
+  std::int64_t gate_;        // bytes that a gate keeps
+  std::int64_t vocabulary_;  // entries here
+};
+
+}  // namespace polymoe

@@ -1,0 +1,54 @@
+#include "plan/model_shape.h"
+
+#include <memory>
+
+#include "nn/torch_headers.h"
+#include "parallel/parallel_model.h"
+
+namespace polymoe {
+namespace {
+
+// A slice of so many, of which no other is there.
+class LoneAxis : public ModelAxis {
+ public:
+  explicit LoneAxis(std::int64_t size) : size_(size) {}
+  std::int64_t size() const override { return size_; }
+
+ private:
+  std::int64_t size_;
+};
+
+Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees) {
+  const bool whole_experts = options.expert_slicing != "sliced";
+  return {options.zero_stage, degrees.data * degrees.expert, 0, degrees.data * (whole_experts ? degrees.model : 1), 0};
+}
+
+}  // namespace
+
+ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
+  Partition partition;
+  if (degrees.model > 1) partition.model_axis = std::make_shared<LoneAxis>(degrees.model);
+  partition.slice_experts = options.parallel.expert_slicing == "sliced";
+  partition.expert_parts = degrees.expert;
+  const EncoderDecoder model = make_model(options, partition);
+
+  ModelShape shape;
+  const ParameterCount count = count_parameters(*model);
+  shape.parameters = count.total;
+  shape.active = count.active;
+  for (ParameterUnit& unit : make_units(*model, sharding_of(options.parallel, degrees), make_tiers(options))) {
+    for (const FlatParameter& parameter : unit.parameters) shape.local += parameter.size;
+    BlockShape* block = &shape.outside;
+    if (unit.name.find("layers.") != std::string::npos) {
+      if (shape.blocks.empty() || shape.blocks.back().name != unit.name) shape.blocks.emplace_back();
+      block = &shape.blocks.back();
+    }
+    block->name = unit.name;
+    block->decoder = unit.name.rfind("decoder", 0) == 0;
+    block->moe = block->moe || unit.experts;
+    block->units.push_back(std::move(unit));
+  }
+  return shape;
+}
+
+}  // namespace polymoe

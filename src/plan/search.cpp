@@ -1,0 +1,200 @@
+#include "plan/search.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "base/error.h"
+
+namespace polymoe {
+namespace {
+
+constexpr double kGigabyte = 1e9;
+
+struct Place {
+  const char* optimizer;
+  const char* gradients;
+  const char* parameters;
+};
+constexpr Place kDevice{"device", "device", "device"};
+constexpr Place kHost{"host", "host", "host"};
+constexpr Place kFile{"file", "file", "file"};
+
+// What a stage lets move.
+void set_place(RunOptions& options, const Place& place) {
+  const std::int64_t stage = options.parallel.zero_stage;
+  options.offload.optimizer = place.optimizer;
+  options.offload.gradients = stage >= 2 ? place.gradients : "device";
+  options.offload.parameters = stage >= 3 ? place.parameters : "device";
+}
+
+std::vector<std::int64_t> divisors(std::int64_t number) {
+  std::vector<std::int64_t> result;
+  for (std::int64_t i = 1; i <= number; ++i) {
+    if (number % i == 0) result.push_back(i);
+  }
+  return result;
+}
+
+bool divides_all(std::int64_t degree, const ModelOptions& model) {
+  return model.heads % degree == 0 && model.ffn % degree == 0;
+}
+
+// Calls f for each pair of degrees that cluster and model allow; slices stay within a node.
+template <typename Function>
+void for_each_degrees(const RunOptions& options, const Function& f) {
+  const std::int64_t devices = options.cluster.devices, experts = options.model.moe.experts;
+  for (const std::int64_t model : divisors(std::min(options.cluster.node_devices, devices))) {
+    if (devices % model != 0 || !divides_all(model, options.model)) continue;
+    for (const std::int64_t expert : divisors(devices / model)) {
+      if (expert > 1 && (experts == 0 || experts % expert != 0)) continue;
+      f(expert, model);
+    }
+  }
+}
+
+void judge(Plan& plan) {
+  const ClusterOptions& cluster = plan.options.cluster;
+  const double on_node = static_cast<double>(std::min(cluster.devices, cluster.node_devices));
+  const auto host = static_cast<double>(plan.memory.host + plan.memory.host_in_update);
+  const auto disk = static_cast<double>(plan.memory.disk);
+  plan.fits =
+      static_cast<double>(plan.memory.device()) <= (cluster.device_memory - cluster.reserved_memory) * kGigabyte &&
+      host * on_node <= cluster.host_memory * kGigabyte && disk * on_node <= cluster.disk * kGigabyte;
+}
+
+Plan plan_with(const RunOptions& options) {
+  Plan plan;
+  plan.options = options;
+  plan.degrees = resolve_degrees(options.parallel, options.model, options.cluster.devices);
+  plan.options.parallel.data = plan.degrees.data;
+  const ModelShape shape = model_shape(plan.options, plan.degrees);
+  plan.parameters = shape.parameters;
+  plan.memory = plan_memory(plan.options, plan.degrees, shape);
+  plan.time = plan_step_time(plan.options, plan.degrees, shape);
+  judge(plan);
+  return plan;
+}
+
+RunOptions with(RunOptions options, std::int64_t expert, std::int64_t model, std::int64_t stage, bool recompute,
+                const Place& place) {
+  options.parallel.data = 0;
+  options.parallel.expert = expert;
+  options.parallel.model = model;
+  options.parallel.zero_stage = stage;
+  options.parallel.recompute = recompute;
+  set_place(options, place);
+  return options;
+}
+
+// Growing -----------------------------------------------------------------------------------------------------------
+
+// A model of the family, `times` as large.
+RunOptions grown(RunOptions options, std::int64_t times) {
+  if (options.model.moe.experts > 0) {
+    options.model.moe.experts = options.parallel.expert * times;
+  } else {
+    options.model.encoder_layers *= times;
+    options.model.decoder_layers *= times;
+  }
+  return options;
+}
+
+std::optional<Plan> largest_that_fits(const RunOptions& options) {
+  const auto plan = [&](std::int64_t times) { return plan_with(grown(options, times)); };
+  Plan best = plan(1);
+  if (!best.fits) return std::nullopt;
+  std::int64_t low = 1, high = 2;
+  constexpr std::int64_t kMost = 1 << 16;
+  for (; high < kMost; high *= 2) {
+    Plan next = plan(high);
+    if (!next.fits) break;
+    low = high;
+    best = std::move(next);
+  }
+  while (high - low > std::max<std::int64_t>(1, low / 64)) {
+    const std::int64_t middle = (low + high) / 2;
+    Plan next = plan(middle);
+    (next.fits ? low : high) = middle;
+    if (next.fits) best = std::move(next);
+  }
+  return best;
+}
+
+struct Mode {
+  const char* name;
+  bool slices;
+  std::int64_t stage;
+  Place place;
+};
+constexpr Mode kModes[] = {{"D", false, 0, kDevice},  {"Z", false, 3, kDevice},    {"D+M", true, 0, kDevice},
+                           {"Z+M", true, 3, kDevice}, {"Z-Off+M", true, 3, kHost}, {"Z-Off+M, files", true, 3, kFile}};
+
+std::optional<Plan> largest_in_mode(const RunOptions& options, const Mode& mode) {
+  const ClusterOptions& cluster = options.cluster;
+  if (mode.place.optimizer == kFile.optimizer && cluster.disk == 0) return std::nullopt;
+  std::optional<Plan> best;
+  for (const std::int64_t model : divisors(std::min(cluster.node_devices, cluster.devices))) {
+    if ((model > 1) != mode.slices && !(mode.slices && cluster.devices == 1)) continue;
+    if (cluster.devices % model != 0 || !divides_all(model, options.model)) continue;
+    const std::int64_t expert = options.model.moe.experts > 0 ? cluster.devices / model : 1;
+    std::optional<Plan> found = largest_that_fits(with(options, expert, model, mode.stage, true, mode.place));
+    if (found && (!best || found->parameters > best->parameters)) best = std::move(found);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::string Plan::name() const {
+  std::string text;
+  const auto add = [&](const char* letter, std::int64_t degree) {
+    if (degree > 1) text += fmt::format("{}{}{}", text.empty() ? "" : " ", letter, degree);
+  };
+  add("E", degrees.expert);
+  add("D", degrees.data);
+  add("M", degrees.model);
+  if (text.empty()) text = "1";
+  if (options.parallel.zero_stage > 0) text += fmt::format(" Z{}", options.parallel.zero_stage);
+  if (options.offload.optimizer != "device") text += fmt::format(" Off({})", options.offload.optimizer);
+  if (options.parallel.recompute) text += " recompute";
+  return text;
+}
+
+Plan plan_of(const RunOptions& options) { return plan_with(options); }
+
+std::vector<Plan> rank_plans(const RunOptions& options) {
+  std::vector<Plan> plans;
+  for_each_degrees(options, [&](std::int64_t expert, std::int64_t model) {
+    for (std::int64_t stage = 0; stage <= 3; ++stage) {
+      for (const Place& place : {kDevice, Place{"host", "device", "device"}, kHost, kFile}) {
+        const bool moves_more = std::string(place.gradients) != "device";
+        if (moves_more && stage < 2) continue;  // there is nothing more to move
+        if (place.optimizer == kFile.optimizer && options.cluster.disk == 0) continue;
+        for (const bool recompute : {false, true}) {
+          plans.push_back(plan_with(with(options, expert, model, stage, recompute, place)));
+        }
+      }
+    }
+  });
+  std::stable_sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
+    if (a.fits != b.fits) return a.fits;
+    return a.fits ? a.time.total() < b.time.total() : a.memory.device() < b.memory.device();
+  });
+  return plans;
+}
+
+std::vector<LargestModel> largest_models(const RunOptions& options) {
+  std::vector<LargestModel> found;
+  for (const Mode& mode : kModes) {
+    std::optional<Plan> plan = largest_in_mode(options, mode);
+    const bool moe = options.model.moe.experts > 0;
+    if (plan) found.push_back({fmt::format("{}{}", moe ? "E+" : "", mode.name), std::move(*plan)});
+  }
+  return found;
+}
+
+}  // namespace polymoe

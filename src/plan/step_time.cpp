@@ -1,0 +1,168 @@
+#include "plan/step_time.h"
+
+#include <algorithm>
+
+#include "nn/moe/routing.h"
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+namespace {
+
+constexpr double kGiga = 1e9, kTera = 1e12;
+
+class StepModel {
+ public:
+  StepModel(const RunOptions& options, const Degrees& degrees, const ModelShape& shape)
+      : o_(options), cluster_(options.cluster), degrees_(degrees), shape_(shape) {
+    const std::int64_t batch_ranks = degrees.data * degrees.expert;
+    rounds_ = static_cast<double>((options.train.micro_batches + batch_ranks - 1) / batch_ranks);
+    tokens_ = static_cast<double>(options.train.max_tokens) / 2;
+    element_ = options.train.precision == "float32" ? 4 : 2;
+    passes_ = options.parallel.recompute ? 2 : 1;
+  }
+
+  StepTime time() const {
+    StepTime time;
+    const double flops = cluster_.peak_tflops * kTera * cluster_.efficiency;
+    const double forward = rounds_ * forward_flops() / flops;
+    time.backward = (1.0 + passes_) * forward;
+    time.compute = forward + time.backward;
+    time.exchange = exchange();
+    time.slices = slices();
+    time.gradients = gradients();
+    time.offload = offload();
+    time.update = update();
+    return time;
+  }
+
+ private:
+  // Two for each parameter of a matrix and token; experts by their rows.
+  double forward_flops() const {
+    double flops = 0.0;
+    for (const BlockShape& block : shape_.blocks) {
+      for (const ParameterUnit& unit : block.units) {
+        const double parameters = static_cast<double>(unit.size);
+        if (!unit.experts) {
+          flops += 2 * parameters * tokens_;
+        } else {
+          // Each row of the whole layer goes through one expert; those of a process through its share of them.
+          const double experts = static_cast<double>(o_.model.moe.experts) / static_cast<double>(degrees_.expert);
+          flops += 2 * parameters / experts * rows();
+        }
+      }
+    }
+    return flops + 2 * tokens_ * static_cast<double>(o_.model.vocabulary * o_.model.hidden) /
+                       static_cast<double>(degrees_.model);
+  }
+
+  // Of an expert layer, of one micro-batch of each process that exchanges, in this process.
+  double rows() const {
+    const MoeOptions& moe = o_.model.moe;
+    const std::int64_t tokens = static_cast<std::int64_t>(tokens_);
+    const std::int64_t capacity = expert_capacity(moe, tokens, /*training=*/true);
+    const auto assigned = static_cast<double>(moe.top_k * tokens);
+    const double all = capacity > 0 ? std::min(assigned, static_cast<double>(moe.experts * capacity)) : assigned;
+    return o_.parallel.expert_slicing == "sliced" ? all : all / static_cast<double>(degrees_.model);
+  }
+
+  double bandwidth(std::int64_t members, std::int64_t stride) const {
+    const bool in_node = members * stride <= cluster_.node_devices;
+    return kGiga * (in_node ? cluster_.node_bandwidth : cluster_.network_bandwidth);
+  }
+  static double others(std::int64_t members) { return static_cast<double>(members - 1) / static_cast<double>(members); }
+
+  double exchange() const {
+    if (degrees_.expert == 1) return 0.0;
+    double layers = 0;
+    for (const BlockShape& block : shape_.blocks) layers += block.moe ? 1 : 0;
+    const double bytes = rows() / static_cast<double>(degrees_.model) * row_bytes() * others(degrees_.expert);
+    // There and back, in forward and in backward.
+    return rounds_ * layers * 2 * (1 + passes_) * bytes / bandwidth(degrees_.expert, degrees_.model);
+  }
+
+  double slices() const {
+    if (degrees_.model == 1) return 0.0;
+    double sums = 0;
+    for (const BlockShape& block : shape_.blocks) sums += block.decoder ? 3 : 2;
+    const double bytes = 2 * tokens_ * row_bytes() * others(degrees_.model);
+    return rounds_ * sums * (1 + passes_) * bytes / bandwidth(degrees_.model, 1);
+  }
+
+  template <typename Function>
+  double sum_over_units(const Function& f) const {
+    double sum = 0.0;
+    for (const ParameterUnit& unit : shape_.outside.units) sum += f(unit);
+    for (const BlockShape& block : shape_.blocks) {
+      for (const ParameterUnit& unit : block.units) sum += f(unit);
+    }
+    return sum;
+  }
+
+  // docs/parallelism.md has the table.
+  double gradients() const {
+    return sum_over_units([&](const ParameterUnit& unit) {
+      const std::int64_t copies = unit.experts ? degrees_.data : degrees_.data * degrees_.expert;
+      if (copies == 1) return 0.0;
+      const double size = static_cast<double>(unit.size) * others(copies);
+      double bytes = 0.0;
+      if (unit.stage == 0) bytes = 2 * 4 * size;
+      if (unit.stage == 1) bytes = (4 + element_) * size;
+      if (unit.stage == 2) bytes = (4 * rounds_ + element_) * size;
+      if (unit.stage == 3) bytes = (4 + 2 * element_) * rounds_ * size;
+      const std::int64_t stride = unit.experts ? degrees_.expert * degrees_.model : degrees_.model;
+      return bytes / bandwidth(copies, stride);
+    });
+  }
+
+  double link(const std::string& tier) const {
+    if (tier == "host") return kGiga * cluster_.link_bandwidth;
+    return kGiga * std::min(cluster_.link_bandwidth, cluster_.disk_bandwidth / local_processes());
+  }
+  double local_processes() const { return static_cast<double>(std::min(cluster_.devices, cluster_.node_devices)); }
+
+  double offload() const {
+    const OffloadOptions& off = o_.offload;
+    return sum_over_units([&](const ParameterUnit& unit) {
+      const double own = static_cast<double>(unit.shard_size());
+      double seconds = 0.0;
+      if (unit.stage >= 2 && off.gradients != "device") seconds += rounds_ * 4 * own / link(off.gradients);
+      if (unit.stage >= 3 && off.parameters != "device") seconds += 2 * rounds_ * element_ * own / link(off.parameters);
+      return seconds;
+    });
+  }
+
+  double update() const {
+    const std::string& tier = o_.offload.optimizer;
+    return sum_over_units([&](const ParameterUnit& unit) {
+      const double own = static_cast<double>(unit.shard_size());
+      // Moments and master weights read and written, the gradient read, the lower precision written.
+      const double bytes = own * (24 + 4 + (element_ < 4 ? element_ : 0));
+      if (tier == "device") return bytes / (kGiga * cluster_.device_bandwidth);
+      double seconds = bytes / (kGiga * cluster_.host_bandwidth / local_processes());
+      if (tier == "file") seconds += own * 24 / (kGiga * cluster_.disk_bandwidth / local_processes());
+      if (o_.offload.gradients == "device") seconds += own * 4 / (kGiga * cluster_.link_bandwidth);
+      if (o_.offload.parameters == "device") seconds += own * element_ / (kGiga * cluster_.link_bandwidth);
+      return seconds;
+    });
+  }
+
+  double row_bytes() const { return static_cast<double>(o_.model.hidden) * element_; }
+
+  const RunOptions& o_;
+  const ClusterOptions& cluster_;
+  const Degrees& degrees_;
+  const ModelShape& shape_;
+  double rounds_ = 1, tokens_ = 0, element_ = 4, passes_ = 1;
+};
+
+}  // namespace
+
+double StepTime::total() const {
+  return compute + exchange + slices + update + std::max(0.0, gradients + offload - backward);
+}
+
+StepTime plan_step_time(const RunOptions& options, const Degrees& degrees, const ModelShape& shape) {
+  return StepModel(options, degrees, shape).time();
+}
+
+}  // namespace polymoe

@@ -1,0 +1,167 @@
+#include "plan/memory.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "nn/torch_headers.h"
+#include "parallel/parallel_model.h"
+#include "plan/check.h"
+#include "plan/search.h"
+#include "support/temporary_folder.h"
+#include "support/thread_communicator.h"
+
+namespace polymoe {
+namespace {
+
+RunOptions planned_options() {
+  RunOptions options;
+  options.model.vocabulary = 40;
+  options.model.hidden = 16;
+  options.model.ffn = 32;
+  options.model.heads = 4;
+  options.model.encoder_layers = 2;
+  options.model.decoder_layers = 2;
+  options.model.moe.experts = 4;
+  options.train.max_tokens = 64;
+  return options;
+}
+
+struct PlannedLayout {
+  const char* name;
+  std::int64_t data, expert, model, stage;
+  const char* optimizer;
+  const char* gradients;
+  const char* parameters;
+  const char* precision = "float32";
+  bool whole_experts = false;
+  bool delayed = false;
+};
+
+std::ostream& operator<<(std::ostream& out, const PlannedLayout& layout) { return out << layout.name; }
+
+RunOptions options_of(const PlannedLayout& layout, const std::string& folder) {
+  RunOptions options = planned_options();
+  options.parallel.data = layout.data;
+  options.parallel.expert = layout.expert;
+  options.parallel.model = layout.model;
+  options.parallel.zero_stage = layout.stage;
+  options.parallel.expert_slicing = layout.whole_experts ? "whole" : "sliced";
+  options.offload = {layout.optimizer, layout.gradients, layout.parameters, "device", folder, layout.delayed};
+  options.train.precision = layout.precision;
+  return options;
+}
+
+class PlannedState : public ::testing::TestWithParam<PlannedLayout> {};
+
+// The arithmetic of the plan against buffers that exist.
+TEST_P(PlannedState, IsThatOfTheStore) {
+  const testing::TemporaryFolder folder;
+  const RunOptions options = options_of(GetParam(), folder.path().string());
+  const Degrees degrees{GetParam().data, GetParam().expert, GetParam().model};
+  const MemoryPlan plan = plan_memory(options, degrees);
+  testing::run_ranks(static_cast<int>(degrees.world()), [&](Communicator& world) {
+    ParallelModel model(options, world);
+    const StoreBytes bytes = model.store.bytes();
+    if (world.rank() > 0) return;  // slices of a vocabulary may differ by a row
+    EXPECT_EQ(plan.disk, bytes.files);
+    if (bytes.files == 0) {
+      EXPECT_EQ(plan.state() + plan.host, bytes.total());
+    } else {  // how much of the window is filled depends on what was used last
+      EXPECT_LE(bytes.total(), plan.state() + plan.host + plan.host_in_update);
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, PlannedState,
+    ::testing::Values(PlannedLayout{"Alone", 1, 1, 1, 0, "device", "device", "device"},
+                      PlannedLayout{"AloneHost", 1, 1, 1, 3, "host", "host", "host"},
+                      PlannedLayout{"AloneFile", 1, 1, 1, 3, "file", "file", "file"},
+                      PlannedLayout{"AloneBFloat16", 1, 1, 1, 0, "device", "device", "device", "bfloat16"},
+                      PlannedLayout{"AloneFloat16Z3", 1, 1, 1, 3, "host", "device", "device", "float16"},
+                      PlannedLayout{"AloneDelayed", 1, 1, 1, 0, "host", "device", "device", "float32", false, true},
+                      PlannedLayout{"D2Z1", 2, 1, 1, 1, "device", "device", "device"},
+                      PlannedLayout{"D2Z2", 2, 1, 1, 2, "device", "host", "device"},
+                      PlannedLayout{"E2", 1, 2, 1, 0, "device", "device", "device"},
+                      PlannedLayout{"D2E2Z3", 2, 2, 1, 3, "device", "device", "device"},
+                      PlannedLayout{"E2M2Z2", 1, 2, 2, 2, "host", "host", "device"},
+                      PlannedLayout{"D2M2WholeZ3", 2, 1, 2, 3, "device", "device", "device", "bfloat16", true}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(PlannedMemory, RecomputationKeepsLess) {
+  RunOptions options = planned_options();
+  options.train.max_tokens = 4096;
+  const MemoryPlan all = plan_memory(options, {});
+  options.parallel.recompute = true;
+  const MemoryPlan inputs = plan_memory(options, {});
+  EXPECT_LT(inputs.activations, all.activations);
+  EXPECT_EQ(inputs.state(), all.state());
+}
+
+TEST(CheckMemory, RefusesAStateThatIsTooLargeAndNamesWhatHelps) {
+  RunOptions options = planned_options();
+  const MemoryPlan plan = plan_memory(options, {});
+  try {
+    check_memory(options, {}, {.device = plan.state() - 1});
+    FAIL() << "fits";
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_NE(message.find("train.device-memory: over"), std::string::npos) << message;
+    EXPECT_NE(message.find("optimizer"), std::string::npos) << message;
+    EXPECT_NE(message.find("host should fit"), std::string::npos) << message;
+  }
+}
+
+TEST(CheckMemory, WarnsWhereActivationsAloneAreTooMuch) {
+  const RunOptions options = planned_options();
+  const MemoryPlan plan = plan_memory(options, {});
+  EXPECT_EQ(check_memory(options, {}, {.device = plan.device()}), "");
+  EXPECT_NE(check_memory(options, {}, {.device = plan.device() - 1}), "");
+}
+
+RunOptions clustered_options() {
+  RunOptions options = planned_options();
+  options.cluster.devices = 8;
+  options.train.micro_batches = 8;
+  return options;
+}
+
+TEST(RankPlans, PutsTheFastestOfThoseThatFitFirst) {
+  const std::vector<Plan> plans = rank_plans(clustered_options());
+  ASSERT_FALSE(plans.empty());
+  EXPECT_TRUE(plans.front().fits);
+  for (std::size_t i = 1; i < plans.size(); ++i) {
+    if (!plans[i].fits) continue;
+    EXPECT_TRUE(plans[i - 1].fits);
+    EXPECT_LE(plans[i - 1].time.total(), plans[i].time.total());
+  }
+  for (const Plan& plan : plans) EXPECT_EQ(plan.degrees.world(), 8);
+}
+
+TEST(RankPlans, LessMemoryWantsMoreSharing) {
+  RunOptions options = clustered_options();
+  options.cluster.reserved_memory = 0;
+  const std::int64_t alone = plan_memory(options, {8, 1, 1}).device();
+  options.cluster.device_memory = static_cast<double>(alone) / 4e9;
+  const std::vector<Plan> plans = rank_plans(options);
+  ASSERT_TRUE(plans.front().fits);
+  EXPECT_LE(plans.front().memory.device(), alone / 4);
+}
+
+TEST(LargestModels, OffloadAndSlicingHoldMore) {
+  RunOptions options = clustered_options();
+  options.cluster.reserved_memory = 0;
+  options.cluster.device_memory = 0.002;
+  const std::vector<LargestModel> models = largest_models(options);
+  std::map<std::string, std::int64_t> parameters;
+  for (const LargestModel& model : models) parameters[model.mode] = model.plan.parameters;
+  ASSERT_TRUE(parameters.count("E+Z"));
+  EXPECT_GT(parameters["E+Z-Off+M"], 2 * parameters["E+Z"]);
+}
+
+}  // namespace
+}  // namespace polymoe
