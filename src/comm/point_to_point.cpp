@@ -30,11 +30,6 @@ std::byte* bytes_of(const at::Tensor& x) { return static_cast<std::byte*>(x.data
 
 std::int64_t element_size_of(const at::Tensor& x) { return static_cast<std::int64_t>(x.element_size()); }
 
-/// Memory that is not set to zero first.
-std::shared_ptr<std::byte[]> staging_memory(std::int64_t bytes) {
-  return std::make_shared_for_overwrite<std::byte[]>(static_cast<std::size_t>(bytes));
-}
-
 /// One piece for each member, one after the other from `data` on.
 std::vector<Piece> consecutive(std::byte* data, const std::vector<std::int64_t>& counts, std::int64_t element_size) {
   std::vector<Piece> pieces;
@@ -94,10 +89,11 @@ std::vector<Step> reduction(const std::vector<Piece>& parts, int rank, std::byte
   const Piece own = parts[static_cast<std::size_t>(rank)];
   const std::int64_t count = own.bytes / element_size_of(like);
   const auto members = static_cast<std::int64_t>(parts.size());
-  std::shared_ptr<std::byte[]> memory = staging_memory(own.bytes * (members - 1));
+  // A tensor, so that it shares the memory of tensors and counts as theirs does.
+  const at::Tensor memory = like.new_empty({own.bytes * (members - 1)}, like.options().dtype(c10::kByte));
   std::vector<Piece> staging;
   std::vector<const std::byte*> versions;
-  std::byte* free = memory.get();
+  std::byte* free = bytes_of(memory);
   for (const Piece& part : parts) {
     versions.push_back(part.peer == rank ? own.data : free);
     if (part.peer == rank) continue;

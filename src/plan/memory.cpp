@@ -49,7 +49,11 @@ std::int64_t gradients_on_the_way(const BlockShape& block) {
 class Walk {
  public:
   Walk(const RunOptions& options, const Degrees& degrees, const ModelShape& shape)
-      : options_(options), tiers_(make_tiers(options)), shape_(shape), activations_(options, degrees) {}
+      : options_(options),
+        copies_(sharding_of(options.parallel, degrees)),
+        tiers_(make_tiers(options)),
+        shape_(shape),
+        activations_(options, degrees) {}
 
   MemoryPlan peak() {
     count_state();
@@ -158,11 +162,14 @@ class Walk {
     consider(held_, always_ + reducing() + gradients_on_the_way(shape_.outside));
   }
 
-  // Two units at a time are on their way to the other copies (ParameterSync).
+  // Two units at a time are on their way to the other copies (ParameterSync). The other copies' versions of the own
+  // part arrive before they are summed (comm/point_to_point.cpp).
   void start_reduction(const ParameterUnit& unit) {
-    if (unit.shards == 1) return;
-    const std::int64_t target = unit.shard_size() * kFloat;
-    reducing_.push_back(target + (unit.stage >= 2 ? unit.size * kFloat : 0));
+    const std::int64_t copies = unit.experts ? copies_.expert_shards : copies_.dense_shards;
+    if (copies == 1) return;
+    const std::int64_t part = unit.size / copies * kFloat;
+    const std::int64_t target = unit.stage >= 1 ? part : 0;
+    reducing_.push_back((copies - 1) * part + target + (unit.stage >= 2 ? unit.size * kFloat : 0));
     if (reducing_.size() > 2) reducing_.pop_front();
   }
   std::int64_t reducing() const {
@@ -172,6 +179,7 @@ class Walk {
   }
 
   const RunOptions& options_;
+  Sharding copies_;
   Tiers tiers_;
   const ModelShape& shape_;
   Activations activations_;

@@ -18,12 +18,12 @@ class LoneAxis : public ModelAxis {
   std::int64_t size_;
 };
 
+}  // namespace
+
 Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees) {
   const bool whole_experts = options.expert_slicing != "sliced";
   return {options.zero_stage, degrees.data * degrees.expert, 0, degrees.data * (whole_experts ? degrees.model : 1), 0};
 }
-
-}  // namespace
 
 ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
   Partition partition;

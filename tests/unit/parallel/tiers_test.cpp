@@ -57,6 +57,18 @@ TEST_P(TierParity, WeightsAreThoseWithoutTiersBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Layouts, TierParity, ::testing::ValuesIn(tier_cases()),
                          [](const auto& info) { return info.param.name; });
 
+TEST(Tiers, ADelayedUpdateHasOneCurveInEveryLayout) {
+  RunOptions options = testing::tiny_run();
+  options.offload.optimizer = "host";
+  options.offload.delayed_update = true;
+  const testing::Outcome expected = testing::train_in_threads(options, 5);
+  options.parallel = {.data = 2, .expert = 2, .zero_stage = 2};
+  const testing::Outcome got = testing::train_in_threads(options, 5);
+  for (std::size_t i = 0; i < expected.losses.size(); ++i) {
+    EXPECT_NEAR(got.losses[i], expected.losses[i], 1e-5 * expected.losses[i]) << i;  // sums in another order, float32
+  }
+}
+
 TEST(Tiers, WhatIsInFilesIsNotInMemory) {
   const testing::TemporaryFolder folder;
   RunOptions options = testing::tiny_run();
