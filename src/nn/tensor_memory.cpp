@@ -8,6 +8,7 @@
 #include <list>
 #include <mutex>
 #include <new>
+#include <unordered_map>
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
@@ -29,21 +30,30 @@ struct Mapping {
 // take what was in use at the peak.
 class Mappings {
  public:
-  Mapping take(std::size_t bytes) {
+  void* take(std::size_t bytes) {
     const std::size_t size = (bytes + kPage - 1) / kPage * kPage;
     const std::lock_guard lock(mutex_);
     Mapping mapping = take_kept(size);
     if (mapping.data == nullptr) mapping = map_fresh(size);
+    used_[mapping.data] = mapping.size;
     used_bytes_ += mapping.size;
     peak_bytes_ = std::max(peak_bytes_, used_bytes_);
-    return mapping;
+    return mapping.data;
   }
 
-  void give(const Mapping& mapping) {
+  // Whether the memory at this address was taken here.
+  bool give(void* data) {
+    if (reinterpret_cast<std::uintptr_t>(data) % kPage != 0) return false;
     const std::lock_guard lock(mutex_);
+    const auto found = used_.find(data);
+    if (found == used_.end()) return false;
+    c10::profiledCPUMemoryReporter().Delete(data);
+    const Mapping mapping{data, found->second};
+    used_.erase(found);
     used_bytes_ -= mapping.size;
     kept_bytes_ += mapping.size;
     kept_.push_front(mapping);
+    return true;
   }
 
  private:
@@ -74,7 +84,8 @@ class Mappings {
   }
 
   std::mutex mutex_;
-  std::list<Mapping> kept_;  // the last to go first
+  std::unordered_map<void*, std::size_t> used_;  // sizes
+  std::list<Mapping> kept_;                      // the last to go first
   std::size_t kept_bytes_ = 0, used_bytes_ = 0, peak_bytes_ = 0;
 };
 
@@ -84,22 +95,27 @@ Mappings& mappings() {
   return *all;
 }
 
-void unmap(void* context) {
-  auto* mapping = static_cast<Mapping*>(context);
-  c10::profiledCPUMemoryReporter().Delete(mapping->data);
-  mappings().give(*mapping);
-  delete mapping;
+// The deleter of all tensors: LibTorch wants one for an allocator, which gets an address alone.
+void release(void* data) {
+  if (mappings().give(data)) return;
+  c10::GetDefaultCPUAllocator()->raw_deleter()(data);
 }
 
 class MappedAllocator : public c10::Allocator {
  public:
   c10::DataPtr allocate(std::size_t bytes) override {
-    if (bytes < kSmallestMapped) return c10::GetDefaultCPUAllocator()->allocate(bytes);
-    auto* mapping = new Mapping(mappings().take(bytes));
-    c10::DataPtr pointer(mapping->data, mapping, &unmap, c10::Device(c10::DeviceType::CPU));
-    c10::profiledCPUMemoryReporter().New(mapping->data, bytes);  // throws over a budget
+    const c10::Device host(c10::DeviceType::CPU);
+    if (bytes < kSmallestMapped) {
+      void* data = c10::GetDefaultCPUAllocator()->raw_allocate(bytes);
+      return {data, data, &release, host};
+    }
+    void* data = mappings().take(bytes);
+    c10::DataPtr pointer(data, data, &release, host);
+    c10::profiledCPUMemoryReporter().New(data, bytes);  // throws over a budget
     return pointer;
   }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
 
   void copy_data(void* target, const void* source, std::size_t bytes) const override {
     std::memcpy(target, source, bytes);

@@ -33,7 +33,7 @@ TEST(CommunicatorErrors, SayWhatIsWrongWithTheArguments) {
   const at::Tensor x = at::zeros({4, 3});
   says("all-reduce in group 'lone': the tensor is not contiguous", [&] { group->all_reduce(x.t()); });
   says("the tensor is an undefined tensor", [&] { group->all_reduce(at::Tensor()); });
-  says("cannot reduce values of type Half", [&] { group->all_reduce(x.to(c10::kHalf)); });
+  says("cannot reduce values of type Char", [&] { group->all_reduce(x.to(c10::kChar)); });
   says("the input holds 12 elements, not 1 times the output's 5", [&] { group->reduce_scatter(x, at::zeros({5})); });
   says("the input is of type Float, the output of type Long",
        [&] { group->all_gather(x, at::zeros({12}, c10::kLong)); });

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 
 #include "nn/torch_headers.h"
@@ -42,6 +43,18 @@ TEST_F(TensorMemory, WhatIsKeptStaysWithinThePeakOfWhatWasInUse) {
   large.reset();
   const at::Tensor a = mebibytes(40), b = mebibytes(40);  // neither fits what was left
   EXPECT_LE(resident_mebibytes(), at_peak + 4);
+}
+
+// Some functions of LibTorch take memory without a tensor.
+TEST_F(TensorMemory, RawMemoryComesAndGoesToo) {
+  c10::Allocator& allocator = *c10::GetAllocator(c10::DeviceType::CPU);
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{100}, std::size_t{1} << 22}) {
+    void* data = allocator.raw_allocate(bytes);
+    if (bytes > 0) std::memset(data, 1, bytes);
+    allocator.raw_deallocate(data);
+  }
+  const at::Tensor x = at::ones({512, 1024}, at::kFloat);
+  EXPECT_NEAR(at::gelu(x).mean().item<float>(), 0.8413f, 1e-3f);
 }
 
 TEST_F(TensorMemory, SmallTensorsComeFromTheHeap) {
