@@ -60,6 +60,10 @@ class CheckpointWriter {
   void add_part(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make,
                 std::vector<Run> runs);
 
+  /// Adds a small file beside the tensors, "vocab.model" say: rank 0's is written. Throws Error for a name given twice
+  /// or one that is not plain.
+  void add_file(const std::string& name, std::string content);
+
   /// Writes everything, together with the `meta` of rank 0, into `path`.partial-PID, syncs it, and renames it to
   /// `path`; returns when that is done. Called by all members. An older checkpoint at `path` is replaced only when the
   /// new one is whole. When anything fails on one member (disk full, say), every member throws Error and no trace is
@@ -123,6 +127,9 @@ std::string checkpoint_name(std::int64_t update);
 /// The numbered checkpoint of the highest update in `run_folder` that opens; damaged ones are passed over with a
 /// warning. Empty when there is none. Changes nothing on the disk.
 std::optional<std::filesystem::path> find_latest(const std::filesystem::path& run_folder);
+
+/// The newest `count` numbered checkpoints that open, oldest first. Throws Error when there are fewer.
+std::vector<std::filesystem::path> find_last(const std::filesystem::path& run_folder, std::int64_t count);
 
 /// Removes all numbered checkpoints but the newest `keep` (at least 1) that open, and what dead processes left behind
 /// half-written. For the process that writes to `run_folder`, between two commits; named checkpoints

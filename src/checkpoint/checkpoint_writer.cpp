@@ -9,6 +9,7 @@
 
 #include "base/atomic_folder.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/quote.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/copy_runs.h"
@@ -37,6 +38,14 @@ void check_target(const fs::path& path) {
   const bool replaceable = !fs::exists(path, ignored) || fs::exists(path / kIndexFile, ignored) ||
                            (fs::is_directory(path, ignored) && fs::is_empty(path, ignored));
   if (!replaceable) throw Error("exists and is not a checkpoint", {path, 0}, "move it away or choose another name");
+}
+
+/// A name that cannot lead out of the folder or stand for one of the checkpoint's own files.
+void check_file_name(const std::string& name) {
+  if (name.empty() || name == kIndexFile || name.front() == '.' || name.find('/') != std::string::npos ||
+      name.ends_with(".safetensors")) {
+    fail("{} cannot name a file beside the tensors of a checkpoint", in_quotes(name));
+  }
 }
 
 [[noreturn]] void other_than_declared(const TensorSpec& spec) {
@@ -123,6 +132,7 @@ struct CheckpointWriter::State {
   std::uint64_t shard_bytes;
   TensorGroups groups;
   std::map<std::string, std::set<std::string>> names;
+  std::map<std::string, std::string> files;
 };
 
 CheckpointWriter::CheckpointWriter(Communicator& group, fs::path path, std::uint64_t shard_bytes)
@@ -163,6 +173,11 @@ void CheckpointWriter::add_part(const std::string& group, const TensorSpec& spec
   state_->groups[group].push_back({spec, std::move(make), std::move(runs)});
 }
 
+void CheckpointWriter::add_file(const std::string& name, std::string content) {
+  check_file_name(name);
+  if (!state_->files.emplace(name, std::move(content)).second) fail("two files are named {}", in_quotes(name));
+}
+
 // Phase by phase, each ending where the members agree that it went well: no member waits for one that has failed, and
 // rank 0's folder goes with the exception.
 void CheckpointWriter::commit(const nlohmann::json& meta) {
@@ -187,6 +202,7 @@ void CheckpointWriter::commit(const nlohmann::json& meta) {
   const std::vector<std::uint32_t> checksums = s.join(shares);
   together(s.group, [&] {
     if (!s.is_first()) return;
+    for (const auto& [name, content] : s.files) write_file(temporary / name, content);
     write_index(temporary / kIndexFile, State::make_index(shards, checksums, meta));
     folder->commit();
   });

@@ -109,6 +109,20 @@ std::optional<fs::path> find_latest(const fs::path& run_folder) {
   return std::nullopt;
 }
 
+std::vector<fs::path> find_last(const fs::path& run_folder, std::int64_t count) {
+  std::vector<fs::path> found;
+  for (const fs::path& path : numbered_checkpoints(run_folder)) {
+    if (static_cast<std::int64_t>(found.size()) == count) break;
+    if (opens(path)) found.push_back(path);
+  }
+  if (static_cast<std::int64_t>(found.size()) < count) {
+    throw Error(fmt::format("holds {} numbered checkpoints, not {}", found.size(), count), {run_folder, 0},
+                "train.keep-checkpoints says how many a training keeps");
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
 void prune_checkpoints(const fs::path& run_folder, std::int64_t keep) {
   remove_leftovers(run_folder);
   std::int64_t kept = 0;

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/quote.h"
+#include "checkpoint/expert_name.h"
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -53,17 +54,20 @@ Size size_of(const Checkpoint& checkpoint, const std::string& group) {
 
 Parameters parameters_of(const Checkpoint& checkpoint) {
   Parameters parameters;
-  for (const std::string& name : checkpoint.names("model")) {
-    const std::int64_t elements = num_elements(checkpoint.spec("model", name));
-    parameters.total += elements;
-    if (name.find(".experts.") != std::string::npos) parameters.expert += elements;
-  }
+  std::optional<std::int64_t> top_k;
   try {
-    const MoeOptions moe = options_of(checkpoint).model.moe;
-    const std::int64_t of_experts = moe.experts > 0 ? parameters.expert / moe.experts * moe.top_k : 0;
-    parameters.active = parameters.total - parameters.expert + of_experts;
+    top_k = options_of(checkpoint).model.moe.top_k;
+    parameters.active = 0;
   } catch (const Error&) {
     // made by another program, or with keys that this one does not know: all else can be told
+  }
+  for (const std::string& name : checkpoint.names("model")) {
+    const std::int64_t elements = num_elements(checkpoint.spec("model", name));
+    const std::optional<ExpertName> expert = parse_expert_name(name);
+    parameters.total += elements;
+    if (expert) parameters.expert += elements;
+    // The experts of a layer are equally large: any top_k of them tell what a token meets.
+    if (parameters.active && (!expert || expert->expert < *top_k)) *parameters.active += elements;
   }
   return parameters;
 }
@@ -97,6 +101,22 @@ nlohmann::json number(const Checkpoint& checkpoint, const char* key) {
   return found != meta.end() && found->is_number() ? *found : nlohmann::json();
 }
 
+/// Of a checkpoint that was made of others, the command and them: "by merge of a, b".
+std::string origin_text(const Checkpoint& checkpoint) {
+  const nlohmann::json& meta = checkpoint.meta();
+  if (!meta.is_object() || !meta.contains("origin")) return "";
+  try {
+    std::vector<std::string> paths;
+    for (const nlohmann::json& source : meta["origin"].at("sources")) {
+      paths.push_back(one_line(source.at("path").get<std::string>()));
+    }
+    return fmt::format("by {} of {}", one_line(meta["origin"].at("command").get<std::string>()),
+                       fmt::join(paths, ", "));
+  } catch (const nlohmann::json::exception&) {
+    return "";  // another program's
+  }
+}
+
 void print_json(const Checkpoint& checkpoint, const Arguments& arguments) {
   const Parameters parameters = parameters_of(checkpoint);
   ordered_json output = {{"checkpoint", checkpoint.path().string()},
@@ -116,6 +136,9 @@ void print_json(const Checkpoint& checkpoint, const Arguments& arguments) {
   }
   for (const CheckpointShard& shard : checkpoint.shards()) {
     output["shards"].push_back({{"file", shard.file}, {"bytes", shard.bytes}, {"crc32", shard.crc32}});
+  }
+  if (checkpoint.meta().is_object() && checkpoint.meta().contains("origin")) {
+    output["origin"] = checkpoint.meta()["origin"];
   }
   if (arguments.list_tensors) {
     ordered_json& tensors = output["tensors"] = ordered_json::array();
@@ -140,6 +163,7 @@ void print_summary(const Checkpoint& checkpoint) {
   if (!update.is_null()) line("update", update.dump());
   if (!tokens.is_null()) line("target tokens", tokens.dump());
   if (!seconds.is_null()) line("time", human_time(seconds.get<double>()));
+  if (const std::string origin = origin_text(checkpoint); !origin.empty()) line("made", origin);
   std::string text = fmt::format("{} ({} dense, {} in experts", count(parameters.total),
                                  count(parameters.total - parameters.expert), count(parameters.expert));
   if (parameters.active) text += fmt::format("; {} active for a token", count(*parameters.active));

@@ -39,6 +39,10 @@ constexpr const char* kTour = R"(A tour, from text to translations:
     polymoe checkpoint verify run
   which experts each language uses, layer by layer
     polymoe usage run -o run/usage.json
+  new models of old ones: the mean of a run's last checkpoints, the experts of two runs, fewer experts
+    polymoe average run --last 3 --out averaged
+    polymoe merge first second --out merged
+    polymoe prune run --usage run --keep 4 --out pruned
   one HTML page with the run's curves
     polymoe report run
 
@@ -110,6 +114,10 @@ int run(int argc, char** argv) {
   add_evaluate(app);
   add_checkpoint(app);
   add_usage(app);
+  add_average(app);
+  add_merge(app);
+  add_upcycle(app);
+  add_prune(app);
   add_report(app);
   add_plan(app);
   add_config(app);

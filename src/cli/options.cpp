@@ -40,7 +40,8 @@ CLI::Option* add_field(CLI::App& app, const std::string& section, const Field& f
 
 Assignment given_on_command_line(const std::string& key, const CLI::Option& option, const Field& field) {
   const std::vector<std::string>& results = option.results();
-  const bool is_list = std::holds_alternative<std::vector<std::string>*>(field.target);
+  const bool is_list = std::holds_alternative<std::vector<std::string>*>(field.target) ||
+                       std::holds_alternative<std::vector<std::int64_t>*>(field.target);
   return {
       key, {is_list ? CLI::detail::join(results, ",") : results.back()}, Assignment::Kind::kValue, {"command line", 0}};
 }
@@ -69,7 +70,7 @@ OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sectio
   }
 }
 
-const RunOptions& OptionBinder::finish() {
+const RunOptions& OptionBinder::finish(const Refine& refine) {
   std::vector<Assignment> overrides;
   for (const Section& section : shown_sections(options_)) {
     for (const Field& field : section.fields) {
@@ -80,6 +81,7 @@ const RunOptions& OptionBinder::finish() {
   }
   const std::optional<std::string> path = config_path_.empty() ? std::nullopt : std::optional(config_path_);
   LoadedOptions loaded = load_run_options(path, overrides, options_);
+  if (refine && refine(loaded.options, options_)) loaded = load_run_options(path, overrides, options_);
   options_ = std::move(loaded.options);
   given_ = std::move(loaded.given);
   return options_;

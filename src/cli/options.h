@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,9 +34,12 @@ class OptionBinder {
   OptionBinder(const OptionBinder&) = delete;
   OptionBinder& operator=(const OptionBinder&) = delete;
 
-  /// Merges defaults, preset, file and command line, and validates. Call once, in the subcommand's callback. Throws
-  /// Error.
-  const RunOptions& finish();
+  /// Better defaults, once it is known what was given; false: there are none.
+  using Refine = std::function<bool(const RunOptions& merged, RunOptions& defaults)>;
+
+  /// Merges defaults, preset, file and command line, and validates. Call once, in the subcommand's callback. With
+  /// `refine` it does so again where that finds better defaults. Throws Error.
+  const RunOptions& finish(const Refine& refine = {});
 
   /// The merged options; finish() has been called.
   const RunOptions& options() const { return options_; }

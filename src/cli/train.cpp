@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/launch.h"
@@ -49,6 +51,18 @@ void train(const RunOptions& options) {
   if (speaks) fmt::print("{}\n", summary.checkpoint.string());
 }
 
+// A run that starts from another's weights has its model too, but for what is given. When it goes on, its own
+// checkpoints tell.
+bool take_model_of_init(const RunOptions& merged, RunOptions& defaults) {
+  if (merged.train.init.empty()) return false;
+  const auto own = merged.train.output.empty() ? std::nullopt : find_latest(merged.train.output);
+  const Checkpoint checkpoint = Checkpoint::open(own ? *own : resolve_checkpoint(merged.train.init));
+  defaults.model = options_of(checkpoint).model;
+  defaults.model.preset = "none";
+  defaults.model.vocabulary = 0;  // the dataset tells
+  return true;
+}
+
 }  // namespace
 
 void add_train(CLI::App& app) {
@@ -56,6 +70,7 @@ void add_train(CLI::App& app) {
   command->footer(
       "Prints the path of the last checkpoint. A run that finds checkpoints in its output folder goes on from there;\n"
       "SIGTERM, SIGUSR1 and Ctrl-C save a checkpoint and end it.\n\n"
+      "With --init the model's options come from that checkpoint, but for those given here.\n\n"
       "Several processes: --processes N on this machine; on a cluster `mpirun polymoe train ...` or\n"
       "`srun --mpi=pmix polymoe train ...`.\n\n"
       "Example:\n"
@@ -67,7 +82,7 @@ void add_train(CLI::App& app) {
       ->option_text("N (1)")
       ->check(CLI::Range(1, 1 << 16));
   command->callback([binder, processes] {
-    const RunOptions& options = binder->finish();
+    const RunOptions& options = binder->finish(take_model_of_init);
     if (binder->dump_requested()) {
       if (launched_rank() == 0) fmt::print("{}", binder->dump());
     } else if (*processes > 1 && !launched_in_parallel()) {

@@ -53,6 +53,9 @@ struct ValueWriter {
     for (const std::string& item : *value) items.push_back(yaml_text(item));
     return fmt::format("[{}]", fmt::join(items, ", "));
   }
+  std::string operator()(const std::vector<std::int64_t>* value) const {
+    return fmt::format("[{}]", fmt::join(*value, ", "));
+  }
 };
 
 std::string range_text(const Field& field) {
@@ -80,6 +83,7 @@ std::string describe_values(const Field& field) {
   if (std::holds_alternative<bool*>(field.target)) return "true or false";
   if (std::holds_alternative<std::int64_t*>(field.target)) return "whole number" + range_text(field);
   if (std::holds_alternative<double*>(field.target)) return "number" + range_text(field);
+  if (std::holds_alternative<std::vector<std::int64_t>*>(field.target)) return "list of whole numbers";
   return std::holds_alternative<std::string*>(field.target) ? "text" : "list of words";
 }
 

@@ -15,13 +15,14 @@ constexpr double kUnbounded = 1e15;
 
 /// One option of a struct: the single source of its config key, its command-line name, its help and its place.
 struct Field {
-  using Target = std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::string>*>;
+  using Target =
+      std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<std::int64_t>*>;
 
   std::string key;                   ///< kebab-case, e.g. "label-smoothing"
   Target target;                     ///< where the value lives; its present value is the default
   std::string help;                  ///< one line
   std::vector<std::string> choices;  ///< the allowed words of a string; empty: any
-  double low = -kUnbounded;          ///< smallest allowed number
+  double low = -kUnbounded;          ///< smallest allowed number, of a list too
   double high = kUnbounded;          ///< largest allowed number
 };
 

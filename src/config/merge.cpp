@@ -60,14 +60,12 @@ class Setter {
     }
   }
 
-  void operator()(std::int64_t* target) const {
-    const std::string& text = value();
-    std::int64_t number = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool whole = end == text.data() + text.size() && !text.empty();
-    if (!whole || code == std::errc::invalid_argument) fail_value(in_quotes(text) + " is not a whole number");
-    check_range(text, code == std::errc::result_out_of_range ? HUGE_VAL : static_cast<double>(number));
-    *target = number;
+  void operator()(std::int64_t* target) const { *target = whole_number(value()); }
+
+  void operator()(std::vector<std::int64_t>* target) const {
+    std::vector<std::int64_t> numbers;
+    for (const std::string& item : items()) numbers.push_back(whole_number(item));
+    *target = std::move(numbers);
   }
 
   void operator()(double* target) const {
@@ -94,17 +92,12 @@ class Setter {
   }
 
   void operator()(std::vector<std::string>* target) const {
-    std::vector<std::string> items;
-    if (assignment_.kind == Assignment::Kind::kList) {
-      items = assignment_.values;
-    } else if (!value().empty()) {
-      items = split(value());
-    }
-    for (const std::string& item : items) {
+    std::vector<std::string> words = items();
+    for (const std::string& item : words) {
       check_text(item);
       if (item.empty() || item.find(',') != std::string::npos) fail_value(in_quotes(item) + " is no item of a list");
     }
-    *target = std::move(items);
+    *target = std::move(words);
   }
 
  private:
@@ -120,6 +113,20 @@ class Setter {
         break;
     }
     fail_value("no value is given", "write one, or leave the key out");
+  }
+
+  std::vector<std::string> items() const {
+    if (assignment_.kind == Assignment::Kind::kList) return assignment_.values;
+    return value().empty() ? std::vector<std::string>() : split(value());
+  }
+
+  std::int64_t whole_number(const std::string& text) const {
+    std::int64_t number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole = end == text.data() + text.size() && !text.empty();
+    if (!whole || code == std::errc::invalid_argument) fail_value(in_quotes(text) + " is not a whole number");
+    check_range(text, code == std::errc::result_out_of_range ? HUGE_VAL : static_cast<double>(number));
+    return number;
   }
 
   static std::vector<std::string> split(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "config/moe_layers.h"
 
 namespace polymoe {
 namespace {
@@ -25,11 +26,18 @@ Field list(std::string key, std::vector<std::string>& target, std::string help) 
   return {std::move(key), &target, std::move(help), {}};
 }
 
+Field list(std::string key, std::vector<std::int64_t>& target, std::string help, double low, double high) {
+  return {std::move(key), &target, std::move(help), {}, low, high};
+}
+
 Section moe_section(MoeOptions& o) {
   return {
       "model.moe",
       "Mixture-of-Experts layers",
       {number("experts", o.experts, "experts in each MoE layer; 0 makes the model dense", 0, 65536),
+       list("experts-per-layer", o.experts_per_layer,
+            "experts of each MoE layer, the encoder's first, where they are not all model.moe.experts (pruned models)",
+            1, 65536),
        number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
        choice("side", o.side, "which side has MoE layers", {"both", "encoder", "decoder"}),
        number("top-k", o.top_k, "experts that a token goes to", 1, 2),
@@ -107,6 +115,7 @@ Section train_section(TrainOptions& o) {
       "training",
       {text("output", o.output, "folder for checkpoints, metrics and the report"),
        text("init", o.init, "checkpoint whose weights training starts from"),
+       flag("init-optimizer", o.init_optimizer, "take the optimiser state of train.init too"),
        number("seed", o.seed, "seed of every random number", 0),
        number("max-tokens", o.max_tokens, "tokens of a micro-batch, source and target together, padding included", 1,
               1 << 26),
@@ -282,9 +291,9 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
   check(m.hidden % m.heads == 0, {"model.heads", "model.hidden"}, "{} heads do not divide model.hidden = {}", m.heads,
         m.hidden);
   check(m.hidden % 2 == 0, {"model.hidden"}, "{} is odd; sinusoidal positions need an even width", m.hidden);
+  check(m.moe.experts > 0 || m.moe.experts_per_layer.empty(), {"model.moe.experts-per-layer"},
+        "given, but model.moe.experts = 0 makes the model dense");
   if (m.moe.experts == 0) return;
-  check(m.moe.top_k <= m.moe.experts, {"model.moe.top-k", "model.moe.experts"},
-        "{} experts for each token, but model.moe.experts = {}", m.moe.top_k, m.moe.experts);
   check(m.moe.final_capacity_factor == 0 || m.moe.capacity_updates > 0,
         {"model.moe.capacity-updates", "model.moe.final-capacity-factor"},
         "0, but the capacity factor is to reach model.moe.final-capacity-factor = {}", m.moe.final_capacity_factor);
@@ -297,6 +306,14 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
         "no layer is the {}th of its side (model.encoder-layers = {}, model.decoder-layers = {}, model.moe.side = {}), "
         "so the model has no experts",
         m.moe.every, m.encoder_layers, m.decoder_layers, m.moe.side);
+  const std::size_t listed = m.moe.experts_per_layer.size();
+  const std::vector<MoeLayerSize> layers = moe_layers(m);
+  check(listed == 0 || listed == layers.size(), {"model.moe.experts-per-layer"},
+        "{} numbers, but the model has {} MoE layers", listed, layers.size());
+  for (const MoeLayerSize& layer : layers) {
+    check(m.moe.top_k <= layer.experts, {"model.moe.top-k", "model.moe.experts", "model.moe.experts-per-layer"},
+          "{} experts for each token, but {} has {}", m.moe.top_k, layer.name, layer.experts);
+  }
 }
 
 void validate(const DecodeOptions& d, const GivenKeys& given) {
@@ -318,6 +335,8 @@ void validate(const RunOptions& o, const GivenKeys& given) {
         "{} tokens, but model.max-positions = {}", o.data.max_length, o.model.max_positions);
   check(o.data.max_length <= o.train.max_tokens, {"data.max-length", "train.max-tokens"},
         "{} tokens, but a micro-batch holds train.max-tokens = {}", o.data.max_length, o.train.max_tokens);
+  check(!o.train.init_optimizer || !o.train.init.empty(), {"train.init-optimizer", "train.init"},
+        "no checkpoint is named in train.init");
   check(o.train.valid_beam_size > 0 || o.train.keep_best == "loss", {"train.keep-best", "train.valid-beam-size"},
         "{} cannot be measured with train.valid-beam-size = 0; use loss", o.train.keep_best);
   check(o.train.valid_freq > 0 || o.train.early_stopping == 0, {"train.early-stopping", "train.valid-freq"},

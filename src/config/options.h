@@ -13,6 +13,7 @@ namespace polymoe {
 /// Mixture-of-Experts layers. `experts` = 0 makes the model dense.
 struct MoeOptions {
   std::int64_t experts = 0;
+  std::vector<std::int64_t> experts_per_layer{};  // empty: `experts` in each MoE layer
   std::int64_t every = 2;
   std::string side = "both";  // both, encoder, decoder
   std::int64_t top_k = 1;
@@ -74,6 +75,7 @@ struct DataOptions {
 struct TrainOptions {
   std::string output;
   std::string init;  // checkpoint whose weights training starts from
+  bool init_optimizer = false;
   std::int64_t seed = 1;
   std::int64_t max_tokens = 4096;
   std::int64_t micro_batches = 1;

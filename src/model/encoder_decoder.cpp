@@ -7,18 +7,22 @@
 #include "nn/torch_headers.h"
 
 #include "base/error.h"
+#include "config/moe_layers.h"
 #include "nn/dropout.h"
 #include "nn/positions.h"
 
 namespace polymoe {
 namespace {
 
-bool is_moe_layer(const MoeOptions& options, std::int64_t layer, const std::string& side) {
-  return options.experts > 0 && (options.side == "both" || options.side == side) && (layer + 1) % options.every == 0;
-}
-
 // The full name of a layer.
 std::string place(const char* side, std::size_t layer) { return fmt::format("{}.layers.{}", side, layer); }
+
+// The options of one layer of a side: experts are as many as this layer has, 0 in a dense one.
+ModelOptions options_of_layer(const ModelOptions& options, const char* side, std::int64_t layer) {
+  ModelOptions own = options;
+  own.moe.experts = experts_in_layer(options, side, layer);
+  return own;
+}
 
 void check_length(const Packing& packing, const ModelOptions& options, const char* side) {
   if (packing.length <= options.max_positions) return;
@@ -44,8 +48,8 @@ void DecoderState::select_sentences(const at::Tensor& sentences) {
 EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition) : runner_(partition.runner) {
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
-    const bool moe = is_moe_layer(options.moe, i, "encoder");
-    layers_.emplace_back(options, moe, place("encoder", static_cast<std::size_t>(i)), partition);
+    const ModelOptions own = options_of_layer(options, "encoder", i);
+    layers_.emplace_back(own, own.moe.experts > 0, place("encoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -63,8 +67,8 @@ at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, ForwardCon
 DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition) : runner_(partition.runner) {
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
-    const bool moe = is_moe_layer(options.moe, i, "decoder");
-    layers_.emplace_back(options, moe, place("decoder", static_cast<std::size_t>(i)), partition);
+    const ModelOptions own = options_of_layer(options, "decoder", i);
+    layers_.emplace_back(own, own.moe.experts > 0, place("decoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -171,7 +175,7 @@ ParameterCount count_parameters(const EncoderDecoderImpl& model) {
     const std::int64_t size = logical_size(placement);
     count.total += size;
     const bool expert = name.find(".experts.") != std::string::npos;
-    count.active += expert ? size / moe.experts * moe.top_k : size;
+    count.active += expert ? size / placement.logical_shape[0] * moe.top_k : size;
   }
   return count;
 }

@@ -39,9 +39,10 @@ at::Tensor permute_rows_back(const at::Tensor& rows, const at::Tensor& order) {
 struct ExpertRun {
   std::int64_t first = 0;  // among the experts here
   std::int64_t experts = 0;
-  Counts arriving;          // [source][expert of the run], all shares together
-  Counts slice_counts;      // [model], received rows of each member's share; empty unless slices gather them
-  at::Tensor expert_order;  // sorts received rows by expert; undefined when they are sorted already
+  std::int64_t experts_here = 0;  // of the layer, in all runs
+  Counts arriving;                // [source][expert of the run], all shares together
+  Counts slice_counts;            // [model], received rows of each member's share; empty unless slices gather them
+  at::Tensor expert_order;        // sorts received rows by expert; undefined when they are sorted already
   std::shared_ptr<RowFlight> there, back;  // null at expert degree 1
   at::Tensor departed;                     // until receive()
 };
@@ -65,19 +66,21 @@ class ExpertDispatcher : public Dispatcher {
         model_(layout.degrees().model),
         model_rank_(layout.model_rank()),
         slices_(slice_experts && layout.degrees().model > 1),
-        local_experts_(options.experts / expert_degree_),
-        runs_(expert_degree_ > 1 ? std::min(runs, local_experts_) : 1),
+        most_runs_(expert_degree_ > 1 ? runs : 1),
         exchange_(std::move(exchange)) {}
 
   DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override {
     const auto state = std::make_shared<Exchange>();
     DispatchHandle handle;
     handle.routing = routing;
-    for (std::int64_t run = 0; run < runs_; ++run) {
-      const Part part = part_of(local_experts_, runs_, run);
+    const std::int64_t experts_here = routing.plan->experts / expert_degree_;
+    const std::int64_t num_runs = std::min(most_runs_, experts_here);
+    for (std::int64_t run = 0; run < num_runs; ++run) {
+      const Part part = part_of(experts_here, num_runs, run);
       ExpertRun& added = state->runs.emplace_back();
       added.first = part.begin;
       added.experts = part.count;
+      added.experts_here = experts_here;
       handle.runs.push_back(part.count);
     }
     const Counts own = slot_counts(*routing.plan);
@@ -89,7 +92,7 @@ class ExpertDispatcher : public Dispatcher {
     Counts run_rows;
     for (const ExpertRun& run : state->runs) run_rows.push_back(sum_of(counts_of(mine, run)));
     const std::vector<at::Tensor> run_parts =
-        runs_ > 1 ? rows.split_with_sizes(run_rows) : std::vector<at::Tensor>{rows};
+        num_runs > 1 ? rows.split_with_sizes(run_rows) : std::vector<at::Tensor>{rows};
     for (std::size_t i = 0; i < state->runs.size(); ++i) {
       ExpertRun& run = state->runs[i];
       run.arriving = counts_of(arriving, run);
@@ -170,7 +173,7 @@ class ExpertDispatcher : public Dispatcher {
   // Of counts [member][expert there] those of a run's experts, [member][expert of the run].
   Counts counts_of(const Counts& counts, const ExpertRun& run) const {
     Counts result;
-    for (auto member = counts.begin(); member != counts.end(); member += local_experts_) {
+    for (auto member = counts.begin(); member != counts.end(); member += run.experts_here) {
       result.insert(result.end(), member + run.first, member + run.first + run.experts);
     }
     return result;
@@ -184,7 +187,7 @@ class ExpertDispatcher : public Dispatcher {
   // Slots in the order in which they leave, run by run. Each member of the model group takes an equal share of each
   // expert's slots, so that all send alike to all.
   at::Tensor to_parts(const at::Tensor& rows, const Counts& own, Exchange& state) const {
-    if (model_ == 1 && runs_ == 1) return rows;
+    if (model_ == 1 && state.runs.size() == 1) return rows;
     Counts begins{0};
     for (const std::int64_t count : own) begins.push_back(begins.back() + count);
     Counts order;
@@ -193,7 +196,7 @@ class ExpertDispatcher : public Dispatcher {
       for (const ExpertRun& run : state.runs) {
         for (std::int64_t to = 0; to < expert_degree_; ++to) {
           for (std::int64_t e = run.first; e < run.first + run.experts; ++e) {
-            const auto expert = static_cast<std::size_t>(to * local_experts_ + e);
+            const auto expert = static_cast<std::size_t>(to * run.experts_here + e);
             const Part part = part_of(own[expert], model_, m);
             for (std::int64_t i = 0; i < part.count; ++i) order.push_back(begins[expert] + part.begin + i);
           }
@@ -212,7 +215,9 @@ class ExpertDispatcher : public Dispatcher {
     std::int64_t count_bytes, front, room, size;
   };
   Block block_of(const at::Tensor& rows, const ExpertRun& run, const ForwardContext& context) const {
-    const std::int64_t capacity = expert_capacity(options_, context.exchange_tokens, context.training, context.update);
+    MoeOptions layer = options_;
+    layer.experts = run.experts_here * expert_degree_;
+    const std::int64_t capacity = expert_capacity(layer, context.exchange_tokens, context.training, context.update);
     const std::int64_t row_bytes = rows.size(1) * static_cast<std::int64_t>(rows.element_size());
     Block block{};
     block.count_bytes = run.experts * static_cast<std::int64_t>(sizeof(std::int64_t));
@@ -298,8 +303,8 @@ class ExpertDispatcher : public Dispatcher {
         segment.begin = static_cast<std::int64_t>(order.size());
         segment.micro_batch = context.micro_batch + static_cast<std::uint64_t>(source) -
                               static_cast<std::uint64_t>(expert_degree_ > 1 ? expert_rank_ : 0);
-        segment.first_name =
-            first_slot_name(expert_rank_ * local_experts_ + run.first + e) + part_of(count, model_, first_member).begin;
+        segment.first_name = first_slot_name(expert_rank_ * run.experts_here + run.first + e) +
+                             part_of(count, model_, first_member).begin;
         for (std::int64_t m = 0; m < members; ++m) {
           const std::int64_t rows = part_of(count, model_, first_member + m).count;
           for (std::int64_t i = 0; i < rows; ++i) order.push_back(begins[place(m, source, e)] + i);
@@ -319,7 +324,7 @@ class ExpertDispatcher : public Dispatcher {
   std::int64_t expert_degree_, expert_rank_;
   std::int64_t model_, model_rank_;
   bool slices_;
-  std::int64_t local_experts_, runs_;
+  std::int64_t most_runs_;
   std::unique_ptr<RowExchange> exchange_;
 };
 

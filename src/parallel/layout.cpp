@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "config/moe_layers.h"
 
 namespace polymoe {
 namespace {
@@ -35,7 +36,11 @@ Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& mode
   if (degrees.expert > 1) {
     if (model.moe.experts == 0)
       fail("parallel.expert: {}, but the model has no experts (model.moe.experts = 0)", degrees.expert);
-    check_divides("experts (model.moe.experts)", model.moe.experts, "parallel.expert", degrees.expert);
+    for (const MoeLayerSize& layer : moe_layers(model)) {
+      const bool uniform = model.moe.experts_per_layer.empty();
+      check_divides(uniform ? "experts (model.moe.experts)" : "experts of a layer (model.moe.experts-per-layer)",
+                    layer.experts, "parallel.expert", degrees.expert);
+    }
   }
   if (degrees.model > 1) {
     check_divides("attention heads (model.heads)", model.heads, "parallel.model", degrees.model);

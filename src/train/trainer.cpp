@@ -169,8 +169,18 @@ struct Trainer::State {
       const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(options.train.init));
       read_model(checkpoint, train);
       log_info("weights from {}", checkpoint.path().string());
+      if (options.train.init_optimizer) take_optimizer(checkpoint);
     }
     is_new = true;
+  }
+
+  void take_optimizer(const Checkpoint& checkpoint) {
+    const auto steps = checkpoint.meta().find("adam_steps");
+    if (checkpoint.names("optimizer").empty() || steps == checkpoint.meta().end() || !steps->is_number_integer()) {
+      throw Error("holds no optimiser state", {checkpoint.path(), 0}, "leave --init-optimizer out");
+    }
+    read_optimizer(checkpoint, train);
+    train.adam.set_steps(steps->get<std::int64_t>());
   }
 
   void resume(const Checkpoint& checkpoint) {

@@ -56,6 +56,20 @@ TEST(Checkpoint, GivesBackEveryBitOfEveryType) {
   for (const auto& [name, value] : tensors) EXPECT_TRUE(same_bits(checkpoint.read("model", name), value)) << name;
 }
 
+TEST(Checkpoint, CarriesFilesBesideTheTensors) {
+  const testing::TemporaryFolder folder;
+  CheckpointWriter writer(folder / "c");
+  writer.add("model", "a", at::ones({2}));
+  writer.add_file("vocab.model", std::string("\0\n\xff", 3));
+  EXPECT_THAT(message_of([&] { writer.add_file("vocab.model", ""); }), HasSubstr("two files are named"));
+  for (const char* name : {"", "index.json", "../x", "a/b", ".hidden", "model-00001-of-00001.safetensors"}) {
+    EXPECT_THAT(message_of([&] { writer.add_file(name, ""); }), HasSubstr("cannot name a file")) << name;
+  }
+  writer.commit({});
+  EXPECT_EQ(read_file(folder / "c/vocab.model"), std::string("\0\n\xff", 3));
+  EXPECT_NO_THROW(Checkpoint::open(folder / "c").verify());
+}
+
 TEST(Checkpoint, StoresValuesNotStrides) {
   const testing::TemporaryFolder folder;
   const at::Tensor matrix = at::arange(6.0).view({2, 3});

@@ -69,6 +69,15 @@ TEST(RunFolder, PassesOverDamagedCheckpointsWithAWarning) {
   EXPECT_THAT(warnings[0], HasSubstr(checkpoint_name(3)));
 }
 
+TEST(RunFolder, FindsTheLastWholeCheckpoints) {
+  const testing::TemporaryFolder folder;
+  for (const std::int64_t update : {1, 2, 3, 10}) write_checkpoint(folder / checkpoint_name(update));
+  damage(folder / checkpoint_name(3));
+  EXPECT_EQ(find_last(folder.path(), 2),
+            (std::vector<fs::path>{folder / checkpoint_name(2), folder / checkpoint_name(10)}));
+  EXPECT_THAT(message_of([&] { find_last(folder.path(), 4); }), HasSubstr("holds 3 numbered checkpoints, not 4"));
+}
+
 TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
   const testing::TemporaryFolder folder;
   for (const std::int64_t update : {1, 2, 3, 4, 5}) write_checkpoint(folder / checkpoint_name(update));

@@ -40,6 +40,11 @@ class RandomValues {
     for (std::uint64_t i = below(4); i > 0; --i) target->push_back("x" + without_commas(text()));
   }
 
+  void operator()(std::vector<std::int64_t>* target) {
+    target->resize(below(4));
+    for (std::int64_t& number : *target) (*this)(&number);
+  }
+
   void fill(std::vector<Section>& sections) {
     for (Section& section : sections) {
       for (Field& field : section.fields) {
@@ -191,6 +196,9 @@ TEST(DescribeValues, TellsWhatMayStand) {
   double share = 0;
   std::string word;
   std::vector<std::string> list;
+  std::vector<std::int64_t> numbers{4, 2};
+  EXPECT_EQ(describe_values({"k", &numbers, "", {}}), "list of whole numbers");
+  EXPECT_EQ(yaml_value({"k", &numbers, "", {}}), "[4, 2]");
   EXPECT_EQ(describe_values({"k", &flag, "", {}}), "true or false");
   EXPECT_EQ(describe_values({"k", &count, "", {}, 1, 1 << 24}), "whole number from 1 to 16777216");
   EXPECT_EQ(describe_values({"k", &count, "", {}, 0}), "whole number of at least 0");

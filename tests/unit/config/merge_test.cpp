@@ -55,6 +55,18 @@ TEST_F(SetOption, TakesListsAsListsAndSeparatedByCommas) {
   EXPECT_THAT(error({"data.directions", {"en-de,de-en"}, Kind::kList, {}}), HasSubstr("is no item of a list"));
 }
 
+TEST_F(SetOption, TakesListsOfNumbers) {
+  set_option(sections_, "model.moe.experts-per-layer", "4, 2,8");
+  EXPECT_THAT(options_.model.moe.experts_per_layer, ElementsAre(4, 2, 8));
+  set_option(sections_, {"model.moe.experts-per-layer", {"3", "1"}, Kind::kList, {}});
+  EXPECT_THAT(options_.model.moe.experts_per_layer, ElementsAre(3, 1));
+  EXPECT_EQ(error("model.moe.experts-per-layer", "4,x"),
+            "run.yaml:3: model.moe.experts-per-layer: 'x' is not a whole number");
+  EXPECT_THAT(error("model.moe.experts-per-layer", "4,0"), HasSubstr("'0' is out of range"));
+  set_option(sections_, "model.moe.experts-per-layer", "");
+  EXPECT_THAT(options_.model.moe.experts_per_layer, ElementsAre());
+}
+
 TEST_F(SetOption, KnowsTheWordsForTruth) {
   for (const char* word : {"true", "yes", "on"}) {
     options_.train.tensorboard = false;

@@ -39,6 +39,7 @@ TEST(OptionTables, DefaultsAreAllowedValues) {
   for (const Section& section : sections_of(options)) {
     for (const Field& field : section.fields) {
       if (std::holds_alternative<std::vector<std::string>*>(field.target)) continue;
+      if (std::holds_alternative<std::vector<std::int64_t>*>(field.target)) continue;  // likewise "[]" as YAML
       const auto* text = std::get_if<std::string*>(&field.target);
       const std::string value = text != nullptr ? **text : yaml_value(field);
       EXPECT_EQ(error_of([&] { set_option(sections, section.name + "." + field.key, value); }), "no error");
@@ -95,6 +96,14 @@ TEST(Validate, NamesTheKeyOfEveryContradiction) {
       {{{"model.moe.experts", "4"}, {"model.moe.every", "7"}}, "model.moe.every: no layer"},
       {{{"model.moe.experts", "4"}, {"model.moe.side", "decoder"}, {"model.decoder-layers", "1"}},
        "model.moe.every: no layer"},
+      {{{"model.moe.experts-per-layer", "2,4"}}, "model.moe.experts-per-layer: given, but model.moe.experts = 0"},
+      {{{"model.moe.experts", "4"}, {"model.moe.experts-per-layer", "2,4"}},
+       "model.moe.experts-per-layer: 2 numbers, but the model has 6 MoE layers"},
+      {{{"model.moe.experts", "4"},
+        {"model.moe.top-k", "2"},
+        {"model.moe.side", "decoder"},
+        {"model.moe.experts-per-layer", "2,1,3"}},
+       "model.moe.top-k: 2 experts for each token, but decoder.layers.3 has 1"},
       {{{"data.translation-weight", "0"}}, "data.translation-weight: 0, and so is data.denoising-weight"},
       {{{"data.mask-ratio", "0.7"}, {"data.delete-ratio", "0.4"}}, "data.mask-ratio: 0.7 and data.delete-ratio"},
       {{{"data.max-length", "1025"}}, "data.max-length: 1025 tokens, but model.max-positions = 1024"},

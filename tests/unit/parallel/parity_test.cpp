@@ -116,6 +116,25 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   }
 }
 
+// Pruned models: the dispatcher is one for all layers, experts are as many as each has.
+TEST(UnevenLayers, HaveTheLossesOfOneProcess) {
+  constexpr std::int64_t kUpdates = 3;
+  RunOptions options = testing::tiny_run();
+  options.model.moe.experts_per_layer = {4, 2};
+  for (const char* capacity : {"limited", "dropless"}) {
+    options.model.moe.capacity = capacity;
+    const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
+    for (const ParallelOptions& layout : std::vector<ParallelOptions>{
+             {.expert = 2, .exchange_chunks = 2}, {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}}) {
+      options.parallel = layout;
+      const testing::Outcome got = testing::train_in_threads(options, kUpdates);
+      for (std::size_t update = 0; update < kUpdates; ++update) {
+        EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, 1e-6) << capacity << ", update " << update;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, LayoutParity, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
 

@@ -1,0 +1,34 @@
+#include "surgery/average.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "nn/torch_headers.h"
+#include "surgery/match.h"
+#include "surgery/mean.h"
+#include "surgery/result.h"
+#include "surgery/source.h"
+
+namespace polymoe {
+
+void average_checkpoints(const AverageOptions& options, const ProgressSink& progress) {
+  constexpr const char* kModel = "model";
+  if (options.checkpoints.empty()) fail("there is no checkpoint to average");
+  const std::vector<double> weights = normalized_weights(options.weights, options.checkpoints.size());
+  const std::vector<Source> sources = open_sources(options.checkpoints);
+  check_same_tensors(sources, kModel, Experts::kSame);
+  check_same_model(sources, Experts::kSame);
+  const std::optional<std::string> vocabulary = common_vocabulary(sources);
+
+  SurgeryResult result(options.output, progress);
+  const Source& first = sources.front();
+  for (const std::string& name : first.checkpoint.names(kModel)) {
+    const TensorSpec spec{name, Dtype::kF32, first.checkpoint.spec(kModel, name).shape};
+    result.add(kModel, spec, [&, name] { return weighted_sum(sources, weights, kModel, name); });
+  }
+  nlohmann::json origin{{"command", "average"}, {"weights", weights}};
+  for (const Source& source : sources) origin["sources"].push_back(source.origin());
+  result.commit(first.options, vocabulary, {{"origin", origin}});
+}
+
+}  // namespace polymoe

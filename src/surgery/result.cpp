@@ -1,0 +1,54 @@
+#include "surgery/result.h"
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "config/describe.h"
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+
+ModelSize size_of_model(const Checkpoint& checkpoint) {
+  ModelSize size;
+  for (const std::string& name : checkpoint.names("model")) {
+    const TensorSpec& spec = checkpoint.spec("model", name);
+    size.parameters += num_elements(spec);
+    size.bytes += tensor_bytes(spec);
+  }
+  return size;
+}
+
+SurgeryResult::SurgeryResult(const std::filesystem::path& path, ProgressSink progress)
+    : writer_(path), progress_(std::move(progress)) {
+  state_.stage = "write";
+  state_.unit = "tensors";
+}
+
+void SurgeryResult::add(const std::string& group, const TensorSpec& spec, std::function<at::Tensor()> make) {
+  ++state_.total;
+  writer_.add(group, spec, [this, make = std::move(make)] {
+    at::Tensor value = make();
+    ++state_.done;
+    if (progress_) progress_(state_);
+    return value;
+  });
+}
+
+void SurgeryResult::add_copy(const std::string& group, const std::string& name, const Checkpoint& from,
+                             const std::string& from_name) {
+  TensorSpec spec = from.spec(group, from_name);
+  spec.name = name;
+  add(group, spec, [&from, group, from_name] { return from.read(group, from_name); });
+}
+
+void SurgeryResult::commit(RunOptions options, const std::optional<std::string>& vocabulary, nlohmann::json meta) {
+  validate(options);
+  meta["config"] = dump_yaml(sections_of(options));
+  if (vocabulary) writer_.add_file("vocab.model", *vocabulary);
+  writer_.commit(meta);
+  state_.finished = true;
+  if (progress_) progress_(state_);
+}
+
+}  // namespace polymoe
