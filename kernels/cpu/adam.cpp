@@ -58,6 +58,11 @@ void adam(float* __restrict parameters, const float* __restrict gradients, float
 }
 
 POLYMOE_CPU_CLONES
+void move_towards(float* __restrict values, const float* __restrict targets, std::int64_t count, float share) {
+  for (std::int64_t i = 0; i < count; ++i) values[i] += share * (targets[i] - values[i]);
+}
+
+POLYMOE_CPU_CLONES
 double sum_of_squares(const float* values, std::int64_t count) {
   constexpr int kLanes = 8;
   double partial[kLanes] = {};

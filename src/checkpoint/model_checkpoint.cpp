@@ -22,6 +22,7 @@ constexpr const char* kModel = "model";
 constexpr const char* kOptimizer = "optimizer";
 constexpr const char* kFirstMoment = "first_moment/";
 constexpr const char* kSecondMoment = "second_moment/";
+constexpr const char* kAverage = "average/";
 
 // One of a unit's [shard size] buffers.
 using Buffer = at::Tensor ParameterUnit::*;
@@ -137,6 +138,7 @@ void add_model(CheckpointWriter& writer, const ParallelModel& model) {
 void add_optimizer(CheckpointWriter& writer, const ParallelModel& model) {
   add_buffer(writer, model, kOptimizer, kFirstMoment, &ParameterUnit::first_moments);
   add_buffer(writer, model, kOptimizer, kSecondMoment, &ParameterUnit::second_moments);
+  if (model.store.keeps_averages()) add_buffer(writer, model, kOptimizer, kAverage, &ParameterUnit::averages);
 }
 
 void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
@@ -151,13 +153,20 @@ void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
                 "give the model options that it was made with");
   }
   model.store.round_masters();
-  for (const ParameterUnit& unit : model.store.units()) model.sync.publish(unit);
-  model.sync.end_publishing();
+  model.sync.publish_all();
 }
 
 void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model) {
   read_buffer(checkpoint, model, kOptimizer, kFirstMoment, &ParameterUnit::first_moments);
   read_buffer(checkpoint, model, kOptimizer, kSecondMoment, &ParameterUnit::second_moments);
+  if (!model.store.keeps_averages()) return;
+  const std::vector<std::string> names = checkpoint.names(kOptimizer);
+  const auto is_average = [](const std::string& name) { return name.starts_with(kAverage); };
+  if (std::any_of(names.begin(), names.end(), is_average)) {
+    read_buffer(checkpoint, model, kOptimizer, kAverage, &ParameterUnit::averages);
+  } else {
+    model.store.start_averages();
+  }
 }
 
 RunOptions options_of(const Checkpoint& checkpoint) {

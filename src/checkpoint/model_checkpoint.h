@@ -27,13 +27,15 @@ std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, co
 /// Adds the master weights to `writer`, group "model". Each process writes what it answers for; all members of the
 /// writer's group call it together.
 void add_model(CheckpointWriter& writer, const ParallelModel& model);
-/// Adds Adam's moments, group "optimizer": "first_moment/NAME" and "second_moment/NAME".
+/// Adds Adam's moments, group "optimizer": "first_moment/NAME" and "second_moment/NAME", and where a moving average of
+/// the weights is kept, "average/NAME".
 void add_optimizer(CheckpointWriter& writer, const ParallelModel& model);
 
 /// Fills the master weights that this process keeps, and publishes them; all processes call it together. Reads no more
 /// of a tensor than it keeps. Throws Error that names the first tensor that is missing or has another shape, and
 /// refuses a checkpoint with tensors that the model lacks.
 void read_model(const Checkpoint& checkpoint, ParallelModel& model);
+/// The moments, and the averages where the model keeps them; these begin at the weights where the checkpoint has none.
 void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model);
 
 /// The options of the run that wrote the checkpoint.

@@ -89,6 +89,7 @@ struct TrainOptions {
   double host_memory = 0.0;
   std::int64_t threads = 0;
   double label_smoothing = 0.1;
+  double ema = 0.0;  // decay; 0: no average
   std::int64_t log_freq = 50;
   std::int64_t save_freq = 1000;
   std::int64_t keep_checkpoints = 3;

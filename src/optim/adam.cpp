@@ -1,5 +1,6 @@
 #include "optim/adam.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -59,10 +60,26 @@ void update_unit(const ParameterUnit& unit, const kernels::AdamStep& step, bool 
   unit.master.is_cpu() ? adam_on_cpu(update, step) : adam_on_device(update, step);
 }
 
+// averages += (1 - decay) (master - averages)
+void update_averages(ParameterUnit& unit, double decay) {
+  const at::NoGradGuard no_grad;
+  const auto share = static_cast<float>(1.0 - decay);
+  if (!unit.averages.is_cpu()) {
+    unit.averages.add_(unit.master - unit.averages, share);
+    return;
+  }
+  auto* averages = unit.averages.mutable_data_ptr<float>();
+  const auto* master = unit.master.const_data_ptr<float>();
+  at::parallel_for(0, unit.master.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::move_towards(averages + begin, master + begin, end - begin, share);
+  });
+}
+
 // What an update of a unit works on.
 std::vector<BufferUse> uses_of(const ParameterUnit& unit, bool late) {
   std::vector<BufferUse> uses{
       {unit.first_moments, Access::kWrite}, {unit.second_moments, Access::kWrite}, {unit.master, Access::kWrite}};
+  if (unit.averages.defined()) uses.push_back({unit.averages, Access::kWrite});
   if (late) return uses;
   uses.push_back({unit.own_gradients, Access::kRead});
   uses.push_back({unit.own_values, Access::kWrite});
@@ -105,6 +122,8 @@ UpdateReport Adam::run(double learning_rate, double gradient_norm, double loss_s
       .bias_correction2 = static_cast<float>(1.0 - std::pow(options_.beta2, static_cast<double>(steps_))),
       .gradient_scale = static_cast<float>((clip ? options_.clip_norm / report.gradient_norm : 1.0) / loss_scale),
   };
+  const auto t = static_cast<double>(steps_);
+  const double decay = std::min(ema_, (1.0 + t) / (10.0 + t));
   std::vector<ParameterUnit>& units = store_.units();
   for (std::size_t i = 0; i < units.size(); ++i) {
     use_buffers(store_.files(), uses_of(units[i], late), [&] {
@@ -112,6 +131,7 @@ UpdateReport Adam::run(double learning_rate, double gradient_norm, double loss_s
         for (const BufferUse& next : uses_of(units[i + 1], late)) store_.files()->prefetch(next.buffer);
       }
       update_unit(units[i], step, late);
+      if (units[i].averages.defined()) update_averages(units[i], decay);
     });
     if (done) done(units[i]);
   }

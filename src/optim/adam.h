@@ -18,7 +18,10 @@ struct UpdateReport {
 /// ParameterStore that this process keeps: master weights, own gradients and moments.
 class Adam {
  public:
-  Adam(ParameterStore& store, const OptimizerOptions& options) : store_(store), options_(options) {}
+  /// `ema`: the decay of the averages, where the store keeps them. In update t it is at most (1 + t) / (10 + t), so
+  /// that the first weights do not linger (as TensorFlow's ExponentialMovingAverage has it).
+  Adam(ParameterStore& store, const OptimizerOptions& options, double ema = 0.0)
+      : store_(store), options_(options), ema_(ema) {}
 
   /// One update of the master weights, and of own_values where they are apart, with the own gradients, which are left
   /// as they are. They are `loss_scale` times as large as those of the loss; `gradient_norm`, that of the whole model
@@ -39,6 +42,7 @@ class Adam {
 
   ParameterStore& store_;
   OptimizerOptions options_;
+  double ema_;
   std::int64_t steps_ = 0;
 };
 

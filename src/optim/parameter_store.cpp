@@ -39,7 +39,16 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
 
 // The buffers that an update sweeps together begin at different places of a page, 17 cache lines apart. Where they lay
 // at the same place, and a power of two apart, the sweep of 2^25 parameters took 1.4 times as long.
-enum class Line { kValues, kGradients, kFirstMoments, kSecondMoments, kMaster, kOwnGradients, kLateGradients };
+enum class Line {
+  kValues,
+  kGradients,
+  kFirstMoments,
+  kSecondMoments,
+  kMaster,
+  kOwnGradients,
+  kLateGradients,
+  kAverages
+};
 
 // In host memory pinned, so that a GPU moves it while it computes.
 at::Tensor zeros_in(Tier tier, MemoryKind kind, Line line, std::int64_t size, at::TensorOptions options) {
@@ -57,6 +66,7 @@ std::vector<std::pair<at::Tensor, Tier>> own_buffers(const ParameterUnit& unit, 
   std::vector<std::pair<at::Tensor, Tier>> buffers{{unit.first_moments, tiers.optimizer},
                                                    {unit.second_moments, tiers.optimizer}};
   if (!unit.master.is_same(unit.own_values)) buffers.emplace_back(unit.master, tiers.optimizer);
+  if (unit.averages.defined()) buffers.emplace_back(unit.averages, tiers.optimizer);
   if (unit.stage >= 2) buffers.emplace_back(unit.own_gradients, tiers.gradients);
   if (unit.stage >= 3) buffers.emplace_back(unit.own_values, tiers.parameters);
   return buffers;
@@ -126,6 +136,9 @@ void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
                                 unit.own_values.device() == unit.first_moments.device();
   unit.master =
       updates_in_place ? unit.own_values : zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kMaster, own, wide);
+  if (tiers.averages) {
+    unit.averages = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kAverages, own, wide);
+  }
   unit.own_gradients = unit.gradients;
   if (unit.stage >= 1) {
     const Tier tier = unit.stage >= 2 ? tiers.gradients : Tier::kDevice;
@@ -159,6 +172,7 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
     take_over(unit, initialize);
     if (unit.stage >= 3) unit.own_values.copy_(own_part(unit, unit.values));
     if (!unit.master.is_same(unit.own_values)) unit.master.copy_(unit.own_values);
+    if (unit.averages.defined()) unit.averages.copy_(unit.master);
     if (unit.stage >= 3) free_memory(unit.values);
     if (unit.stage >= 2) free_memory(unit.gradients);
     largest = std::max(largest, move_to_files(unit, tiers));
@@ -175,6 +189,7 @@ StoreBytes ParameterStore::bytes() const {
     if (unit.late_gradients.defined()) bytes.gradients += memory_of(unit.late_gradients);
     bytes.master += unit.master.is_same(unit.own_values) ? 0 : memory_of(unit.master);
     bytes.moments += memory_of(unit.first_moments) + memory_of(unit.second_moments);
+    if (unit.averages.defined()) bytes.moments += memory_of(unit.averages);
   }
   if (files_ != nullptr) bytes.files = files_->bytes();
   return bytes;
@@ -209,6 +224,28 @@ void ParameterStore::round_masters() {
     use_buffers(files(), {{unit.master, Access::kRead}, {unit.own_values, Access::kWrite}},
                 [&] { unit.own_values.copy_(unit.master); });
   }
+}
+
+void ParameterStore::start_averages() {
+  const at::NoGradGuard no_grad;
+  for (ParameterUnit& unit : units_) {
+    if (!unit.averages.defined()) continue;
+    use_buffers(files(), {{unit.master, Access::kRead}, {unit.averages, Access::kWrite}},
+                [&] { unit.averages.copy_(unit.master); });
+  }
+}
+
+void ParameterStore::swap_averages() {
+  const at::NoGradGuard no_grad;
+  for (ParameterUnit& unit : units_) {
+    if (!unit.averages.defined()) continue;
+    use_buffers(files(), {{unit.master, Access::kWrite}, {unit.averages, Access::kWrite}}, [&] {
+      const at::Tensor weights = unit.master.clone();
+      unit.master.copy_(unit.averages);
+      unit.averages.copy_(weights);
+    });
+  }
+  round_masters();
 }
 
 }  // namespace polymoe

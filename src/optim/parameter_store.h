@@ -52,6 +52,7 @@ struct ParameterUnit {
   at::Tensor late_gradients;  ///< [shard size] float32; those of the batch before, for a delayed update; else undefined
   at::Tensor first_moments;   ///< [shard size] float32
   at::Tensor second_moments;  ///< [shard size] float32
+  at::Tensor averages;        ///< [shard size] float32, moving average of `master`; undefined where none is kept
 
   std::int64_t shard_size() const { return size / shards; }
 };
@@ -72,6 +73,7 @@ struct Tiers {
   Tier gradients = Tier::kDevice;     ///< own_gradients; stage 2 or 3 only
   Tier parameters = Tier::kDevice;    ///< own_values; stage 3 only
   bool keeps_late_gradients = false;  ///< for DelayedUpdate: late_gradients on the host, and master weights apart
+  bool averages = false;              ///< whether a moving average of the master weights is kept, beside the moments
   std::filesystem::path folder;       ///< for Tier::kFile
 };
 
@@ -83,8 +85,8 @@ std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sha
 struct StoreBytes {
   std::int64_t values = 0;
   std::int64_t gradients = 0;
-  std::int64_t master = 0;  ///< where it is not `values` itself
-  std::int64_t moments = 0;
+  std::int64_t master = 0;   ///< where it is not `values` itself
+  std::int64_t moments = 0;  ///< and averages
   std::int64_t files = 0;
 
   std::int64_t total() const { return values + gradients + master + moments; }
@@ -118,6 +120,12 @@ class ParameterStore {
   static void collect_gradients(ParameterUnit& unit);
   /// Copies the master weights to own_values where they are apart. (An update does so itself.)
   void round_masters();
+  /// Whether the units have averages.
+  bool keeps_averages() const { return !units_.empty() && units_.front().averages.defined(); }
+  /// The averages become the master weights; the constructor does so too.
+  void start_averages();
+  /// Exchanges averages and master weights, and rounds these. Twice is as if nothing had been, bit for bit.
+  void swap_averages();
 
  private:
   void allocate(ParameterUnit& unit, const Tiers& tiers) const;

@@ -73,8 +73,9 @@ EncoderDecoder on_device(EncoderDecoder model, const std::string& device) {
 
 Tiers make_tiers(const RunOptions& options) {
   const OffloadOptions& offload = options.offload;
-  return {parse_tier(offload.optimizer), parse_tier(offload.gradients), parse_tier(offload.parameters),
-          offload.delayed_update, offload.folder.empty() ? options.train.output : offload.folder};
+  return {parse_tier(offload.optimizer),  parse_tier(offload.gradients),
+          parse_tier(offload.parameters), offload.delayed_update,
+          options.train.ema > 0,          offload.folder.empty() ? options.train.output : offload.folder};
 }
 
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
@@ -95,6 +96,12 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
             }),
       sync(store, layout) {
   runner_->attach(sync);
+}
+
+void ParallelModel::swap_averages() {
+  if (!store.keeps_averages()) return;
+  store.swap_averages();
+  sync.publish_all();
 }
 
 }  // namespace polymoe

@@ -35,6 +35,10 @@ class ParallelModel {
   std::shared_ptr<UnitRunner> runner_;
 
  public:
+  /// Where a moving average of the weights is kept (train.ema): the model computes with it until the next call, which
+  /// brings the weights back. All processes call it together.
+  void swap_averages();
+
   EncoderDecoder model;
   ParameterStore store;
   ParameterSync sync;

@@ -229,6 +229,11 @@ void ParameterSync::publish(const ParameterUnit& unit) {
   published_.pop_front();
 }
 
+void ParameterSync::publish_all() {
+  for (const ParameterUnit& unit : store_.units()) publish(unit);
+  end_publishing();
+}
+
 void ParameterSync::end_publishing() {
   for (; !published_.empty(); published_.pop_front()) published_.front()->wait();
 }

@@ -54,6 +54,8 @@ class ParameterSync {
   void publish(const ParameterUnit& unit);
   /// Waits until all that were begun have arrived.
   void end_publishing();
+  /// Both, for all units.
+  void publish_all();
 
   /// The elements [begin, end) of a unit's flat order that this process, among all that hold copies, answers for: in
   /// the gradient's norm and in checkpoints.

@@ -97,6 +97,7 @@ class Walk {
       const bool apart =
           element_size(unit) < kFloat || tiers_.keeps_late_gradients || (on_gpu && tiers_.optimizer != Tier::kDevice);
       if (apart) add(tiers_.optimizer, own, plan_.optimizer);
+      if (tiers_.averages) add(tiers_.optimizer, own, plan_.optimizer);
       if (tiers_.keeps_late_gradients) plan_.host += own;
       largest_in_files_ = std::max(largest_in_files_, plan_.disk - disk_before);
     }

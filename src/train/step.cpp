@@ -35,12 +35,6 @@ CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, ForwardCont
   return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
 }
 
-// Hands all updated parameters on to the other copies.
-void publish_all(TrainState& state) {
-  for (const ParameterUnit& unit : state.store.units()) state.sync.publish(unit);
-  state.sync.end_publishing();
-}
-
 }  // namespace
 
 void TokenLoss::operator+=(const TokenLoss& other) {
@@ -56,12 +50,15 @@ TokenLoss StepReport::total() const {
 }
 
 TrainState::TrainState(const RunOptions& options, Communicator& world)
-    : ParallelModel(options, world), adam(store, options.optimizer), loss_scale(options.train), delayed(store, adam) {}
+    : ParallelModel(options, world),
+      adam(store, options.optimizer, options.train.ema),
+      loss_scale(options.train),
+      delayed(store, adam) {}
 
 void TrainState::settle() {
   delayed.start();
   if (!delayed.finish()) return;
-  publish_all(*this);
+  sync.publish_all();
 }
 
 StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
@@ -108,7 +105,7 @@ StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_ba
   StepReport report = accumulate_gradients(state, micro_batches, options);
   const double loss_scale = state.loss_scale.value(), norm = state.sync.gradient_norm() / loss_scale;
   if (options.offload.delayed_update) {
-    if (state.delayed.finish()) publish_all(state);
+    if (state.delayed.finish()) state.sync.publish_all();
     report.update = {norm, !std::isfinite(norm)};
     if (!report.update.skipped) state.delayed.keep(learning_rate, norm, loss_scale);
   } else {

@@ -169,6 +169,7 @@ struct Trainer::State {
       const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(options.train.init));
       read_model(checkpoint, train);
       log_info("weights from {}", checkpoint.path().string());
+      train.store.start_averages();
       if (options.train.init_optimizer) take_optimizer(checkpoint);
     }
     is_new = true;
@@ -372,6 +373,13 @@ struct Trainer::State {
   // its choices in a beam: floats of unlike machines might choose otherwise, and then the processes would part.
   void validate_now() {
     if (validator.empty()) return;
+    train.swap_averages();  // where they are kept, they are what is measured and saved as the best
+    validate_weights();
+    train.swap_averages();
+    validated_update = train.update;
+  }
+
+  void validate_weights() {
     train.sync.begin_inference();
     const auto as_first_does = [&](const at::Tensor& decision) { world.broadcast(decision, 0); };
     ValidationReport report = validator.run(train.model, train.update, as_first_does);
@@ -389,7 +397,6 @@ struct Trainer::State {
       if (!report.samples.is_null()) recorder->add(report.samples);
     }
     if (best) save_best();
-    validated_update = train.update;
   }
 
   void record_start() {

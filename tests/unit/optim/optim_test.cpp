@@ -96,6 +96,58 @@ TEST(Adam, TwoUpdatesByHand) {
   EXPECT_NEAR(model->weight.item<double>(), expected, 1e-6);
 }
 
+TEST(Averages, FollowTheWeightsByHand) {
+  OneWeight model;
+  ParameterStore store(*model, {}, {.averages = true});
+  const at::Tensor& average = store.units()[0].averages;
+  EXPECT_EQ(average[0].item<float>(), 1.0f) << "they begin at the weights";
+  OptimizerOptions options = plain_options();
+  options.weight_decay = 0.0;
+  options.epsilon = 0.0;
+  Adam adam(store, options, 0.9);
+  // A constant gradient: each update moves the weight by the learning rate.
+  double weight = 1.0, expected = 1.0;
+  for (int t = 1; t <= 100; ++t) {
+    model->weight.mutable_grad().fill_(2.0);
+    adam.update(0.01, 1.0);
+    weight -= 0.01;
+    const double decay = std::min(0.9, (1.0 + t) / (10.0 + t));  // 2/11, 3/12, ..., 0.9 from update 80 on
+    expected = decay * expected + (1.0 - decay) * weight;
+    EXPECT_NEAR(average[0].item<double>(), expected, 1e-5) << "update " << t;  // float32, a hundred roundings
+  }
+  EXPECT_NEAR(expected, weight + 0.01 * 0.9 / (1 - 0.9), 0.02) << "it lags behind by decay / (1 - decay) updates";
+}
+
+TEST(Averages, SwappedTwiceLeaveEveryBit) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    TwoLayers model;
+    model->to(type);
+    ParameterStore store(*model, {}, {.averages = true});
+    const ParameterUnit& unit = store.units()[0];
+    Adam adam(store, plain_options(), 0.9);
+    model(at::ones({1, 3}, type)).sum().backward();
+    ParameterStore::collect_gradients(store.units()[0]);
+    for (int i = 0; i < 3; ++i) adam.update(0.01, 1.0);
+    const at::Tensor master = unit.master.clone(), values = unit.values.clone(), averages = unit.averages.clone();
+    EXPECT_FALSE(at::equal(master, averages));
+    store.swap_averages();
+    EXPECT_TRUE(at::equal(unit.master, averages));
+    EXPECT_TRUE(at::equal(unit.values, averages.to(type))) << "the model computes with the averages";
+    store.swap_averages();
+    EXPECT_TRUE(at::equal(unit.master, master));
+    EXPECT_TRUE(at::equal(unit.values, values));
+    EXPECT_TRUE(at::equal(unit.averages, averages));
+  }
+}
+
+TEST(Averages, StayWhereAnUpdateIsSkipped) {
+  OneWeight model;
+  ParameterStore store(*model, {}, {.averages = true});
+  Adam adam(store, plain_options(), 0.9);
+  adam.update(0.1, std::nan(""));
+  EXPECT_EQ(store.units()[0].averages[0].item<float>(), 1.0f);
+}
+
 TEST(Adam, ClipsByTheGlobalNorm) {
   TwoLayers model;
   ParameterStore store(*model);

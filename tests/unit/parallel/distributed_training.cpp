@@ -110,6 +110,7 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
     }
     const std::lock_guard lock(mutex);
     collect(state, &ParameterUnit::master, outcome.weights);
+    if (state.store.keeps_averages()) collect(state, &ParameterUnit::averages, outcome.averages);
   });
   for (std::size_t update = 0; update < tokens.size(); ++update) outcome.losses[update] /= tokens[update];
   return outcome;

@@ -23,6 +23,7 @@ struct Outcome {
   std::vector<double> norms;                             ///< of each update's gradient
   std::map<std::string, at::Tensor> gradients;           ///< of the first update, by logical name
   std::map<std::string, at::Tensor> weights;             ///< after the last update, by logical name
+  std::map<std::string, at::Tensor> averages;            ///< of the weights, with train.ema
   std::vector<CollectiveCounts> dense, experts, slices;  ///< of the first update by rank and group
 };
 

@@ -116,6 +116,26 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   }
 }
 
+TEST(AverageOfWeights, IsThatOfOneProcessInEveryLayout) {
+  constexpr std::int64_t kUpdates = 4;
+  RunOptions options = testing::tiny_run();
+  options.train.ema = 0.5;
+  const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
+  for (const ParallelOptions& layout : std::vector<ParallelOptions>{{.data = 2, .zero_stage = 1},
+                                                                    {.data = 2, .expert = 2, .zero_stage = 2},
+                                                                    {.data = 2, .expert = 2, .zero_stage = 3},
+                                                                    {.data = 2, .model = 2, .zero_stage = 3}}) {
+    options.parallel = layout;
+    const testing::Outcome got = testing::train_in_threads(options, kUpdates);
+    ASSERT_EQ(got.averages.size(), expected.weights.size());
+    for (const auto& [name, average] : expected.averages) {
+      EXPECT_FALSE(at::equal(average, expected.weights.at(name))) << name;
+      // Adam divides by the root of small second moments, which makes more of a rounding than 1e-5 of the gradients.
+      EXPECT_LT(testing::relative_difference(got.averages.at(name), average), 1e-3) << name;
+    }
+  }
+}
+
 // Pruned models: the dispatcher is one for all layers, experts are as many as each has.
 TEST(UnevenLayers, HaveTheLossesOfOneProcess) {
   constexpr std::int64_t kUpdates = 3;

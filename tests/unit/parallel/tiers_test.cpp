@@ -54,6 +54,24 @@ TEST_P(TierParity, WeightsAreThoseWithoutTiersBitForBit) {
   for (const auto& [name, weight] : expected.weights) EXPECT_TRUE(at::equal(got.weights.at(name), weight)) << name;
 }
 
+TEST_P(TierParity, AveragesAreThoseWithoutTiersBitForBit) {
+  constexpr std::int64_t kUpdates = 3;
+  const testing::TemporaryFolder folder;
+  RunOptions options = testing::tiny_run();
+  options.train.ema = 0.5;
+  options.parallel = GetParam().parallel;
+  options.train.precision = GetParam().precision;
+  const testing::Outcome expected = testing::train_in_threads(options, kUpdates);
+  options.offload = GetParam().offload;
+  options.offload.folder = folder.path();
+  const testing::Outcome got = testing::train_in_threads(options, kUpdates);
+  ASSERT_FALSE(expected.averages.empty());
+  for (const auto& [name, average] : expected.averages) {
+    EXPECT_TRUE(at::equal(got.averages.at(name), average)) << name;
+    EXPECT_TRUE(at::equal(got.weights.at(name), expected.weights.at(name))) << name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, TierParity, ::testing::ValuesIn(tier_cases()),
                          [](const auto& info) { return info.param.name; });
 

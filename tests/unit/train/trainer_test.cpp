@@ -461,5 +461,81 @@ TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
   EXPECT_EQ(exact, 192);
 }
 
+TEST_F(TrainerTest, ARunWithAnAverageResumesBitForBitAndTheBestCheckpointIsTheAverage) {
+  make_number_data();
+  RunOptions whole = run_options("whole");
+  whole.train.ema = 0.8;
+  train(whole);
+  RunOptions parts = whole;
+  parts.train.output = folder_ / "parts";
+  for (const std::int64_t until : {5, 12}) {
+    parts.train.max_updates = until;
+    train(parts);
+  }
+  EXPECT_EQ(losses(whole), losses(parts));
+  const Checkpoint a = Checkpoint::open(fs::path(whole.train.output) / checkpoint_name(12));
+  const Checkpoint b = Checkpoint::open(fs::path(parts.train.output) / checkpoint_name(12));
+  const Checkpoint best = Checkpoint::open(fs::path(whole.train.output) / "checkpoint-best");
+  ASSERT_EQ(best.meta().at("update"), 12);
+  for (const std::string& name : a.names("model")) {
+    const at::Tensor average = a.read("optimizer", "average/" + name);
+    EXPECT_TRUE(at::equal(average, b.read("optimizer", "average/" + name))) << name;
+    EXPECT_TRUE(at::equal(average, best.read("model", name))) << name;
+  }
+  EXPECT_FALSE(at::equal(a.read("model", "embedding"), best.read("model", "embedding")));
+}
+
+TEST_F(TrainerTest, MeasuringTheAverageLeavesTheTrainingAsItWas) {
+  make_number_data();
+  at::set_num_threads(1);
+  for (const std::int64_t stage : {2, 3}) {
+    RunOptions options = run_options(fmt::format("plain-{}", stage));
+    options.train.precision = "bfloat16";
+    options.train.max_updates = 6;
+    options.train.micro_batches = 4;
+    options.train.valid_beam_size = 0;
+    options.train.keep_best = "loss";
+    const ParallelOptions layout{.data = 2, .expert = 2, .zero_stage = stage};
+    train_in_layout(options, layout);
+    const auto expected = losses(options);
+    const nlohmann::json of_weights = records(options, "valid");
+    options.train.output = folder_ / fmt::format("averaged-{}", stage);
+    options.train.ema = 0.8;
+    options.train.valid_freq = 1;
+    train_in_layout(options, layout);
+    EXPECT_EQ(losses(options), expected) << "ZeRO stage " << stage;
+    const nlohmann::json of_averages = records(options, "valid");
+    ASSERT_EQ(of_averages.size(), 6u);
+    EXPECT_NE(of_averages[5].at("loss"), of_weights[0].at("loss")) << "what is measured is the average";
+  }
+}
+
+TEST_F(TrainerTest, StartsFromTheWeightsAndTheOptimiserStateOfAnotherRun) {
+  make_number_data();
+  RunOptions first = run_options("first");
+  first.train.max_updates = 3;
+  train(first);
+  RunOptions second = run_options("second");
+  second.train.max_updates = 0;
+  second.train.init = fs::path(first.train.output) / checkpoint_name(3);
+  second.train.init_optimizer = true;
+  second.train.ema = 0.9;
+  train(second);
+  const Checkpoint from = Checkpoint::open(second.train.init);
+  const Checkpoint taken = Checkpoint::open(fs::path(second.train.output) / checkpoint_name(0));
+  EXPECT_EQ(taken.meta().at("adam_steps"), 3);
+  EXPECT_EQ(taken.meta().at("update"), 0);
+  for (const std::string& name : from.names("model")) {
+    EXPECT_TRUE(at::equal(from.read("model", name), taken.read("model", name))) << name;
+    EXPECT_TRUE(at::equal(from.read("model", name), taken.read("optimizer", "average/" + name))) << name;
+    const std::string moment = "second_moment/" + name;
+    EXPECT_TRUE(at::equal(from.read("optimizer", moment), taken.read("optimizer", moment))) << name;
+  }
+  // The best checkpoint has no state to take.
+  second.train.output = folder_ / "third";
+  second.train.init = fs::path(first.train.output) / "checkpoint-best";
+  EXPECT_THROW(train(second), Error);
+}
+
 }  // namespace
 }  // namespace polymoe
