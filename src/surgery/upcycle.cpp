@@ -60,7 +60,7 @@ void add_gate(SurgeryResult& result, const std::string& block, std::int64_t hidd
   const std::string name = gate_name(block + ".moe");
   const std::vector<std::int64_t> shape{options.experts, hidden};
   result.add(kModelWeights, {name, Dtype::kF32, shape}, [name, shape, seed = options.seed] {
-    const at::Tensor gate = at::empty(shape, at::kFloat);
+    at::Tensor gate = at::empty(shape, at::kFloat);
     initialize_parameter(name, gate, whole_placement(shape), seed);
     return gate;
   });
