@@ -7,8 +7,8 @@
 #include <torch/nn/module.h>
 #include <nlohmann/json.hpp>
 
-#include "base/memory.h"
 #include "bench/arguments.h"
+#include "nn/tensor_memory.h"
 #include "nn/torch_headers.h"
 #include "optim/adam.h"
 
@@ -41,7 +41,7 @@ double bandwidth(const ParameterUnit& unit) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
+  map_large_tensors();  // as the program does
   const bench::Arguments arguments(argc, argv,
                                    {{"threads", 2}, {"repeats", 5}, {"warmup", 2}, {"parameters", 1 << 26}});
   at::set_num_threads(static_cast<int>(arguments.number("threads")));

@@ -4,10 +4,10 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <nlohmann/json.hpp>
 
-#include "base/memory.h"
 #include "bench/arguments.h"
 #include "nn/feed_forward.h"
 #include "nn/moe/layer.h"
+#include "nn/tensor_memory.h"
 #include "nn/torch_headers.h"
 
 namespace {
@@ -50,7 +50,7 @@ double time_once(Layer& layer, const at::Tensor& x, const at::Tensor& gradient, 
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
+  map_large_tensors();  // as the program does
   const bench::Arguments arguments(argc, argv,
                                    {{"threads", 1},
                                     {"experts", 8},

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/memory.h"
 #include "bench/arguments.h"
+#include "nn/tensor_memory.h"
 #include "nn/torch_headers.h"
 #include "train/step.h"
 
@@ -76,7 +76,7 @@ double matrix_peak() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  keep_freed_memory();
+  map_large_tensors();  // as the program does
   const bench::Arguments arguments(argc, argv,
                                    {{"threads", 1},
                                     {"repeats", 5},

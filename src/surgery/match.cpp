@@ -76,10 +76,13 @@ const std::set<std::string>& training_keys() {
                                           "model.activation-dropout",
                                           "model.moe.capacity",
                                           "model.moe.capacity-factor",
+                                          "model.moe.final-capacity-factor",
+                                          "model.moe.capacity-updates",
                                           "model.moe.eval-capacity-factor",
                                           "model.moe.min-capacity",
                                           "model.moe.random-token-selection",
                                           "model.moe.gate-noise",
+                                          "model.moe.output-masking",
                                           "model.moe.balance-loss",
                                           "model.moe.router-z-loss"};
   return keys;

@@ -96,9 +96,15 @@ TEST(Adam, TwoUpdatesByHand) {
   EXPECT_NEAR(model->weight.item<double>(), expected, 1e-6);
 }
 
+Tiers with_averages() {
+  Tiers tiers;
+  tiers.averages = true;
+  return tiers;
+}
+
 TEST(Averages, FollowTheWeightsByHand) {
   OneWeight model;
-  ParameterStore store(*model, {}, {.averages = true});
+  ParameterStore store(*model, {}, with_averages());
   const at::Tensor& average = store.units()[0].averages;
   EXPECT_EQ(average[0].item<float>(), 1.0f) << "they begin at the weights";
   OptimizerOptions options = plain_options();
@@ -122,7 +128,7 @@ TEST(Averages, SwappedTwiceLeaveEveryBit) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     TwoLayers model;
     model->to(type);
-    ParameterStore store(*model, {}, {.averages = true});
+    ParameterStore store(*model, {}, with_averages());
     const ParameterUnit& unit = store.units()[0];
     Adam adam(store, plain_options(), 0.9);
     model(at::ones({1, 3}, type)).sum().backward();
@@ -142,7 +148,7 @@ TEST(Averages, SwappedTwiceLeaveEveryBit) {
 
 TEST(Averages, StayWhereAnUpdateIsSkipped) {
   OneWeight model;
-  ParameterStore store(*model, {}, {.averages = true});
+  ParameterStore store(*model, {}, with_averages());
   Adam adam(store, plain_options(), 0.9);
   adam.update(0.1, std::nan(""));
   EXPECT_EQ(store.units()[0].averages[0].item<float>(), 1.0f);

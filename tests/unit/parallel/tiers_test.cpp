@@ -15,23 +15,33 @@ struct TierCase {
   std::string precision = "float32";
 };
 
+OffloadOptions tiers(const char* optimizer, const char* gradients, const char* parameters) {
+  OffloadOptions options;
+  options.optimizer = optimizer;
+  options.gradients = gradients;
+  options.parameters = parameters;
+  return options;
+}
+
 std::vector<TierCase> tier_cases() {
-  const OffloadOptions host{"host", "host", "host"}, file{"file", "file", "file"};
+  const OffloadOptions host = tiers("host", "host", "host"), file = tiers("file", "file", "file");
+  OffloadOptions inputs;
+  inputs.activations = "host";
   return {
-      {"OptimizerHost", {}, {"host", "device", "device"}},
-      {"OptimizerFile", {}, {"file", "device", "device"}},
-      {"OptimizerFileBFloat16", {}, {"file", "device", "device"}, "bfloat16"},
-      {"GradientsFile", {.zero_stage = 2}, {"file", "file", "device"}},
+      {"OptimizerHost", {}, tiers("host", "device", "device")},
+      {"OptimizerFile", {}, tiers("file", "device", "device")},
+      {"OptimizerFileBFloat16", {}, tiers("file", "device", "device"), "bfloat16"},
+      {"GradientsFile", {.zero_stage = 2}, tiers("file", "file", "device")},
       {"AllHost", {.zero_stage = 3}, host},
       {"AllFile", {.zero_stage = 3}, file},
       {"AllFileBFloat16", {.zero_stage = 3}, file, "bfloat16"},
       {"AllFileRecompute", {.zero_stage = 3, .recompute = true}, file},
-      {"InputsHost", {.recompute = true}, {.activations = "host"}},
-      {"D2E2Z3InputsHost", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, {.activations = "host"}},
+      {"InputsHost", {.recompute = true}, inputs},
+      {"D2E2Z3InputsHost", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, inputs},
       {"D2E2AllHost", {.data = 2, .expert = 2, .zero_stage = 3}, host},
       {"D2E2AllFile", {.data = 2, .expert = 2, .zero_stage = 3}, file},
-      {"D2E2Z1OptimizerFile", {.data = 2, .expert = 2, .zero_stage = 1}, {"file", "device", "device"}},
-      {"D2E2Z2GradientsFile", {.data = 2, .expert = 2, .zero_stage = 2}, {"device", "file", "device"}},
+      {"D2E2Z1OptimizerFile", {.data = 2, .expert = 2, .zero_stage = 1}, tiers("file", "device", "device")},
+      {"D2E2Z2GradientsFile", {.data = 2, .expert = 2, .zero_stage = 2}, tiers("device", "file", "device")},
       {"E2M2AllFile", {.expert = 2, .model = 2, .zero_stage = 3}, file},
       {"D2BFloat16AllFile", {.data = 2, .zero_stage = 3}, file, "bfloat16"},
   };
@@ -94,7 +104,8 @@ TEST(Tiers, WhatIsInFilesIsNotInMemory) {
   options.parallel.zero_stage = 3;
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   const StoreBytes plain = ParallelModel(options, *alone).store.bytes();
-  options.offload = {.optimizer = "file", .gradients = "file", .parameters = "file", .folder = folder.path()};
+  options.offload = tiers("file", "file", "file");
+  options.offload.folder = folder.path();
   const StoreBytes moved = ParallelModel(options, *alone).store.bytes();
   EXPECT_EQ(plain.files, 0);
   EXPECT_EQ(moved.files, plain.total()) << "parameters, gradients and two moments";
@@ -110,7 +121,8 @@ TEST(Tiers, AnUpdateMovesTheBytesOfTheFormulas) {
   options.model.decoder_layers = 6;
   options.train.micro_batches = kMicroBatches;
   options.parallel.zero_stage = 3;
-  options.offload = {.optimizer = "file", .gradients = "file", .parameters = "file", .folder = folder.path()};
+  options.offload = tiers("file", "file", "file");
+  options.offload.folder = folder.path();
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   TrainState state(options, *alone);
   std::int64_t parameters = 0;
