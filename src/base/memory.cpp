@@ -16,6 +16,16 @@ std::int64_t number_in(const char* path) {
   return file >> number ? number : -1;
 }
 
+// Of a file with a name and a number on each line.
+std::int64_t number_of(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  std::string key;
+  for (std::int64_t number = 0; file >> key >> number;) {
+    if (key == name) return number;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::int64_t peak_resident_bytes() {
@@ -32,7 +42,10 @@ std::int64_t available_bytes() {
     std::getline(file, unit);
     if (key == "MemAvailable:") available = kilobytes * 1024;
   }
-  const std::int64_t limit = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
+  const std::int64_t limit = number_in("/sys/fs/cgroup/memory.max");
+  std::int64_t used = number_in("/sys/fs/cgroup/memory.current");
+  // Pages of files go when memory is wanted.
+  for (const char* kind : {"active_file", "inactive_file"}) used -= number_of("/sys/fs/cgroup/memory.stat", kind);
   if (limit > 0 && used >= 0) available = std::min(available, std::max<std::int64_t>(1, limit - used));
   return available;
 }

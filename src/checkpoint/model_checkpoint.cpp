@@ -23,6 +23,7 @@ constexpr const char* kOptimizer = "optimizer";
 constexpr const char* kFirstMoment = "first_moment/";
 constexpr const char* kSecondMoment = "second_moment/";
 constexpr const char* kAverage = "average/";
+constexpr const char* kLateGradient = "late_gradient/";
 
 // One of a unit's [shard size] buffers.
 using Buffer = at::Tensor ParameterUnit::*;
@@ -139,6 +140,9 @@ void add_optimizer(CheckpointWriter& writer, const ParallelModel& model) {
   add_buffer(writer, model, kOptimizer, kFirstMoment, &ParameterUnit::first_moments);
   add_buffer(writer, model, kOptimizer, kSecondMoment, &ParameterUnit::second_moments);
   if (model.store.keeps_averages()) add_buffer(writer, model, kOptimizer, kAverage, &ParameterUnit::averages);
+  if (model.store.keeps_late_gradients()) {
+    add_buffer(writer, model, kOptimizer, kLateGradient, &ParameterUnit::late_gradients);
+  }
 }
 
 void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
@@ -159,13 +163,19 @@ void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
 void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model) {
   read_buffer(checkpoint, model, kOptimizer, kFirstMoment, &ParameterUnit::first_moments);
   read_buffer(checkpoint, model, kOptimizer, kSecondMoment, &ParameterUnit::second_moments);
-  if (!model.store.keeps_averages()) return;
   const std::vector<std::string> names = checkpoint.names(kOptimizer);
-  const auto is_average = [](const std::string& name) { return name.starts_with(kAverage); };
-  if (std::any_of(names.begin(), names.end(), is_average)) {
-    read_buffer(checkpoint, model, kOptimizer, kAverage, &ParameterUnit::averages);
-  } else {
-    model.store.start_averages();
+  const auto has = [&](const std::string& prefix) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(prefix); });
+  };
+  if (model.store.keeps_averages()) {
+    if (has(kAverage)) {
+      read_buffer(checkpoint, model, kOptimizer, kAverage, &ParameterUnit::averages);
+    } else {
+      model.store.start_averages();
+    }
+  }
+  if (model.store.keeps_late_gradients() && has(kLateGradient)) {
+    read_buffer(checkpoint, model, kOptimizer, kLateGradient, &ParameterUnit::late_gradients);
   }
 }
 

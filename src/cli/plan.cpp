@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,8 +9,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "config/describe.h"
+#include "config/merge.h"
 #include "config/rewrite.h"
 #include "data/dataset.h"
 #include "plan/search.h"
@@ -42,6 +46,7 @@ nlohmann::json to_json(const Plan& plan) {
             {"device", memory.device()},
             {"host", memory.host},
             {"host_in_update", memory.host_in_update},
+            {"host_activations", memory.host_activations},
             {"disk", memory.disk},
             {"device_and_host", memory.together()}}},
           {"seconds",
@@ -69,7 +74,7 @@ void print_details(const Plan& plan) {
   row("activations", memory.activations);
   row("buffers", memory.buffers);
   row("device", memory.device());
-  row("host", memory.host + memory.host_in_update);
+  row("host", memory.host_peak());
   row("disk", memory.disk);
   fmt::print("an update, seconds\n");
   const auto part = [](const char* what, double seconds) { fmt::print("  {:<14}{:>10.3f}\n", what, seconds); };
@@ -94,20 +99,57 @@ void print_row(const std::string& name, const Plan& plan) {
   const TrainOptions& train = plan.options.train;
   const double tokens = static_cast<double>(train.max_tokens * train.micro_batches) / 2;
   fmt::print("{:<34}{:>12.2f}{:>9.1f}{:>9.1f}{:>9.3f}{:>12.0f}{:>11}{}\n", name, gigabytes(plan.memory.device()),
-             gigabytes(plan.memory.host + plan.memory.host_in_update), gigabytes(plan.memory.disk), plan.time.total(),
+             gigabytes(plan.memory.host_peak()), gigabytes(plan.memory.disk), plan.time.total(),
              tokens / plan.time.total(), parameters_text(plan.parameters), plan.fits ? "" : "   does not fit");
 }
 
-// The file with parallel: and offload: of a plan.
-std::string applied(std::string yaml, const Plan& plan) {
+// A block of YAML as "name: {key: value, key: value} ".
+std::string on_one_line(const std::string& block) {
+  std::string line;
+  for (std::size_t at = 0; at < block.size();) {
+    const std::size_t end = block.find('\n', at);
+    const std::string part = block.substr(at, end - at);
+    line += part[0] != ' ' ? part + " {" : fmt::format("{}{}", line.ends_with('{') ? "" : ", ", part.substr(2));
+    at = end + 1;
+  }
+  return line.empty() ? line : line + "} ";
+}
+
+// Writes parallel: and offload: of a plan into a file. What came out is read again before the file changes: YAML has
+// more ways to write a section than with_section() knows.
+void apply(const std::string& config, const Plan& plan) {
   RunOptions options = plan.options, fresh;
   const std::vector<Section> sections = sections_of(options), defaults = sections_of(fresh);
+  const std::filesystem::path target = std::filesystem::canonical(config);  // behind a link
+  std::string yaml = read_file(target), wanted;
   for (std::size_t i = 0; i < sections.size(); ++i) {
-    if (sections[i].name == "parallel" || sections[i].name == "offload") {
-      yaml = with_section(yaml, sections[i], defaults[i]);
-    }
+    if (sections[i].name != "parallel" && sections[i].name != "offload") continue;
+    yaml = with_section(yaml, sections[i], defaults[i]);
+    wanted += on_one_line(with_section("", sections[i], defaults[i]));
   }
-  return yaml;
+  const std::filesystem::path trial = target.string() + ".plan";
+  write_file(trial, yaml);
+  bool right = false;
+  try {
+    RunOptions loaded = load_run_options(trial.string(), {}).options;
+    std::vector<Section> got = sections_of(loaded);
+    right = true;
+    for (std::size_t i = 0; i < sections.size(); ++i) {
+      if (sections[i].name != "parallel" && sections[i].name != "offload") continue;
+      for (std::size_t f = 0; f < got[i].fields.size(); ++f) {
+        right = right && yaml_value(got[i].fields[f]) == yaml_value(sections[i].fields[f]);
+      }
+    }
+  } catch (const Error&) {
+    right = false;
+  }
+  if (right) {
+    std::filesystem::rename(trial, target);
+    return;
+  }
+  std::filesystem::remove(trial);
+  throw Error("its sections parallel and offload are not written in a way that --apply can replace", {target, 0},
+              fmt::format("put this in their place yourself: {}", wanted));
 }
 
 void complete_model(RunOptions& options) {
@@ -131,6 +173,7 @@ void show_largest(const RunOptions& options, const Wishes& wishes) {
     for (const LargestModel& model : models) {
       nlohmann::json entry = to_json(model.plan);
       entry["mode"] = model.mode;
+      entry["ended_by_search"] = model.ended_by_search;
       entry["experts"] = model.plan.options.model.moe.experts;
       entry["encoder_layers"] = model.plan.options.model.encoder_layers;
       list.push_back(entry);
@@ -140,7 +183,10 @@ void show_largest(const RunOptions& options, const Wishes& wishes) {
   }
   if (models.empty()) fail("not even the smallest model of this family fits in any mode");
   print_table_head();
-  for (const LargestModel& model : models) print_row(fmt::format("{}: {}", model.mode, model.plan.name()), model.plan);
+  for (const LargestModel& model : models) {
+    const char* end = model.ended_by_search ? " (the search ends here)" : "";
+    print_row(fmt::format("{}: {}{}", model.mode, model.plan.name(), end), model.plan);
+  }
 }
 
 void show_layouts(const RunOptions& options, const Wishes& wishes, const std::string& config) {
@@ -151,7 +197,7 @@ void show_layouts(const RunOptions& options, const Wishes& wishes, const std::st
       throw Error("no layout fits, so there is nothing to apply", {},
                   "more devices, or a smaller model or train.max-tokens");
     }
-    write_file(config, applied(read_file(config), plans.front()));
+    apply(config, plans.front());
   }
   const std::size_t shown = std::min(plans.size(), static_cast<std::size_t>(wishes.layouts));
   if (wishes.json) {
@@ -196,7 +242,18 @@ void add_plan(CLI::App& app) {
       fmt::print("{}", binder->dump());
       return;
     }
+    if (wishes->apply && (wishes->largest || wishes->this_layout)) {
+      fail("--apply writes the best layout; leave out --largest and --this-layout");
+    }
     complete_model(options);
+    if (options.train.precision == "float32" && binder->given().count("cluster.peak-tflops") == 0) {
+      log_warning("train.precision is float32, but cluster.peak-tflops is that of 16-bit formats; give both");
+    }
+    const std::int64_t ranks = options.cluster.devices / std::max<std::int64_t>(1, options.parallel.model);
+    if (!wishes->largest && options.train.micro_batches < ranks) {
+      log_warning("train.micro-batches is {}: in an update some of {} devices have none; give as many as devices",
+                  options.train.micro_batches, options.cluster.devices);
+    }
     if (wishes->largest) {
       show_largest(options, *wishes);
     } else if (wishes->this_layout) {

@@ -11,7 +11,10 @@ namespace {
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    lines.push_back(line);
+  }
   return lines;
 }
 
@@ -20,6 +23,12 @@ bool opens(const std::string& line, const std::string& name) {
 }
 
 bool belongs_to_block(const std::string& line) { return !line.empty() && (line[0] == ' ' || line[0] == '\t'); }
+
+std::string with_carriage_returns(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '\n' ? "\r\n" : std::string(1, c);
+  return result;
+}
 
 std::string section_text(const Section& section, const Section& defaults) {
   std::string text;
@@ -55,7 +64,7 @@ std::string with_section(const std::string& yaml, const Section& section, const 
     i = end - 1;
   }
   if (!placed) result += text;
-  return result;
+  return yaml.find("\r\n") == std::string::npos ? result : with_carriage_returns(result);
 }
 
 }  // namespace polymoe

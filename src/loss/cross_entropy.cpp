@@ -8,8 +8,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// A chunk of logits should stay in the caches of a core between the passes over it.
-constexpr std::int64_t kChunkElements = std::int64_t{1} << 20;
+// A chunk of logits should stay in the caches of a core between the passes over it; a GPU wants larger products.
+constexpr std::int64_t kChunkElements = std::int64_t{1} << 20, kChunkElementsOnGpu = std::int64_t{1} << 26;
 
 struct ChunkTotals {
   at::Tensor token_nll;
@@ -64,11 +64,12 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
     at::Tensor grad_states, grad_weight;
     if (want_gradient) {
       grad_states = at::empty_like(states);
-      grad_weight = at::zeros_like(weight);
+      grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
     }
     // Slices may differ by an entry, but must agree on the chunks.
     const std::int64_t entries = projection.vocabulary / projection.axis->size();
-    const std::int64_t chunk = std::max<std::int64_t>(16, kChunkElements / entries);
+    const std::int64_t elements = states.is_cpu() ? kChunkElements : kChunkElementsOnGpu;
+    const std::int64_t chunk = std::max<std::int64_t>(16, elements / entries);
     for (std::int64_t first = 0; first < tokens; first += chunk) {
       const std::int64_t count = std::min(chunk, tokens - first);
       const at::Tensor part = states.narrow(0, first, count);
@@ -79,10 +80,16 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
       token_loss.narrow(0, first, count).copy_(totals.token_loss);
       if (want_gradient) {
         // Divided before it is narrowed: sums over a batch would leave float16's range.
-        const at::Tensor grad = logits.div_(normaliser).to(states.scalar_type());
+        logits.div_(normaliser);
+        const at::Tensor grad = logits.to(states.scalar_type());
         at::Tensor grad_part = grad_states.narrow(0, first, count);
         at::mm_out(grad_part, grad, weight);
-        grad_weight.addmm_(grad.t(), part);
+        // The sum over chunks is wide: of many small addends a narrow one would lose the last. A GPU multiplies narrow.
+        if (states.is_cpu()) {
+          grad_weight.addmm_(logits.t(), part.to(wide));
+        } else {
+          grad_weight.add_(at::mm(grad.t(), part));
+        }
       }
     }
     ctx->save_for_backward({grad_states, grad_weight});
@@ -95,7 +102,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
     const at::Tensor& scale = grads[0];
     const at::Tensor grad_states = saved[0] * scale.to(saved[0].scalar_type());
     const at::Tensor grad_weight = saved[1] * scale.to(saved[1].scalar_type());
-    return {grad_states, grad_weight, {}, {}, {}, {}, {}};
+    return {grad_states, grad_weight.to(saved[0].scalar_type()), {}, {}, {}, {}, {}};
   }
 };
 

@@ -70,6 +70,7 @@ class DeviceMemory::Account : public c10::MemoryReportingInfoBase {
   };
 
   void add(void* address, const Block& block) {
+    remove(address);  // freed where nobody told, on a thread without the account
     blocks_[address] = block;
     if (block.on_host) {
       host_now += block.size;

@@ -13,13 +13,13 @@ DelayedUpdate::~DelayedUpdate() {
 }
 
 void DelayedUpdate::start() {
-  if (!std::exchange(has_gradients_, false)) return;
+  if (!std::exchange(state_.waits, false)) return;
   // What this thread counts and how many threads it uses goes for the other too.
   thread_ = std::thread([this, state = at::ThreadLocalState(), threads = at::get_num_threads()] {
     const at::ThreadLocalStateGuard guard(state);
     at::set_num_threads(threads);
     try {
-      adam_.update_late(learning_rate_, gradient_norm_, loss_scale_);
+      adam_.update_late(state_.learning_rate, state_.gradient_norm, state_.loss_scale);
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -37,10 +37,7 @@ bool DelayedUpdate::finish() {
 void DelayedUpdate::keep(double learning_rate, double gradient_norm, double loss_scale) {
   const at::NoGradGuard no_grad;
   for (const ParameterUnit& unit : store_.units()) unit.late_gradients.copy_(unit.own_gradients);
-  learning_rate_ = learning_rate;
-  gradient_norm_ = gradient_norm;
-  loss_scale_ = loss_scale;
-  has_gradients_ = true;
+  state_ = {true, learning_rate, gradient_norm, loss_scale};
 }
 
 }  // namespace polymoe

@@ -27,11 +27,18 @@ class DelayedUpdate {
   /// Keeps a copy of the own gradients for the next start(), with what else Adam::update() wants.
   void keep(double learning_rate, double gradient_norm, double loss_scale);
 
+  /// What waits for the next start(), beside the late gradients. Part of a checkpoint, between finish() and start().
+  struct State {
+    bool waits = false;
+    double learning_rate = 0.0, gradient_norm = 0.0, loss_scale = 1.0;
+  };
+  const State& state() const { return state_; }
+  void restore(const State& state) { state_ = state; }
+
  private:
   ParameterStore& store_;
   Adam& adam_;
-  bool has_gradients_ = false;
-  double learning_rate_ = 0.0, gradient_norm_ = 0.0, loss_scale_ = 1.0;
+  State state_;
   std::thread thread_;
   std::exception_ptr failure_;
 };

@@ -120,6 +120,8 @@ class ParameterStore {
   static void collect_gradients(ParameterUnit& unit);
   /// Copies the master weights to own_values where they are apart. (An update does so itself.)
   void round_masters();
+  /// Whether the units have late_gradients.
+  bool keeps_late_gradients() const { return !units_.empty() && units_.front().late_gradients.defined(); }
   /// Whether the units have averages.
   bool keeps_averages() const { return !units_.empty() && units_.front().averages.defined(); }
   /// The averages become the master weights; the constructor does so too.

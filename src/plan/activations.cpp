@@ -24,60 +24,71 @@ Activations::Activations(const RunOptions& options, const Degrees& degrees) {
   // ReLU needs its output alone for backward; the others their input too. Dropout needs another copy.
   const std::int64_t copies = (model.activation == "relu" ? 1 : 2) + (model.activation_dropout > 0 ? 1 : 0);
   inner_kept_ = copies * inner_;
-  const std::int64_t expert_slices = options.parallel.expert_slicing == "sliced" ? degrees.model : 1;
-  expert_inner_ = model.ffn * element_ / expert_slices;
+  moe_ = moe;
+  degrees_ = degrees;
+  width_ = model.hidden;
+  expert_slices_ = options.parallel.expert_slicing == "sliced" ? degrees.model : 1;
+  expert_inner_ = model.ffn * element_ / expert_slices_;
   expert_inner_kept_ = copies * expert_inner_;
   shared_kept_ = model.moe.shared_experts > 0 ? tokens_ * (row_ + model.moe.shared_experts * inner_kept_) : 0;
-  slots_ = exchange_rows_ = gate_ = 0;
-  if (moe.experts > 0) {
-    const std::int64_t capacity = expert_capacity(moe, tokens_, /*training=*/true);
-    const std::int64_t assigned = moe.top_k * tokens_;
-    slots_ = capacity > 0 ? std::min(assigned, moe.experts * capacity) : assigned;
-    if (degrees.expert > 1) exchange_rows_ = (capacity > 0 ? moe.experts * capacity : assigned) / degrees.model;
-    if (expert_slices == 1) slots_ = (slots_ + degrees.model - 1) / degrees.model;
-    // Logits and probabilities; the input again where it is not float32; the slot of each choice, and its token.
-    gate_ =
-        tokens_ * (2 * moe.experts * kFloat + (element_ < kFloat ? model.hidden * kFloat : 0)) + 2 * assigned * kIndex;
-  }
   vocabulary_ = (model.vocabulary + degrees.model - 1) / degrees.model;
 }
 
-// The norm's output, the experts' inputs and outputs, and what lies between.
-std::int64_t Activations::feed_forward_kept(bool moe) const {
-  if (!moe) return tokens_ * (row_ + inner_kept_);
-  return tokens_ * row_ + slots_ * (2 * row_ + expert_inner_kept_) + gate_ + shared_kept_;
+Activations::Rows Activations::rows_of(std::int64_t experts) const {
+  MoeOptions layer = moe_;
+  layer.experts = experts;
+  const std::int64_t capacity = expert_capacity(layer, tokens_, /*training=*/true, /*update=*/0);
+  const std::int64_t assigned = moe_.top_k * tokens_;
+  const std::int64_t all = capacity > 0 ? std::min(assigned, experts * capacity) : assigned;
+  Rows rows{};
+  rows.slots = expert_slices_ == 1 ? (all + degrees_.model - 1) / degrees_.model : all;
+  if (degrees_.expert > 1) rows.exchanged = (capacity > 0 ? experts * capacity : assigned) / degrees_.model;
+  // Logits and probabilities; the input again where it is not float32; the slot of each choice, and its token.
+  rows.gate = tokens_ * (2 * experts * kFloat + (element_ < kFloat ? width_ * kFloat : 0)) + 2 * assigned * kIndex;
+  return rows;
 }
 
-std::int64_t Activations::kept(bool decoder, bool moe) const {
+// The norm's output, the experts' inputs and outputs, and what lies between.
+std::int64_t Activations::feed_forward_kept(std::int64_t experts) const {
+  if (experts == 0) return tokens_ * (row_ + inner_kept_);
+  const Rows rows = rows_of(experts);
+  return tokens_ * row_ + rows.slots * (2 * row_ + expert_inner_kept_) + rows.gate + shared_kept_;
+}
+
+std::int64_t Activations::kept(bool decoder, std::int64_t experts) const {
   // Of self-attention: input, the norm's output, queries, keys and values, and the result twice: with padding and
   // without.
   std::int64_t bytes = tokens_ * (2 * row_ + 5 * heads_);
   // Of attention to the source the same, with keys and values of the source.
   if (decoder) bytes += tokens_ * (2 * row_ + 5 * heads_);
-  return bytes + tokens_ * row_ + feed_forward_kept(moe);
+  return bytes + tokens_ * row_ + feed_forward_kept(experts);
 }
 
-std::int64_t Activations::forward_work(bool moe) const {
-  return moe ? tokens_ * row_ + exchanged(true) : tokens_ * (row_ + inner_);
+std::int64_t Activations::forward_work(std::int64_t experts) const {
+  return experts > 0 ? tokens_ * row_ + exchanged(experts) : tokens_ * (row_ + inner_);
 }
 
-std::int64_t Activations::backward_work(bool moe) const {
+std::int64_t Activations::backward_work(std::int64_t experts) const {
   // Gradients of queries, keys and values, apart, stacked, and without padding.
   const std::int64_t attention = tokens_ * (2 * row_ + 9 * heads_);
-  const std::int64_t feed_forward =
-      moe ? tokens_ * 2 * row_ + slots_ * (2 * row_ + 2 * expert_inner_) : tokens_ * (2 * row_ + 2 * inner_);
+  const std::int64_t feed_forward = experts > 0
+                                        ? tokens_ * 2 * row_ + rows_of(experts).slots * (2 * row_ + 2 * expert_inner_)
+                                        : tokens_ * (2 * row_ + 2 * inner_);
   return std::max(attention, feed_forward);
 }
 
-std::int64_t Activations::exchanged(bool moe) const { return moe ? 2 * exchange_rows_ * row_ : 0; }
+std::int64_t Activations::exchanged(std::int64_t experts) const {
+  return experts > 0 ? 2 * rows_of(experts).exchanged * row_ : 0;
+}
 
 std::int64_t Activations::loss_forward() const {
   const std::int64_t chunk = std::max<std::int64_t>(16, kLossChunk / vocabulary_);
   const std::int64_t logits = std::min(chunk, tokens_) * vocabulary_;
-  return 2 * tokens_ * row_ + vocabulary_ * row_ + logits * (2 * kFloat + (element_ < kFloat ? element_ : 0));
+  return 2 * tokens_ * row_ + vocabulary_ * width_ * kFloat +
+         logits * (2 * kFloat + (element_ < kFloat ? element_ : 0));
 }
 
-std::int64_t Activations::loss_backward() const { return 3 * tokens_ * row_ + 2 * vocabulary_ * row_; }
+std::int64_t Activations::loss_backward() const { return 3 * tokens_ * row_ + 2 * vocabulary_ * width_ * kFloat; }
 
 std::int64_t Activations::outside() const { return 4 * tokens_ * row_; }
 

@@ -15,13 +15,15 @@ class Activations {
   Activations(const RunOptions& options, const Degrees& degrees);
 
   std::int64_t block_input() const { return tokens_ * row_; }
+  // `experts`: of the block's layer; 0 for a dense one.
+
   /// What a block keeps from its forward to its backward, its input with it.
-  std::int64_t kept(bool decoder, bool moe) const;
+  std::int64_t kept(bool decoder, std::int64_t experts) const;
   /// What a block makes beside that, at most, in forward and in backward (without gradients of parameters).
-  std::int64_t forward_work(bool moe) const;
-  std::int64_t backward_work(bool moe) const;
+  std::int64_t forward_work(std::int64_t experts) const;
+  std::int64_t backward_work(std::int64_t experts) const;
   /// Rows under way between experts, in both buffers.
-  std::int64_t exchanged(bool moe) const;
+  std::int64_t exchanged(std::int64_t experts) const;
   /// The loss in forward, with the gradient of the embedding that it makes on the way; and in backward.
   std::int64_t loss_forward() const;
   std::int64_t loss_backward() const;
@@ -29,8 +31,17 @@ class Activations {
   std::int64_t outside() const;
 
  private:
-  std::int64_t feed_forward_kept(bool moe) const;
+  struct Rows {
+    std::int64_t slots;      // rows of experts here
+    std::int64_t exchanged;  // rows that leave
+    std::int64_t gate;       // bytes that the gate keeps
+  };
+  Rows rows_of(std::int64_t experts) const;
+  std::int64_t feed_forward_kept(std::int64_t experts) const;
 
+  MoeOptions moe_;
+  Degrees degrees_;
+  std::int64_t expert_slices_;
   std::int64_t element_;     // bytes
   std::int64_t tokens_;      // of one side
   std::int64_t row_;         // bytes of a token's state
@@ -39,10 +50,8 @@ class Activations {
   std::int64_t inner_kept_;  // of them, how many are kept
   std::int64_t expert_inner_, expert_inner_kept_;
   std::int64_t shared_kept_;  // of shared experts, and their result
-  std::int64_t slots_;        // rows of experts
-  std::int64_t exchange_rows_;
-  std::int64_t gate_;        // bytes that a gate keeps
-  std::int64_t vocabulary_;  // entries here
+  std::int64_t vocabulary_;   // entries here
+  std::int64_t width_;
 };
 
 }  // namespace polymoe

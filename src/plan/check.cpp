@@ -17,7 +17,7 @@ std::string gigabytes(std::int64_t bytes) { return fmt::format("{:.3f} GB", stat
 bool over(std::int64_t bytes, std::int64_t limit) { return limit > 0 && bytes > limit; }
 
 bool fits(const MemoryPlan& plan, const MemoryLimits& limits) {
-  return !over(plan.device(), limits.device) && !over(plan.host + plan.host_in_update, limits.host) &&
+  return !over(plan.device(), limits.device) && !over(plan.host_peak(), limits.host) &&
          !over(plan.together(), limits.together);
 }
 
@@ -50,13 +50,14 @@ std::string remedy_for(const RunOptions& options, const Degrees& degrees, const 
   for (const Remedy& remedy : kRemedies) {
     RunOptions changed = options;
     changed.parallel.recompute = options.parallel.recompute || remedy.recompute;
-    changed.offload.delayed_update = false;
     if (remedy.tier != nullptr) {
       changed.parallel.zero_stage = 3;
       changed.offload.optimizer = changed.offload.gradients = changed.offload.parameters = remedy.tier;
+      if (remedy.tier == std::string("file")) changed.offload.delayed_update = false;
     }
-    const MemoryPlan plan = plan_memory(changed, degrees);
-    if (fits(plan, limits)) return fmt::format("{} should fit", remedy.text);
+    if (!fits(plan_memory(changed, degrees), limits)) continue;
+    const bool stops_delay = options.offload.delayed_update && !changed.offload.delayed_update;
+    return fmt::format("{}{} should fit", remedy.text, stops_delay ? ", without --offload.delayed-update," : "");
   }
   return "no way to keep the state elsewhere makes it fit; use more processes, a smaller model or smaller batches";
 }
@@ -80,8 +81,7 @@ std::string check_memory(const RunOptions& options, const Degrees& degrees, cons
   }
   if (fits(plan, limits)) return {};
   return fmt::format("memory may not suffice: {} of the device and {} of the host are predicted for a process; {}",
-                     gigabytes(plan.device()), gigabytes(plan.host + plan.host_in_update),
-                     remedy_for(options, degrees, limits));
+                     gigabytes(plan.device()), gigabytes(plan.host_peak()), remedy_for(options, degrees, limits));
 }
 
 }  // namespace polymoe

@@ -77,7 +77,7 @@ class Walk {
     plan_.host += 2 * largest_in_files_;
     plan_.host_in_update = largest_in_files_;
     if (options_.offload.activations != "device") {
-      plan_.host += static_cast<std::int64_t>(shape_.blocks.size()) * activations_.block_input();
+      plan_.host_activations = static_cast<std::int64_t>(shape_.blocks.size()) * activations_.block_input();
     }
   }
 
@@ -127,7 +127,7 @@ class Walk {
 
   std::int64_t kept(const BlockShape& block) const {
     if (options_.offload.activations != "device") return 0;  // on the host
-    return options_.parallel.recompute ? activations_.block_input() : activations_.kept(block.decoder, block.moe);
+    return options_.parallel.recompute ? activations_.block_input() : activations_.kept(block.decoder, block.experts);
   }
 
   void through_forward() {
@@ -135,10 +135,10 @@ class Walk {
     held_ = activations_.outside();
     for (std::size_t i = 0; i < shape_.blocks.size(); ++i) {
       const BlockShape& block = shape_.blocks[i];
-      std::int64_t buffers = always_ + gathered(block) + activations_.exchanged(block.moe);
+      std::int64_t buffers = always_ + gathered(block) + activations_.exchanged(block.experts);
       if (i + 1 < shape_.blocks.size()) buffers += announced(i + 1);
       held_ += kept(block);
-      consider(held_ + activations_.forward_work(block.moe), buffers);
+      consider(held_ + activations_.forward_work(block.experts), buffers);
     }
   }
 
@@ -151,10 +151,10 @@ class Walk {
     for (std::size_t i = shape_.blocks.size(); i-- > 0;) {
       const BlockShape& block = shape_.blocks[i];
       std::int64_t buffers = always_ + gathered(block) + gradient_buffers(block) + reducing() +
-                             gradients_on_the_way(block) + activations_.exchanged(block.moe);
+                             gradients_on_the_way(block) + activations_.exchanged(block.experts);
       if (i > 0) buffers += announced(i - 1);
-      std::int64_t work = activations_.backward_work(block.moe);
-      if (options_.parallel.recompute) work += activations_.kept(block.decoder, block.moe);
+      std::int64_t work = activations_.backward_work(block.experts);
+      if (options_.parallel.recompute) work += activations_.kept(block.decoder, block.experts);
       consider(held_ + work, buffers);
       held_ -= kept(block);
       for (const ParameterUnit& unit : block.units) start_reduction(unit);

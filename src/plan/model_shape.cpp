@@ -45,7 +45,7 @@ ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
     }
     block->name = unit.name;
     block->decoder = unit.name.rfind("decoder", 0) == 0;
-    block->moe = block->moe || unit.experts;
+    if (unit.experts) block->experts = unit.parameters.front().placement.logical_shape.front();
     block->units.push_back(std::move(unit));
   }
   return shape;

@@ -18,7 +18,7 @@ Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees);
 struct BlockShape {
   std::string name;
   bool decoder = false;
-  bool moe = false;
+  std::int64_t experts = 0;          ///< of the whole layer; 0 in a dense one
   std::vector<ParameterUnit> units;  ///< without buffers
 };
 

@@ -7,7 +7,7 @@
 
 #include <fmt/core.h>
 
-#include "base/error.h"
+#include "config/moe_layers.h"
 
 namespace polymoe {
 namespace {
@@ -29,6 +29,10 @@ void set_place(RunOptions& options, const Place& place) {
   options.offload.optimizer = place.optimizer;
   options.offload.gradients = stage >= 2 ? place.gradients : "device";
   options.offload.parameters = stage >= 3 ? place.parameters : "device";
+  if (!options.parallel.recompute) options.offload.activations = "device";
+  if (std::string(place.optimizer) == "device" || std::string(place.gradients) == "file") {
+    options.offload.delayed_update = false;
+  }
 }
 
 std::vector<std::int64_t> divisors(std::int64_t number) {
@@ -46,11 +50,16 @@ bool divides_all(std::int64_t degree, const ModelOptions& model) {
 // Calls f for each pair of degrees that cluster and model allow; slices stay within a node.
 template <typename Function>
 void for_each_degrees(const RunOptions& options, const Function& f) {
-  const std::int64_t devices = options.cluster.devices, experts = options.model.moe.experts;
+  const std::int64_t devices = options.cluster.devices;
+  const std::vector<MoeLayerSize> layers = moe_layers(options.model);
+  const auto allows = [&](std::int64_t degree) {
+    return std::all_of(layers.begin(), layers.end(),
+                       [&](const MoeLayerSize& layer) { return layer.experts % degree == 0; });
+  };
   for (const std::int64_t model : divisors(std::min(options.cluster.node_devices, devices))) {
     if (devices % model != 0 || !divides_all(model, options.model)) continue;
     for (const std::int64_t expert : divisors(devices / model)) {
-      if (expert > 1 && (experts == 0 || experts % expert != 0)) continue;
+      if (expert > 1 && (layers.empty() || !allows(expert))) continue;
       f(expert, model);
     }
   }
@@ -59,7 +68,7 @@ void for_each_degrees(const RunOptions& options, const Function& f) {
 void judge(Plan& plan) {
   const ClusterOptions& cluster = plan.options.cluster;
   const double on_node = static_cast<double>(std::min(cluster.devices, cluster.node_devices));
-  const auto host = static_cast<double>(plan.memory.host + plan.memory.host_in_update);
+  const auto host = static_cast<double>(plan.memory.host_peak());
   const auto disk = static_cast<double>(plan.memory.disk);
   plan.fits =
       static_cast<double>(plan.memory.device()) <= (cluster.device_memory - cluster.reserved_memory) * kGigabyte &&
@@ -96,6 +105,7 @@ RunOptions with(RunOptions options, std::int64_t expert, std::int64_t model, std
 RunOptions grown(RunOptions options, std::int64_t times) {
   if (options.model.moe.experts > 0) {
     options.model.moe.experts = options.parallel.expert * times;
+    options.model.moe.experts_per_layer.clear();
   } else {
     options.model.encoder_layers *= times;
     options.model.decoder_layers *= times;
@@ -103,23 +113,30 @@ RunOptions grown(RunOptions options, std::int64_t times) {
   return options;
 }
 
-std::optional<Plan> largest_that_fits(const RunOptions& options) {
+struct Largest {
+  Plan plan;
+  bool ended_by_search = false;
+};
+
+std::optional<Largest> largest_that_fits(const RunOptions& options) {
+  // A plan takes time for each layer.
+  const std::int64_t most = options.model.moe.experts > 0 ? std::int64_t{1} << 20 : 256;
   const auto plan = [&](std::int64_t times) { return plan_with(grown(options, times)); };
-  Plan best = plan(1);
-  if (!best.fits) return std::nullopt;
+  Largest best{plan(1)};
+  if (!best.plan.fits) return std::nullopt;
   std::int64_t low = 1, high = 2;
-  constexpr std::int64_t kMost = 1 << 16;
-  for (; high < kMost; high *= 2) {
+  for (; high <= most; high *= 2) {
     Plan next = plan(high);
     if (!next.fits) break;
     low = high;
-    best = std::move(next);
+    best.plan = std::move(next);
   }
-  while (high - low > std::max<std::int64_t>(1, low / 64)) {
+  best.ended_by_search = high > most;
+  while (!best.ended_by_search && high - low > std::max<std::int64_t>(1, low / 64)) {
     const std::int64_t middle = (low + high) / 2;
     Plan next = plan(middle);
     (next.fits ? low : high) = middle;
-    if (next.fits) best = std::move(next);
+    if (next.fits) best.plan = std::move(next);
   }
   return best;
 }
@@ -133,16 +150,16 @@ struct Mode {
 constexpr Mode kModes[] = {{"D", false, 0, kDevice},  {"Z", false, 3, kDevice},    {"D+M", true, 0, kDevice},
                            {"Z+M", true, 3, kDevice}, {"Z-Off+M", true, 3, kHost}, {"Z-Off+M, files", true, 3, kFile}};
 
-std::optional<Plan> largest_in_mode(const RunOptions& options, const Mode& mode) {
+std::optional<Largest> largest_in_mode(const RunOptions& options, const Mode& mode) {
   const ClusterOptions& cluster = options.cluster;
   if (mode.place.optimizer == kFile.optimizer && cluster.disk == 0) return std::nullopt;
-  std::optional<Plan> best;
+  std::optional<Largest> best;
   for (const std::int64_t model : divisors(std::min(cluster.node_devices, cluster.devices))) {
-    if ((model > 1) != mode.slices && !(mode.slices && cluster.devices == 1)) continue;
+    if (model > 1 && !mode.slices) continue;
     if (cluster.devices % model != 0 || !divides_all(model, options.model)) continue;
     const std::int64_t expert = options.model.moe.experts > 0 ? cluster.devices / model : 1;
-    std::optional<Plan> found = largest_that_fits(with(options, expert, model, mode.stage, true, mode.place));
-    if (found && (!best || found->parameters > best->parameters)) best = std::move(found);
+    std::optional<Largest> found = largest_that_fits(with(options, expert, model, mode.stage, true, mode.place));
+    if (found && (!best || found->plan.parameters > best->plan.parameters)) best = std::move(found);
   }
   return best;
 }
@@ -159,7 +176,11 @@ std::string Plan::name() const {
   add("M", degrees.model);
   if (text.empty()) text = "1";
   if (options.parallel.zero_stage > 0) text += fmt::format(" Z{}", options.parallel.zero_stage);
-  if (options.offload.optimizer != "device") text += fmt::format(" Off({})", options.offload.optimizer);
+  const OffloadOptions& off = options.offload;
+  if (off.optimizer != "device") {
+    const bool more = off.gradients != "device" || off.parameters != "device";
+    text += fmt::format(" Off({}{})", more ? "" : "optimizer ", off.optimizer);
+  }
   if (options.parallel.recompute) text += " recompute";
   return text;
 }
@@ -190,9 +211,10 @@ std::vector<Plan> rank_plans(const RunOptions& options) {
 std::vector<LargestModel> largest_models(const RunOptions& options) {
   std::vector<LargestModel> found;
   for (const Mode& mode : kModes) {
-    std::optional<Plan> plan = largest_in_mode(options, mode);
-    const bool moe = options.model.moe.experts > 0;
-    if (plan) found.push_back({fmt::format("{}{}", moe ? "E+" : "", mode.name), std::move(*plan)});
+    std::optional<Largest> largest = largest_in_mode(options, mode);
+    if (!largest) continue;
+    const char* experts = options.model.moe.experts > 0 ? "E+" : "";
+    found.push_back({fmt::format("{}{}", experts, mode.name), std::move(largest->plan), largest->ended_by_search});
   }
   return found;
 }

@@ -32,10 +32,11 @@ Plan plan_of(const RunOptions& options);
 std::vector<Plan> rank_plans(const RunOptions& options);
 
 /// For each mode of the paper the largest model of the family of `options` that fits: the number of experts grows, or
-/// in a dense model the number of layers. A mode in which nothing fits is left out.
+/// in a dense model the number of layers. Modes with M may do without slices. A mode in which nothing fits is left out.
 struct LargestModel {
   std::string mode;  ///< "E+D", "E+Z", "E+D+M", "E+Z+M", "E+Z-Off+M", "E+Z-Off+M, files"; dense: without "E+"
   Plan plan;
+  bool ended_by_search = false;  ///< larger ones were not tried
 };
 std::vector<LargestModel> largest_models(const RunOptions& options);
 

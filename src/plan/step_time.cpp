@@ -46,8 +46,9 @@ class StepModel {
           flops += 2 * parameters * tokens_;
         } else {
           // Each row of the whole layer goes through one expert; those of a process through its share of them.
-          const double experts = static_cast<double>(o_.model.moe.experts) / static_cast<double>(degrees_.expert);
-          flops += 2 * parameters / experts * rows();
+          const double here = static_cast<double>(block.experts) / static_cast<double>(degrees_.expert);
+          const double slices = o_.parallel.expert_slicing == "sliced" ? 1.0 : static_cast<double>(degrees_.model);
+          flops += 2 * parameters / here * rows(block.experts) / slices;
         }
       }
     }
@@ -55,29 +56,30 @@ class StepModel {
                        static_cast<double>(degrees_.model);
   }
 
-  // Of an expert layer, of one micro-batch of each process that exchanges, in this process.
-  double rows() const {
-    const MoeOptions& moe = o_.model.moe;
-    const std::int64_t tokens = static_cast<std::int64_t>(tokens_);
-    const std::int64_t capacity = expert_capacity(moe, tokens, /*training=*/true);
-    const auto assigned = static_cast<double>(moe.top_k * tokens);
-    const double all = capacity > 0 ? std::min(assigned, static_cast<double>(moe.experts * capacity)) : assigned;
-    return o_.parallel.expert_slicing == "sliced" ? all : all / static_cast<double>(degrees_.model);
+  // Of one micro-batch, through a layer of so many experts.
+  double rows(std::int64_t experts) const {
+    MoeOptions layer = o_.model.moe;
+    layer.experts = experts;
+    const auto tokens = static_cast<std::int64_t>(tokens_);
+    const std::int64_t capacity = expert_capacity(layer, tokens, /*training=*/true, /*update=*/0);
+    const auto assigned = static_cast<double>(layer.top_k * tokens);
+    return capacity > 0 ? std::min(assigned, static_cast<double>(experts * capacity)) : assigned;
   }
 
   double bandwidth(std::int64_t members, std::int64_t stride) const {
-    const bool in_node = members * stride <= cluster_.node_devices;
+    const std::int64_t span = members * stride;  // of neighbours; a node must hold whole groups
+    const bool in_node = span <= cluster_.node_devices && cluster_.node_devices % span == 0;
     return kGiga * (in_node ? cluster_.node_bandwidth : cluster_.network_bandwidth);
   }
   static double others(std::int64_t members) { return static_cast<double>(members - 1) / static_cast<double>(members); }
 
   double exchange() const {
     if (degrees_.expert == 1) return 0.0;
-    double layers = 0;
-    for (const BlockShape& block : shape_.blocks) layers += block.moe ? 1 : 0;
-    const double bytes = rows() / static_cast<double>(degrees_.model) * row_bytes() * others(degrees_.expert);
+    double sent = 0;
+    for (const BlockShape& block : shape_.blocks) sent += block.experts > 0 ? rows(block.experts) : 0;
+    const double bytes = sent / static_cast<double>(degrees_.model) * row_bytes() * others(degrees_.expert);
     // There and back, in forward and in backward.
-    return rounds_ * layers * 2 * (1 + passes_) * bytes / bandwidth(degrees_.expert, degrees_.model);
+    return rounds_ * 2 * (1 + passes_) * bytes / bandwidth(degrees_.expert, degrees_.model);
   }
 
   double slices() const {
@@ -100,8 +102,9 @@ class StepModel {
 
   // docs/parallelism.md has the table.
   double gradients() const {
+    const Sharding all = sharding_of(o_.parallel, degrees_);
     return sum_over_units([&](const ParameterUnit& unit) {
-      const std::int64_t copies = unit.experts ? degrees_.data : degrees_.data * degrees_.expert;
+      const std::int64_t copies = unit.experts ? all.expert_shards : all.dense_shards;
       if (copies == 1) return 0.0;
       const double size = static_cast<double>(unit.size) * others(copies);
       double bytes = 0.0;
@@ -125,7 +128,9 @@ class StepModel {
     return sum_over_units([&](const ParameterUnit& unit) {
       const double own = static_cast<double>(unit.shard_size());
       double seconds = 0.0;
-      if (unit.stage >= 2 && off.gradients != "device") seconds += rounds_ * 4 * own / link(off.gradients);
+      // docs/memory.md has what files read and write.
+      const double gradient_moves = off.gradients == "file" ? 2 * rounds_ - 1 : rounds_;
+      if (unit.stage >= 2 && off.gradients != "device") seconds += gradient_moves * 4 * own / link(off.gradients);
       if (unit.stage >= 3 && off.parameters != "device") seconds += 2 * rounds_ * element_ * own / link(off.parameters);
       return seconds;
     });
@@ -136,10 +141,14 @@ class StepModel {
     return sum_over_units([&](const ParameterUnit& unit) {
       const double own = static_cast<double>(unit.shard_size());
       // Moments and master weights read and written, the gradient read, the lower precision written.
-      const double bytes = own * (24 + 4 + (element_ < 4 ? element_ : 0));
+      const bool narrow = element_ < 4;
+      const double bytes = own * (24 + 4 + (narrow ? element_ : 0) + (o_.train.ema > 0 ? 8 : 0));
       if (tier == "device") return bytes / (kGiga * cluster_.device_bandwidth);
+      const double disk = kGiga * cluster_.disk_bandwidth / local_processes();
       double seconds = bytes / (kGiga * cluster_.host_bandwidth / local_processes());
-      if (tier == "file") seconds += own * 24 / (kGiga * cluster_.disk_bandwidth / local_processes());
+      if (tier == "file") seconds += own * ((narrow ? 24 : 16) + (o_.train.ema > 0 ? 8 : 0)) / disk;
+      if (o_.offload.gradients == "file") seconds += own * 8 / disk;  // for the norm, and for the update
+      if (o_.offload.parameters == "file") seconds += own * element_ / disk;
       if (o_.offload.gradients == "device") seconds += own * 4 / (kGiga * cluster_.link_bandwidth);
       if (o_.offload.parameters == "device") seconds += own * element_ / (kGiga * cluster_.link_bandwidth);
       return seconds;
@@ -158,7 +167,7 @@ class StepModel {
 }  // namespace
 
 double StepTime::total() const {
-  return compute + exchange + slices + update + std::max(0.0, gradients + offload - backward);
+  return compute + exchange + slices + offload + update + std::max(0.0, gradients - backward);
 }
 
 StepTime plan_step_time(const RunOptions& options, const Degrees& degrees, const ModelShape& shape) {

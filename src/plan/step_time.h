@@ -14,7 +14,7 @@ struct StepTime {
   double gradients = 0.0;  ///< gradients and parameters between copies
   double offload = 0.0;    ///< gradients and parameters between device and host or files
   double update = 0.0;     ///< Adam, with its state from wherever it is
-  double backward = 0.0;   ///< of `compute`; gradients and offload go on meanwhile
+  double backward = 0.0;   ///< of `compute`; gradients travel between copies meanwhile
 
   double total() const;
 };

@@ -55,12 +55,6 @@ TrainState::TrainState(const RunOptions& options, Communicator& world)
       loss_scale(options.train),
       delayed(store, adam) {}
 
-void TrainState::settle() {
-  delayed.start();
-  if (!delayed.finish()) return;
-  sync.publish_all();
-}
-
 StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
                                 const RunOptions& options) {
   UpdatePlan plan = plan_update(micro_batches, options.train.micro_batches, state.layout);

@@ -39,9 +39,6 @@ struct TrainState : ParallelModel {
   /// See ParallelModel.
   TrainState(const RunOptions& options, Communicator& world);
 
-  /// Does the update that waits, of offload.delayed-update. All processes call it together.
-  void settle();
-
   Adam adam;
   LossScale loss_scale;
   DelayedUpdate delayed;

@@ -193,12 +193,9 @@ struct Trainer::State {
       train.adam.set_steps(meta.at("adam_steps").get<std::int64_t>());
       counters.seconds = meta.at("seconds").get<double>();
       counters.target_tokens = meta.at("target_tokens").get<std::int64_t>();
-      if (meta.contains("loss_scale")) {  // checkpoints of before float16 lack it
-        const nlohmann::json& scale = meta.at("loss_scale");
-        train.loss_scale.restore(
-            {scale.at("value").get<double>(), scale.at("updates_without_overflow").get<std::int64_t>()});
-        counters.skipped_updates = meta.at("skipped_updates").get<std::int64_t>();
-      }
+      counters.skipped_updates = meta.value("skipped_updates", std::int64_t{0});
+      restore_loss_scale(meta.value("loss_scale", nlohmann::json()));
+      restore_delayed_update(meta.value("delayed_update", nlohmann::json()));
       counters.validations_without_best = meta.at("validations_without_best").get<std::int64_t>();
       if (!meta.at("best").is_null()) counters.best = meta.at("best").get<double>();
       stream.restore(meta.at("data"));
@@ -209,9 +206,36 @@ struct Trainer::State {
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
   }
 
+  // Where the number format has changed, the scale starts anew.
+  void restore_loss_scale(const nlohmann::json& scale) {
+    if (scale.is_null() || options.train.precision != "float16") return;
+    train.loss_scale.restore(
+        {scale.at("value").get<double>(), scale.at("updates_without_overflow").get<std::int64_t>()});
+  }
+
   nlohmann::json loss_scale_json() const {
+    if (options.train.precision != "float16") return {};
     const LossScale::State scale = train.loss_scale.state();
     return {{"value", scale.value}, {"updates_without_overflow", scale.updates_without_overflow}};
+  }
+
+  // The gradients that wait are in the optimiser's part of the checkpoint.
+  void restore_delayed_update(const nlohmann::json& waiting) {
+    if (waiting.is_null()) return;
+    if (!options.offload.delayed_update) {
+      log_warning("the checkpoint's delayed update is dropped: offload.delayed-update is off now");
+      return;
+    }
+    train.delayed.restore({true, waiting.at("learning_rate").get<double>(), waiting.at("gradient_norm").get<double>(),
+                           waiting.at("loss_scale").get<double>()});
+  }
+
+  nlohmann::json delayed_update_json() const {
+    const DelayedUpdate::State& waiting = train.delayed.state();
+    if (!waiting.waits) return {};
+    return {{"learning_rate", waiting.learning_rate},
+            {"gradient_norm", waiting.gradient_norm},
+            {"loss_scale", waiting.loss_scale}};
   }
 
   nlohmann::json meta() {
@@ -221,6 +245,7 @@ struct Trainer::State {
             {"target_tokens", counters.target_tokens},
             {"skipped_updates", counters.skipped_updates},
             {"loss_scale", loss_scale_json()},
+            {"delayed_update", delayed_update_json()},
             {"validations_without_best", counters.validations_without_best},
             {"best", counters.best ? nlohmann::json(*counters.best) : nlohmann::json()},
             {"data", stream.state()},
@@ -230,7 +255,6 @@ struct Trainer::State {
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
-    train.settle();
     const MemoryScope scope = on_host();
     CheckpointWriter writer(world, path);
     add_model(writer, train);

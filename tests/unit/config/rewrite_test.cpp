@@ -52,5 +52,10 @@ TEST(WithSection, LeavesOutASectionThatHasDefaultsAlone) {
   EXPECT_EQ(with_parallel("train: {seed: 3}\nparallel: {expert: 8}\n", RunOptions()), "train: {seed: 3}\n");
 }
 
+TEST(WithSection, KeepsTheLineEndsOfTheFile) {
+  EXPECT_EQ(with_parallel("parallel:\r\n  model: 2\r\n\r\n  expert: 8\r\ntrain: {seed: 3}\r\n", two_experts()),
+            "parallel:\r\n  expert: 2\r\n  zero-stage: 3\r\ntrain: {seed: 3}\r\n");
+}
+
 }  // namespace
 }  // namespace polymoe

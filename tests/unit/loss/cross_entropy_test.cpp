@@ -58,6 +58,21 @@ TEST(ProjectedCrossEntropy, ChunksDoNotShow) {
   EXPECT_NEAR(whole.loss.item<double>(), sum, 1e-3);  // 40 losses of about 11 in float32
 }
 
+TEST(ProjectedCrossEntropy, ManyChunksOfNarrowNumbersAddUp) {
+  // 64 chunks of 16 tokens whose states lean one way: a sum in bfloat16 would lose several percent.
+  Case c = make_case(1024, 4, 70000, at::kFloat);
+  const at::Tensor states = (c.states.detach() * 0.1 + 1.0).to(at::kBFloat16);
+  const at::Tensor projection = c.projection.detach().to(at::kBFloat16);
+  const auto gradient = [&](at::ScalarType type) {
+    const at::Tensor weight = projection.to(type).clone().requires_grad_();
+    projected_cross_entropy(states.to(type), {weight}, c.labels, 0.1, 1.0).loss.backward();
+    return weight.grad().to(at::kFloat);
+  };
+  const at::Tensor expected = gradient(at::kFloat);
+  // The result and the logits have 8 bits.
+  EXPECT_LT((gradient(at::kBFloat16) - expected).norm().item<double>(), 0.02 * expected.norm().item<double>());
+}
+
 TEST(ProjectedCrossEntropy, TokenLossesAddUpToTheLoss) {
   const Case c = make_case(11, 4, 9, at::kFloat);
   const CrossEntropy result = projected_cross_entropy(c.states, c.projection, c.labels, 0.2, 22.0);

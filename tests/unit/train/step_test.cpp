@@ -171,11 +171,13 @@ TEST(DelayedUpdate, LagsOneBatchBehind) {
     ++by_hand.state.update;
   }
   update_late();
-  delayed.state.settle();
+  delayed.state.delayed.start();
+  EXPECT_TRUE(delayed.state.delayed.finish());
   for (std::size_t i = 0; i < by_hand.state.store.units().size(); ++i) {
     EXPECT_TRUE(at::equal(delayed.state.store.units()[i].own_values, by_hand.state.store.units()[i].own_values));
   }
-  delayed.state.settle();  // nothing waits any more
+  delayed.state.delayed.start();
+  EXPECT_FALSE(delayed.state.delayed.finish());  // nothing waits any more
   EXPECT_EQ(delayed.state.adam.steps(), 4);
 }
 

@@ -485,6 +485,22 @@ TEST_F(TrainerTest, ARunWithAnAverageResumesBitForBitAndTheBestCheckpointIsTheAv
   EXPECT_FALSE(at::equal(a.read("model", "embedding"), best.read("model", "embedding")));
 }
 
+TEST_F(TrainerTest, ARunWithDelayedUpdatesResumesBitForBit) {
+  make_number_data();
+  RunOptions whole = run_options("whole");
+  whole.offload.optimizer = "host";
+  whole.offload.delayed_update = true;
+  whole.optimizer.schedule = "constant";  // others go by the updates that are to come
+  train(whole);
+  RunOptions parts = whole;
+  parts.train.output = folder_ / "parts";
+  for (const std::int64_t until : {5, 12}) {
+    parts.train.max_updates = until;
+    train(parts);
+  }
+  EXPECT_EQ(losses(whole), losses(parts));
+}
+
 TEST_F(TrainerTest, MeasuringTheAverageLeavesTheTrainingAsItWas) {
   make_number_data();
   at::set_num_threads(1);
