@@ -43,12 +43,17 @@ def records(output, kind):
     return [record for record in map(json.loads, lines) if record["type"] == kind]
 
 
-def write_result(name, result, script):
-    """Writes build/results/NAME.json with the command, the commit, the machine and the date."""
-    command = [script, *sys.argv[1:]]
-    origin = subprocess.run([ROOT / "scripts" / "environment-json", *command], stdout=subprocess.PIPE, check=True).stdout
+def origin(*command):
+    """What a result says of where it came from: the command, the commit, the machine and the date."""
+    done = subprocess.run([ROOT / "scripts" / "environment-json", *command], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def write_result(name, result, script, made_by=None):
+    """Writes build/results/NAME.json with its origin: `made_by`, or this command and the commit of now."""
     path = ROOT / "build" / "results" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({**result, **json.loads(origin)}, indent=1) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps({**result, **(made_by or origin(script, *sys.argv[1:]))}, indent=1) + "\n",
+                       encoding="utf-8")
     partial.replace(path)

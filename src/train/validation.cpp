@@ -49,11 +49,22 @@ std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& s
   return translations;
 }
 
+// The share of the assignments that found no place, by tenth of the micro-batch.
+std::vector<double> dropped_by_position(const PositionUsage& positions) {
+  std::vector<double> shares;
+  for (std::size_t part = 0; part < positions.assigned.size(); ++part) {
+    const auto assigned = static_cast<double>(std::max<std::int64_t>(1, positions.assigned.at(part)));
+    shares.push_back(static_cast<double>(positions.dropped.at(part)) / assigned);
+  }
+  return shares;
+}
+
 nlohmann::json experts_record(const MoeStatistics& statistics, const std::vector<std::string>& languages,
                               std::int64_t update) {
   nlohmann::json layers = nlohmann::json::array();
   for (const auto& [name, by_language] : statistics.layers()) {
     nlohmann::json layer{{"name", name}, {"languages", nlohmann::json::object()}};
+    layer["dropped_by_position"] = dropped_by_position(statistics.positions().at(name));
     for (const auto& [language, usage] : by_language) {
       const auto assignments = static_cast<double>(
           std::max<std::int64_t>(1, std::accumulate(usage.assigned.begin(), usage.assigned.end(), std::int64_t{0})));

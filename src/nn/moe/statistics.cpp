@@ -21,6 +21,7 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
   const auto* token_entropy = entropy.const_data_ptr<double>();
   const auto* expert = ids.const_data_ptr<std::int64_t>();
   auto& languages = layers_[layer];
+  PositionUsage& positions = positions_[layer];
   for (std::int64_t t = 0; t < plan.tokens; ++t) {
     ExpertUsage& usage = languages[token_languages.at(static_cast<std::size_t>(t))];
     usage.assigned.resize(static_cast<std::size_t>(plan.experts));
@@ -29,8 +30,14 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
     usage.entropy += token_entropy[t];
     for (std::int64_t a = t * plan.top_k; a < (t + 1) * plan.top_k; ++a) {
       const auto chosen = static_cast<std::size_t>(expert[a]);
+      const auto part = static_cast<std::size_t>(t * PositionUsage::kParts / plan.tokens);
       ++usage.assigned[chosen];
-      if (plan.slot_of[static_cast<std::size_t>(a)] >= 0) ++usage.kept[chosen];
+      ++positions.assigned.at(part);
+      if (plan.slot_of[static_cast<std::size_t>(a)] >= 0) {
+        ++usage.kept[chosen];
+      } else {
+        ++positions.dropped.at(part);
+      }
     }
   }
 }

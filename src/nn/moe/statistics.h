@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -21,6 +22,14 @@ struct ExpertUsage {
   std::int64_t dropped() const;  ///< assignments that found no place
 };
 
+/// Assignments of one MoE layer by where in its micro-batch the token stands: the first tenth, the second, ...
+struct PositionUsage {
+  static constexpr std::int64_t kParts = 10;
+
+  std::array<std::int64_t, kParts> assigned{};
+  std::array<std::int64_t, kParts> dropped{};
+};
+
 /// Expert use by layer and language, summed over the micro-batches it was given to.
 class MoeStatistics {
  public:
@@ -32,8 +41,13 @@ class MoeStatistics {
   /// Layer name -> language index -> usage.
   const std::map<std::string, std::map<std::int32_t, ExpertUsage>>& layers() const { return layers_; }
 
+  /// Layer name -> assignments by position. It shows whom a capacity limit hits: the last tokens where the first come
+  /// first, all alike with random token selection.
+  const std::map<std::string, PositionUsage>& positions() const { return positions_; }
+
  private:
   std::map<std::string, std::map<std::int32_t, ExpertUsage>> layers_;
+  std::map<std::string, PositionUsage> positions_;
 };
 
 }  // namespace polymoe
