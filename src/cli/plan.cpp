@@ -161,6 +161,17 @@ void complete_model(RunOptions& options) {
   options.model.vocabulary = Dataset(options.data.path).vocabulary().size();
 }
 
+// What would make the times of layouts meaningless.
+void warn_of_likely_slips(const RunOptions& options, const GivenKeys& given) {
+  if (options.train.precision == "float32" && given.count("cluster.peak-tflops") == 0) {
+    log_warning("train.precision is float32, but cluster.peak-tflops is that of 16-bit formats; give both");
+  }
+  if (options.train.micro_batches < options.cluster.devices) {
+    log_warning("train.micro-batches is {}, so in an update some of {} devices may have none; give as many as devices",
+                options.train.micro_batches, options.cluster.devices);
+  }
+}
+
 struct Wishes {
   bool apply = false, largest = false, json = false, this_layout = false;
   int layouts = 10;
@@ -246,14 +257,7 @@ void add_plan(CLI::App& app) {
       fail("--apply writes the best layout; leave out --largest and --this-layout");
     }
     complete_model(options);
-    if (options.train.precision == "float32" && binder->given().count("cluster.peak-tflops") == 0) {
-      log_warning("train.precision is float32, but cluster.peak-tflops is that of 16-bit formats; give both");
-    }
-    const std::int64_t ranks = options.cluster.devices / std::max<std::int64_t>(1, options.parallel.model);
-    if (!wishes->largest && options.train.micro_batches < ranks) {
-      log_warning("train.micro-batches is {}: in an update some of {} devices have none; give as many as devices",
-                  options.train.micro_batches, options.cluster.devices);
-    }
+    if (!wishes->this_layout) warn_of_likely_slips(options, binder->given());
     if (wishes->largest) {
       show_largest(options, *wishes);
     } else if (wishes->this_layout) {
