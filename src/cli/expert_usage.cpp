@@ -13,6 +13,7 @@
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "data/prepare.h"
 #include "nn/device.h"
 #include "text/corpus.h"
@@ -126,12 +127,7 @@ void add_usage(CLI::App& app) {
   command->add_option("--max-tokens", arguments->usage.max_tokens, "tokens of a batch, padding included")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 26))
       ->capture_default_str();
-  command->add_option("--precision", arguments->precision, "number format of weights and activations")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
-  command->add_option("--device", arguments->device, "where the model lives")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
-      ->capture_default_str();
+  add_model_placement(*command, arguments->precision, arguments->device);
   command->add_option("-o,--out", arguments->out, "write the JSON to a file instead of standard output")
       ->type_name("FILE");
   command->footer(

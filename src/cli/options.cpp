@@ -48,6 +48,15 @@ Assignment given_on_command_line(const std::string& key, const CLI::Option& opti
 
 }  // namespace
 
+void add_model_placement(CLI::App& app, std::string& precision, std::string& device) {
+  app.add_option("--precision", precision, "number format of weights and activations")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+      ->capture_default_str();
+  app.add_option("--device", device, "where the model lives")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+}
+
 OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const RunOptions& defaults,
                            const std::map<std::string, std::string>& other_names)
     : options_(defaults), shown_(sections) {

@@ -65,26 +65,23 @@ void print_details(const Plan& plan) {
   fmt::print("{} parameters, {} processes as {}\n\n", parameters_text(plan.parameters), plan.degrees.world(),
              plan.name());
   fmt::print("memory of a process, GB\n");
-  const auto row = [](const char* what, std::int64_t bytes) {
-    fmt::print("  {:<14}{:>10.3f}\n", what, gigabytes(bytes));
-  };
-  row("weights", memory.weights);
-  row("gradients", memory.gradients);
-  row("optimizer", memory.optimizer);
-  row("activations", memory.activations);
-  row("buffers", memory.buffers);
-  row("device", memory.device());
-  row("host", memory.host_peak());
-  row("disk", memory.disk);
+  const auto row = [](const char* what, double value) { fmt::print("  {:<14}{:>10.3f}\n", what, value); };
+  row("weights", gigabytes(memory.weights));
+  row("gradients", gigabytes(memory.gradients));
+  row("optimizer", gigabytes(memory.optimizer));
+  row("activations", gigabytes(memory.activations));
+  row("buffers", gigabytes(memory.buffers));
+  row("device", gigabytes(memory.device()));
+  row("host", gigabytes(memory.host_peak()));
+  row("disk", gigabytes(memory.disk));
   fmt::print("an update, seconds\n");
-  const auto part = [](const char* what, double seconds) { fmt::print("  {:<14}{:>10.3f}\n", what, seconds); };
-  part("compute", time.compute);
-  part("experts", time.exchange);
-  part("slices", time.slices);
-  part("gradients", time.gradients);
-  part("offload", time.offload);
-  part("update", time.update);
-  part("total", time.total());
+  row("compute", time.compute);
+  row("experts", time.exchange);
+  row("slices", time.slices);
+  row("gradients", time.gradients);
+  row("offload", time.offload);
+  row("update", time.update);
+  row("total", time.total());
   const ClusterOptions& cluster = plan.options.cluster;
   fmt::print("{}: {:.3f} of {:.3f} GB of a device\n", plan.fits ? "fits" : "does not fit", gigabytes(memory.device()),
              cluster.device_memory - cluster.reserved_memory);
@@ -115,35 +112,36 @@ std::string on_one_line(const std::string& block) {
   return line.empty() ? line : line + "} ";
 }
 
+// What a layout sets.
+std::vector<Section> layout_sections(RunOptions& options) {
+  std::vector<Section> sections = sections_of(options);
+  std::erase_if(sections, [](const Section& s) { return s.name != "parallel" && s.name != "offload"; });
+  return sections;
+}
+
+bool says(const std::filesystem::path& config, const std::vector<Section>& sections) {
+  try {
+    RunOptions loaded = load_run_options(config.string(), {}).options;
+    return dump_yaml(layout_sections(loaded)) == dump_yaml(sections);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 // Writes parallel: and offload: of a plan into a file. What came out is read again before the file changes: YAML has
 // more ways to write a section than with_section() knows.
 void apply(const std::string& config, const Plan& plan) {
   RunOptions options = plan.options, fresh;
-  const std::vector<Section> sections = sections_of(options), defaults = sections_of(fresh);
+  const std::vector<Section> sections = layout_sections(options), defaults = layout_sections(fresh);
   const std::filesystem::path target = std::filesystem::canonical(config);  // behind a link
   std::string yaml = read_file(target), wanted;
   for (std::size_t i = 0; i < sections.size(); ++i) {
-    if (sections[i].name != "parallel" && sections[i].name != "offload") continue;
     yaml = with_section(yaml, sections[i], defaults[i]);
     wanted += on_one_line(with_section("", sections[i], defaults[i]));
   }
   const std::filesystem::path trial = target.string() + ".plan";
   write_file(trial, yaml);
-  bool right = false;
-  try {
-    RunOptions loaded = load_run_options(trial.string(), {}).options;
-    std::vector<Section> got = sections_of(loaded);
-    right = true;
-    for (std::size_t i = 0; i < sections.size(); ++i) {
-      if (sections[i].name != "parallel" && sections[i].name != "offload") continue;
-      for (std::size_t f = 0; f < got[i].fields.size(); ++f) {
-        right = right && yaml_value(got[i].fields[f]) == yaml_value(sections[i].fields[f]);
-      }
-    }
-  } catch (const Error&) {
-    right = false;
-  }
-  if (right) {
+  if (says(trial, sections)) {
     std::filesystem::rename(trial, target);
     return;
   }

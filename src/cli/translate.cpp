@@ -99,12 +99,7 @@ void add_translate(CLI::App& app) {
   command->add_option("--input", arguments->input, "file to translate, gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
-  command->add_option("--precision", arguments->precision, "number format of weights and activations")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
-  command->add_option("--device", arguments->device, "where the model lives")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
-      ->capture_default_str();
+  add_model_placement(*command, arguments->precision, arguments->device);
   command
       ->add_option("--lines-at-a-time", arguments->lines_at_a_time,
                    "lines read before they are sorted into batches and translated; 1 answers line by line")

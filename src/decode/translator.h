@@ -27,7 +27,7 @@ class Translator {
   Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options);
 
   /// Loads the checkpoint (see resolve_checkpoint) and the vocabulary beside it, or `vocabulary` where it is not empty.
-  /// `precision`: float32 or bfloat16; `device`: cpu or cuda.
+  /// `precision`: float32, bfloat16 or float16; `device`: cpu or cuda.
   static Translator load(const std::filesystem::path& checkpoint, const std::filesystem::path& vocabulary,
                          const DecodeOptions& options, const std::string& precision, const std::string& device);
 

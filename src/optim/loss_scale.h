@@ -15,6 +15,8 @@ class LossScale {
   explicit LossScale(const TrainOptions& options);
 
   double value() const { return value_; }
+  /// Whether it ever changes.
+  bool is_dynamic() const { return dynamic_; }
   /// After each update. `overflow`: the gradient was not finite. Throws Error when no scale is small enough.
   void follow(bool overflow);
 

@@ -1,13 +1,12 @@
 #include "plan/search.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <utility>
 
 #include <fmt/core.h>
 
-#include "config/moe_layers.h"
+#include "base/error.h"
 
 namespace polymoe {
 namespace {
@@ -43,31 +42,18 @@ std::vector<std::int64_t> divisors(std::int64_t number) {
   return result;
 }
 
-bool divides_all(std::int64_t degree, const ModelOptions& model) {
-  return model.heads % degree == 0 && model.ffn % degree == 0;
-}
-
-// Calls f for each pair of degrees that cluster and model allow; slices stay within a node.
-template <typename Function>
-void for_each_degrees(const RunOptions& options, const Function& f) {
-  const std::int64_t devices = options.cluster.devices;
-  const std::vector<MoeLayerSize> layers = moe_layers(options.model);
-  const auto allows = [&](std::int64_t degree) {
-    return std::all_of(layers.begin(), layers.end(),
-                       [&](const MoeLayerSize& layer) { return layer.experts % degree == 0; });
-  };
-  for (const std::int64_t model : divisors(std::min(options.cluster.node_devices, devices))) {
-    if (devices % model != 0 || !divides_all(model, options.model)) continue;
-    for (const std::int64_t expert : divisors(devices / model)) {
-      if (expert > 1 && (layers.empty() || !allows(expert))) continue;
-      f(expert, model);
-    }
+bool is_allowed(const RunOptions& options) {
+  try {
+    resolve_degrees(options.parallel, options.model, options.cluster.devices);
+    return true;
+  } catch (const Error&) {
+    return false;
   }
 }
 
 void judge(Plan& plan) {
   const ClusterOptions& cluster = plan.options.cluster;
-  const double on_node = static_cast<double>(std::min(cluster.devices, cluster.node_devices));
+  const double on_node = processes_of_node(cluster);
   const auto host = static_cast<double>(plan.memory.host_peak());
   const auto disk = static_cast<double>(plan.memory.disk);
   plan.fits =
@@ -156,12 +142,27 @@ std::optional<Largest> largest_in_mode(const RunOptions& options, const Mode& mo
   std::optional<Largest> best;
   for (const std::int64_t model : divisors(std::min(cluster.node_devices, cluster.devices))) {
     if (model > 1 && !mode.slices) continue;
-    if (cluster.devices % model != 0 || !divides_all(model, options.model)) continue;
     const std::int64_t expert = options.model.moe.experts > 0 ? cluster.devices / model : 1;
-    std::optional<Largest> found = largest_that_fits(with(options, expert, model, mode.stage, true, mode.place));
+    const RunOptions family = with(options, expert, model, mode.stage, true, mode.place);
+    if (!is_allowed(grown(family, 1))) continue;
+    std::optional<Largest> found = largest_that_fits(family);
     if (found && (!best || found->plan.parameters > best->plan.parameters)) best = std::move(found);
   }
   return best;
+}
+
+// In these degrees, all stages, places of state, and recomputation.
+void add_plans(const RunOptions& options, std::int64_t expert, std::int64_t model, std::vector<Plan>& plans) {
+  for (std::int64_t stage = 0; stage <= 3; ++stage) {
+    for (const Place& place : {kDevice, Place{"host", "device", "device"}, kHost, kFile}) {
+      const bool moves_more = std::string(place.gradients) != "device";
+      if (moves_more && stage < 2) continue;  // there is nothing more to move
+      if (place.optimizer == kFile.optimizer && options.cluster.disk == 0) continue;
+      for (const bool recompute : {false, true}) {
+        plans.push_back(plan_with(with(options, expert, model, stage, recompute, place)));
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -189,18 +190,13 @@ Plan plan_of(const RunOptions& options) { return plan_with(options); }
 
 std::vector<Plan> rank_plans(const RunOptions& options) {
   std::vector<Plan> plans;
-  for_each_degrees(options, [&](std::int64_t expert, std::int64_t model) {
-    for (std::int64_t stage = 0; stage <= 3; ++stage) {
-      for (const Place& place : {kDevice, Place{"host", "device", "device"}, kHost, kFile}) {
-        const bool moves_more = std::string(place.gradients) != "device";
-        if (moves_more && stage < 2) continue;  // there is nothing more to move
-        if (place.optimizer == kFile.optimizer && options.cluster.disk == 0) continue;
-        for (const bool recompute : {false, true}) {
-          plans.push_back(plan_with(with(options, expert, model, stage, recompute, place)));
-        }
-      }
+  const std::int64_t devices = options.cluster.devices;
+  for (const std::int64_t model : divisors(std::min(options.cluster.node_devices, devices))) {  // within a node
+    for (const std::int64_t expert : divisors(devices)) {
+      if (!is_allowed(with(options, expert, model, 0, false, kDevice))) continue;
+      add_plans(options, expert, model, plans);
     }
-  });
+  }
   std::stable_sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
     if (a.fits != b.fits) return a.fits;
     return a.fits ? a.time.total() < b.time.total() : a.memory.device() < b.memory.device();

@@ -119,9 +119,8 @@ class StepModel {
 
   double link(const std::string& tier) const {
     if (tier == "host") return kGiga * cluster_.link_bandwidth;
-    return kGiga * std::min(cluster_.link_bandwidth, cluster_.disk_bandwidth / local_processes());
+    return kGiga * std::min(cluster_.link_bandwidth, cluster_.disk_bandwidth / processes_of_node(cluster_));
   }
-  double local_processes() const { return static_cast<double>(std::min(cluster_.devices, cluster_.node_devices)); }
 
   double offload() const {
     const OffloadOptions& off = o_.offload;
@@ -144,8 +143,8 @@ class StepModel {
       const bool narrow = element_ < 4;
       const double bytes = own * (24 + 4 + (narrow ? element_ : 0) + (o_.train.ema > 0 ? 8 : 0));
       if (tier == "device") return bytes / (kGiga * cluster_.device_bandwidth);
-      const double disk = kGiga * cluster_.disk_bandwidth / local_processes();
-      double seconds = bytes / (kGiga * cluster_.host_bandwidth / local_processes());
+      const double disk = kGiga * cluster_.disk_bandwidth / processes_of_node(cluster_);
+      double seconds = bytes / (kGiga * cluster_.host_bandwidth / processes_of_node(cluster_));
       if (tier == "file") seconds += own * ((narrow ? 24 : 16) + (o_.train.ema > 0 ? 8 : 0)) / disk;
       if (o_.offload.gradients == "file") seconds += own * 8 / disk;  // for the norm, and for the update
       if (o_.offload.parameters == "file") seconds += own * element_ / disk;
@@ -165,6 +164,10 @@ class StepModel {
 };
 
 }  // namespace
+
+double processes_of_node(const ClusterOptions& cluster) {
+  return static_cast<double>(std::min(cluster.devices, cluster.node_devices));
+}
 
 double StepTime::total() const {
   return compute + exchange + slices + offload + update + std::max(0.0, gradients - backward);

@@ -19,6 +19,9 @@ struct StepTime {
   double total() const;
 };
 
+/// Processes that share a node's host memory and disk.
+double processes_of_node(const ClusterOptions& cluster);
+
 /// By formula: FLOPs over (peak x efficiency), bytes over bandwidth; latencies and imbalance of experts are not in it.
 /// A group whose members lie in one node talks at its bandwidth, others at the network's.
 StepTime plan_step_time(const RunOptions& options, const Degrees& degrees, const ModelShape& shape);

@@ -27,6 +27,7 @@
 #include "plan/check.h"
 #include "report/html_report.h"
 #include "train/recorder.h"
+#include "train/run_meta.h"
 #include "train/step.h"
 #include "train/validation.h"
 #include "train/validation_report.h"
@@ -59,15 +60,6 @@ auto made_together(Communicator& world, const Make& make) {
 }  // namespace
 
 struct Trainer::State {
-  // What a run needs beside model, optimiser and data to go on as if it had never stopped.
-  struct Counters {
-    double seconds = 0.0;
-    std::int64_t target_tokens = 0;
-    std::int64_t skipped_updates = 0;
-    std::optional<double> best;  // goodness of the best validation
-    std::int64_t validations_without_best = 0;
-  };
-
   State(RunOptions given, Communicator& all)
       : world(all),
         options(made_together(world, [&] { return prepare_options(given); })),
@@ -187,18 +179,8 @@ struct Trainer::State {
   void resume(const Checkpoint& checkpoint) {
     read_model(checkpoint, train);
     read_optimizer(checkpoint, train);
-    const nlohmann::json& meta = checkpoint.meta();
     try {
-      train.update = meta.at("update").get<std::int64_t>();
-      train.adam.set_steps(meta.at("adam_steps").get<std::int64_t>());
-      counters.seconds = meta.at("seconds").get<double>();
-      counters.target_tokens = meta.at("target_tokens").get<std::int64_t>();
-      counters.skipped_updates = meta.value("skipped_updates", std::int64_t{0});
-      restore_loss_scale(meta.value("loss_scale", nlohmann::json()));
-      restore_delayed_update(meta.value("delayed_update", nlohmann::json()));
-      counters.validations_without_best = meta.at("validations_without_best").get<std::int64_t>();
-      if (!meta.at("best").is_null()) counters.best = meta.at("best").get<double>();
-      stream.restore(meta.at("data"));
+      restore_run(checkpoint.meta(), options, train, counters, stream);
     } catch (const nlohmann::json::exception& error) {
       throw Error(fmt::format("cannot resume from it: {}", error.what()), {checkpoint.path(), 0},
                   "train into another folder with --init, to start from its weights");
@@ -206,51 +188,7 @@ struct Trainer::State {
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
   }
 
-  // Where the number format has changed, the scale starts anew.
-  void restore_loss_scale(const nlohmann::json& scale) {
-    if (scale.is_null() || options.train.precision != "float16") return;
-    train.loss_scale.restore(
-        {scale.at("value").get<double>(), scale.at("updates_without_overflow").get<std::int64_t>()});
-  }
-
-  nlohmann::json loss_scale_json() const {
-    if (options.train.precision != "float16") return {};
-    const LossScale::State scale = train.loss_scale.state();
-    return {{"value", scale.value}, {"updates_without_overflow", scale.updates_without_overflow}};
-  }
-
-  // The gradients that wait are in the optimiser's part of the checkpoint.
-  void restore_delayed_update(const nlohmann::json& waiting) {
-    if (waiting.is_null()) return;
-    if (!options.offload.delayed_update) {
-      log_warning("the checkpoint's delayed update is dropped: offload.delayed-update is off now");
-      return;
-    }
-    train.delayed.restore({true, waiting.at("learning_rate").get<double>(), waiting.at("gradient_norm").get<double>(),
-                           waiting.at("loss_scale").get<double>()});
-  }
-
-  nlohmann::json delayed_update_json() const {
-    const DelayedUpdate::State& waiting = train.delayed.state();
-    if (!waiting.waits) return {};
-    return {{"learning_rate", waiting.learning_rate},
-            {"gradient_norm", waiting.gradient_norm},
-            {"loss_scale", waiting.loss_scale}};
-  }
-
-  nlohmann::json meta() {
-    return {{"update", train.update},
-            {"adam_steps", train.adam.steps()},
-            {"seconds", counters.seconds},
-            {"target_tokens", counters.target_tokens},
-            {"skipped_updates", counters.skipped_updates},
-            {"loss_scale", loss_scale_json()},
-            {"delayed_update", delayed_update_json()},
-            {"validations_without_best", counters.validations_without_best},
-            {"best", counters.best ? nlohmann::json(*counters.best) : nlohmann::json()},
-            {"data", stream.state()},
-            {"config", config_text(options)}};
-  }
+  nlohmann::json meta() { return run_meta(train, counters, stream, config_text(options)); }
 
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
@@ -324,7 +262,7 @@ struct Trainer::State {
     counters.target_tokens += report.all_target_tokens;
     if (!report.update.skipped) return;
     ++counters.skipped_updates;
-    if (options.train.precision == "float16") {
+    if (train.loss_scale.is_dynamic()) {
       log_info("update {}: overflow in float16; skipped, and the loss scale is {} now", train.update,
                train.loss_scale.value());
     } else {
@@ -361,7 +299,7 @@ struct Trainer::State {
         {"memory", peaks},
         {"tasks", tasks}};
     if (counters.skipped_updates > 0) record["skipped_updates"] = counters.skipped_updates;
-    if (options.train.precision == "float16") record["loss_scale"] = train.loss_scale.value();
+    if (train.loss_scale.is_dynamic()) record["loss_scale"] = train.loss_scale.value();
     if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
     if (world.size() > 1) add_traffic(record, all);
     recorder->add(record);
@@ -506,7 +444,7 @@ struct Trainer::State {
   TrainState train;
   Validator validator;
   std::optional<Recorder> recorder;
-  Counters counters;
+  RunCounters counters;
   Window window;
   std::int64_t saved_update = -1;
   std::int64_t validated_update = -1;

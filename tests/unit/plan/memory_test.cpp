@@ -13,19 +13,13 @@
 #include "plan/search.h"
 #include "support/temporary_folder.h"
 #include "support/thread_communicator.h"
+#include "unit/parallel/distributed_training.h"
 
 namespace polymoe {
 namespace {
 
 RunOptions planned_options() {
-  RunOptions options;
-  options.model.vocabulary = 40;
-  options.model.hidden = 16;
-  options.model.ffn = 32;
-  options.model.heads = 4;
-  options.model.encoder_layers = 2;
-  options.model.decoder_layers = 2;
-  options.model.moe.experts = 4;
+  RunOptions options = testing::tiny_run();
   options.train.max_tokens = 64;
   return options;
 }
