@@ -81,7 +81,8 @@ double cosine_of(const std::vector<double>& a, const std::vector<double>& b) {
 
 std::map<std::string, Similarity> similarity_by_side(const SharesByLayer& shares) {
   std::map<std::string, Vectors> sides;
-  for (const auto& [layer, rows] : shares) {
+  for (const auto& [layer, layer_shares] : shares) {
+    const Vectors& rows = layer_shares;  // a name that a lambda may capture: clang 14 refuses a binding's
     const auto [side, is_first] = sides.try_emplace(layer.substr(0, layer.find('.')));
     Vectors& vectors = side->second;
     std::size_t experts = 0;

@@ -15,7 +15,8 @@ class StepModel {
   StepModel(const RunOptions& options, const Degrees& degrees, const ModelShape& shape)
       : o_(options), cluster_(options.cluster), degrees_(degrees), shape_(shape) {
     const std::int64_t batch_ranks = degrees.data * degrees.expert;
-    rounds_ = static_cast<double>((options.train.micro_batches + batch_ranks - 1) / batch_ranks);
+    const std::int64_t rounds = (options.train.micro_batches + batch_ranks - 1) / batch_ranks;
+    rounds_ = static_cast<double>(rounds);
     tokens_ = static_cast<double>(options.train.max_tokens) / 2;
     element_ = options.train.precision == "float32" ? 4 : 2;
     passes_ = options.parallel.recompute ? 2 : 1;

@@ -28,9 +28,9 @@ void add(std::string& line, const json& record, const char* key, Format format) 
 void add_tasks(std::string& line, const json& record) {
   const auto tasks = record.find("tasks");
   if (tasks == record.end() || !tasks->is_object() || tasks->size() < 2) return;
-  for (const auto& [task, values] : tasks->items()) {
-    if (!values.is_object()) continue;
-    add(line, values, "loss", [&](double value) { return fmt::format("{} {:.3f}", task, value); });
+  for (const auto& task : tasks->items()) {
+    if (!task.value().is_object()) continue;
+    add(line, task.value(), "loss", [&](double value) { return fmt::format("{} {:.3f}", task.key(), value); });
   }
 }
 
