@@ -25,9 +25,10 @@ COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 
 
 class Experiment:
-    """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`."""
+    """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`. `data` is
+    the folder of its text; an experiment that has `gettext` languages can take those of Debian's packages instead."""
 
-    def __init__(self, name, description, sizes, data):
+    def __init__(self, name, description, sizes, data, gettext=()):
         self.name, self.script = name, f"experiments/{name}/run"
         here = ROOT / "experiments" / name
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,13 +37,17 @@ class Experiment:
         parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / data, metavar="DIR",
                             help=f"folder with the text (default: ../shared/data/{data})")
         parser.add_argument("--out", type=pathlib.Path, metavar="DIR",
-                            help=f"folder for data, models and rows (default: build/experiments/{name}/SIZE-UPDATES); "
+                            help="folder for data, models and rows (default: build/experiments/NAME/SIZE-UPDATES); "
                                  "what is in it already is not done again")
         parser.add_argument("--seeds", type=int, help=f"seeds of each arm (default: {sizes['default']['seeds']})")
         parser.add_argument("--updates", type=int,
                             help=f"updates of a whole training (default: {sizes['default']['updates']})")
         parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)),
                             help="trainings at a time, a thread each (default: one for each core)")
+        if gettext:
+            parser.add_argument("--gettext", action="store_true",
+                                help=f"the text is that of `polymoe corpus gettext`: English with {', '.join(gettext)}; "
+                                     f"the result is {name}-gettext")
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
         size.add_argument("--large", action="store_true", help="the model of large.yaml, for a GPU (--jobs is 1)")
@@ -53,8 +58,11 @@ class Experiment:
         self.size["seeds"] = options.seeds or self.size["seeds"]
         self.jobs = 1 if options.large else max(1, options.jobs)
         self.config = here / ("large.yaml" if options.large else "config.yaml")
+        self.gettext_languages = gettext if gettext and options.gettext else ()
+        if self.gettext_languages:
+            self.name += "-gettext"
         self.data, self.program = options.data.resolve(), options.program.resolve()
-        if not self.data.is_dir():
+        if not self.gettext_languages and not self.data.is_dir():
             self.say(f"skipped: the text of this experiment is not in {self.data}")
             sys.exit(0)
         if not self.program.exists():
@@ -62,7 +70,7 @@ class Experiment:
         # Taken before the work begins: what runs is the commit of now.
         self.origin = trainings.origin(self.script, *sys.argv[1:])
         label = f"{self.size_name}-{self.size['updates']}"
-        self.out = (options.out or ROOT / "build" / "experiments" / name / label).resolve()
+        self.out = (options.out or ROOT / "build" / "experiments" / self.name / label).resolve()
         (self.out / "rows").mkdir(parents=True, exist_ok=True)
         self._keep_settings()
 
@@ -101,6 +109,13 @@ class Experiment:
         def files(split):
             return f"{split}:files:" + ",".join(f"{x}={self.data / f'{split}.{x}.gz'}" for x in ("en", "de", "fr", "cs"))
         return self.prepare([files("train"), files("valid")], self.size["vocabulary"])
+
+    def gettext(self):
+        """The messages of programs in the languages of this experiment."""
+        corpus = self.out / "corpus"
+        if not corpus.exists():
+            self.call("corpus", "gettext", "--languages", ",".join(self.gettext_languages), "--out", corpus)
+        return self.prepare([corpus], self.size["vocabulary"], tail=["--byte-fallback"])
 
     def call(self, *arguments):
         trainings.call([self.program, *arguments])
