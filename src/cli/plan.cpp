@@ -82,9 +82,9 @@ void print_details(const Plan& plan) {
   row("offload", time.offload);
   row("update", time.update);
   row("total", time.total());
-  const ClusterOptions& cluster = plan.options.cluster;
-  fmt::print("{}: {:.3f} of {:.3f} GB of a device\n", plan.fits ? "fits" : "does not fit", gigabytes(memory.device()),
-             cluster.device_memory - cluster.reserved_memory);
+  const char* whose = plan.options.cluster.device_memory > 0 ? "a device" : "the node's memory for a process";
+  fmt::print("{}: {:.3f} of {:.3f} GB of {}\n", plan.fits ? "fits" : "does not fit", gigabytes(plan.needed),
+             gigabytes(plan.available), whose);
 }
 
 void print_table_head() {

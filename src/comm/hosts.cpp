@@ -4,15 +4,19 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <string>
 
 namespace polymoe {
 namespace {
 
+// With what the kernel drew when it booted: machines may have equal names.
 std::string host_name() {
   std::array<char, 256> name{};
   gethostname(name.data(), name.size() - 1);
-  return name.data();
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  return name.data() + (" " + boot);
 }
 
 }  // namespace

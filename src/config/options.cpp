@@ -211,7 +211,7 @@ Section cluster_section(ClusterOptions& o) {
           "the machines that `polymoe plan` plans for; the defaults are nodes of eight A100 with 40 GB",
           {number("devices", o.devices, "devices, one process on each", 1, 1 << 20),
            number("node-devices", o.node_devices, "devices of a node", 1, 1024),
-           number("device-memory", o.device_memory, "GB of a device", 0, 1e6),
+           number("device-memory", o.device_memory, "GB of a device; 0: it uses its host's, as a CPU does", 0, 1e6),
            number("reserved-memory", o.reserved_memory, "GB of a device that programs take beside tensors", 0, 1e6),
            number("host-memory", o.host_memory, "GB of a node's host memory", 0, 1e9),
            number("disk", o.disk, "GB of a node's disk for offload.*: file", 0, 1e9),

@@ -70,14 +70,21 @@ class Mappings {
     return found;
   }
 
+  void drop_oldest() {
+    const Mapping& oldest = kept_.back();
+    munmap(oldest.data, oldest.size);
+    kept_bytes_ -= oldest.size;
+    kept_.pop_back();
+  }
+
   Mapping map_fresh(std::size_t size) {
-    while (kept_bytes_ > 0 && used_bytes_ + kept_bytes_ + size > peak_bytes_) {
-      const Mapping& oldest = kept_.back();
-      munmap(oldest.data, oldest.size);
-      kept_bytes_ -= oldest.size;
-      kept_.pop_back();
+    while (kept_bytes_ > 0 && used_bytes_ + kept_bytes_ + size > peak_bytes_) drop_oldest();
+    const auto map = [size] { return mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); };
+    void* data = map();
+    while (data == MAP_FAILED && kept_bytes_ > 0) {
+      drop_oldest();
+      data = map();
     }
-    void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) throw std::bad_alloc();
     madvise(data, size, MADV_HUGEPAGE);  // a wish
     return {data, size};

@@ -240,9 +240,15 @@ void ParameterStore::swap_averages() {
   for (ParameterUnit& unit : units_) {
     if (!unit.averages.defined()) continue;
     use_buffers(files(), {{unit.master, Access::kWrite}, {unit.averages, Access::kWrite}}, [&] {
-      const at::Tensor weights = unit.master.clone();
-      unit.master.copy_(unit.averages);
-      unit.averages.copy_(weights);
+      // In pieces: a copy of the whole unit would be memory that no plan has.
+      constexpr std::int64_t kPiece = 1 << 20;
+      for (std::int64_t begin = 0; begin < unit.master.numel(); begin += kPiece) {
+        const std::int64_t size = std::min(kPiece, unit.master.numel() - begin);
+        const at::Tensor master = unit.master.narrow(0, begin, size), averages = unit.averages.narrow(0, begin, size);
+        const at::Tensor weights = master.clone();
+        master.copy_(averages);
+        averages.copy_(weights);
+      }
     });
   }
   round_masters();

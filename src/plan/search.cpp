@@ -54,11 +54,14 @@ bool is_allowed(const RunOptions& options) {
 void judge(Plan& plan) {
   const ClusterOptions& cluster = plan.options.cluster;
   const double on_node = processes_of_node(cluster);
-  const auto host = static_cast<double>(plan.memory.host_peak());
+  const bool one_memory = cluster.device_memory == 0;
+  const double device = one_memory ? cluster.host_memory / on_node : cluster.device_memory;
+  plan.needed = one_memory ? plan.memory.together() : plan.memory.device();
+  plan.available = static_cast<std::int64_t>((device - cluster.reserved_memory) * kGigabyte);
+  const auto host = one_memory ? 0.0 : static_cast<double>(plan.memory.host_peak());
   const auto disk = static_cast<double>(plan.memory.disk);
-  plan.fits =
-      static_cast<double>(plan.memory.device()) <= (cluster.device_memory - cluster.reserved_memory) * kGigabyte &&
-      host * on_node <= cluster.host_memory * kGigabyte && disk * on_node <= cluster.disk * kGigabyte;
+  plan.fits = plan.needed <= plan.available && host * on_node <= cluster.host_memory * kGigabyte &&
+              disk * on_node <= cluster.disk * kGigabyte;
 }
 
 Plan plan_with(const RunOptions& options) {
@@ -199,7 +202,7 @@ std::vector<Plan> rank_plans(const RunOptions& options) {
   }
   std::stable_sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
     if (a.fits != b.fits) return a.fits;
-    return a.fits ? a.time.total() < b.time.total() : a.memory.device() < b.memory.device();
+    return a.fits ? a.time.total() < b.time.total() : a.needed < b.needed;
   });
   return plans;
 }

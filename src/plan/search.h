@@ -17,6 +17,10 @@ struct Plan {
   std::int64_t parameters = 0;
   MemoryPlan memory;
   StepTime time;
+  /// Bytes that a process takes of the memory of its device, and how many there are for it. A device that uses its
+  /// host's memory (cluster.device-memory 0) has its share of that.
+  std::int64_t needed = 0;
+  std::int64_t available = 0;
   bool fits = false;
 
   /// As the paper names modes: E experts, D data, M model, Z ZeRO, Off offload. "E4 D2 Z2-Off(host)".

@@ -1,8 +1,10 @@
 #include "nn/tensor_memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
@@ -43,6 +45,27 @@ TEST_F(TensorMemory, WhatIsKeptStaysWithinThePeakOfWhatWasInUse) {
   large.reset();
   const at::Tensor a = mebibytes(40), b = mebibytes(40);  // neither fits what was left
   EXPECT_LE(resident_mebibytes(), at_peak + 4);
+}
+
+at::Tensor bare_mebibytes(std::int64_t count) { return at::empty({count * kMiB}, at::kByte); }
+
+// What is kept must not be what a new tensor lacks. In a process of its own, whose address space is limited.
+TEST_F(TensorMemory, WhatIsKeptGoesWhereTheSystemHasNoMoreMemory) {
+  const auto take_more_than_there_is = [] {
+    const at::Tensor used = bare_mebibytes(1000);
+    at::Tensor second = bare_mebibytes(1000), large = bare_mebibytes(2000);
+    large.reset();
+    second.reset();
+    std::int64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    // The next one finds 3000 kept; 2000 go, for the sake of the peak, and it lacks 200 still.
+    const auto limit = static_cast<rlim_t>(pages * 4096 - 1800 * kMiB);
+    const rlimit limits{limit, limit};
+    if (setrlimit(RLIMIT_AS, &limits) != 0) std::_Exit(2);
+    const at::Tensor next = bare_mebibytes(400);
+    std::_Exit(next.defined() ? 0 : 1);
+  };
+  EXPECT_EXIT(take_more_than_there_is(), ::testing::ExitedWithCode(0), "");
 }
 
 // Some functions of LibTorch take memory without a tensor.

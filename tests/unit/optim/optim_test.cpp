@@ -146,6 +146,19 @@ TEST(Averages, SwappedTwiceLeaveEveryBit) {
   }
 }
 
+TEST(Averages, OfLargeUnitsAreSwappedWhole) {
+  struct : torch::nn::Module {
+  } model;
+  model.register_parameter("weight", at::randn({1100, 1000}));  // more than a piece of the swap
+  ParameterStore store(model, {}, with_averages());
+  const ParameterUnit& unit = store.units()[0];
+  unit.averages.normal_();
+  const at::Tensor master = unit.master.clone(), averages = unit.averages.clone();
+  store.swap_averages();
+  EXPECT_TRUE(at::equal(unit.master, averages));
+  EXPECT_TRUE(at::equal(unit.averages, master));
+}
+
 TEST(Averages, StayWhereAnUpdateIsSkipped) {
   OneWeight model;
   ParameterStore store(*model, {}, with_averages());

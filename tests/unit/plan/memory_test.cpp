@@ -146,6 +146,23 @@ TEST(RankPlans, LessMemoryWantsMoreSharing) {
   EXPECT_LE(plans.front().memory.device(), alone / 4);
 }
 
+TEST(RankPlans, ADeviceWithoutMemoryOfItsOwnSharesThatOfItsHost) {
+  RunOptions options = clustered_options();
+  options.cluster.devices = options.cluster.node_devices = 2;
+  options.cluster.device_memory = 0;
+  options.cluster.reserved_memory = 0;
+  options.parallel.expert = 2;
+  options.parallel.zero_stage = 2;
+  options.offload.optimizer = "host";
+  const std::int64_t together = plan_of(options).memory.together();
+  options.cluster.host_memory = static_cast<double>(2 * together) / 1e9 + 1e-6;
+  const Plan fits = plan_of(options);
+  EXPECT_TRUE(fits.fits);
+  EXPECT_EQ(fits.needed, together);
+  options.cluster.host_memory = static_cast<double>(2 * together) / 1e9 - 1e-6;
+  EXPECT_FALSE(plan_of(options).fits);
+}
+
 TEST(LargestModels, OffloadAndSlicingHoldMore) {
   RunOptions options = clustered_options();
   options.cluster.reserved_memory = 0;
