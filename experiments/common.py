@@ -231,8 +231,11 @@ def table(summary, metrics):
         cells = []
         for key, (_, digits) in metrics.items():
             value = values.get(key)
-            cells.append("-" if value is None else f"{value['mean']:.{digits}f} ({value['min']:.{digits}f} to "
-                         f"{value['max']:.{digits}f})")
+            if value is None:
+                cells.append("-")
+                continue
+            mean, low, high = (f"{value[part]:.{digits}f}" for part in ("mean", "min", "max"))
+            cells.append(mean if low == high else f"{mean} ({low} to {high})")
         lines.append(f"{arm:<{width}}" + "".join(f"{cell:>28}" for cell in cells))
     return "\n".join(lines)
 

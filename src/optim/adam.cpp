@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "kernels/cpu/adam.h"
+#include "nn/host_copy.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -36,7 +38,8 @@ void adam_on_cpu(const UnitUpdate& update, const kernels::AdamStep& step) {
       kernels::adam(master + begin, gradients + begin, first + begin, second + begin, count, step);
     }
   });
-  if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master);
+  // To a GPU while the next unit is updated: the master weights stay as they are until the next update.
+  if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master, /*non_blocking=*/true);
 }
 
 // The same arithmetic with the device's own elementwise functions.
@@ -51,12 +54,10 @@ void adam_on_device(const UnitUpdate& update, const kernels::AdamStep& step) {
   if (update.rounded.defined()) update.rounded.copy_(unit.master);
 }
 
-void update_unit(const ParameterUnit& unit, const kernels::AdamStep& step, bool late) {
+void update_unit(const ParameterUnit& unit, const at::Tensor& gradients, const kernels::AdamStep& step, bool late) {
   const at::NoGradGuard no_grad;
-  UnitUpdate update{late ? unit.late_gradients : unit.own_gradients, {}, unit};
+  UnitUpdate update{gradients, {}, unit};
   if (!late && !unit.master.is_same(unit.own_values)) update.rounded = unit.own_values;
-  // Gradients of the device, moments and master weights of the host.
-  update.gradients = update.gradients.to(unit.master.device());
   unit.master.is_cpu() ? adam_on_cpu(update, step) : adam_on_device(update, step);
 }
 
@@ -125,12 +126,23 @@ UpdateReport Adam::run(double learning_rate, double gradient_norm, double loss_s
   const auto t = static_cast<double>(steps_);
   const double decay = std::min(ema_, (1.0 + t) / (10.0 + t));
   std::vector<ParameterUnit>& units = store_.units();
+  const auto gradients_of = [late](const ParameterUnit& unit) -> const at::Tensor& {
+    return late ? unit.late_gradients : unit.own_gradients;
+  };
+  // Gradients on a GPU whose moments and master weights are in host memory: on their way one unit ahead.
+  std::optional<HostCopy> arriving;
+  const auto bring = [&](const ParameterUnit& unit) {
+    if (unit.master.is_cpu()) arriving.emplace(gradients_of(unit));
+  };
+  if (!units.empty()) bring(units[0]);
   for (std::size_t i = 0; i < units.size(); ++i) {
+    const at::Tensor gradients = units[i].master.is_cpu() ? arriving->get() : gradients_of(units[i]);
+    if (i + 1 < units.size()) bring(units[i + 1]);
     use_buffers(store_.files(), uses_of(units[i], late), [&] {
       if (store_.files() != nullptr && i + 1 < units.size()) {
         for (const BufferUse& next : uses_of(units[i + 1], late)) store_.files()->prefetch(next.buffer);
       }
-      update_unit(units[i], step, late);
+      update_unit(units[i], gradients, step, late);
       if (units[i].averages.defined()) update_averages(units[i], decay);
     });
     if (done) done(units[i]);

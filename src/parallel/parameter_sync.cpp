@@ -11,7 +11,8 @@ namespace polymoe {
 namespace {
 
 constexpr const char* kOutside = "embeddings";
-// Reductions under way at a time: enough to overlap with backward, few enough to bound their buffers.
+// Reductions under way at a time, and copies to host memory: enough to overlap with backward, few enough to bound their
+// buffers.
 constexpr std::size_t kReductionsAtATime = 2;
 
 // A parameter is cut along the model axis when a dimension other than the stacked experts is.
@@ -55,6 +56,7 @@ void ParameterSync::end_micro_batch() {
   for (ParameterUnit* unit : units_of(kOutside)) start_reduction(*unit);
   end_inference();
   finish_reductions(0);
+  finish_arrivals(0);
 }
 
 void ParameterSync::begin_inference() {
@@ -171,9 +173,22 @@ void ParameterSync::start_reduction(ParameterUnit& unit) {
   reductions_.push_back(std::move(reduction));
 }
 
+// Where the own gradients are in other memory, backward goes on while these travel there.
 void ParameterSync::add_to_own(ParameterUnit& unit, const at::Tensor& sum) {
-  const at::Tensor& own = unit.own_gradients;
-  use_buffers(store_.files(), {{own, Access::kWrite}}, [&] { own.add_(sum.to(own.device())); });
+  if (sum.device() == unit.own_gradients.device()) {
+    use_buffers(store_.files(), {{unit.own_gradients, Access::kWrite}}, [&] { unit.own_gradients.add_(sum); });
+    return;
+  }
+  finish_arrivals(kReductionsAtATime - 1);
+  arrivals_.push_back({&unit, HostCopy(sum)});
+}
+
+void ParameterSync::finish_arrivals(std::size_t leave) {
+  for (; arrivals_.size() > leave; arrivals_.pop_front()) {
+    const Arrival& arrival = arrivals_.front();
+    const at::Tensor& own = arrival.unit->own_gradients;
+    use_buffers(store_.files(), {{own, Access::kWrite}}, [&] { own.add_(arrival.gradients.get()); });
+  }
 }
 
 void ParameterSync::finish_reductions(std::size_t leave) {

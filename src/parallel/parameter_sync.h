@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "nn/host_copy.h"
 #include "optim/parameter_store.h"
 #include "parallel/layout.h"
 
@@ -75,6 +76,11 @@ class ParameterSync {
     Pending pending;    // null with one copy
   };
 
+  struct Arrival {
+    ParameterUnit* unit;
+    HostCopy gradients;  // to be added to the own ones
+  };
+
   Communicator& group_of(const ParameterUnit& unit) const;
   const std::vector<ParameterUnit*>& units_of(const std::string& block) const { return blocks_.at(block); }
   void announce(const std::string& block);
@@ -84,6 +90,7 @@ class ParameterSync {
   void start_reduction(ParameterUnit& unit);
   void add_to_own(ParameterUnit& unit, const at::Tensor& sum);
   void finish_reductions(std::size_t leave);
+  void finish_arrivals(std::size_t leave);
 
   ParameterStore& store_;
   const ParallelLayout& layout_;
@@ -92,6 +99,7 @@ class ParameterSync {
   std::vector<std::string> order_;                      // of blocks in forward
   std::map<std::string, std::vector<Gather>> gathers_;  // under way
   std::deque<Reduction> reductions_;                    // under way
+  std::deque<Arrival> arrivals_;                        // on their way to other memory
   std::deque<Pending> published_;                       // under way
   bool last_micro_batch_ = false;
   std::string in_backward_;  // the block whose backward has begun and not ended
