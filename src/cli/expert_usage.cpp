@@ -59,7 +59,25 @@ fs::path dataset_of(const Arguments& arguments, const RunOptions& run, const fs:
               "name a dataset with --data, or text with --corpus");
 }
 
+// Of the training's own data what it was trained for; text given by hand is there to be measured.
+std::vector<ValidationSet> sets_of(const Arguments& arguments, DataOptions options, const Dataset& dataset) {
+  UsageData usage = arguments.usage;
+  if (arguments.corpora.empty() && arguments.data.empty() && usage.directions.empty()) {
+    usage.directions = options.directions;
+  }
+  if (!arguments.corpora.empty()) {
+    options.translation_weight = 1;
+    options.task_weights.clear();
+    options.task_schedule.clear();
+  }
+  return usage_sets(dataset, options, usage);
+}
+
 void measure(const Arguments& arguments) {
+  const fs::path folder_of_result = fs::path(arguments.out).parent_path();
+  if (!folder_of_result.empty() && !fs::is_directory(folder_of_result)) {
+    throw Error("no such folder for the result", {folder_of_result, 0}, "make it, or name another file with --out");
+  }
   const fs::path path = resolve_checkpoint(arguments.model);
   const Checkpoint checkpoint = Checkpoint::open(path);
   const RunOptions run = options_of(checkpoint);
@@ -70,7 +88,7 @@ void measure(const Arguments& arguments) {
     fail("the data's vocabulary has {} entries, the model {}; prepare the text with the model's own vocabulary",
          dataset.vocabulary().size(), run.model.vocabulary);
   }
-  const std::vector<ValidationSet> sets = usage_sets(dataset, run.data, arguments.usage);
+  const std::vector<ValidationSet> sets = sets_of(arguments, run.data, dataset);
   EncoderDecoder model = load_model(checkpoint, parse_precision(arguments.precision), parse_device(arguments.device));
 
   UsageByLayer usage;
@@ -118,7 +136,8 @@ void add_usage(CLI::App& app) {
   command->add_option("--split", arguments->usage.split, "split to measure")->capture_default_str();
   command
       ->add_option("--directions", arguments->usage.directions,
-                   "translation directions such as en-de, en-*, *-*; none: all that the split has")
+                   "translation directions such as en-de, en-*, *-*; none: those of the training, or with --data and "
+                   "--corpus all")
       ->delimiter(',')
       ->type_name("LIST");
   command->add_option("--examples", arguments->usage.max_examples, "segments of each direction and task; 0: all")
@@ -131,7 +150,7 @@ void add_usage(CLI::App& app) {
   command->add_option("-o,--out", arguments->out, "write the JSON to a file instead of standard output")
       ->type_name("FILE");
   command->footer(
-      "The result is JSON: for each layer each expert's share of the tokens that it kept, by direction, task and\n"
+      "The result is JSON: for each layer each expert's share of the gate's choices, by direction, task and\n"
       "language, with counts, and how alike they use the experts. docs/evaluation.md has the keys. `polymoe report`\n"
       "shows it where it lies in the run's folder as usage.json.\n\n"
       "Examples:\n"

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/quote.h"
@@ -18,7 +19,22 @@ namespace {
 struct Arguments {
   PruneOptions options;
   bool random = false;
+  bool json = false;
 };
+
+void print_json(const PruneReport& report, const std::string& output) {
+  nlohmann::json layers = nlohmann::json::object();
+  for (std::size_t i = 0; i < report.layers.size(); ++i) {
+    layers[report.layers[i].name] = {{"experts", report.layers[i].experts}, {"kept", report.kept[i]}};
+  }
+  const nlohmann::json all{
+      {"checkpoint", output},
+      {"layers", layers},
+      {"parameters", {{"before", report.before.parameters}, {"after", report.after.parameters}}},
+      {"bytes", {{"before", report.before.bytes}, {"after", report.after.bytes}}},
+      {"predicted_speed", {{"one_sentence", report.speed_one}, {"many_sentences", report.speed_many}}}};
+  fmt::print("{}\n", all.dump(1));
+}
 
 void print_report(const PruneReport& report, const std::string& output) {
   fmt::print("{:<34} {}\n", "checkpoint", one_line(output));
@@ -44,7 +60,8 @@ void run_prune(Arguments arguments) {
     fail("say how many experts stay: one of --keep and --keep-total");
   }
   if (options.by != PruneBy::kUse && !options.directions.empty()) fail("--for goes with --usage");
-  print_report(prune(options, console_progress()), options.output.string());
+  const PruneReport report = prune(options, console_progress());
+  (arguments.json ? print_json : print_report)(report, options.output.string());
 }
 
 constexpr const char* kFooter =
@@ -75,11 +92,14 @@ void add_prune(CLI::App& app) {
       ->type_name("PATH");
   command
       ->add_option("--for", options.directions,
-                   "use in these directions alone: en-de, en-*, or de for all from or into German")
+                   "use in these directions alone: en-de, en-*, de for all from or into German, or a task as command:*")
       ->delimiter(',')
       ->option_text("LIST");
   command->add_flag("--random", arguments->random, "by chance");
-  command->add_option("--seed", options.seed, "seed of chance")->type_name("N")->capture_default_str();
+  command->add_option("--seed", options.seed, "seed of chance")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->capture_default_str();
   command
       ->add_option("--experts", options.lists,
                    "these experts of a layer, as encoder.layers.1:0,3; layers not named keep theirs")
@@ -94,6 +114,7 @@ void add_prune(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
       ->option_text("N");
   command->add_option("--out,-o", options.output, "folder for the new checkpoint")->required()->type_name("DIR");
+  command->add_flag("--json", arguments->json, "print the report as JSON");
   command->footer(kFooter);
   command->callback([arguments] { run_prune(*arguments); });
 }

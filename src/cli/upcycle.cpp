@@ -47,7 +47,10 @@ void add_upcycle(CLI::App& app) {
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("X")
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "seed of gates and noise")->type_name("N")->capture_default_str();
+  command->add_option("--seed", options->seed, "seed of gates and noise")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->capture_default_str();
   command->add_option("--out,-o", options->output, "folder for the new checkpoint")->required()->type_name("DIR");
   command->footer(kFooter);
   command->callback([options] {

@@ -46,7 +46,8 @@ Section moe_section(MoeOptions& o) {
        number("final-capacity-factor", o.final_capacity_factor,
               "factor that capacity-factor grows or shrinks to, in a straight line; 0: it stays", 0, 1e6),
        number("capacity-updates", o.capacity_updates, "updates until final-capacity-factor is reached", 0),
-       number("eval-capacity-factor", o.eval_capacity_factor, "capacity in validation and decoding", 0.01, 1e6),
+       number("eval-capacity-factor", o.eval_capacity_factor,
+              "capacity in validation and `polymoe usage`; decoding has no limit", 0.01, 1e6),
        number("min-capacity", o.min_capacity, "smallest capacity of an expert, in tokens", 0),
        flag("random-token-selection", o.random_token_selection,
             "an expert over capacity keeps a random subset of its tokens, not the first ones"),
@@ -329,9 +330,6 @@ void validate(const RunOptions& o, const GivenKeys& given) {
   validate(o.model, given);
   validate(o.decode, given);
   const Contradictions check(given);
-  check(o.data.translation_weight + o.data.denoising_weight > 0 || !o.data.task_weights.empty() ||
-            !o.data.task_schedule.empty(),
-        {"data.translation-weight", "data.denoising-weight"}, "0, and so is data.denoising-weight: there is no task");
   check(o.data.mask_ratio + o.data.delete_ratio <= 1, {"data.mask-ratio", "data.delete-ratio"},
         "{} and data.delete-ratio = {} exceed 1 together", o.data.mask_ratio, o.data.delete_ratio);
   check(o.data.max_length <= o.model.max_positions, {"data.max-length", "model.max-positions"},

@@ -25,6 +25,10 @@ bool parse_number(std::string_view text, Number& number) {
               "weights are numbers from 0 to 1e6, examples whole numbers up to 1e12");
 }
 
+[[noreturn]] void fail_twice(const char* key, const std::string& what) {
+  throw Error(fmt::format("data.{}: two weights for {}", key, what), {}, "leave one of them");
+}
+
 double parse_weight(std::string_view text, const char* key, const std::string& item, const char* form) {
   double weight = 0;
   if (!parse_number(text, weight) || !(weight >= 0) || weight > 1e6) fail_item(key, item, form);
@@ -44,7 +48,8 @@ std::map<std::string, WeightCurve> named_weights(const DataOptions& options) {
       throw Error(fmt::format("data.task-weights: {} has a key of its own", task), {},
                   fmt::format("set data.{}-weight", task));
     }
-    curves[task] = {{0, parse_weight(std::string_view(item).substr(equals + 1), "task-weights", item, form)}};
+    const double weight = parse_weight(std::string_view(item).substr(equals + 1), "task-weights", item, form);
+    if (!curves.emplace(task, WeightCurve{{0, weight}}).second) fail_twice("task-weights", task);
   }
   std::map<std::string, WeightCurve> scheduled;
   for (const std::string& item : options.task_schedule) {
@@ -58,8 +63,11 @@ std::map<std::string, WeightCurve> named_weights(const DataOptions& options) {
     if (!parse_number(text.substr(at + 1), point) || point > ShareCurve::kLastPoint) {
       fail_item("task-schedule", item, form);
     }
-    scheduled[item.substr(0, equals)][point] =
-        parse_weight(text.substr(equals + 1, at - equals - 1), "task-schedule", item, form);
+    const double weight = parse_weight(text.substr(equals + 1, at - equals - 1), "task-schedule", item, form);
+    const std::string task = item.substr(0, equals);
+    if (!scheduled[task].emplace(point, weight).second) {
+      fail_twice("task-schedule", fmt::format("{} after {} examples", task, point));
+    }
   }
   for (auto& [task, curve] : scheduled) curves[task] = std::move(curve);
   return curves;
@@ -131,6 +139,12 @@ Mixture make_mixture(const DataOptions& options, const std::map<Task, std::uint6
     }
   }
   const std::vector<std::string> names = task_names(vocabulary);
+  // Sizes as parts of the largest one: their powers then do not overflow, whatever the temperature.
+  std::uint64_t largest = 1;
+  for (const auto& [task, count] : examples) {
+    const bool is_drawn = largest_of(curve_of(curves, names.at(static_cast<std::size_t>(task)))) > 0;
+    if (is_drawn) largest = std::max(largest, count);
+  }
   Mixture mixture{{points.begin(), points.end()}, {}};
   for (const std::uint64_t point : mixture.points) {
     std::map<Task, double> weights;
@@ -139,11 +153,11 @@ Mixture make_mixture(const DataOptions& options, const std::map<Task, std::uint6
       double& weight = weights[task];
       weight = weight_at(curve_of(curves, names.at(static_cast<std::size_t>(task))), point);
       if (options.task_temperature > 0) {
-        weight *= std::pow(static_cast<double>(count), 1.0 / options.task_temperature);
+        weight *= std::pow(static_cast<double>(count) / static_cast<double>(largest), 1.0 / options.task_temperature);
       }
       sum += weight;
     }
-    if (sum == 0) fail("data.task-weights and its like: after {} examples every task has the weight 0", point);
+    if (!(sum > 0)) fail("data.task-weights and its like: after {} examples every task has the weight 0", point);
     for (const auto& [task, weight] : weights) mixture.shares[task].push_back(weight / sum);
   }
   return mixture;

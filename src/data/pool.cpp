@@ -19,9 +19,13 @@ std::uint64_t pool_name(const std::string& task, const Direction& direction) {
 
 /// Gives the pools of a task its shares at the points, divided by size and temperature.
 void set_shares(std::vector<Pool>& pools, Task task, const Mixture& mixture, double temperature) {
-  double sum = 0;
+  double sum = 0, largest = 1;
+  for (const Pool& pool : pools) {
+    if (pool.task() == task) largest = std::max(largest, static_cast<double>(pool.examples().count()));
+  }
+  // Of sizes as parts of the largest one, whose powers do not overflow.
   const auto part = [&](const Pool& pool) {
-    return std::pow(static_cast<double>(pool.examples().count()), 1.0 / temperature);
+    return std::pow(static_cast<double>(pool.examples().count()) / largest, 1.0 / temperature);
   };
   for (const Pool& pool : pools) sum += pool.task() == task ? part(pool) : 0.0;
   for (Pool& pool : pools) {

@@ -64,10 +64,10 @@ void UsageCounts::operator+=(const UsageCounts& other) {
 }
 
 std::vector<double> UsageCounts::shares() const {
-  const auto sum = static_cast<double>(std::accumulate(kept.begin(), kept.end(), std::int64_t{0}));
-  std::vector<double> shares(kept.size(), 0.0);
+  const auto sum = static_cast<double>(std::accumulate(assigned.begin(), assigned.end(), std::int64_t{0}));
+  std::vector<double> shares(assigned.size(), 0.0);
   if (sum == 0) return shares;
-  for (std::size_t i = 0; i < kept.size(); ++i) shares[i] = static_cast<double>(kept[i]) / sum;
+  for (std::size_t i = 0; i < assigned.size(); ++i) shares[i] = static_cast<double>(assigned[i]) / sum;
   return shares;
 }
 

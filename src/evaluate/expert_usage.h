@@ -16,7 +16,8 @@ struct UsageCounts {
   std::vector<std::int64_t> kept;      ///< [experts], those that found a place under the capacity
 
   void operator+=(const UsageCounts& other);
-  /// Of the kept choices, each expert's share: [experts], sum 1; all 0 where nothing was kept.
+  /// Of the gate's choices, each expert's share: [experts], sum 1; all 0 where there are none. Not of those kept: under
+  /// a capacity that binds, all experts in demand keep alike.
   std::vector<double> shares() const;
 };
 

@@ -131,6 +131,7 @@ void read_usage(const fs::path& path, RunMetrics& run) {
   for (const auto& [name, layer] : Record(object, where, "usage", remedy).members("layers")) {
     for (auto& [direction, shares] : layer.number_lists("directions")) run.direction_usage[name][direction] = shares;
     for (auto& [task, shares] : layer.number_lists("tasks")) run.task_usage[name][task] = shares;
+    for (auto& [language, shares] : layer.number_lists("languages")) run.language_usage[name][language] = shares;
   }
 }
 

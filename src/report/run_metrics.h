@@ -105,6 +105,7 @@ struct RunMetrics {
   /// What usage.json in the run's folder says, where `polymoe usage` wrote one.
   SharesByLayer direction_usage;
   SharesByLayer task_usage;
+  SharesByLayer language_usage;
 
   /// The validation to quote: the last one marked as best, else the one with the highest chrF; null without any.
   const ValidRecord* best() const;

@@ -23,8 +23,9 @@ std::string note_on_rest(std::size_t rows) {
   return fmt::format("<p class=\"ramp\">The first {} of {}.</p>\n", kMostRows, rows);
 }
 
-/// The languages' loads at the last validation.
+/// What `polymoe usage` measured, or else the languages' loads at the last validation.
 SharesByLayer language_shares(const RunMetrics& run) {
+  if (!run.language_usage.empty()) return run.language_usage;
   SharesByLayer shares;
   if (run.experts.empty()) return shares;
   for (const LayerLoad& layer : run.experts.back().layers) {
@@ -104,7 +105,7 @@ std::string share_maps(const SharesByLayer& shares, const std::string& rows) {
     html += render(map);
   }
   if (html.empty()) return "";
-  return heat_legend("0%", as_percent(high / 100), fmt::format("of a {}'s kept tokens are at the expert", rows)) +
+  return heat_legend("0%", as_percent(high / 100), fmt::format("of a {}'s choices of the gate are the expert", rows)) +
          "<div class=\"grid\">\n" + html + "</div>\n" + note_on_rest(most);
 }
 
@@ -126,8 +127,8 @@ std::string usage_section(const std::vector<RunMetrics>& runs) {
     content += maps;
   }
   return section("usage", "Who shares experts",
-                 "How alike languages use the experts at the last validation; tasks and directions as "
-                 "<code>usage.json</code> has them.",
+                 "How alike languages, tasks and directions use the experts, as <code>usage.json</code> has it; "
+                 "without it, languages at the last validation.",
                  content);
 }
 

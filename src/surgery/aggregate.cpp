@@ -90,6 +90,7 @@ void aggregate_experts(const AggregateOptions& options, const ProgressSink& prog
   if (options.checkpoints.size() < 2) fail("a merge needs at least two checkpoints");
   const std::vector<double> weights = normalized_weights(options.weights, options.checkpoints.size());
   const std::vector<Source> sources = open_sources(options.checkpoints);
+  check_output(options.output, paths_of(sources));
   SurgeryResult result(options.output, progress);
   const Counts experts = add_group(result, sources, weights, kModelGroup);
   check_same_model(sources, Experts::kAnyNumber);

@@ -20,6 +20,7 @@ void average_checkpoints(const AverageOptions& options, const ProgressSink& prog
   check_same_model(sources, Experts::kSame);
   const std::optional<std::string> vocabulary = common_vocabulary(sources);
 
+  check_output(options.output, paths_of(sources));
   SurgeryResult result(options.output, progress);
   const Source& first = sources.front();
   for (const std::string& name : first.checkpoint.names(kModel)) {

@@ -70,6 +70,7 @@ PruneReport prune(const PruneOptions& options, const ProgressSink& progress) {
     kept[find_moe_layer(counts, report.layers[i].name)] = report.kept[i];
     sizes.push_back(static_cast<std::int64_t>(report.kept[i].size()));
   }
+  check_output(options.output, {source.path()});
   SurgeryResult result(options.output, progress);
   for (const std::string& name : from.names(kPrunedGroup)) {
     const auto layer = layer_of_gate(name);

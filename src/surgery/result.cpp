@@ -4,10 +4,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "checkpoint/index.h"
 #include "config/describe.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
+
+namespace fs = std::filesystem;
 
 ModelSize size_of_model(const Checkpoint& checkpoint) {
   ModelSize size;
@@ -19,7 +23,20 @@ ModelSize size_of_model(const Checkpoint& checkpoint) {
   return size;
 }
 
-SurgeryResult::SurgeryResult(const std::filesystem::path& path, ProgressSink progress)
+// An earlier result may be replaced; a training goes on from its checkpoints, and a source may be all there is.
+void check_output(const fs::path& path, const std::vector<fs::path>& sources) {
+  const char* const remedy = "choose another name for the result";
+  for (const fs::path& source : sources) {
+    if (fs::weakly_canonical(path) == fs::weakly_canonical(source)) {
+      throw Error("is what the new checkpoint is made from", {path, 0}, remedy);
+    }
+  }
+  if (fs::exists(path / kIndexFile) && !Checkpoint::open(path).meta().contains("origin")) {
+    throw Error("holds a checkpoint of a training", {path, 0}, remedy);
+  }
+}
+
+SurgeryResult::SurgeryResult(const fs::path& path, ProgressSink progress)
     : writer_(path), progress_(std::move(progress)) {
   state_.stage = "write";
   state_.unit = "tensors";

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -20,6 +21,9 @@ struct ModelSize {
   std::uint64_t bytes = 0;  ///< of the weights, without optimiser state
 };
 ModelSize size_of_model(const Checkpoint& checkpoint);
+
+/// Throws Error where a result must not go to `path`: it is one of `sources`, or a checkpoint that a training wrote.
+void check_output(const std::filesystem::path& path, const std::vector<std::filesystem::path>& sources);
 
 /// The checkpoint that surgery makes: tensors that are made one at a time as they are written, the configuration, the
 /// vocabulary, and a record of where it came from (`meta.origin`).

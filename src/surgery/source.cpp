@@ -31,6 +31,7 @@ std::optional<std::string> read_vocabulary(const fs::path& checkpoint) {
 
 Source Source::open(const fs::path& path) {
   Checkpoint opened = Checkpoint::open(resolve_checkpoint(path));
+  opened.verify();  // else the damage would get checksums of its own
   RunOptions options = options_of(opened);
   std::optional<std::string> vocabulary = read_vocabulary(opened.path());
   return {std::move(opened), std::move(options), std::move(vocabulary)};
@@ -49,6 +50,12 @@ std::vector<Source> open_sources(const std::vector<fs::path>& paths) {
   std::vector<Source> sources;
   for (const fs::path& path : paths) sources.push_back(Source::open(path));
   return sources;
+}
+
+std::vector<fs::path> paths_of(const std::vector<Source>& sources) {
+  std::vector<fs::path> paths;
+  for (const Source& source : sources) paths.push_back(source.checkpoint.path());
+  return paths;
 }
 
 std::map<std::string, std::int64_t> count_experts(const Checkpoint& checkpoint, std::string_view group) {

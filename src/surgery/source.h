@@ -21,8 +21,8 @@ struct Source {
   RunOptions options;
   std::optional<std::string> vocabulary;  ///< the bytes of vocab.model; nothing where there is none
 
-  /// Opens a checkpoint, or a run folder's best or else newest one. Throws Error where there is none, or where it holds
-  /// no configuration.
+  /// Opens a checkpoint, or a run folder's best or else newest one, and compares its checksums. Throws Error where
+  /// there is none, where it holds no configuration, or where it is damaged.
   static Source open(const std::filesystem::path& path);
 
   std::string path() const { return checkpoint.path().string(); }
@@ -31,6 +31,7 @@ struct Source {
 };
 
 std::vector<Source> open_sources(const std::vector<std::filesystem::path>& paths);
+std::vector<std::filesystem::path> paths_of(const std::vector<Source>& sources);
 
 /// The number of experts of each MoE layer, by ExpertName::layer, in a group of tensors. Throws Error for experts that
 /// are not numbered 0, 1, ... or are not as many as the rows of their gate.

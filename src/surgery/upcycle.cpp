@@ -74,6 +74,7 @@ double upcycling_scale(std::int64_t experts, std::int64_t top_k, bool normalize_
 }
 
 void upcycle(const UpcycleOptions& options, const ProgressSink& progress) {
+  if (!(options.noise >= 0.0 && options.noise <= 1.0)) fail("a noise of {}; it lies from 0 to 1", options.noise);
   const Source source = Source::open(options.checkpoint);
   RunOptions made = source.options;
   if (made.model.moe.experts > 0)
@@ -82,11 +83,13 @@ void upcycle(const UpcycleOptions& options, const ProgressSink& progress) {
   made.model.moe.every = options.every;
   made.model.moe.side = options.side;
   made.model.moe.top_k = options.top_k;
+  made.model.moe.shared_experts = 0;  // a dense model may name some, but has none
   validate(made.model);
   const double scale = upcycling_scale(options.experts, options.top_k, made.model.moe.normalize_gates);
 
   std::set<std::string> blocks;
   for (const MoeLayerSize& layer : moe_layers(made.model)) blocks.insert(layer.name + ".feed_forward");
+  check_output(options.output, {source.path()});
   SurgeryResult result(options.output, progress);
   for (const std::string& name : source.checkpoint.names(kModelWeights)) {
     const std::size_t at = name.find(".ffn.");

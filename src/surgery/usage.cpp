@@ -76,7 +76,12 @@ bool matches(const std::string& pattern, const std::string& key) {
   return fnmatch(pattern.c_str(), key.c_str(), 0) == 0;
 }
 
+// A key is a direction, TASK:DIRECTION, or, from a training's log, a language.
 bool is_wanted(const std::string& wanted, const std::string& key, bool in_encoder) {
+  const std::size_t colon = key.find(':');
+  if (colon != std::string::npos && wanted.find(':') == std::string::npos) {
+    return is_wanted(wanted, key.substr(colon + 1), in_encoder);
+  }
   const std::size_t dash = wanted.find('-');
   if (key.find('-') == std::string::npos && dash != std::string::npos) {
     return matches(in_encoder ? wanted.substr(0, dash) : wanted.substr(dash + 1), key);

@@ -33,15 +33,18 @@ std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions&
     sets.push_back(make_validation_set(dataset, direction, data.split, data.max_examples, options.max_length,
                                        data.max_tokens, task, noise_of(options)));
   };
-  for (const Direction& direction :
-       match_directions(data.directions, dataset.directions(data.split), dataset.languages())) {
-    add(Task::kTranslation, direction);
+  if (largest_weight(options, "translation") > 0) {
+    for (const Direction& direction :
+         match_directions(data.directions, dataset.directions(data.split), dataset.languages())) {
+      add(Task::kTranslation, direction);
+    }
   }
   if (largest_weight(options, "denoising") > 0) {
     for (const std::string& language : dataset.languages()) add(Task::kDenoising, {language, language});
   }
   const std::vector<std::string> names = task_names(dataset.vocabulary());
   for (std::size_t task = 2; task < names.size(); ++task) {
+    if (largest_weight(options, names[task]) == 0) continue;
     for (const Direction& direction : dataset.task_directions(names[task], data.split)) {
       add(static_cast<Task>(task), direction);
     }

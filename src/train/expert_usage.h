@@ -19,8 +19,8 @@ struct UsageData {
   std::int64_t max_tokens = 4096;       ///< of a batch
 };
 
-/// The sets to measure: translation in the directions that have segments, denoising where `options` train it, and the
-/// tasks of the data. Throws Error where there is nothing.
+/// The sets to measure, of the tasks that `options` give a weight: translation in the directions that have segments,
+/// denoising, and the tasks of the data. Throws Error where there is nothing.
 std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions& options, const UsageData& data);
 
 /// Runs `model` over `set` as validation does, capacity included, and adds what its tokens did at the experts. A

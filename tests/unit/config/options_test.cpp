@@ -104,7 +104,6 @@ TEST(Validate, NamesTheKeyOfEveryContradiction) {
         {"model.moe.side", "decoder"},
         {"model.moe.experts-per-layer", "2,1,3"}},
        "model.moe.top-k: 2 experts for each token, but decoder.layers.3 has 1"},
-      {{{"data.translation-weight", "0"}}, "data.translation-weight: 0, and so is data.denoising-weight"},
       {{{"data.mask-ratio", "0.7"}, {"data.delete-ratio", "0.4"}}, "data.mask-ratio: 0.7 and data.delete-ratio"},
       {{{"data.max-length", "1025"}}, "data.max-length: 1025 tokens, but model.max-positions = 1024"},
       {{{"train.max-tokens", "100"}}, "data.max-length: 256 tokens, but a micro-batch holds train.max-tokens = 100"},

@@ -216,6 +216,12 @@ TEST_F(StreamTest, SharesFollowTaskWeightsAndTemperature) {
   o.temperature = 1e6;  // as good as equal: 650^1e-6 is 1.0000065
   shares = shares_of(o);
   EXPECT_NEAR(shares["translation en-fr"], 0.375, 1e-5);
+  o.temperature = 0.01;  // 650^100 is finite, 650^1000 below is not
+  o.task_temperature = 0.001;
+  shares = shares_of(o);
+  EXPECT_NEAR(shares["denoising en-en"] + shares["denoising de-de"], 1.0, 1e-9)
+      << "the largest task, the largest pools";
+  EXPECT_NEAR(shares["translation en-fr"], 0.0, 1e-9);
 }
 
 TEST_F(StreamTest, DrawsEveryShareExactlyToOneExample) {

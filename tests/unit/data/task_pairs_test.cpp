@@ -197,6 +197,8 @@ TEST_F(TaskPairs, SaysWhichWeightOrScheduleIsWrong) {
            {{"summary=-1"}, {}, "data.task-weights: 'summary=-1' is not TASK=WEIGHT"},
            {{"summary=nan"}, {}, "is not TASK=WEIGHT"},
            {{"translation=1"}, {}, "set data.translation-weight"},
+           {{"summary=1", "summary=3"}, {}, "data.task-weights: two weights for summary"},
+           {{}, {"summary=1@5", "summary=2@5"}, "data.task-schedule: two weights for summary after 5 examples"},
            {{}, {"summary=1"}, "data.task-schedule: 'summary=1' is not TASK=WEIGHT@EXAMPLES"},
            {{}, {"summary=1@-5"}, "is not TASK=WEIGHT@EXAMPLES"},
            {{}, {"summary=1@99999999999999999999"}, "is not TASK=WEIGHT@EXAMPLES"},

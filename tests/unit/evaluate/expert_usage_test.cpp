@@ -14,14 +14,14 @@ using ::testing::ElementsAre;
 
 UsageCounts kept_only(std::vector<std::int64_t> kept) { return {0, kept, kept}; }
 
-TEST(ExpertUsage, SharesAreOfWhatTheExpertsKept) {
-  UsageCounts counts{10, {6, 4}, {3, 1}};
+TEST(ExpertUsage, SharesAreOfTheGatesChoicesWhateverTheCapacityKept) {
+  UsageCounts counts{8, {6, 2}, {2, 2}};
   EXPECT_THAT(counts.shares(), ElementsAre(0.75, 0.25));
-  counts += {5, {0, 5}, {0, 4}};
-  EXPECT_EQ(counts.tokens, 15);
-  EXPECT_THAT(counts.assigned, ElementsAre(6, 9));
+  counts += {8, {0, 8}, {0, 2}};
+  EXPECT_EQ(counts.tokens, 16);
+  EXPECT_THAT(counts.kept, ElementsAre(2, 4));
   EXPECT_THAT(counts.shares(), ElementsAre(0.375, 0.625));
-  EXPECT_THAT((UsageCounts{2, {2, 0}, {0, 0}}.shares()), ElementsAre(0.0, 0.0)) << "nothing kept, nothing divided by";
+  EXPECT_THAT((UsageCounts{0, {0, 0}, {0, 0}}.shares()), ElementsAre(0.0, 0.0)) << "no choices, nothing divided by";
 }
 
 TEST(ExpertUsage, CosinesCompareRowsOverAllLayersOfASide) {

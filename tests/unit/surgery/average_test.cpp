@@ -1,5 +1,7 @@
 #include "surgery/average.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -44,6 +46,35 @@ TEST(Average, OfAModelWithItselfIsTheModelBitForBit) {
     EXPECT_TRUE(at::equal(mean.read("model", name), a.read("model", name))) << name;
   }
   EXPECT_EQ(mean.groups(), std::vector<std::string>{"model"}) << "without optimiser state";
+}
+
+TEST(Average, LeavesItsSourcesAndTheCheckpointsOfTrainingsAlone) {
+  const testing::TemporaryFolder folder;
+  for (const int seed : {1, 2, 3}) write_model(folder / std::to_string(seed), surgery_options(2), seed);
+  const auto average_into = [&](const char* out) {
+    average_checkpoints({{folder / "1", folder / "2"}, {}, folder / out});
+  };
+  const std::string before = read_file(folder / "1" / "index.json");
+  EXPECT_THAT(error_text([&] { average_into("1"); }), HasSubstr("is what the new checkpoint is made from"));
+  EXPECT_THAT(error_text([&] { average_into("3"); }), HasSubstr("holds a checkpoint of a training"));
+  EXPECT_EQ(read_file(folder / "1" / "index.json"), before);
+  average_into("mean");
+  average_into("mean");  // an earlier result may be replaced
+}
+
+TEST(Average, RefusesASourceThatIsDamaged) {
+  const testing::TemporaryFolder folder;
+  for (const int seed : {1, 2}) write_model(folder / std::to_string(seed), surgery_options(2), seed);
+  for (const auto& entry : fs::directory_iterator(folder / "2")) {
+    if (entry.path().extension() != ".safetensors") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-4, std::ios::end).write("\xff\xff\xff\xff", 4);
+  }
+  EXPECT_THAT(error_text([&] {
+                average_checkpoints({{folder / "1", folder / "2"}, {}, folder / "mean"});
+              }),
+              HasSubstr("checksum"));
+  EXPECT_FALSE(fs::exists(folder / "mean"));
 }
 
 TEST(Average, GivesACheckpointThatLoadsAndTellsWhereItCameFrom) {

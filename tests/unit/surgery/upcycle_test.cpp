@@ -1,5 +1,7 @@
 #include "surgery/upcycle.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -51,6 +53,24 @@ TEST(Upcycle, WithOneExpertStartsNearTheDenseModel) {
   EXPECT_TRUE(at::equal(made.read("model", kExperts + std::string("5.down_weight")), down * 8));
   const at::Tensor up = from.read("model", "encoder.layers.1.feed_forward.ffn.up.weight");
   EXPECT_TRUE(at::equal(made.read("model", kExperts + std::string("5.up_weight")), up));
+}
+
+TEST(Upcycle, OfADenseModelWhoseConfigurationNamesSharedExpertsLoads) {
+  const testing::TemporaryFolder folder;
+  RunOptions dense = surgery_options(0);
+  dense.model.moe.shared_experts = 2;
+  write_model(folder / "dense", dense, 1);
+  upcycle(into(folder, 4));
+  EXPECT_GT(loss_of_checkpoint(folder / "moe"), 0.0);
+}
+
+TEST(Upcycle, RefusesNoiseThatIsNoNumber) {
+  const testing::TemporaryFolder folder;
+  write_model(folder / "dense", surgery_options(0), 1);
+  UpcycleOptions options = into(folder, 4);
+  options.noise = std::nan("");
+  EXPECT_THAT(testing::error_text([&] { upcycle(options); }), HasSubstr("it lies from 0 to 1"));
+  EXPECT_FALSE(fs::exists(folder / "moe"));
 }
 
 TEST(Upcycle, ScalesByTheShareThatTheGateGives) {

@@ -27,6 +27,16 @@ TEST(ExpertUsageFile, GivesTheMeanOverTheDirectionsThatAreWanted) {
   EXPECT_THAT(usage.mean("encoder.layers.1", 3, {"en-de", "en-fr"}), ElementsAre(0.75, 0.25, 0.0));
 }
 
+TEST(ExpertUsageFile, CountsTasksWithTheirLanguagesOrByTheirNames) {
+  const testing::TemporaryFolder folder;
+  const ExpertUsage usage = ExpertUsage::read(folder.write(
+      "usage.json", R"({"layers": {"encoder.layers.1": {"directions": {"en-de": [1, 0], "command:en-cmd": [0, 1],
+                                                                       "denoising:de-de": [0.5, 0.5]}}}})"));
+  EXPECT_THAT(usage.mean("encoder.layers.1", 2, {"en"}), ElementsAre(0.5, 0.5)) << "from English, in any task";
+  EXPECT_THAT(usage.mean("encoder.layers.1", 2, {"de"}), ElementsAre(0.75, 0.25));
+  EXPECT_THAT(usage.mean("encoder.layers.1", 2, {"command:*"}), ElementsAre(0.0, 1.0));
+}
+
 TEST(ExpertUsageFile, MayBeTheMetricsOfATrainingWhoseLastValidationCounts) {
   const testing::TemporaryFolder folder;
   const auto record = [](const char* en) {

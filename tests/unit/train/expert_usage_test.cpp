@@ -88,6 +88,13 @@ TEST_F(ExpertUsageTest, MeasuresDenoisingWhereTheModelWasTrainedForIt) {
                                             Key("en-de"), Key("en-fr")));
 }
 
+TEST_F(ExpertUsageTest, LeavesOutWhatTheModelWasNotTrainedFor) {
+  DataOptions options;
+  options.translation_weight = 0;
+  options.denoising_weight = 1;
+  EXPECT_THAT(measure(options, {.max_examples = 5}).at("decoder.layers.1").tasks, ElementsAre(Key("denoising")));
+}
+
 TEST_F(ExpertUsageTest, SaysWhatTheDataLacks) {
   EXPECT_THROW(usage_sets(data_, {}, {.split = "test"}), Error);
   EXPECT_THROW(usage_sets(data_, {}, {.directions = {"en-it"}}), Error);
