@@ -105,7 +105,8 @@ std::string share_maps(const SharesByLayer& shares, const std::string& rows) {
     html += render(map);
   }
   if (html.empty()) return "";
-  return heat_legend("0%", as_percent(high / 100), fmt::format("of a {}'s choices of the gate are the expert", rows)) +
+  return heat_legend("0%", as_percent(high / 100),
+                     fmt::format("of the choices that a {}'s tokens make fall on the expert", rows)) +
          "<div class=\"grid\">\n" + html + "</div>\n" + note_on_rest(most);
 }
 
@@ -119,7 +120,8 @@ std::string usage_section(const std::vector<RunMetrics>& runs) {
   std::string content;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const RunMetrics& run = runs[i];
-    std::string maps = part("Languages", similarity_maps(language_shares(run), "language"));
+    std::string maps = part(
+        "Languages", share_maps(run.language_usage, "language") + similarity_maps(language_shares(run), "language"));
     maps += part("Tasks", share_maps(run.task_usage, "task") + similarity_maps(run.task_usage, "task"));
     maps += part("Directions",
                  share_maps(run.direction_usage, "direction") + similarity_maps(run.direction_usage, "direction"));

@@ -179,12 +179,13 @@ TEST(HtmlReport, ShowsHowAlikeLanguagesAndDirectionsUseExperts) {
   EXPECT_THAT(report_of({folder.path()}), HasSubstr("languages, encoder"));
   write_file(
       folder.path() / "usage.json",
-      R"({"layers":{"encoder.<b>":{"directions":{"de-en":[0.25,0.75],"<b>":[1,0]},"tasks":{"summary":[0.5,0.5]},"languages":{"xx":[0.5,0.5],"yy":[0.5,0.5]}}}})");
+      R"({"layers":{"encoder.<b>":{"directions":{"de-en":[0.25,0.75],"<b>":[1,0]},"tasks":{"summary":[0.5,0.5]},"languages":{"xx":[0.95,0.05],"yy":[0.5,0.5]}}}})");
   const std::string html = report_of({folder.path()});
   EXPECT_THAT(html, HasSubstr("de-en</th><td class=\"h5\">25.0</td><td class=\"h15\">75.0</td>"));
   // (0.25 0.75)(1 0) / sqrt(0.625)
   EXPECT_THAT(html, HasSubstr(">0.32</td>"));
   EXPECT_THAT(html, HasSubstr("summary</th>"));
+  EXPECT_THAT(html, HasSubstr(">95.0</td>"));
   EXPECT_THAT(html, HasSubstr("xx</th>")) << "where usage.json has languages, they are not those of the validation";
   EXPECT_THAT(html, Not(HasSubstr("<b>\"")));
   EXPECT_THAT(html, HasSubstr("encoder.&lt;b&gt;"));
