@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -59,11 +60,19 @@ fs::path dataset_of(const Arguments& arguments, const RunOptions& run, const fs:
               "name a dataset with --data, or text with --corpus");
 }
 
-// Of the training's own data what it was trained for; text given by hand is there to be measured.
+// Of the training's own data what it was trained for, as far as there is held-out text of it; text given by hand is
+// there to be measured.
 std::vector<ValidationSet> sets_of(const Arguments& arguments, DataOptions options, const Dataset& dataset) {
   UsageData usage = arguments.usage;
   if (arguments.corpora.empty() && arguments.data.empty() && usage.directions.empty()) {
-    usage.directions = options.directions;
+    const std::vector<Direction> held_out = dataset.directions(usage.split);
+    for (const Direction& trained :
+         match_directions(options.directions, dataset.directions("train"), dataset.languages())) {
+      if (std::find(held_out.begin(), held_out.end(), trained) != held_out.end()) {
+        usage.directions.push_back(trained.name());
+      }
+    }
+    if (usage.directions.empty()) options.translation_weight = 0;
   }
   if (!arguments.corpora.empty()) {
     options.translation_weight = 1;
