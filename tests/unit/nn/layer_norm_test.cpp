@@ -3,6 +3,7 @@
 
 #include "nn/linear.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -18,7 +19,7 @@ Norm run(const Function& norm, const at::Tensor& x, const at::Tensor& weight, co
                    b = bias.detach().requires_grad_();
   const at::Tensor y = norm(own, w, b);
   torch::autograd::backward({y}, {grad});
-  return {y.detach(), own.grad(), w.grad(), b.grad()};
+  return {y.detach().cpu(), own.grad().cpu(), w.grad().cpu(), b.grad().cpu()};
 }
 
 TEST(WideLayerNorm, KeepsFloat32ParametersAndGradientsBesideBfloat16) {
@@ -26,7 +27,7 @@ TEST(WideLayerNorm, KeepsFloat32ParametersAndGradientsBesideBfloat16) {
   const at::Tensor x = at::randn({300, 48}).to(at::kBFloat16), grad = at::randn({300, 48}).to(at::kBFloat16);
   // Weights that bfloat16 would round by up to 0.2 %.
   const at::Tensor weight = 1.0 + 0.01 * at::randn({48}), bias = 0.01 * at::randn({48});
-  const Norm ours = run(wide_layer_norm, x, weight, bias, grad);
+  const Norm ours = run(wide_layer_norm, on_device(x), on_device(weight), on_device(bias), on_device(grad));
   const Norm exact = run(
       [](const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) { return at::layer_norm(x, {48}, w, b, 1e-5); },
       x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble), grad.to(at::kDouble));
@@ -44,7 +45,7 @@ TEST(WideLayerNorm, IsWhatTheMixedKernelOfTheCpuComputes) {
   torch::manual_seed(6);
   const at::Tensor x = at::randn({50, 32}).to(at::kBFloat16), grad = at::randn({50, 32}).to(at::kBFloat16);
   const at::Tensor weight = at::randn({32}), bias = at::randn({32});
-  const Norm ours = run(wide_layer_norm, x, weight, bias, grad);
+  const Norm ours = run(wide_layer_norm, on_device(x), on_device(weight), on_device(bias), on_device(grad));
   const Norm kernel = run(
       [](const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) { return at::layer_norm(x, {32}, w, b, 1e-5); },
       x, weight, bias, grad);

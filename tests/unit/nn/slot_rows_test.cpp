@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nn/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -27,17 +28,19 @@ TEST(SlotRows, WithoutTheKernelTheBitsOfBfloat16AreTheSame) {
   const at::Tensor rows = at::randn({slots.count, 33}).to(at::kBFloat16);
   const at::Tensor grad = at::randn({40, 33}).to(at::kBFloat16);
   const at::Tensor weights = at::rand({40, 2});
-  for (const at::Tensor& used : {weights, at::Tensor()}) {
-    // Two products in float32, one sum, one rounding: nothing is left to the order.
-    EXPECT_TRUE(
-        at::equal(combine_slots(rows, used, slots.slot_of), combine_slots_without_kernel(rows, used, slots.slot_of)));
-  }
+  const at::Tensor far_rows = on_device(rows), far_weights = on_device(weights), far_slots = on_device(slots.slot_of);
+  // Two products in float32, one sum, one rounding: nothing is left to the order.
+  EXPECT_TRUE(at::equal(combine_slots(rows, weights, slots.slot_of),
+                        combine_slots_without_kernel(far_rows, far_weights, far_slots).cpu()));
+  EXPECT_TRUE(
+      at::equal(combine_slots(rows, {}, slots.slot_of), combine_slots_without_kernel(far_rows, {}, far_slots).cpu()));
   const CombineGradients kernel = combine_slots_backward(grad, rows, weights, slots.slot_of);
-  const CombineGradients plain = combine_slots_backward_without_kernel(grad, rows, weights, slots.slot_of);
-  EXPECT_TRUE(at::equal(kernel.slots, plain.slots));
+  const CombineGradients plain =
+      combine_slots_backward_without_kernel(on_device(grad), far_rows, far_weights, far_slots);
+  EXPECT_TRUE(at::equal(kernel.slots, plain.slots.cpu()));
   EXPECT_EQ(plain.weights.scalar_type(), at::kFloat);
   // Sums of 33 products in float32, in another order. In bfloat16 they would be off by 1e-2.
-  EXPECT_TRUE(at::allclose(kernel.weights, plain.weights, 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(kernel.weights, plain.weights.cpu(), 1e-5, 1e-5));
 }
 
 TEST(SlotRows, ManySmallAddendsAreNotLostInFloat16) {
@@ -45,7 +48,7 @@ TEST(SlotRows, ManySmallAddendsAreNotLostInFloat16) {
   const at::Tensor rows = at::full({65, 1}, 1.0 / 2048).to(at::kHalf);
   rows[0] = 1.0;
   const at::Tensor slot_of = at::arange(65).view({1, 65});
-  const float sum = combine_slots(rows, {}, slot_of).item<float>();
+  const float sum = combine_slots(on_device(rows), {}, on_device(slot_of)).item<float>();
   EXPECT_EQ(sum, 1.0f + 64.0f / 2048);
 }
 

@@ -8,6 +8,7 @@
 
 #include "nn/moe/layer.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -34,13 +35,14 @@ struct OneBlock : torch::nn::Module {
 };
 
 std::set<std::int64_t> choices(MoeLayer& layer, const at::Tensor& x) {
-  const at::Tensor ids = at::linear(x, layer->named_parameters()["gate.weight"]).argmax(1);
+  const at::Tensor ids = at::linear(x, layer->named_parameters()["gate.weight"]).argmax(1).cpu();
   return {ids.const_data_ptr<std::int64_t>(), ids.const_data_ptr<std::int64_t>() + ids.numel()};
 }
 
 TEST(UnitRunner, RecomputationSendsTokensWhereTheFirstPassDid) {
   OneBlock model;
   initialize(model, 3);
+  model.to(test_device());
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   const ParallelLayout layout(ParallelOptions{}, one_block_options(), *alone);
   ParameterStore store(model);
@@ -50,7 +52,7 @@ TEST(UnitRunner, RecomputationSendsTokensWhereTheFirstPassDid) {
   store.zero_gradients();
 
   torch::manual_seed(1);
-  const at::Tensor x = at::randn({kBlockTokens, kBlockHidden}).requires_grad_();
+  const at::Tensor x = on_device(at::randn({kBlockTokens, kBlockHidden})).requires_grad_();
   const std::set<std::int64_t> first = choices(model.layer, x);
   ForwardContext context;
   context.training = true;
