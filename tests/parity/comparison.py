@@ -111,6 +111,8 @@ def train(program, folder, options, updates, processes=1, device="cpu", threads=
         for update, loss in values.items():
             if loss is None or not math.isfinite(loss):
                 raise Failure(f"the {kind} of update {update} is not finite")
+    if rows[0]["gradient_norm"] is None:  # JSON has no infinity
+        raise Failure("the first gradient is not finite")
     return Training(losses, validation, gradients(output / f"checkpoint-{gradients_after:07}"), rows[0]["gradient_norm"])
 
 
