@@ -81,7 +81,11 @@ Checkpoint::Checkpoint(std::unique_ptr<State> state) : state_(std::move(state)) 
 Checkpoint::~Checkpoint() = default;
 Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
 
-Checkpoint Checkpoint::open(const fs::path& path) { return Checkpoint(std::make_unique<State>(path)); }
+Checkpoint Checkpoint::open(const fs::path& path, Check check) {
+  Checkpoint checkpoint(std::make_unique<State>(path));
+  if (check == Check::kValues) checkpoint.verify();
+  return checkpoint;
+}
 
 const fs::path& Checkpoint::path() const { return state_->path; }
 const nlohmann::json& Checkpoint::meta() const { return state_->index.meta; }

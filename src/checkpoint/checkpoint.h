@@ -82,12 +82,18 @@ struct CheckpointShard {
   std::uint32_t crc32 = 0;
 };
 
+/// How well open() looks at a checkpoint.
+enum class Check {
+  kHeaders,  ///< the index and the header of each shard
+  kValues    ///< every byte too, against the checksums: for whoever uses the weights
+};
+
 /// A checkpoint opened for reading.
 class Checkpoint {
  public:
   /// Reads the index and the header of each shard. Throws Error with the file for one that is missing, damaged, of
-  /// another size than the index says, or in disagreement with the index. The values are checked by verify() only.
-  static Checkpoint open(const std::filesystem::path& path);
+  /// another size than the index says, or in disagreement with the index; with Check::kValues as verify() does.
+  static Checkpoint open(const std::filesystem::path& path, Check check = Check::kValues);
   ~Checkpoint();
   Checkpoint(Checkpoint&&) noexcept;
 
@@ -121,12 +127,21 @@ class Checkpoint {
   std::unique_ptr<State> state_;
 };
 
+/// A run's checkpoint with the best validation so far.
+inline constexpr char kBestCheckpoint[] = "checkpoint-best";
+
 /// "checkpoint-0001000" for update 1000: at least seven digits.
 std::string checkpoint_name(std::int64_t update);
 
-/// The numbered checkpoint of the highest update in `run_folder` that opens; damaged ones are passed over with a
+/// The numbered checkpoint of the highest update in `run_folder` that opens so; damaged ones are passed over with a
 /// warning. Empty when there is none. Changes nothing on the disk.
-std::optional<std::filesystem::path> find_latest(const std::filesystem::path& run_folder);
+std::optional<std::filesystem::path> find_latest(const std::filesystem::path& run_folder,
+                                                 Check check = Check::kHeaders);
+
+/// The checkpoint that a training in `run_folder` goes on from; empty where it begins anew, since there is nothing to
+/// lose. Throws Error, having changed nothing, where there is: numbered checkpoints none of which is whole, or a best
+/// checkpoint alone.
+std::optional<std::filesystem::path> find_start(const std::filesystem::path& run_folder, Check check);
 
 /// The newest `count` numbered checkpoints that open, oldest first. Throws Error when there are fewer.
 std::vector<std::filesystem::path> find_last(const std::filesystem::path& run_folder, std::int64_t count);

@@ -192,14 +192,30 @@ RunOptions options_of(const Checkpoint& checkpoint) {
   return options;
 }
 
+namespace {
+
+// Before a model of that size is made: a damaged configuration may name any.
+void check_shapes(const Checkpoint& checkpoint, const ModelOptions& options) {
+  const WithoutMemory scope;
+  const EncoderDecoder model(options);
+  for (const auto& [name, placement] : placements_of(*model)) {
+    for (const LogicalTensor& tensor : logical_tensors(name, placement)) {
+      check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
+    }
+  }
+}
+
+}  // namespace
+
 EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device) {
-  EncoderDecoder model(options_of(checkpoint).model);
+  const ModelOptions options = options_of(checkpoint).model;
+  check_shapes(checkpoint, options);
+  EncoderDecoder model(options);
   const at::NoGradGuard no_grad;
   const std::map<std::string, Placement> placements = placements_of(*model);
   for (auto& item : model->named_parameters()) {
     const at::Tensor flat = item.value().view(-1);
     for (const LogicalTensor& tensor : logical_tensors(item.key(), placements.at(item.key()))) {
-      check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
       checkpoint.read_runs(kModel, tensor.name, flat.narrow(0, tensor.offset, tensor.size), runs_of(tensor.placement));
     }
     item.value().set_requires_grad(false);
@@ -211,17 +227,22 @@ EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision
 
 fs::path resolve_checkpoint(const fs::path& path) {
   if (fs::exists(path / "index.json")) return path;
-  if (fs::exists(path / "checkpoint-best" / "index.json")) return path / "checkpoint-best";
-  if (const auto latest = find_latest(path)) return *latest;
+  if (fs::exists(path / kBestCheckpoint / "index.json")) return path / kBestCheckpoint;
+  if (const auto latest = find_latest(path, Check::kHeaders)) return *latest;
   throw Error("holds no checkpoint", {path, 0}, "give a folder that `polymoe train` wrote, or one of its checkpoints");
 }
 
-fs::path vocabulary_of(const fs::path& checkpoint) {
+std::optional<fs::path> find_vocabulary(const fs::path& checkpoint) {
   const fs::path beside = fs::absolute(checkpoint).lexically_normal();
   const fs::path folder = beside.has_filename() ? beside : beside.parent_path();
   for (const fs::path& place : {folder / "vocab.model", folder.parent_path() / "vocab.model"}) {
     if (fs::exists(place)) return place;
   }
+  return std::nullopt;
+}
+
+fs::path vocabulary_of(const fs::path& checkpoint) {
+  if (std::optional<fs::path> found = find_vocabulary(checkpoint)) return *found;
   throw Error("there is no vocab.model in it or beside it", {checkpoint, 0}, "name the vocabulary with --vocab");
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,5 +51,7 @@ std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
 /// The vocabulary of a checkpoint: vocab.model beside or inside its folder. Throws Error when there is none.
 std::filesystem::path vocabulary_of(const std::filesystem::path& checkpoint);
+/// The same; empty when there is none.
+std::optional<std::filesystem::path> find_vocabulary(const std::filesystem::path& checkpoint);
 
 }  // namespace polymoe

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/index.h"
 
 namespace polymoe {
 
@@ -57,9 +58,9 @@ std::vector<fs::path> numbered_checkpoints(const fs::path& run_folder) {
   return paths;
 }
 
-bool opens(const fs::path& path) {
+bool opens(const fs::path& path, Check check = Check::kHeaders) {
   try {
-    Checkpoint::open(path);
+    Checkpoint::open(path, check);
     return true;
   } catch (const Error& error) {
     log_warning("passing over a checkpoint: {}", error.what());
@@ -102,11 +103,25 @@ void remove_leftovers(const fs::path& run_folder) {
 
 std::string checkpoint_name(std::int64_t update) { return fmt::format("{}{:07}", kPrefix, update); }
 
-std::optional<fs::path> find_latest(const fs::path& run_folder) {
+std::optional<fs::path> find_latest(const fs::path& run_folder, Check check) {
   for (const fs::path& path : numbered_checkpoints(run_folder)) {
-    if (opens(path)) return path;
+    if (opens(path, check)) return path;
   }
   return std::nullopt;
+}
+
+std::optional<fs::path> find_start(const fs::path& run_folder, Check check) {
+  if (std::optional<fs::path> latest = find_latest(run_folder, check)) return latest;
+  const std::size_t damaged = numbered_checkpoints(run_folder).size();
+  const bool has_best = fs::exists(run_folder / kBestCheckpoint / kIndexFile);
+  if (damaged == 0 && !has_best) return std::nullopt;
+  const std::string what = damaged > 0
+                               ? fmt::format("none of its {} numbered checkpoints is whole", damaged)
+                               : fmt::format("holds {}, but no numbered checkpoint to go on from", kBestCheckpoint);
+  const std::string best = has_best ? fmt::format("start from {} with --init and another --out", kBestCheckpoint)
+                                    : "train into another folder";
+  throw Error(what, {run_folder, 0},
+              fmt::format("nothing was touched: bring a whole checkpoint back, or {}, or remove the folder", best));
 }
 
 std::vector<fs::path> find_last(const fs::path& run_folder, std::int64_t count) {

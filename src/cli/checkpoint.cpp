@@ -41,7 +41,7 @@ struct Size {
   std::uint64_t bytes = 0;
 };
 
-Checkpoint open(const std::string& path) { return Checkpoint::open(resolve_checkpoint(path)); }
+Checkpoint open(const std::string& path) { return Checkpoint::open(resolve_checkpoint(path), Check::kHeaders); }
 
 Size size_of(const Checkpoint& checkpoint, const std::string& group) {
   Size size;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -19,22 +20,51 @@
 #include "base/cores.h"
 #include "base/error.h"
 #include "cli/mpirun_messages.h"
+#include "cli/stop_file.h"
 
 namespace polymoe::cli {
 namespace {
 
 volatile std::sig_atomic_t mpirun_process = 0;
 volatile std::sig_atomic_t stops = 0;
+std::array<char, 4096> stop_file{};  // for a signal handler
 
-// mpirun answers SIGTERM by killing the processes a second later. SIGUSR1 it hands on.
-extern "C" void hand_on(int) {
+// The first one asks the processes to save and stop. mpirun answers SIGTERM by killing them a second later.
+extern "C" void ask_to_stop(int) {
   const int saved = errno;
-  kill(mpirun_process, stops == 0 ? SIGUSR1 : SIGTERM);
+  if (stops == 0) {
+    const int file = open(stop_file.data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (file >= 0) close(file);
+  } else {
+    kill(mpirun_process, SIGTERM);
+  }
   stops = 1;
   errno = saved;
 }
 
-constexpr std::array<int, 3> kStops = {SIGTERM, SIGINT, SIGHUP};
+constexpr std::array<int, 4> kStops = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+// A folder for what a launch leaves while it runs: the stop file, and Open MPI's session, which stays where mpirun is
+// killed. It goes with this object.
+class LaunchFolder {
+ public:
+  LaunchFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "polymoe-launch-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) fail("cannot make a folder like {}: {}", pattern, std::strerror(errno));
+    path_ = pattern;
+  }
+  ~LaunchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  LaunchFolder(const LaunchFolder&) = delete;
+  LaunchFolder& operator=(const LaunchFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
 
 std::string program_in_path(const std::string& name) {
   const char* path = std::getenv("PATH");
@@ -55,8 +85,10 @@ std::vector<std::string> own_arguments() {
 }
 
 /// What else Open MPI must know. The user's own settings stay.
-void set_environment(int processes) {
+void set_environment(int processes, const LaunchFolder& folder) {
   constexpr int kKeep = 0;
+  setenv(kStopFileVariable, stop_file.data(), /*overwrite=*/1);
+  setenv("OMPI_MCA_orte_tmpdir_base", folder.path().c_str(), kKeep);
   if (geteuid() == 0) {  // in containers the usual case; mpirun asks for a word that it is meant
     for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "PRTE_ALLOW_RUN_AS_ROOT",
                              "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM"}) {
@@ -71,7 +103,7 @@ void set_environment(int processes) {
 }
 
 [[noreturn]] void become_mpirun(std::vector<std::string> words, pid_t parent, int errors) {
-  // A process group of its own, so that Ctrl-C goes through hand_on() alone; ended should this process be killed.
+  // A process group of its own, so that Ctrl-C goes through ask_to_stop() alone; ended should this process be killed.
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   const int null = open("/dev/null", O_RDONLY);
@@ -120,7 +152,11 @@ int run_under_mpirun(int processes) {
   std::array<char, 4096> self{};
   if (readlink("/proc/self/exe", self.data(), self.size() - 1) > 0) words.back() = self.data();
   for (std::string& argument : without_processes(own_arguments())) words.push_back(std::move(argument));
-  set_environment(processes);
+  const LaunchFolder folder;
+  const std::string file = (folder.path() / "stop").string();
+  if (file.size() >= stop_file.size()) fail("the name of the temporary folder is too long: {}", folder.path().string());
+  file.copy(stop_file.data(), file.size());
+  set_environment(processes, folder);
 
   // Stops that come while there is no mpirun yet wait until there is.
   sigset_t stop_signals, before;
@@ -137,7 +173,7 @@ int run_under_mpirun(int processes) {
   }
   close(errors[1]);
   mpirun_process = child;
-  for (const int signal : kStops) std::signal(signal, hand_on);
+  for (const int signal : kStops) std::signal(signal, ask_to_stop);
   sigprocmask(SIG_SETMASK, &before, nullptr);
 
   show_messages(errors[0]);

@@ -94,6 +94,8 @@ int run(int argc, char** argv) {
   map_large_tensors();
   // A closed pipe (`polymoe translate | head`) ends the program silently, also where a parent ignores the signal.
   std::signal(SIGPIPE, SIG_DFL);
+  // Over a limit on the size of files (ulimit -f) a write fails with a message, as on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
 
   CLI::App app{"polymoe trains and runs multitask multilingual Mixture-of-Experts translation models.", "polymoe"};
   app.formatter(help_formatter());

@@ -19,6 +19,7 @@
 #include "cli/launch.h"
 #include "cli/options.h"
 #include "cli/parallel.h"
+#include "cli/stop_file.h"
 #include "train/trainer.h"
 
 namespace polymoe::cli {
@@ -36,6 +37,7 @@ void train(const RunOptions& options) {
   std::signal(SIGTERM, request_stop);
   std::signal(SIGINT, request_stop);
   std::signal(SIGUSR1, request_stop);
+  const StopFileWatch stop_file(stop_requested);
   World& all = world(options.parallel.timeout);
   if (options.parallel.rank_logs && !options.train.output.empty()) {
     log_to_file(std::filesystem::path(options.train.output) / "logs" /
@@ -56,7 +58,7 @@ void train(const RunOptions& options) {
 bool take_model_of_init(const RunOptions& merged, RunOptions& defaults) {
   if (merged.train.init.empty()) return false;
   const auto own = merged.train.output.empty() ? std::nullopt : find_latest(merged.train.output);
-  const Checkpoint checkpoint = Checkpoint::open(own ? *own : resolve_checkpoint(merged.train.init));
+  const Checkpoint checkpoint = Checkpoint::open(own ? *own : resolve_checkpoint(merged.train.init), Check::kHeaders);
   defaults.model = options_of(checkpoint).model;
   defaults.model.preset = "none";
   defaults.model.vocabulary = 0;  // the dataset tells

@@ -146,6 +146,9 @@ Section train_section(TrainOptions& o) {
        number("valid-beam-size", o.valid_beam_size, "beam size while validating; 0: loss only", 0, 1024),
        choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept", {"loss", "bleu", "chrf"}),
        number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
+       number("max-skipped", o.max_skipped,
+              "updates in a row without a finite gradient after which training ends as diverged; 0: never", 0),
+       flag("verify", o.verify, "hold a checkpoint against its checksums before training goes on from it"),
        flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
 

@@ -6,16 +6,17 @@
 
 namespace polymoe {
 
-double learning_rate_at(const OptimizerOptions& options, std::int64_t update, double progress) {
+double learning_rate_at(const OptimizerOptions& options, std::int64_t update, const TrainingShare& share) {
   const double peak = options.learning_rate;
   const auto warmup = static_cast<double>(options.warmup_updates);
   const auto now = static_cast<double>(update);
-  const double rise = now < warmup ? now / warmup : 1.0;
-  if (options.schedule == "constant") return peak * rise;
-  if (options.schedule == "inverse-sqrt") return now < warmup ? peak * rise : peak * std::sqrt(warmup / now);
-  const double done = std::clamp(progress, 0.0, 1.0);
-  const double share = options.schedule == "cosine" ? 0.5 * (1.0 + std::cos(std::numbers::pi * done)) : 1.0 - done;
-  return rise * (options.min_learning_rate + (peak - options.min_learning_rate) * share);
+  if (now < warmup) return peak * now / warmup;
+  if (options.schedule == "constant") return peak;
+  if (options.schedule == "inverse-sqrt") return peak * std::sqrt(warmup / now);
+  if (share.after_warmup >= 1.0) return peak;
+  const double fallen = std::clamp((share.done - share.after_warmup) / (1.0 - share.after_warmup), 0.0, 1.0);
+  const double left = options.schedule == "cosine" ? 0.5 * (1.0 + std::cos(std::numbers::pi * fallen)) : 1.0 - fallen;
+  return options.min_learning_rate + (peak - options.min_learning_rate) * left;
 }
 
 }  // namespace polymoe

@@ -1,5 +1,6 @@
 #include "report/metrics_writer.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -24,7 +25,8 @@ void MetricsWriter::append(const json& record) {
   file_.append(record.dump(-1, ' ', false, json::error_handler_t::replace) + '\n');
 }
 
-void MetricsWriter::truncate_after_update(std::int64_t update) {
+std::size_t MetricsWriter::truncate_after_update(std::int64_t update) {
+  std::size_t dropped = 0;
   AtomicFile shorter(file_.path());
   LineReader reader(file_.path(), kMaxRecordBytes);
   std::string line;
@@ -34,11 +36,21 @@ void MetricsWriter::truncate_after_update(std::int64_t update) {
       throw Error("not a JSON object", {file_.path(), reader.line_number()}, "remove the damaged line");
     }
     const auto found = record.find("update");
-    if (found != record.end() && found->is_number() && found->get<double>() > static_cast<double>(update)) continue;
-    shorter.write(line + '\n');
+    if (found != record.end() && found->is_number() && found->get<double>() > static_cast<double>(update)) {
+      ++dropped;
+    } else {
+      shorter.write(line + '\n');
+    }
   }
   shorter.commit();
   file_.reopen();
+  return dropped;
+}
+
+std::size_t MetricsWriter::clear() {
+  const std::string content = read_file(file_.path());
+  file_.truncate(0);
+  return static_cast<std::size_t>(std::count(content.begin(), content.end(), '\n'));
 }
 
 }  // namespace polymoe

@@ -25,9 +25,11 @@ class MetricsWriter {
   void append(const nlohmann::json& record);
 
   /// Drops every record with an "update" above `update`, as a run that resumes from there makes them again. Records
-  /// without "update" stay. The rewritten file replaces the old one in one step. Throws Error with the line for one
-  /// that is no JSON object.
-  void truncate_after_update(std::int64_t update);
+  /// without "update" stay. The rewritten file replaces the old one in one step. Returns how many were dropped. Throws
+  /// Error with the line for one that is no JSON object.
+  std::size_t truncate_after_update(std::int64_t update);
+  /// Drops all records. Returns how many there were.
+  std::size_t clear();
 
  private:
   AppendFile file_;

@@ -31,7 +31,7 @@ void check_output(const fs::path& path, const std::vector<fs::path>& sources) {
       throw Error("is what the new checkpoint is made from", {path, 0}, remedy);
     }
   }
-  if (fs::exists(path / kIndexFile) && !Checkpoint::open(path).meta().contains("origin")) {
+  if (fs::exists(path / kIndexFile) && !Checkpoint::open(path, Check::kHeaders).meta().contains("origin")) {
     throw Error("holds a checkpoint of a training", {path, 0}, remedy);
   }
 }

@@ -30,8 +30,8 @@ std::optional<std::string> read_vocabulary(const fs::path& checkpoint) {
 }  // namespace
 
 Source Source::open(const fs::path& path) {
-  Checkpoint opened = Checkpoint::open(resolve_checkpoint(path));
-  opened.verify();  // else the damage would get checksums of its own
+  // With its values checked: else damage would get checksums of its own.
+  Checkpoint opened = Checkpoint::open(resolve_checkpoint(path), Check::kValues);
   RunOptions options = options_of(opened);
   std::optional<std::string> vocabulary = read_vocabulary(opened.path());
   return {std::move(opened), std::move(options), std::move(vocabulary)};

@@ -7,9 +7,12 @@
 
 namespace polymoe {
 
-Recorder::Recorder(const std::filesystem::path& run_folder, bool tensorboard, std::int64_t update)
+Recorder::Recorder(const std::filesystem::path& run_folder, bool tensorboard, std::int64_t update, bool anew)
     : metrics_(run_folder / "metrics.jsonl") {
-  metrics_.truncate_after_update(update);
+  const std::size_t dropped = anew ? metrics_.clear() : metrics_.truncate_after_update(update);
+  if (dropped > 0) {
+    log_info("{} records of what was trained after the last checkpoint are dropped from metrics.jsonl", dropped);
+  }
   if (tensorboard) events_ = std::make_unique<EventFileWriter>(run_folder / "tensorboard", update + 1);
 }
 

@@ -38,11 +38,13 @@ nlohmann::json run_meta(const TrainState& train, const RunCounters& counters, co
   return {{"update", train.update},
           {"adam_steps", train.adam.steps()},
           {"seconds", counters.seconds},
+          {"warmup_seconds", counters.warmup_seconds},
           {"target_tokens", counters.target_tokens},
           {"skipped_updates", counters.skipped_updates},
           {"loss_scale", to_json(train.loss_scale)},
           {"delayed_update", to_json(train.delayed.state())},
           {"validations_without_best", counters.validations_without_best},
+          {"validated_update", counters.validated_update},
           {"best", counters.best ? nlohmann::json(*counters.best) : nlohmann::json()},
           {"data", stream.state()},
           {"config", config}};
@@ -57,7 +59,9 @@ void restore_run(const nlohmann::json& meta, const RunOptions& options, TrainSta
   counters.validations_without_best = meta.at("validations_without_best").get<std::int64_t>();
   if (!meta.at("best").is_null()) counters.best = meta.at("best").get<double>();
   stream.restore(meta.at("data"));
-  // Checkpoints of before float16 and delayed updates lack these.
+  // Older checkpoints lack these.
+  counters.warmup_seconds = meta.value("warmup_seconds", 0.0);
+  counters.validated_update = meta.value("validated_update", std::int64_t{-1});
   counters.skipped_updates = meta.value("skipped_updates", std::int64_t{0});
   const nlohmann::json scale = meta.value("loss_scale", nlohmann::json());
   if (!scale.is_null() && train.loss_scale.is_dynamic()) {

@@ -15,10 +15,12 @@ namespace polymoe {
 /// What a run counts beside model and optimiser.
 struct RunCounters {
   double seconds = 0.0;
+  double warmup_seconds = 0.0;  ///< when the warm-up of the learning rate ended
   std::int64_t target_tokens = 0;
   std::int64_t skipped_updates = 0;
   std::optional<double> best;  ///< goodness of the best validation
   std::int64_t validations_without_best = 0;
+  std::int64_t validated_update = -1;  ///< of the last validation
 };
 
 /// What a checkpoint keeps beside tensors, so that a run goes on as if it had never stopped. `config`: its options.

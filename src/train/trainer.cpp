@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folder_lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/model_checkpoint.h"
@@ -67,10 +68,11 @@ struct Trainer::State {
                to_bytes(options.train.host_memory)),
         dataset(made_together(world, [&] { return open_dataset(); })),
         stream(made_together(world, [&] { return open_stream(); })),
+        latest(open_folder()),
         train(checked_options(), world),
         validator(dataset, options, stream.shares()) {
-    start_or_resume();
-    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update); });
+    start_or_resume(latest);
+    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update, is_new); });
   }
 
   bool is_first() const { return world.rank() == 0; }
@@ -141,30 +143,61 @@ struct Trainer::State {
   // Checkpoints pass through host memory.
   static MemoryScope on_host() { return MemoryScope(MemoryKind::kParameters, /*on_host=*/true); }
 
-  void start_or_resume() {
-    const MemoryScope scope = on_host();
+  // Takes the run's folder, before the model is made: what is wrong with it is told at once, and nothing is changed.
+  // The checkpoint to go on from; empty for a new run.
+  std::string open_folder() {
     std::string latest;
     on_first([&] {
       fs::create_directories(output());
-      if (const std::optional<fs::path> found = find_latest(output())) latest = found->string();
+      lock.emplace(output(), "training");
+      if (const std::optional<fs::path> found = find_start(output(), check())) latest = found->string();
+      check_vocabulary(latest);
     });
-    latest = from_first(latest);
-    if (!latest.empty()) {
-      resume(Checkpoint::open(latest));
+    return from_first(latest);
+  }
+
+  // Whole checkpoints are for the first process to check: the others read parts of what it has seen.
+  Check check() const { return options.train.verify ? Check::kValues : Check::kHeaders; }
+
+  // Ids mean nothing in another vocabulary: the data's must be that of the weights.
+  void check_vocabulary(const fs::path& latest) const {
+    if (latest.empty() && options.train.init.empty()) return;
+    const fs::path checkpoint = latest.empty() ? resolve_checkpoint(options.train.init) : latest;
+    const std::optional<fs::path> theirs = find_vocabulary(checkpoint);
+    if (!theirs) {
+      log_warning("{}: no vocab.model in it or beside it, so nothing tells whether it is that of {}",
+                  checkpoint.string(), options.data.path);
+    } else if (read_file(*theirs) != read_file(data_vocabulary())) {
+      throw Error(fmt::format("is not the vocabulary of {}", options.data.path), {*theirs, 0},
+                  "prepare the data with this one (polymoe prepare --vocab)");
+    }
+  }
+
+  fs::path data_vocabulary() const { return fs::path(options.data.path) / "vocab.model"; }
+
+  void start_or_resume(const std::string& latest) {
+    const MemoryScope scope = on_host();
+    is_new = latest.empty();
+    on_first([&] {
+      // A run that goes on has both, unless somebody removed them.
+      const auto write = [&](const char* name, const std::string& content) {
+        if (is_new || !fs::exists(output() / name)) write_file(output() / name, content);
+      };
+      write("vocab.model", read_file(data_vocabulary()));
+      write("config.yaml", config_text(options));
+    });
+    if (!is_new) {
+      resume(Checkpoint::open(latest, Check::kHeaders));
       return;
     }
-    on_first([&] {
-      write_file(output() / "vocab.model", read_file(fs::path(options.data.path) / "vocab.model"));
-      write_file(output() / "config.yaml", config_text(options));
-    });
-    if (!options.train.init.empty()) {
-      const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(options.train.init));
-      read_model(checkpoint, train);
-      log_info("weights from {}", checkpoint.path().string());
-      train.store.start_averages();
-      if (options.train.init_optimizer) take_optimizer(checkpoint);
-    }
-    is_new = true;
+    if (options.train.init.empty()) return;
+    const fs::path init = resolve_checkpoint(options.train.init);
+    on_first([&] { Checkpoint::open(init, check()); });
+    const Checkpoint checkpoint = Checkpoint::open(init, Check::kHeaders);
+    read_model(checkpoint, train);
+    log_info("weights from {}", checkpoint.path().string());
+    train.store.start_averages();
+    if (options.train.init_optimizer) take_optimizer(checkpoint);
   }
 
   void take_optimizer(const Checkpoint& checkpoint) {
@@ -185,14 +218,25 @@ struct Trainer::State {
       throw Error(fmt::format("cannot resume from it: {}", error.what()), {checkpoint.path(), 0},
                   "train into another folder with --init, to start from its weights");
     }
+    saved_update = train.update;
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
   }
 
   nlohmann::json meta() { return run_meta(train, counters, stream, config_text(options)); }
 
+  // What is written into a folder that was removed under the training would be lost at its end.
+  void check_folder() const {
+    on_first([&] { lock->check(); });
+  }
+
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
+    if (skipped_in_a_row > 0) {
+      log_info("not saved after update {}: its gradient was not finite", train.update);
+      return;
+    }
+    check_folder();
     const MemoryScope scope = on_host();
     CheckpointWriter writer(world, path);
     add_model(writer, train);
@@ -206,20 +250,22 @@ struct Trainer::State {
   // The best checkpoint is for use, not for resuming: weights alone.
   void save_best() {
     const MemoryScope scope = on_host();
-    CheckpointWriter writer(world, output() / "checkpoint-best");
+    CheckpointWriter writer(world, output() / kBestCheckpoint);
     add_model(writer, train);
     writer.commit(meta());
   }
 
   // The loop ------------------------------------------------------------------------------------------------------
 
-  // The share of the training that is done, by updates or by time, whichever is further.
-  double progress_share() const {
+  // By updates or by time, whichever is further.
+  TrainingShare training_share() const {
     const TrainOptions& t = options.train;
-    const double by_updates =
-        static_cast<double>(train.update) / static_cast<double>(std::max<std::int64_t>(1, t.max_updates));
-    const double by_time = t.max_minutes > 0 ? counters.seconds / (60.0 * t.max_minutes) : 0.0;
-    return std::max(by_updates, by_time);
+    const auto of_updates = [&](std::int64_t updates) {
+      return static_cast<double>(updates) / static_cast<double>(std::max<std::int64_t>(1, t.max_updates));
+    };
+    const auto of_time = [&](double seconds) { return t.max_minutes > 0 ? seconds / (60.0 * t.max_minutes) : 0.0; };
+    return {std::max(of_updates(train.update + 1), of_time(counters.seconds)),
+            std::max(of_updates(options.optimizer.warmup_updates), of_time(counters.warmup_seconds))};
   }
 
   // The processes go by the first one's clock, and all stop where one was asked to. True: to stop.
@@ -260,18 +306,41 @@ struct Trainer::State {
       window.traffic[group].seconds += sent.seconds - before.at(group).seconds;
     }
     counters.target_tokens += report.all_target_tokens;
-    if (!report.update.skipped) return;
+    if (!report.update.skipped) {
+      skipped_in_a_row = 0;
+      return;
+    }
     ++counters.skipped_updates;
-    if (train.loss_scale.is_dynamic()) {
+    ++skipped_in_a_row;
+    if (train.loss_scale.is_dynamic()) {  // which ends by itself where no scale helps
       log_info("update {}: overflow in float16; skipped, and the loss scale is {} now", train.update,
                train.loss_scale.value());
-    } else {
-      log_warning("update {}: the gradient is not finite; skipped (lower optimizer.learning-rate if it goes on)",
-                  train.update);
+      return;
+    }
+    log_warning("update {}: the gradient is not finite; skipped (lower optimizer.learning-rate if it goes on)",
+                train.update);
+    if (options.train.max_skipped > 0 && skipped_in_a_row >= options.train.max_skipped) {
+      end_as_diverged(fmt::format("{} updates in a row had no finite gradient", skipped_in_a_row));
     }
   }
 
+  // All processes find it at the same place; nothing is saved any more.
+  void end_as_diverged(const std::string& what) const {
+    std::string last;
+    on_first([&] {
+      if (const std::optional<fs::path> found = find_latest(output())) last = found->string();
+    });
+    last = from_first(last);
+    together(world, [&] {
+      throw Error(fmt::format("the training has diverged: {}", what), {},
+                  fmt::format("lower optimizer.learning-rate, lengthen optimizer.warmup-updates or set "
+                              "optimizer.clip-norm; {}",
+                              last.empty() ? "nothing was saved before" : "the last checkpoint is " + last));
+    });
+  }
+
   void record_window(double learning_rate) {
+    check_folder();
     const std::vector<std::string> names = task_names(dataset.vocabulary());
     const Window all = window.over_all(train.layout, names.size());
     const nlohmann::json peaks = memory_peaks();
@@ -338,7 +407,7 @@ struct Trainer::State {
     train.swap_averages();  // where they are kept, they are what is measured and saved as the best
     validate_weights();
     train.swap_averages();
-    validated_update = train.update;
+    counters.validated_update = train.update;
   }
 
   void validate_weights() {
@@ -346,9 +415,11 @@ struct Trainer::State {
     const auto as_first_does = [&](const at::Tensor& decision) { world.broadcast(decision, 0); };
     ValidationReport report = validator.run(train.model, train.update, as_first_does);
     train.sync.end_inference();
-    const at::Tensor figure = at::full({1}, report.goodness(options.train.keep_best), at::kDouble);
-    world.broadcast(figure, 0);
-    const double goodness = figure.item<double>();
+    const at::Tensor figures =
+        at::tensor(std::vector<double>{report.goodness(options.train.keep_best), report.loss}, at::kDouble);
+    world.broadcast(figures, 0);
+    const double goodness = figures[0].item<double>();
+    if (!std::isfinite(figures[1].item<double>())) end_as_diverged("the validation loss is not finite");
     const bool best = !counters.best || goodness > *counters.best;
     counters.validations_without_best = best ? 0 : counters.validations_without_best + 1;
     if (best) counters.best = goodness;
@@ -415,9 +486,10 @@ struct Trainer::State {
     };
     while (true) {
       summary.interrupted = agree(stop);
+      if (train.update == options.optimizer.warmup_updates) counters.warmup_seconds = counters.seconds;
       summary.reason = reason_to_end(summary.interrupted);
       if (!summary.reason.empty()) break;
-      const double learning_rate = learning_rate_at(options.optimizer, train.update + 1, progress_share());
+      const double learning_rate = learning_rate_at(options.optimizer, train.update + 1, training_share());
       one_update(learning_rate);
       read_clock();
       if (is_first()) show(progress, window.total(), false);
@@ -426,7 +498,7 @@ struct Trainer::State {
       if (t.save_freq > 0 && train.update % t.save_freq == 0) save();
       read_clock();
     }
-    if (!summary.interrupted && validated_update != train.update) validate_now();
+    if (!summary.interrupted && counters.validated_update != train.update) validate_now();
     save();
     read_clock();
     on_first([&] { write_html_report({output()}, output() / "report.html"); });
@@ -441,13 +513,15 @@ struct Trainer::State {
   DeviceMemory memory;
   Dataset dataset;
   BatchStream stream;
+  std::optional<FolderLock> lock;  // the first process's
+  std::string latest;              // the checkpoint that this run goes on from; empty: none
   TrainState train;
   Validator validator;
   std::optional<Recorder> recorder;
   RunCounters counters;
   Window window;
   std::int64_t saved_update = -1;
-  std::int64_t validated_update = -1;
+  std::int64_t skipped_in_a_row = 0;
   bool is_new = false;
 };
 

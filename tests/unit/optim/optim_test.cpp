@@ -253,17 +253,37 @@ TEST(Schedule, FollowsItsFormulas) {
   options.learning_rate = 1.0;
   options.warmup_updates = 100;
   options.schedule = "inverse-sqrt";
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 50, 0.1), 0.5);
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 100, 0.1), 1.0);
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 400, 0.1), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 50, {}), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 100, {}), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 400, {}), 0.5);
   options.schedule = "linear";
   options.min_learning_rate = 0.2;
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, 0.25), 0.8);
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, 2.0), 0.2);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, {.done = 0.25}), 0.8);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, {.done = 0.5, .after_warmup = 0.2}), 0.7);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 200, {.done = 2.0}), 0.2);
   options.schedule = "cosine";
-  EXPECT_NEAR(learning_rate_at(options, 200, 0.5), 0.6, 1e-12);
+  EXPECT_NEAR(learning_rate_at(options, 200, {.done = 0.5}), 0.6, 1e-12);
   options.schedule = "constant";
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 9999, 0.9), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 9999, {.done = 0.9}), 1.0);
+}
+
+TEST(Schedule, EverySchedulePassesThePeakAtTheEndOfTheWarmUp) {
+  OptimizerOptions options;
+  options.learning_rate = 1.0;
+  options.warmup_updates = 4;
+  for (const char* schedule : {"inverse-sqrt", "linear", "cosine", "constant"}) {
+    options.schedule = schedule;
+    const auto rate = [&](std::int64_t update) {
+      return learning_rate_at(options, update, {.done = static_cast<double>(update) / 8, .after_warmup = 0.5});
+    };
+    for (std::int64_t update = 1; update <= 4; ++update) {
+      EXPECT_DOUBLE_EQ(rate(update), static_cast<double>(update) / 4) << schedule;
+    }
+    EXPECT_LE(rate(5), 1.0) << schedule;
+  }
+  // A warm-up that is longer than the training has nothing to fall from.
+  options.schedule = "linear";
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 4, {.done = 1.0, .after_warmup = 1.0}), 1.0);
 }
 
 }  // namespace

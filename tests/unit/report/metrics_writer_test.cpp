@@ -58,12 +58,20 @@ TEST(MetricsWriter, DropsWhatAResumedRunMakesAgain) {
   const RunFolder folder(
       "{\"type\":\"run\"}\n{\"update\":10}\n{\"update\":20,\"type\":\"valid\"}\n{\"update\":30}\n{\"type\":\"run\"}\n");
   MetricsWriter writer(folder.metrics_path());
-  writer.truncate_after_update(20);
+  EXPECT_EQ(writer.truncate_after_update(20), 1u);
   const std::string kept =
       "{\"type\":\"run\"}\n{\"update\":10}\n{\"update\":20,\"type\":\"valid\"}\n{\"type\":\"run\"}\n";
   EXPECT_EQ(folder.metrics(), kept);
   writer.append({{"update", 30}});
   EXPECT_EQ(folder.metrics(), kept + "{\"update\":30}\n");
+}
+
+TEST(MetricsWriter, ARunThatBeginsAnewHasNoRecordsOfAnotherStart) {
+  const RunFolder folder("{\"type\":\"run\"}\n{\"update\":10}\n");
+  MetricsWriter writer(folder.metrics_path());
+  EXPECT_EQ(writer.clear(), 2u);
+  writer.append({{"update", 1}});
+  EXPECT_EQ(folder.metrics(), "{\"update\":1}\n");
 }
 
 TEST(MetricsWriter, KeepsADamagedFileAsItIsAndNamesTheLine) {

@@ -2,8 +2,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
@@ -569,6 +571,191 @@ TEST_F(TrainerTest, StartsFromTheWeightsAndTheOptimiserStateOfAnotherRun) {
   second.train.output = folder_ / "third";
   second.train.init = fs::path(first.train.output) / "checkpoint-best";
   EXPECT_THROW(train(second), Error);
+}
+
+// What a training says when it refuses to go on; empty when it does not.
+std::string refusal(const std::function<void()>& training) {
+  try {
+    training();
+    return "";
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+TEST_F(TrainerTest, LinearRatesReachThePeakAndFallToTheEnd) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.optimizer.schedule = "linear";
+  options.optimizer.warmup_updates = 4;
+  options.optimizer.learning_rate = 1e-3;
+  options.train.max_updates = 8;
+  train(options);
+  std::vector<double> rates;
+  for (const nlohmann::json& record : records(options, "train")) rates.push_back(record.at("learning_rate"));
+  EXPECT_THAT(rates,
+              ::testing::Pointwise(::testing::DoubleEq(), {2.5e-4, 5e-4, 7.5e-4, 1e-3, 7.5e-4, 5e-4, 2.5e-4, 0.0}));
+}
+
+TEST_F(TrainerTest, ADivergedTrainingEndsAndKeepsTheLastGoodCheckpoint) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 6;
+  options.train.save_freq = options.train.valid_freq = 2;
+  options.train.keep_checkpoints = 2;
+  options.train.valid_beam_size = 0;
+  options.train.keep_best = "loss";
+  train(options);
+  options.train.max_updates = 60;
+  options.train.max_skipped = 3;
+  options.train.valid_freq = 1000;
+  options.optimizer.learning_rate = 1e9;
+  options.optimizer.min_learning_rate = 0;
+  options.optimizer.clip_norm = 0;
+  const std::string said = refusal([&] { train(options); });
+  EXPECT_THAT(said, ::testing::HasSubstr("the training has diverged: 3 updates in a row"));
+  EXPECT_THAT(said, ::testing::HasSubstr("the last checkpoint is"));
+  // Whatever was saved last has finite weights, and the state to go on with.
+  const auto latest = find_latest(options.train.output, Check::kValues);
+  ASSERT_TRUE(latest);
+  const Checkpoint checkpoint = Checkpoint::open(*latest);
+  for (const char* group : {"model", "optimizer"}) {
+    for (const std::string& name : checkpoint.names(group)) {
+      EXPECT_TRUE(at::isfinite(checkpoint.read(group, name)).all().item<bool>()) << name;
+    }
+  }
+}
+
+TEST_F(TrainerTest, AValidationThatIsNotFiniteEndsTheTraining) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 30;
+  options.train.valid_freq = 2;
+  options.train.valid_beam_size = 0;
+  options.train.keep_best = "loss";
+  options.train.max_skipped = 0;
+  options.optimizer.learning_rate = 1e30;
+  options.optimizer.warmup_updates = 1;
+  options.optimizer.clip_norm = 0;
+  const std::string said = refusal([&] { train(options); });
+  EXPECT_THAT(said, ::testing::HasSubstr("the training has diverged: the validation loss is not finite"));
+  EXPECT_FALSE(fs::exists(folder_ / "run" / kBestCheckpoint)) << "nothing is best that is not a number";
+  EXPECT_TRUE(records(options, "valid").empty());
+}
+
+TEST_F(TrainerTest, AFinishedRunThatIsStartedAgainDoesNothingAndGoesOnAsIfItHadNotBeen) {
+  make_number_data();
+  RunOptions again = run_options("again"), once = run_options("once");
+  for (RunOptions* options : {&again, &once}) {
+    options->train.max_updates = 6;
+    options->train.valid_freq = options->train.save_freq = 3;
+    options->train.early_stopping = 3;
+    train(*options);
+  }
+  const auto written = [&] {
+    return fs::last_write_time(fs::path(again.train.output) / checkpoint_name(6) / "index.json");
+  };
+  const auto before = written();
+  for (int i = 0; i < 4; ++i) train(again);
+  EXPECT_EQ(written(), before) << "the same checkpoint is not written again";
+  EXPECT_EQ(records(again, "valid").size(), 2u);
+  EXPECT_EQ(records(again, "run").size(), 1u);
+  again.train.max_updates = once.train.max_updates = 9;
+  train(again);
+  train(once);
+  EXPECT_EQ(losses(again), losses(once));
+  const auto validations = [&](const RunOptions& options) {
+    std::vector<double> found;
+    for (const nlohmann::json& record : records(options, "valid")) found.push_back(record.at("loss"));
+    return found;
+  };
+  EXPECT_EQ(validations(again), validations(once));
+}
+
+TEST_F(TrainerTest, ADamagedOrMissingCheckpointIsNoReasonToBeginAnew) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.valid_freq = 4;
+  options.train.max_updates = 8;
+  train(options);
+  const fs::path run = options.train.output, checkpoint = run / checkpoint_name(8);
+  const std::string metrics = read_file(run / "metrics.jsonl"), best = read_file(run / kBestCheckpoint / "index.json");
+  const auto is_untouched = [&] {
+    return read_file(run / "metrics.jsonl") == metrics && read_file(run / kBestCheckpoint / "index.json") == best;
+  };
+
+  // One bit of a weight, which only the checksum tells.
+  const fs::path shard = checkpoint / "model-00001-of-00001.safetensors";
+  ASSERT_TRUE(fs::exists(shard));
+  const std::string whole = read_file(shard);
+  std::string flipped = whole;
+  flipped[flipped.size() - 10] = static_cast<char>(flipped[flipped.size() - 10] ^ 4);
+  write_file(shard, flipped);
+  options.train.max_updates = 10;
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("none of its 1 numbered checkpoints is whole"));
+  EXPECT_TRUE(is_untouched());
+  write_file(shard, whole);
+
+  fs::rename(checkpoint, folder_ / "away");
+  EXPECT_THAT(refusal([&] { train(options); }),
+              ::testing::HasSubstr("holds checkpoint-best, but no numbered checkpoint"));
+  EXPECT_TRUE(is_untouched());
+  fs::rename(folder_ / "away", checkpoint);
+  fs::remove(run / "vocab.model");
+  EXPECT_EQ(refusal([&] { train(options); }), "");
+  EXPECT_TRUE(fs::exists(run / "vocab.model")) << "a file that a run needs comes back";
+}
+
+TEST_F(TrainerTest, ARunKilledBeforeItsFirstCheckpointLeavesNoSecondRecord) {
+  make_number_data();
+  const RunOptions options = run_options("run");
+  fs::create_directories(options.train.output);
+  write_file(
+      fs::path(options.train.output) / "metrics.jsonl",
+      "{\"type\":\"run\"}\n{\"type\":\"train\",\"update\":1,\"loss\":1,\"balance_loss\":1,\"gradient_norm\":1}\n");
+  train(options);
+  EXPECT_EQ(records(options, "run").size(), 1u);
+  EXPECT_EQ(records(options, "train").size(), 12u);
+}
+
+TEST_F(TrainerTest, TwoTrainingsDoNotShareAFolder) {
+  make_number_data();
+  const RunOptions options = run_options("run");
+  const std::atomic<bool> stop{false};
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  {
+    Trainer first(options, *alone);
+    EXPECT_THAT(refusal([&] { Trainer(options, *alone); }), ::testing::HasSubstr("another training writes here"));
+    first.run(stop);
+  }
+  EXPECT_FALSE(fs::exists(fs::path(options.train.output) / ".lock"));
+}
+
+TEST_F(TrainerTest, NoticesThatItsFolderIsGoneBeforeTheEnd) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 1000000;  // without the look at the folder it would train on
+  const std::atomic<bool> stop{false};
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  Trainer trainer(options, *alone);
+  fs::remove_all(options.train.output);
+  EXPECT_THAT(refusal([&] { trainer.run(stop); }), ::testing::HasSubstr("was removed or replaced"));
+}
+
+TEST_F(TrainerTest, RefusesWeightsOfAnotherVocabulary) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 2;
+  train(options);
+  // Another of the same size, as a corpus in another order gives: told by its content alone.
+  std::string other = read_file(folder_ / "data" / "vocab.model");
+  RunOptions tuned = run_options("tuned");
+  tuned.train.init = options.train.output;
+  write_file(fs::path(options.train.output) / "vocab.model", other + " ");
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("is not the vocabulary of"));
+  EXPECT_THAT(refusal([&] { train(tuned); }), ::testing::HasSubstr("is not the vocabulary of"));
+  write_file(fs::path(options.train.output) / "vocab.model", other);
+  EXPECT_EQ(refusal([&] { train(tuned); }), "");
 }
 
 }  // namespace
