@@ -11,8 +11,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "base/folder_lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/model_checkpoint.h"
@@ -28,6 +26,7 @@
 #include "plan/check.h"
 #include "report/html_report.h"
 #include "train/recorder.h"
+#include "train/run_folder.h"
 #include "train/run_meta.h"
 #include "train/step.h"
 #include "train/validation.h"
@@ -68,11 +67,11 @@ struct Trainer::State {
                to_bytes(options.train.host_memory)),
         dataset(made_together(world, [&] { return open_dataset(); })),
         stream(made_together(world, [&] { return open_stream(); })),
-        latest(open_folder()),
+        folder(world, options),
         train(checked_options(), world),
         validator(dataset, options, stream.shares()) {
-    start_or_resume(latest);
-    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update, is_new); });
+    start_or_resume();
+    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update, !folder.latest()); });
   }
 
   bool is_first() const { return world.rank() == 0; }
@@ -82,11 +81,6 @@ struct Trainer::State {
     together(world, [&] {
       if (is_first()) work();
     });
-  }
-
-  // What the first process found, in every process.
-  std::string from_first(const std::string& text) const {
-    return all_gather_texts(world, is_first() ? text : "").front();
   }
 
   static std::int64_t to_bytes(double gigabytes) { return static_cast<std::int64_t>(gigabytes * 1e9); }
@@ -143,57 +137,15 @@ struct Trainer::State {
   // Checkpoints pass through host memory.
   static MemoryScope on_host() { return MemoryScope(MemoryKind::kParameters, /*on_host=*/true); }
 
-  // Takes the run's folder, before the model is made: what is wrong with it is told at once, and nothing is changed.
-  // The checkpoint to go on from; empty for a new run.
-  std::string open_folder() {
-    std::string latest;
-    on_first([&] {
-      fs::create_directories(output());
-      lock.emplace(output(), "training");
-      if (const std::optional<fs::path> found = find_start(output(), check())) latest = found->string();
-      check_vocabulary(latest);
-    });
-    return from_first(latest);
-  }
-
-  // Whole checkpoints are for the first process to check: the others read parts of what it has seen.
-  Check check() const { return options.train.verify ? Check::kValues : Check::kHeaders; }
-
-  // Ids mean nothing in another vocabulary: the data's must be that of the weights.
-  void check_vocabulary(const fs::path& latest) const {
-    if (latest.empty() && options.train.init.empty()) return;
-    const fs::path checkpoint = latest.empty() ? resolve_checkpoint(options.train.init) : latest;
-    const std::optional<fs::path> theirs = find_vocabulary(checkpoint);
-    if (!theirs) {
-      log_warning("{}: no vocab.model in it or beside it, so nothing tells whether it is that of {}",
-                  checkpoint.string(), options.data.path);
-    } else if (read_file(*theirs) != read_file(data_vocabulary())) {
-      throw Error(fmt::format("is not the vocabulary of {}", options.data.path), {*theirs, 0},
-                  "prepare the data with this one (polymoe prepare --vocab)");
-    }
-  }
-
-  fs::path data_vocabulary() const { return fs::path(options.data.path) / "vocab.model"; }
-
-  void start_or_resume(const std::string& latest) {
+  void start_or_resume() {
     const MemoryScope scope = on_host();
-    is_new = latest.empty();
-    on_first([&] {
-      // A run that goes on has both, unless somebody removed them.
-      const auto write = [&](const char* name, const std::string& content) {
-        if (is_new || !fs::exists(output() / name)) write_file(output() / name, content);
-      };
-      write("vocab.model", read_file(data_vocabulary()));
-      write("config.yaml", config_text(options));
-    });
-    if (!is_new) {
-      resume(Checkpoint::open(latest, Check::kHeaders));
+    folder.write_basics(config_text(options));
+    if (folder.latest()) {
+      resume(Checkpoint::open(*folder.latest(), Check::kHeaders));
       return;
     }
-    if (options.train.init.empty()) return;
-    const fs::path init = resolve_checkpoint(options.train.init);
-    on_first([&] { Checkpoint::open(init, check()); });
-    const Checkpoint checkpoint = Checkpoint::open(init, Check::kHeaders);
+    if (!folder.init()) return;
+    const Checkpoint checkpoint = Checkpoint::open(*folder.init(), Check::kHeaders);
     read_model(checkpoint, train);
     log_info("weights from {}", checkpoint.path().string());
     train.store.start_averages();
@@ -224,11 +176,6 @@ struct Trainer::State {
 
   nlohmann::json meta() { return run_meta(train, counters, stream, config_text(options)); }
 
-  // What is written into a folder that was removed under the training would be lost at its end.
-  void check_folder() const {
-    on_first([&] { lock->check(); });
-  }
-
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
     if (saved_update == train.update) return;
@@ -236,7 +183,7 @@ struct Trainer::State {
       log_info("not saved after update {}: its gradient was not finite", train.update);
       return;
     }
-    check_folder();
+    folder.check();
     const MemoryScope scope = on_host();
     CheckpointWriter writer(world, path);
     add_model(writer, train);
@@ -326,21 +273,17 @@ struct Trainer::State {
 
   // All processes find it at the same place; nothing is saved any more.
   void end_as_diverged(const std::string& what) const {
-    std::string last;
-    on_first([&] {
-      if (const std::optional<fs::path> found = find_latest(output())) last = found->string();
-    });
-    last = from_first(last);
+    const std::optional<fs::path> last = folder.newest();
     together(world, [&] {
       throw Error(fmt::format("the training has diverged: {}", what), {},
                   fmt::format("lower optimizer.learning-rate, lengthen optimizer.warmup-updates or set "
                               "optimizer.clip-norm; {}",
-                              last.empty() ? "nothing was saved before" : "the last checkpoint is " + last));
+                              last ? "the last checkpoint is " + last->string() : "nothing was saved before"));
     });
   }
 
   void record_window(double learning_rate) {
-    check_folder();
+    folder.check();
     const std::vector<std::string> names = task_names(dataset.vocabulary());
     const Window all = window.over_all(train.layout, names.size());
     const nlohmann::json peaks = memory_peaks();
@@ -476,7 +419,7 @@ struct Trainer::State {
   }
 
   TrainSummary run(const std::atomic<bool>& stop, const ProgressSink& progress) {
-    if (is_new) record_start();
+    if (!folder.latest()) record_start();
     const TrainOptions& t = options.train;
     TrainSummary summary;
     const double seconds_before = counters.seconds;
@@ -513,8 +456,7 @@ struct Trainer::State {
   DeviceMemory memory;
   Dataset dataset;
   BatchStream stream;
-  std::optional<FolderLock> lock;  // the first process's
-  std::string latest;              // the checkpoint that this run goes on from; empty: none
+  RunFolder folder;
   TrainState train;
   Validator validator;
   std::optional<Recorder> recorder;
@@ -522,7 +464,6 @@ struct Trainer::State {
   Window window;
   std::int64_t saved_update = -1;
   std::int64_t skipped_in_a_row = 0;
-  bool is_new = false;
 };
 
 Trainer::Trainer(RunOptions options, Communicator& world)

@@ -752,8 +752,10 @@ TEST_F(TrainerTest, RefusesWeightsOfAnotherVocabulary) {
   RunOptions tuned = run_options("tuned");
   tuned.train.init = options.train.output;
   write_file(fs::path(options.train.output) / "vocab.model", other + " ");
-  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("is not the vocabulary of"));
-  EXPECT_THAT(refusal([&] { train(tuned); }), ::testing::HasSubstr("is not the vocabulary of"));
+  EXPECT_THAT(refusal([&] { train(options); }),
+              ::testing::HasSubstr("prepare the data with the vocabulary of the weights"));
+  EXPECT_THAT(refusal([&] { train(tuned); }),
+              ::testing::HasSubstr("prepare the data with the vocabulary of the weights"));
   write_file(fs::path(options.train.output) / "vocab.model", other);
   EXPECT_EQ(refusal([&] { train(tuned); }), "");
 }
