@@ -232,18 +232,4 @@ fs::path resolve_checkpoint(const fs::path& path) {
   throw Error("holds no checkpoint", {path, 0}, "give a folder that `polymoe train` wrote, or one of its checkpoints");
 }
 
-std::optional<fs::path> find_vocabulary(const fs::path& checkpoint) {
-  const fs::path beside = fs::absolute(checkpoint).lexically_normal();
-  const fs::path folder = beside.has_filename() ? beside : beside.parent_path();
-  for (const fs::path& place : {folder / "vocab.model", folder.parent_path() / "vocab.model"}) {
-    if (fs::exists(place)) return place;
-  }
-  return std::nullopt;
-}
-
-fs::path vocabulary_of(const fs::path& checkpoint) {
-  if (std::optional<fs::path> found = find_vocabulary(checkpoint)) return *found;
-  throw Error("there is no vocab.model in it or beside it", {checkpoint, 0}, "name the vocabulary with --vocab");
-}
-
 }  // namespace polymoe

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/vocabulary_file.h"
 #include "config/options.h"
 #include "model/encoder_decoder.h"
 #include "nn/placement.h"
@@ -48,10 +48,5 @@ EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision
 /// The checkpoint that `path` means: a checkpoint folder itself, or a run folder, whose best or else newest checkpoint
 /// is taken. Throws Error when there is neither.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
-
-/// The vocabulary of a checkpoint: vocab.model beside or inside its folder. Throws Error when there is none.
-std::filesystem::path vocabulary_of(const std::filesystem::path& checkpoint);
-/// The same; empty when there is none.
-std::optional<std::filesystem::path> find_vocabulary(const std::filesystem::path& checkpoint);
 
 }  // namespace polymoe

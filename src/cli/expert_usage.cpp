@@ -92,11 +92,9 @@ void measure(const Arguments& arguments) {
   const RunOptions run = options_of(checkpoint);
   if (run.model.moe.experts == 0) throw Error("a dense model: it has no experts", {path, 0}, "name a MoE model");
   std::optional<AtomicFolder> folder;
-  const Dataset dataset(dataset_of(arguments, run, path, folder));
-  if (dataset.vocabulary().size() != run.model.vocabulary) {
-    fail("the data's vocabulary has {} entries, the model {}; prepare the text with the model's own vocabulary",
-         dataset.vocabulary().size(), run.model.vocabulary);
-  }
+  const fs::path data = dataset_of(arguments, run, path, folder);
+  check_vocabulary(checkpoint, data / "vocab.model");
+  const Dataset dataset(data);
   const std::vector<ValidationSet> sets = sets_of(arguments, run.data, dataset);
   EncoderDecoder model = load_model(checkpoint, parse_precision(arguments.precision), open_device(arguments.device));
 

@@ -59,8 +59,9 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
                             const DecodeOptions& options, const std::string& precision, const std::string& device) {
   const std::filesystem::path folder = resolve_checkpoint(path);
   const Checkpoint checkpoint = Checkpoint::open(folder);
-  return {load_model(checkpoint, parse_precision(precision), open_device(device)),
-          Vocabulary::load(vocabulary.empty() ? vocabulary_of(folder) : vocabulary), options};
+  const std::filesystem::path file = vocabulary.empty() ? vocabulary_of(folder) : vocabulary;
+  check_vocabulary(checkpoint, file);
+  return {load_model(checkpoint, parse_precision(precision), open_device(device)), Vocabulary::load(file), options};
 }
 
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,

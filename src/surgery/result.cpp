@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "checkpoint/index.h"
+#include "checkpoint/vocabulary_file.h"
 #include "config/describe.h"
 #include "nn/torch_headers.h"
 
@@ -62,7 +63,10 @@ void SurgeryResult::add_copy(const std::string& group, const std::string& name, 
 void SurgeryResult::commit(RunOptions options, const std::optional<std::string>& vocabulary, nlohmann::json meta) {
   validate(options);
   meta["config"] = dump_yaml(sections_of(options));
-  if (vocabulary) writer_.add_file("vocab.model", *vocabulary);
+  if (vocabulary) {
+    writer_.add_file("vocab.model", *vocabulary);
+    meta.update(vocabulary_meta(*vocabulary));
+  }
   writer_.commit(meta);
   state_.finished = true;
   if (progress_) progress_(state_);

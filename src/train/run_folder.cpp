@@ -1,10 +1,6 @@
 #include "train/run_folder.h"
 
-#include <fmt/format.h>
-
-#include "base/error.h"
 #include "base/files.h"
-#include "base/log.h"
 #include "checkpoint/model_checkpoint.h"
 
 namespace polymoe {
@@ -20,10 +16,9 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
     latest_ = find_start(path_, check);
     if (!latest_ && !options.train.init.empty()) {
       init_ = resolve_checkpoint(options.train.init);
-      Checkpoint::open(*init_, check);
+      check_vocabulary(Checkpoint::open(*init_, check), data_vocabulary_);
     }
-    if (latest_) check_vocabulary(*latest_);
-    if (init_) check_vocabulary(*init_);
+    if (latest_) check_vocabulary(Checkpoint::open(*latest_, Check::kHeaders), data_vocabulary_);
   });
   latest_ = from_first(latest_);
   init_ = from_first(init_);
@@ -58,18 +53,6 @@ void RunFolder::on_first(const std::function<void()>& work) const {
 std::optional<fs::path> RunFolder::from_first(const std::optional<fs::path>& path) const {
   const std::string text = all_gather_texts(world_, path ? path->string() : "").front();
   return text.empty() ? std::nullopt : std::optional<fs::path>(text);
-}
-
-// Ids mean nothing in another vocabulary: the data's must be that of the weights.
-void RunFolder::check_vocabulary(const fs::path& checkpoint) const {
-  const std::optional<fs::path> theirs = find_vocabulary(checkpoint);
-  if (!theirs) {
-    log_warning("{}: no vocab.model in it or beside it, so nothing tells whether it is {}", checkpoint.string(),
-                data_vocabulary_.string());
-  } else if (read_file(*theirs) != read_file(data_vocabulary_)) {
-    throw Error(fmt::format("is not {}", data_vocabulary_.string()), {*theirs, 0},
-                "prepare the data with the vocabulary of the weights (polymoe prepare --vocab)");
-  }
 }
 
 }  // namespace polymoe

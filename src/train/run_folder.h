@@ -36,7 +36,6 @@ class RunFolder {
  private:
   void on_first(const std::function<void()>& work) const;
   std::optional<std::filesystem::path> from_first(const std::optional<std::filesystem::path>& path) const;
-  void check_vocabulary(const std::filesystem::path& checkpoint) const;
 
   Communicator& world_;
   std::filesystem::path path_, data_vocabulary_;

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "checkpoint/model_checkpoint.h"
@@ -174,7 +175,11 @@ struct Trainer::State {
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
   }
 
-  nlohmann::json meta() { return run_meta(train, counters, stream, config_text(options)); }
+  nlohmann::json meta() {
+    nlohmann::json meta = run_meta(train, counters, stream, config_text(options));
+    meta.update(vocabulary_meta(read_file(fs::path(options.data.path) / "vocab.model")));
+    return meta;
+  }
 
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);

@@ -747,17 +747,25 @@ TEST_F(TrainerTest, RefusesWeightsOfAnotherVocabulary) {
   RunOptions options = run_options("run");
   options.train.max_updates = 2;
   train(options);
-  // Another of the same size, as a corpus in another order gives: told by its content alone.
-  std::string other = read_file(folder_ / "data" / "vocab.model");
   RunOptions tuned = run_options("tuned");
   tuned.train.init = options.train.output;
-  write_file(fs::path(options.train.output) / "vocab.model", other + " ");
-  EXPECT_THAT(refusal([&] { train(options); }),
-              ::testing::HasSubstr("prepare the data with the vocabulary of the weights"));
-  EXPECT_THAT(refusal([&] { train(tuned); }),
-              ::testing::HasSubstr("prepare the data with the vocabulary of the weights"));
-  write_file(fs::path(options.train.output) / "vocab.model", other);
+  // A vocabulary of the same size, told by its content alone.
+  fs::rename(folder_ / "data", folder_ / "own-data");
+  make_data({{"en", {"ten and nine", "nine and eight", "a b c d e f g h i j k l m n o p q r s t u v w x y z"}},
+             {"xx", {"9 0 1", "8 9 2", "3 4 5 6 7 A B C D E F G H I J K L"}}},
+            {{"en", {"ten and eight"}}, {"xx", {"8 0 1"}}}, 54);
+  ASSERT_NE(read_file(folder_ / "data" / "vocab.model"), read_file(folder_ / "own-data" / "vocab.model"));
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("is not the vocabulary that"));
+  EXPECT_THAT(refusal([&] { train(tuned); }), ::testing::HasSubstr("is not the vocabulary that"));
+  fs::remove_all(folder_ / "data");
+  fs::rename(folder_ / "own-data", folder_ / "data");
   EXPECT_EQ(refusal([&] { train(tuned); }), "");
+
+  const auto load = [&] { Translator::load(options.train.output, {}, {}, "float32", test_device_name()); };
+  EXPECT_EQ(refusal(load), "");
+  const fs::path vocabulary = folder_ / "run" / "vocab.model";
+  write_file(vocabulary, read_file(vocabulary) + " ");
+  EXPECT_THAT(refusal(load), ::testing::HasSubstr("is not the vocabulary that"));
 }
 
 }  // namespace
