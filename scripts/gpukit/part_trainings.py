@@ -1,0 +1,102 @@
+"""The parts capacity, sanitizer and quality: whole trainings."""
+
+import concurrent.futures
+import json
+import re
+import sys
+
+from . import machine
+from .results import Outcome, failed, passed, skipped
+from .steps import TINY_MODEL, Step, make_tiny_data, records
+
+# MB of the device and of the host, the model's width.
+CAPACITY = {"cuda": (2000, 16000, 512), "cpu": (24, 96, 64)}
+CAPACITY_MODES = 4
+CAPACITY_ROW = re.compile(r"^(\D+?)  +(\d+) +([\d,]+) +[\d.]+ ", re.MULTILINE)
+
+# Of the models that learn to translate; the rest is in configs/quickstart-*.yaml.
+QUALITY = {
+    "cuda": ["--model.hidden", "256", "--model.ffn", "1024", "--model.encoder-layers", "3", "--model.decoder-layers", "3",
+             "--train.max-tokens", "4000", "--train.max-updates", "100000", "--train.precision", "bfloat16",
+             "--optimizer.learning-rate", "0.002", "--train.threads", "4"],
+    "cpu": ["--model.hidden", "64", "--model.ffn", "256", "--train.valid-examples", "20"],
+}
+BEFORE_AND_AFTER = 20  # seconds for the start of a training and its validation at the end
+
+
+def capacity(context):
+    """The largest model by place of its state. If the time runs out, what the table has until then counts."""
+    device_memory, host_memory, hidden = CAPACITY[context.device]
+    out = context.scratch / "capacity.json"
+    done = context.call(sys.executable, context.kit / "bench" / "capacity", "--device", context.device, "--program",
+                        context.program, "--device-memory", device_memory, "--host-memory", host_memory, "--hidden", hidden,
+                        "--out", out, *([] if context.on_gpu else ["--most-blocks", 8]))
+    numbers = {"device_memory_mb": device_memory, "host_memory_mb": host_memory}
+    try:
+        numbers["parameters"] = json.loads(out.read_text(encoding="utf-8"))["modes"]
+    except (OSError, ValueError, KeyError):
+        rows = {row[1].strip(): int(row[3].replace(",", "")) for row in CAPACITY_ROW.finditer(done.output)}
+        numbers["parameters"] = rows
+        if done.status is None:
+            return Outcome(passed=len(rows), not_reached=CAPACITY_MODES - len(rows), numbers=numbers, error=done.reason())
+        return failed(done.reason() or "no result", **numbers)
+    return Outcome(passed=len(numbers["parameters"]), numbers=numbers) if done.succeeded() else \
+        failed(done.reason(), **numbers)
+
+
+def sanitize(context):
+    """compute-sanitizer's memcheck over one update of a tiny MoE model."""
+    tool = machine.find_sanitizer()
+    if tool is None:
+        return skipped("no compute-sanitizer")
+    data, error = make_tiny_data(context)
+    if error:
+        return failed(f"no data: {error}")
+    done = context.call(tool, "--tool", "memcheck", "--error-exitcode", 9, "--print-limit", 20, context.program, "train",
+                        "--data.path", data, "--train.output", context.scratch / "run", *TINY_MODEL,
+                        "--train.device", "cuda", "--train.max-updates", 1)
+    summary = re.findall(r"ERROR SUMMARY: (\d+) error", done.output + done.messages)
+    numbers = {"errors": int(summary[-1]) if summary else None}
+    if "Device not supported" in done.output + done.messages:
+        return skipped("compute-sanitizer does not support this device")
+    return passed(**numbers) if done.succeeded() else failed(done.reason(), **numbers)
+
+
+def learn(context, kind, minutes):
+    output = context.scratch / kind
+    done = context.call(context.program, "train", "--config", context.kit / "configs" / f"quickstart-{kind}.yaml",
+                        "--data.path", context.kit / "data", "--train.output", output, "--train.device", context.device,
+                        "--no-tensorboard", "--max-minutes", f"{minutes:.3f}", *QUALITY[context.device])
+    validations, trained = records(output, "valid"), records(output, "train")
+    if not done.succeeded() or not validations:
+        return {}, done.reason() or "it ended without a validation"
+    last = validations[-1]
+    copied = [entry["chrf_copy"] for entry in last.get("directions", {}).values() if "chrf_copy" in entry]
+    return {"updates": last["update"], "minutes": minutes, "loss": last["loss"], "chrf": last.get("chrf"),
+            "bleu": last.get("bleu"), "chrf_copy": sum(copied) / len(copied) if copied else None,
+            "tokens_per_second": trained[-1].get("tokens_per_second") if trained else None}, ""
+
+
+def quality(context):
+    """MoE and dense side by side, so that both have the same time and the same machine."""
+    if not (context.kit / "data" / "dataset.json").exists():
+        return skipped("this kit was packed without text")
+    minutes = (context.seconds_left() - BEFORE_AND_AFTER) / 60
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = {kind: pool.submit(learn, context, kind, minutes) for kind in ("moe", "dense")}
+        found = {kind: run.result() for kind, run in runs.items()}
+    numbers = {kind: numbers for kind, (numbers, _) in found.items()}
+    errors = [f"{kind}: {error}" for kind, (_, error) in found.items() if error]
+    return failed(errors[0], **numbers) if errors else passed(**numbers)
+
+
+def capacity_steps(context):
+    return [Step("largest model", capacity)]
+
+
+def sanitizer_steps(context):
+    return [Step("memcheck, one update", sanitize, 90, needs_gpu=True)]
+
+
+def quality_steps(context):
+    return [Step("MoE and dense, side by side", quality, least=BEFORE_AND_AFTER + 5)]
