@@ -93,12 +93,13 @@ def call(command, limit, log=None, environment=None, folder=None):
     logged = [0]
 
     def drain(stream, content):
-        for chunk in iter(lambda: stream.readline(65536), b""):
-            if len(content) < MOST_KEPT:
-                content += chunk
-            if log is not None and logged[0] < MOST_LOGGED:
-                logged[0] += len(chunk)
-                log(chunk)
+        with stream:
+            for chunk in iter(lambda: stream.readline(65536), b""):
+                if len(content) < MOST_KEPT:
+                    content += chunk
+                if log is not None and logged[0] < MOST_LOGGED:
+                    logged[0] += len(chunk)
+                    log(chunk)
 
     readers = [threading.Thread(target=drain, args=(getattr(process, name), kept[name]), daemon=True) for name in kept]
     for reader in readers:

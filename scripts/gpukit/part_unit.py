@@ -60,7 +60,7 @@ def run_group(context, program, tests):
     result, waiting, tried = Outcome(), list(tests), set()
     while waiting and context.seconds_left() > 1:
         left = context.seconds_left()
-        limit = left if waiting[0] in tried else max(15.0, 0.6 * left)
+        limit = left if waiting[0] in tried else max(10.0, 0.6 * left)
         done = context.call(context.kit / "bin" / program, "--gtest_color=no", f"--gtest_filter={':'.join(waiting)}",
                             limit=limit, POLYMOE_TEST_DEVICE=context.device, OMP_NUM_THREADS=2 if context.on_gpu else 1)
         seen = read_output(done.output)

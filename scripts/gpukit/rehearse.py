@@ -36,7 +36,7 @@ def add_arguments(parser):
     parser.add_argument("--torch", type=pathlib.Path, metavar="DIR",
                         help="torch's folder (default: what the kit was packed with: the one for GPUs, or with --reduced "
                              "that of scripts/find-torch)")
-    parser.add_argument("--minutes", type=float, default=20.0, metavar="M", help="for the run (default: 20)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="for the run (default: 20, with --reduced 4)")
     parser.add_argument("--part", action="append", default=[], metavar="NAME", help="this part only; may be given again")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "gpu-kit-rehearsal", metavar="DIR",
                         help="where gpu.json and the logs go (default: build/gpu-kit-rehearsal)")
@@ -73,7 +73,7 @@ def run_kit(kit, torch, home, arguments, parts):
     """Runs the kit's own command in an empty environment; returns its exit status."""
     out = home / "out"
     command = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={home}", f"OUT={out}", "/usr/bin/python3",
-               str(kit / "gpu-kit"), "run", "--minutes", str(arguments.minutes), "--device", "cpu"]
+               str(kit / "gpu-kit"), "run", "--minutes", str(arguments.minutes or (4 if arguments.reduced else 20)), "--device", "cpu"]
     for part in parts:
         command += ["--part", part]
     if may_mount():

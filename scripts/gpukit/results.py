@@ -88,11 +88,11 @@ class Results:
 
 
 def short(numbers):
-    """Numbers for a line of the table; nested ones stay in gpu.json."""
+    """Numbers for a line of the table: those of a group without its name, which the step's name tells."""
     words = []
     for key, value in numbers.items():
-        if isinstance(value, float):
-            words.append(f"{key} {value:.4g}")
-        elif isinstance(value, (int, str)) or value is None:
-            words.append(f"{key} {'-' if value is None else value}")
+        if isinstance(value, dict):
+            words.append(f"{key}: {short(value)}" if len(numbers) > 1 else short(value))
+        else:
+            words.append(f"{key} {'-' if value is None else f'{value:.4g}' if isinstance(value, float) else value}")
     return ", ".join(words)

@@ -52,8 +52,11 @@ class Log:
 
     def write(self, content):
         with self.lock:
-            if self.file.tell() < LOG_LIMIT:
+            if not self.file.closed and self.file.tell() < LOG_LIMIT:
                 self.file.write(content)
+
+    def close(self):
+        self.file.close()
 
 
 @dataclasses.dataclass
@@ -167,6 +170,7 @@ def run_parts(context, results, chosen, folder, end):
         with concurrent.futures.ThreadPoolExecutor(part.workers(context)) as pool:
             for future in [pool.submit(run_step, context, results, part, step, until) for step in steps]:
                 future.result()
+        context.log.close()
         shutil.rmtree(context.scratch, ignore_errors=True)
 
 
