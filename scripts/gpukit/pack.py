@@ -118,6 +118,8 @@ def main(arguments):
         raise Failure(f"{out} is there and is no kit. Give another --out")
     build_folder, torch = build(arguments)
     origin = json.loads(output_of([ROOT / "scripts" / "environment-json", "scripts/gpu-kit", "pack"]))
+    if (origin["commit"] or "").endswith("-modified"):
+        say("files differ from the commit: the results will say -modified. Commit first to pack what can be built again")
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, machine.library_folders(torch)))}
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -24,11 +24,9 @@ def suites_of(context, program):
 
 
 def groups_of(suites, count):
-    """Suites in so many groups of about as many tests each; large suites first, each to the smallest group."""
-    groups = [[] for _ in range(count)]
-    for suite in sorted(suites, key=lambda name: -len(suites[name])):
-        min(groups, key=len).extend(suite + test for test in suites[suite])
-    return [group for group in groups if group]
+    """Tests in so many groups. Those of a suite, which may all be slow, go to different ones."""
+    tests = [suite + test for suite, names in suites.items() for test in names]
+    return [tests[start::count] for start in range(min(count, len(tests)))]
 
 
 def read_output(text):

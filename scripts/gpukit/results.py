@@ -95,4 +95,5 @@ def short(numbers):
             words.append(f"{key}: {short(value)}" if len(numbers) > 1 else short(value))
         else:
             words.append(f"{key} {'-' if value is None else f'{value:.4g}' if isinstance(value, float) else value}")
-    return ", ".join(words)
+    text = ", ".join(words)
+    return text if len(text) <= 200 else text[:200] + " ..."

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -73,6 +74,7 @@ class Context:
     minutes: float
     log: Log = None
     until: float = 0.0  # when the step must have ended, by time.monotonic()
+    side_by_side: bool = False  # commands of several steps run at a time: each is logged when it has ended
     shared: dict = dataclasses.field(default_factory=dict)  # what a step leaves for later ones
 
     @property
@@ -88,11 +90,17 @@ class Context:
 
     def call(self, *command, limit=None, **variables):
         """Runs a command, logged, within what is left for the step."""
-        words = " ".join(str(part) for part in command)
-        self.log.write(f"\n$ {''.join(f'{k}={v} ' for k, v in variables.items())}{words}\n".encode())
-        done = call(command, min(limit or 1e9, self.seconds_left()), self.log.write, folder=self.kit,
+        words = shlex.join(str(part) for part in command)
+        header = f"\n$ {''.join(f'{name}={value} ' for name, value in variables.items())}{words}\n".encode()
+        chunks = [header]
+        take = chunks.append if self.side_by_side else self.log.write
+        if not self.side_by_side:
+            self.log.write(header)
+        done = call(command, min(limit or 1e9, self.seconds_left()), take, folder=self.kit,
                     environment={**self.environment, **{name: str(value) for name, value in variables.items()}})
-        self.log.write(f"[{done.reason() or 'status 0'}, {done.seconds:.1f} s]\n".encode())
+        take(f"[{done.reason() or 'status 0'}, {done.seconds:.1f} s]\n".encode())
+        if self.side_by_side:
+            self.log.write(b"".join(chunks))
         return done
 
 
@@ -161,13 +169,15 @@ def run_parts(context, results, chosen, folder, end):
         context.log = Log(folder / f"{part.log}.log")
         context.scratch = pathlib.Path(tempfile.mkdtemp(prefix=f"{part.name}-", dir=context.scratch.parent))
         say(f"{part.name}: at most {until - now:.0f} s")
-        context.until = until
+        context.until, context.side_by_side = until, False
         try:
             steps = part.steps(context)
         except Exception as error:
             steps = []
             results.add(part.name, "steps", time.monotonic() - now, failed(f"{type(error).__name__}: {error}"))
-        with concurrent.futures.ThreadPoolExecutor(part.workers(context)) as pool:
+        workers = part.workers(context)
+        context.side_by_side = workers > 1
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             for future in [pool.submit(run_step, context, results, part, step, until) for step in steps]:
                 future.result()
         context.log.close()
