@@ -15,8 +15,8 @@ FALLBACK = re.compile(r"^lib(stdc\+\+|gcc_s|gomp|z)\.so")
 
 # Open MPI's plugins for networks, batch systems and shared files, which one machine has no use for; some load large
 # libraries.
-UNUSED_PLUGINS = re.compile(r"_(ofi|ucx|psm2?|openib|slurm|gridengine|simulator|flux|jsm|romio321|monitoring|mindist)\.so$"
-                            r"|mca_(memheap|scoll|spml|sshmem|atomic|crs|compress|fs|fbtl|fcoll|sharedfp|io|vprotocol)_")
+UNUSED_PLUGINS = re.compile(r"_(ofi|ucx|psm2?|openib|slurm|gridengine|simulator|flux|jsm|romio321|monitoring)\.so$"
+                            r"|mca_(memheap|scoll|spml|sshmem|atomic|crs|compress|fs|fbtl|fcoll|sharedfp|io)_")
 
 
 def needed_by(files, torch_home, environment):
@@ -35,7 +35,7 @@ def needed_by(files, torch_home, environment):
             if torch_home not in (*path.resolve().parents, *path.parents):
                 found[name] = path
     if missing:
-        raise Failure(f"not found: {', '.join(sorted(missing))}. Build anew, or give the --torch that the build was made with")
+        raise Failure(f"not found: {', '.join(sorted(missing))}. Build anew, or give the --torch that the build has")
     return found
 
 
@@ -78,7 +78,8 @@ def openmpi_files():
     if pmix := next((found["libpmix.so.2"] for found in (needed_by([path], None, None) for path in plugins
                                                          if "pmix" in path.name) if "libpmix.so.2" in found), None):
         home = pmix.resolve().parent
-        files |= {f"pmix/{path.name}": path for path in home.glob("pmix/pmix_mca_*.so") if not UNUSED_PLUGINS.search(path.name)}
+        files |= {f"pmix/{path.name}": path for path in home.glob("pmix/pmix_mca_*.so")
+                  if not UNUSED_PLUGINS.search(path.name)}
         if (home.parent / "share" / "pmix").is_dir():
             folders["pmix/share"] = home.parent / "share" / "pmix"
     return files, folders

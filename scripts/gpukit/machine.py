@@ -11,7 +11,7 @@ import sys
 
 from .commands import Failure
 
-# Asks the driver itself: nothing else need be installed. In a process of its own, since a sick driver may hang or crash.
+# Asks the driver itself: nothing else need be installed. In a process of its own, for a sick driver may hang or crash.
 PROBE = """
 import ctypes, json
 cuda = ctypes.CDLL("libcuda.so.1")
@@ -33,7 +33,7 @@ def find_torch(given):
     if given is None:
         spec = importlib.util.find_spec("torch")
         if spec is None:
-            raise Failure(f"{sys.executable} has no torch. Start gpu-kit with the python3 that has it, or give --torch DIR")
+            raise Failure(f"{sys.executable} has no torch. Run this with the python3 that has it, or give --torch")
         given = pathlib.Path(spec.submodule_search_locations[0])
     if not (given / "lib" / "libtorch_cpu.so").exists():
         raise Failure(f"{given} is not torch's folder: it has no lib/libtorch_cpu.so. Give another --torch")
@@ -43,7 +43,8 @@ def find_torch(given):
 def torch_version(torch):
     """What torch/version.py says, e.g. {"torch": "2.11.0+cu130", "cuda": "13.0"}."""
     text = (torch / "version.py").read_text(encoding="utf-8")
-    found = {name: re.search(rf"^{name}\b[^=\n]*= *['\"]([^'\"]+)", text, re.MULTILINE) for name in ("__version__", "cuda")}
+    found = {name: re.search(rf"^{name}\b[^=\n]*= *['\"]([^'\"]+)", text, re.MULTILINE)
+             for name in ("__version__", "cuda")}
     nccl = next(torch.parent.glob("nvidia_nccl*.dist-info"), None)
     return {"torch": found["__version__"][1], "cuda": found["cuda"][1] if found["cuda"] else None,
             "nccl": nccl.name.removesuffix(".dist-info").rpartition("-")[2] if nccl else None}
@@ -57,7 +58,8 @@ def library_folders(torch):
 def probe_gpu(environment):
     """What the driver says of the GPU, or {"gpus": 0, "why": reason}."""
     try:
-        done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True, text=True,
+                              timeout=60)
     except subprocess.TimeoutExpired:
         return {"gpus": 0, "why": "the driver does not answer within 60 s"}
     if done.returncode != 0:
@@ -105,6 +107,6 @@ def libraries_of(program, environment):
 
 
 def find_sanitizer():
-    places = [os.environ.get("CUDA_HOME"), "/usr/local/cuda", *sorted(map(str, pathlib.Path("/usr/local").glob("cuda-*")))]
+    places = [os.environ.get("CUDA_HOME", ""), "/usr/local/cuda", *pathlib.Path("/usr/local").glob("cuda-*")]
     path = os.pathsep.join([os.environ.get("PATH", ""), *(f"{place}/bin" for place in places if place)])
     return shutil.which("compute-sanitizer", path=path)

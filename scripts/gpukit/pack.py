@@ -16,12 +16,12 @@ Builds polymoe, its tests and its benchmarks against torch 2.11.0 with CUDA 13 i
 with all that they load: shared libraries, Open MPI, scripts, and a small dataset. glibc, torch, NVIDIA's libraries and
 Python are what the other machine has. The folder needs no path of this machine and may be carried anywhere.
 
-The first time, torch for CUDA is fetched into ~/.cache/polymoe (2 GB, 4 GB on the disk; all clones share it), and all is
-compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in kernels/cuda; without it the
-kit goes without them.
+The first time, torch for CUDA is fetched into ~/.cache/polymoe (2 GB, 4 GB on the disk; all clones share it), and all
+is compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in kernels/cuda; without
+it the kit goes without them.
 
-The dataset is real text: messages of ten programs of Debian in English, German and French with their translations (29,000
-segments, 3 MB), as ./quickstart gets them: `polymoe corpus gettext`, `vocab`, `prepare`.
+The dataset is real text: messages of programs from ten of Debian's packages, in English with translations into German
+and French (29,000 segments, 3 MB), as ./quickstart gets them: `polymoe corpus gettext`, `vocab`, `prepare`.
 """
 
 PROGRAMS = ["polymoe", "tests/torch_tests", "tests/base_tests", "bench/train_step", "bench/moe_layer"]
@@ -50,14 +50,23 @@ def output_of(command, **variables):
     return done.stdout.strip()
 
 
+def torch_here():
+    """The torch that this checkout builds with."""
+    return pathlib.Path(output_of([ROOT / "scripts" / "find-torch"]))
+
+
+def torch_for_gpus():
+    """The torch that kits are built with, fetched where it is not there yet."""
+    return pathlib.Path(output_of([ROOT / "scripts" / "setup", "--gpu-kit"]).splitlines()[-1])
+
+
 def build(arguments):
     """The build folder and its torch, brought up to date unless --build says which to take."""
     if arguments.build:
-        return arguments.build.resolve(), machine.find_torch(arguments.torch or
-                                                             pathlib.Path(output_of([ROOT / "scripts" / "find-torch"])))
+        return arguments.build.resolve(), machine.find_torch(arguments.torch or torch_here())
     if arguments.torch:
         raise Failure("--torch goes with --build")
-    torch = pathlib.Path(output_of([ROOT / "scripts" / "setup", "--gpu-kit"]).splitlines()[-1])
+    torch = torch_for_gpus()
     say("building in build/gpu (the first time half an hour on two cores)")
     output_of([ROOT / "scripts" / "build", "gpu", *TARGETS], Torch_DIR=str(torch / "share" / "cmake" / "Torch"))
     return ROOT / "build" / "gpu", torch
@@ -119,7 +128,7 @@ def main(arguments):
     build_folder, torch = build(arguments)
     origin = json.loads(output_of([ROOT / "scripts" / "environment-json", "scripts/gpu-kit", "pack"]))
     if (origin["commit"] or "").endswith("-modified"):
-        say("files differ from the commit: the results will say -modified. Commit first to pack what can be built again")
+        say("files differ from the commit, and the results will say so (-modified): better commit first")
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, machine.library_folders(torch)))}
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -134,7 +143,7 @@ def main(arguments):
     (partial / "kit.json").write_text(json.dumps(kit, indent=1) + "\n", encoding="utf-8")
     total = print_sizes(partial)
     if total > arguments.limit:
-        raise Failure(f"{total:.1f} MiB are more than the limit of {arguments.limit:g} MiB; the folder stays in {partial}")
+        raise Failure(f"{total:.1f} MiB are more than the limit of {arguments.limit:g} MiB; see {partial}")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
     say(f"{out}: commit {kit['commit']}, torch {kit['torch']}. Run it there: ./gpu-kit run")

@@ -11,7 +11,7 @@ def versions(context):
     kit, here = context.about_kit, machine.torch_version(context.torch)
     numbers = {"kit_commit": kit["commit"], "kit_torch": kit["torch"], **here, "cores": context.cores, **context.gpu}
     if here["torch"].split(".")[:2] != kit["torch"].split(".")[:2]:
-        return failed(f"torch {here['torch']} is here, but the kit was built with {kit['torch']}: pack it anew with that one",
+        return failed(f"torch {here['torch']} is here, the kit was built with {kit['torch']}: pack it with the same",
                       **numbers)
     if context.on_gpu and not (kit.get("cuda") and here["cuda"]):
         return failed("the kit, or the torch here, is built without CUDA: pack without --build, run with a CUDA torch",
@@ -24,7 +24,8 @@ def graphics_card(context):
     if shutil.which("nvidia-smi", path=context.environment["PATH"]) is None:
         return passed(nvidia_smi="not installed") if context.on_gpu else skipped("needs a GPU")
     done = context.call("nvidia-smi")
-    listed = context.call("nvidia-smi", "--query-gpu=name,driver_version,memory.total,clocks.max.sm", "--format=csv,noheader")
+    listed = context.call("nvidia-smi", "--query-gpu=name,driver_version,memory.total,clocks.max.sm",
+                          "--format=csv,noheader")
     if not listed.output.strip() and not context.gpu["gpus"]:
         return skipped(f"needs a GPU ({done.reason()})")
     if not context.gpu["gpus"]:

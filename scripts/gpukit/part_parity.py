@@ -20,8 +20,9 @@ LAYOUTS = {
 def compare_devices(context, configuration):
     """One configuration of tests/parity/devices; none: all of them, in one go."""
     out = context.scratch / f"{abs(hash(configuration))}.json"
+    only = ["--only", configuration] if configuration else []
     done = context.call(sys.executable, context.kit / "tests" / "parity" / "devices", "--device", context.device,
-                        "--program", context.program, "--out", out, *(["--only", configuration] if configuration else []))
+                        "--program", context.program, "--out", out, *only)
     try:
         rows = json.loads(out.read_text(encoding="utf-8"))["configurations"]
     except (OSError, ValueError, KeyError):
@@ -49,7 +50,7 @@ def parity_steps(context):
     script = context.kit / "tests" / "parity" / "devices"
     if not script.exists():
         return [Step("devices", lambda c: failed("tests/parity/devices is not in the kit: pack it anew"))]
-    listed = context.call(sys.executable, script, "--device", context.device, "--program", context.program, "--list", limit=30)
+    listed = context.call(sys.executable, script, "--device", context.device, "--list", limit=30)
     names = [line.strip() for line in listed.output.splitlines() if line.strip()] if listed.succeeded() else []
     if not names:
         return [Step("all configurations", lambda c: compare_devices(c, ""))]

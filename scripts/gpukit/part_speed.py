@@ -1,4 +1,4 @@
-"""The part speed: training steps and MoE layers, as a share of what a large matrix product reaches in the same process."""
+"""The part speed: training steps and MoE layers, as shares of what a matrix product reaches in the same process."""
 
 import json
 import statistics
@@ -8,8 +8,8 @@ from .steps import Step
 
 # Experts, tokens, dropout: first what matters most, for the time may not do for all. z-code-m3's widths.
 STEPS = [(64, 16384, 0.1), (8, 16384, 0.1), (0, 16384, 0.1), (64, 32768, 0.1), (64, 16384, 0.0), (8, 16384, 0.0),
-         (0, 16384, 0.0), (8, 32768, 0.1), (0, 32768, 0.1), (64, 32768, 0.0), (64, 8192, 0.1), (8, 8192, 0.1), (0, 8192, 0.1),
-         (8, 32768, 0.0), (0, 32768, 0.0), (64, 8192, 0.0), (8, 8192, 0.0), (0, 8192, 0.0)]
+         (0, 16384, 0.0), (8, 32768, 0.1), (0, 32768, 0.1), (64, 32768, 0.0), (64, 8192, 0.1), (8, 8192, 0.1),
+         (0, 8192, 0.1), (8, 32768, 0.0), (0, 32768, 0.0), (64, 8192, 0.0), (8, 8192, 0.0), (0, 8192, 0.0)]
 LAYERS = [(64, 16384), (8, 16384), (64, 32768), (8, 32768)]
 WIDTHS = {"hidden": 1024, "ffn": 4096}
 MODEL = {"heads": 16, "vocabulary": 32000, "encoder-layers": 4, "decoder-layers": 2, "every": 2}

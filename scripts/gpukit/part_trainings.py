@@ -17,8 +17,8 @@ CAPACITY_ROW = re.compile(r"^(\D+?)  +(\d+) +([\d,]+) +[\d.]+ ", re.MULTILINE)
 
 # Of the models that learn to translate; the rest is in configs/quickstart-*.yaml.
 QUALITY = {
-    "cuda": ["--model.hidden", "256", "--model.ffn", "1024", "--model.encoder-layers", "3", "--model.decoder-layers", "3",
-             "--train.max-tokens", "4000", "--train.max-updates", "100000", "--train.precision", "bfloat16",
+    "cuda": ["--model.hidden", "256", "--model.ffn", "1024", "--model.encoder-layers", "3", "--model.decoder-layers",
+             "3", "--train.max-tokens", "4000", "--train.max-updates", "100000", "--train.precision", "bfloat16",
              "--optimizer.learning-rate", "0.002", "--train.threads", "4"],
     "cpu": ["--model.hidden", "64", "--model.ffn", "256", "--train.valid-examples", "20"],
 }
@@ -30,8 +30,8 @@ def capacity(context):
     device_memory, host_memory, hidden = CAPACITY[context.device]
     out = context.scratch / "capacity.json"
     done = context.call(sys.executable, context.kit / "bench" / "capacity", "--device", context.device, "--program",
-                        context.program, "--device-memory", device_memory, "--host-memory", host_memory, "--hidden", hidden,
-                        "--out", out, *([] if context.on_gpu else ["--most-blocks", 8]))
+                        context.program, "--device-memory", device_memory, "--host-memory", host_memory, "--hidden",
+                        hidden, "--out", out, *([] if context.on_gpu else ["--most-blocks", 8]))
     numbers = {"device_memory_mb": device_memory, "host_memory_mb": host_memory}
     try:
         numbers["parameters"] = json.loads(out.read_text(encoding="utf-8"))["modes"]
@@ -39,7 +39,8 @@ def capacity(context):
         rows = {row[1].strip(): int(row[3].replace(",", "")) for row in CAPACITY_ROW.finditer(done.output)}
         numbers["parameters"] = rows
         if done.status is None:
-            return Outcome(passed=len(rows), not_reached=CAPACITY_MODES - len(rows), numbers=numbers, error=done.reason())
+            return Outcome(passed=len(rows), not_reached=CAPACITY_MODES - len(rows), numbers=numbers,
+                           error=done.reason())
         return failed(done.reason() or "no result", **numbers)
     return Outcome(passed=len(numbers["parameters"]), numbers=numbers) if done.succeeded() else \
         failed(done.reason(), **numbers)
@@ -53,8 +54,8 @@ def sanitize(context):
     data, error = make_tiny_data(context)
     if error:
         return failed(f"no data: {error}")
-    done = context.call(tool, "--tool", "memcheck", "--error-exitcode", 9, "--print-limit", 20, context.program, "train",
-                        "--data.path", data, "--train.output", context.scratch / "run", *TINY_MODEL,
+    done = context.call(tool, "--tool", "memcheck", "--error-exitcode", 9, "--print-limit", 20, context.program,
+                        "train", "--data.path", data, "--train.output", context.scratch / "run", *TINY_MODEL,
                         "--train.device", "cuda", "--train.max-updates", 1)
     summary = re.findall(r"ERROR SUMMARY: (\d+) error", done.output + done.messages)
     numbers = {"errors": int(summary[-1]) if summary else None}

@@ -16,12 +16,13 @@ ROOT = pack.ROOT
 
 HELP = """\
 Runs the kit as another machine would: a copy of it in a folder of another name, with spaces in it, with an empty
-environment, and, as root, with the checkout, this machine's Open MPI and every library that the kit carries hidden behind
-empty mounts. So what works here works without any path of this machine. Prints the run's table and fails where a step
-fails that the CPU can run, where steps are missing or not reached, and where the results break the rules of their folder.
+environment, and, as root, with the checkout, this machine's Open MPI and every library that the kit carries hidden
+behind empty mounts. So what works here works without any path of this machine. Prints the run's table and fails where a
+step fails that the CPU can run, where steps are missing or not reached, and where the results would not come back
+whole.
 
-Without --build it rehearses build/gpu-kit as packed. --reduced packs a kit without text from a build folder that is there
-(build/release) and runs the parts environment and ranks alone: a minute, for every change.
+It rehearses build/gpu-kit as packed. --reduced packs a kit without text from a build folder that is there and runs the
+parts environment and ranks alone: half a minute, for every change.
 """
 
 REDUCED_PARTS = ["environment", "ranks"]
@@ -34,23 +35,23 @@ def add_arguments(parser):
     parser.add_argument("--kit", type=pathlib.Path, default=ROOT / "build" / "gpu-kit", metavar="DIR",
                         help="without --reduced: the kit (default: build/gpu-kit)")
     parser.add_argument("--torch", type=pathlib.Path, metavar="DIR",
-                        help="torch's folder (default: what the kit was packed with: the one for GPUs, or with --reduced "
-                             "that of scripts/find-torch)")
+                        help="torch's folder (default: the one for GPUs, or with --reduced that of scripts/find-torch)")
     parser.add_argument("--minutes", type=float, metavar="M", help="for the run (default: 20, with --reduced 4)")
-    parser.add_argument("--part", action="append", default=[], metavar="NAME", help="this part only; may be given again")
+    parser.add_argument("--part", action="append", default=[], metavar="NAME",
+                        help="this part only; may be given again")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "gpu-kit-rehearsal", metavar="DIR",
                         help="where gpu.json and the logs go (default: build/gpu-kit-rehearsal)")
 
 
 def hide_script(kit, torch_home, copy_of_torch):
-    """Shell commands that hide what must not help, in a mount namespace of their own; torch stays, under another name."""
+    """Shell commands that hide what must not help, in a mount namespace; torch stays, under another name."""
     quote = shlex.quote
     lines = ["set -e", "mount --make-rprivate /", f"mount --bind {quote(str(torch_home))} {quote(str(copy_of_torch))}"]
     triple = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout.strip()
     places = [pathlib.Path("/usr/lib") / triple, pathlib.Path("/usr/lib64")]
     carried = [path.name for path in (kit / "lib").glob("*.so*")]
     files = [place / name for place in places for name in carried]
-    files += [pathlib.Path("/usr/bin") / name for name in ("mpirun", "mpiexec", "orterun", "orted", "prte", "ompi_info")]
+    files += [pathlib.Path("/usr/bin") / name for name in ("mpirun", "mpiexec", "orterun", "orted", "ompi_info")]
     lines += [f"mount --bind /dev/null {quote(str(file))}" for file in sorted({path.resolve() for path in files})
               if file.exists()]
     folders = [ROOT, torch_home, pathlib.Path("/etc/openmpi"), pathlib.Path("/usr/share/openmpi"),
@@ -71,9 +72,9 @@ def may_mount():
 
 def run_kit(kit, torch, home, arguments, parts):
     """Runs the kit's own command in an empty environment; returns its exit status."""
-    out = home / "out"
-    command = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={home}", f"OUT={out}", "/usr/bin/python3",
-               str(kit / "gpu-kit"), "run", "--minutes", str(arguments.minutes or (4 if arguments.reduced else 20)), "--device", "cpu"]
+    minutes = arguments.minutes or (4 if arguments.reduced else 20)
+    command = ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"HOME={home}", f"OUT={home / 'out'}", "/usr/bin/python3",
+               str(kit / "gpu-kit"), "run", "--minutes", str(minutes), "--device", "cpu"]
     for part in parts:
         command += ["--part", part]
     if may_mount():
@@ -92,7 +93,8 @@ def run_kit(kit, torch, home, arguments, parts):
 def faults_of(out, parts):
     """What is wrong with the results of a run, beside the steps that failed."""
     files = [path for path in out.rglob("*") if path.is_file()]
-    faults = [f"{path.name}: a name that does not come back" for path in files if not re.fullmatch(r"[\w.-]+", path.name)]
+    faults = [f"{path.name}: a name that does not come back" for path in files
+              if not re.fullmatch(r"[\w.-]+", path.name)]
     faults += [f"{path.name}: over 16 MiB" for path in files if path.stat().st_size > 16 * 2**20]
     if len(files) > 8:
         faults.append(f"{len(files)} files: 8 come back")
@@ -104,7 +106,8 @@ def faults_of(out, parts):
             continue
         faults += [f"{name}: {step['step']}: not reached" for step in part["steps"] if step["not_reached"]]
         faults += [f"{name}: {step['step']}: skipped, but not for want of a GPU: {step.get('error')}"
-                   for step in part["steps"] if step["result"] == "skipped" and "needs a GPU" not in step.get("error", "")]
+                   for step in part["steps"]
+                   if step["result"] == "skipped" and "needs a GPU" not in step.get("error", "")]
     faults += [f"gpu.json has no {key}" for key in ("commit", "date", "machine", "command") if not results.get(key)]
     return faults
 
@@ -118,14 +121,12 @@ def main(arguments):
         if arguments.reduced:
             say(f"packing {arguments.build}; left out: the parts "
                 f"{', '.join(part.name for part in PARTS if part.name not in parts)}")
-            torch = machine.find_torch(arguments.torch or
-                                       pathlib.Path(pack.output_of([ROOT / "scripts" / "find-torch"])))
+            torch = machine.find_torch(arguments.torch or pack.torch_here())
             pack.main(argparse_like(out=copy, build=arguments.build, torch=torch))
         else:
             if not (arguments.kit / "kit.json").exists():
                 raise Failure(f"there is no kit in {arguments.kit}. Make it first: scripts/gpu-kit pack")
-            torch = machine.find_torch(arguments.torch or
-                                       pathlib.Path(pack.output_of([ROOT / "scripts" / "setup", "--gpu-kit"]).splitlines()[-1]))
+            torch = machine.find_torch(arguments.torch or pack.torch_for_gpus())
             shutil.copytree(arguments.kit, copy)
         status = run_kit(copy, torch, home, arguments, parts)
         if not (home / "out" / "gpu.json").exists():

@@ -18,8 +18,8 @@ from .results import Outcome, Results, failed, skipped
 
 HELP = """\
 Runs the kit on this machine: prints a table and writes gpu.json, which is complete after every step. Nothing is built,
-installed or fetched. Needed are Python 3.10 or newer with torch of the version that the kit was packed for; a GPU, for all
-that measures one. Without a GPU the steps that can run on the CPU do, with smaller sizes, and the others say that they
+installed or fetched. Needed are Python 3.10 or newer with torch of the version that the kit was packed for; a GPU, for
+all that measures one. Without a GPU the steps that can run on the CPU do, in small sizes, and the others say that they
 need a GPU.
 
 Each step has a time limit. One that fails, hangs or crashes is ended, and the next begins. What is not reached within
@@ -37,11 +37,12 @@ def add_arguments(parser):
     parser.add_argument("--part", action="append", default=[], metavar="NAME",
                         choices=[part.name for part in parts.PARTS], help="this part only; may be given again")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR",
-                        help="folder of gpu.json and the logs, at most 8 files (default: $OUT, else gpu-kit-results beside "
-                             "the kit)")
+                        help="folder of gpu.json and the logs, at most 8 files (default: $OUT, else gpu-kit-results "
+                             "beside the kit)")
     parser.add_argument("--torch", type=pathlib.Path, metavar="DIR",
                         help="torch's folder (default: that of the Python that runs this)")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="as if there were none, or one (default: what there is)")
+    parser.add_argument("--device", choices=["cpu", "cuda"],
+                        help="as if there were no GPU, or one (default: what there is)")
 
 
 class Log:
@@ -110,7 +111,7 @@ def find_kit():
     for folder in (home, home / "build" / "gpu-kit"):
         if (folder / "kit.json").exists():
             return folder
-    raise Failure(f"there is no kit in {home / 'build' / 'gpu-kit'}. Make it where polymoe is built: scripts/gpu-kit pack")
+    raise Failure(f"there is no kit in {home / 'build' / 'gpu-kit'}. Where polymoe is built: scripts/gpu-kit pack")
 
 
 def results_folder(kit, given):
@@ -203,8 +204,8 @@ def main(arguments):
         context = prepare(kit, arguments, scratch)
         results = Results(folder, origin(context))
         results.write()
-        say(f"{context.gpu['gpu'] if context.gpu['gpus'] else 'no GPU (' + context.gpu.get('why', 'none found') + ')'}, "
-            f"{context.cores} cores, torch {results.origin['machine']['torch']}; results go to {folder}")
+        gpu = context.gpu["gpu"] if context.gpu["gpus"] else f"no GPU ({context.gpu.get('why', 'none found')})"
+        say(f"{gpu}, {context.cores} cores, torch {results.origin['machine']['torch']}; results go to {folder}")
         run_parts(context, results, chosen, folder, begin + 60 * arguments.minutes)
     results.print_table()
     print(f"results and logs: {folder}")

@@ -57,6 +57,7 @@ TINY_MODEL = [
     "--model.hidden", "64", "--model.ffn", "128", "--model.heads", "4", "--model.encoder-layers", "2",
     "--model.decoder-layers", "2", "--model.moe.experts", "4", "--model.moe.every", "2", "--data.max-length", "64",
     "--data.bucket-examples", "256", "--train.max-tokens", "240", "--train.log-freq", "1", "--train.save-freq", "0",
-    "--train.valid-freq", "0", "--train.valid-examples", "1", "--train.valid-beam-size", "0", "--train.keep-best", "loss",
-    "--no-tensorboard", "--train.threads", "1", "--optimizer.warmup-updates", "2", "--optimizer.learning-rate", "0.001",
+    "--train.valid-freq", "0", "--train.valid-examples", "1", "--train.valid-beam-size", "0", "--train.keep-best",
+    "loss", "--no-tensorboard", "--train.threads", "1", "--optimizer.warmup-updates", "2",
+    "--optimizer.learning-rate", "0.001",
 ]

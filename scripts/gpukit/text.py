@@ -20,7 +20,7 @@ def make_text(program, environment, folder):
     stamp = folder / "recipe.json"
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == RECIPE:
         return
-    say(f"text: messages of programs in English, {RECIPE['languages']} from {len(RECIPE['packages'].split(','))} packages")
+    say(f"text: messages of programs, en-{RECIPE['languages']}, of {len(RECIPE['packages'].split(','))} packages")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     corpus, vocabulary = folder / "corpus", folder / "vocab.model"
