@@ -1,12 +1,15 @@
 // Times a training step (forward, loss, backward, clipping, Adam) and the machine's matrix-product peak, in turn.
-// Prints one JSON object; model_flops counts the matrix products of one step, forward and backward, dropped tokens left
-// out.
+// Prints one JSON object; model_flops counts the matrix products of one step, forward and backward, as if no token was
+// dropped. --experts 0 makes the model dense.
 
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
 #include "bench/arguments.h"
+#include "bench/call_counts.h"
+#include "bench/device.h"
+#include "nn/device.h"
 #include "nn/tensor_memory.h"
 #include "nn/torch_headers.h"
 #include "train/step.h"
@@ -26,6 +29,13 @@ RunOptions step_options(const bench::Arguments& arguments) {
   options.model.dropout = arguments.real("dropout");
   options.model.moe.experts = arguments.number("experts");
   options.model.moe.every = arguments.number("every");
+  options.model.moe.top_k = arguments.number("top-k");
+  options.model.moe.capacity = arguments.word("capacity");
+  options.model.moe.capacity_factor = arguments.real("capacity-factor");
+  options.model.max_positions =
+      std::max({options.model.max_positions, arguments.number("source-length"), arguments.number("target-length")});
+  options.train.device = arguments.word("device");
+  options.train.precision = arguments.word("precision");
   return options;
 }
 
@@ -44,7 +54,7 @@ MicroBatch random_batch(const bench::Arguments& arguments) {
   return make_micro_batch(examples, 1);
 }
 
-// Multiply-adds count two; the backward of a product is two products of its size. MoE layers count what top-1 routing
+// Multiply-adds count two; the backward of a product is two products of its size. MoE layers count what top-k routing
 // computes for every token. Attention scores are counted, the other elementwise work is not.
 double model_flops(const RunOptions& options, const bench::Arguments& arguments) {
   const ModelOptions& m = options.model;
@@ -53,24 +63,27 @@ double model_flops(const RunOptions& options, const bench::Arguments& arguments)
   const auto hidden = static_cast<double>(m.hidden), ffn = static_cast<double>(m.ffn);
   const double source_tokens = rows * source, target_tokens = rows * target;
   const double feed_forward = 2 * hidden * ffn, projections = 4 * hidden * hidden;
-  const double encoder = source_tokens * (projections + feed_forward + 2 * hidden * source);
+  const double encoder = source_tokens * (projections + 2 * hidden * source);
   const double decoder =
-      target_tokens * (projections + 2 * hidden * hidden + feed_forward + 2 * hidden * target + 2 * hidden * source) +
+      target_tokens * (projections + 2 * hidden * hidden + 2 * hidden * target + 2 * hidden * source) +
       source_tokens * 2 * hidden * hidden;
+  // How many blocks' work the feed-forward blocks of a side are: a MoE layer is top-k of them.
+  const auto blocks = [&m](std::int64_t layers) {
+    const std::int64_t moe = m.moe.experts > 0 ? layers / m.moe.every : 0;
+    return static_cast<double>(layers + moe * (m.moe.top_k - 1));
+  };
+  const double all_feed_forward =
+      feed_forward * (source_tokens * blocks(m.encoder_layers) + target_tokens * blocks(m.decoder_layers));
   const double vocabulary = target_tokens * hidden * static_cast<double>(m.vocabulary);
   return 3 * 2 *
          (static_cast<double>(m.encoder_layers) * encoder + static_cast<double>(m.decoder_layers) * decoder +
-          vocabulary);
+          all_feed_forward + vocabulary);
 }
 
-// Floating-point operations per second of a product of square matrices, the best of a few.
-double matrix_peak() {
-  constexpr std::int64_t kSize = 2048;
-  const at::Tensor a = at::randn({kSize, kSize}), b = at::randn({kSize, kSize});
-  at::Tensor c = at::empty({kSize, kSize});
-  double best = 1e30;
-  for (int i = 0; i < 4; ++i) best = std::min(best, bench::seconds_of([&] { at::mm_out(c, a, b); }));
-  return 2.0 * kSize * kSize * kSize / best;
+bench::Arguments::Words words() {
+  bench::Arguments::Words words = bench::device_words();
+  words["capacity"] = {"limited", "dropless"};
+  return words;
 }
 
 }  // namespace
@@ -89,12 +102,16 @@ int main(int argc, char** argv) {
                                     {"vocabulary", 16000},
                                     {"experts", 8},
                                     {"every", 2},
+                                    {"top-k", 1},
+                                    {"capacity-factor", 1.0},
                                     {"rows", 64},
                                     {"source-length", 32},
                                     {"target-length", 32},
-                                    {"dropout", 0.1}});
+                                    {"dropout", 0.1}},
+                                   words());
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   const RunOptions options = step_options(arguments);
+  const at::Device device = parse_device(options.train.device);
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   TrainState state(options, *alone);
   const MicroBatch batch = random_batch(arguments);
@@ -103,24 +120,32 @@ int main(int argc, char** argv) {
   double peak = 0.0;
   const std::int64_t warmup = arguments.number("warmup");
   for (std::int64_t i = 0; i < warmup + arguments.number("repeats"); ++i) {
-    peak = std::max(peak, matrix_peak());
-    const double step = bench::seconds_of([&] { train_step(state, {batch}, options, 1e-4); });
+    peak = std::max(peak, bench::matrix_peak(device, parse_precision(options.train.precision)));
+    const double step = bench::seconds_on(device, [&] { train_step(state, {batch}, options, 1e-4); });
     if (i >= warmup) seconds.push_back(step);
   }
+  bench::reset_peak_bytes(device);
+  const nlohmann::json calls = bench::count_calls(device, [&] { train_step(state, {batch}, options, 1e-4); });
   nlohmann::json shape;
   for (const char* name : {"encoder-layers", "decoder-layers", "hidden", "ffn", "heads", "vocabulary", "experts",
-                           "every", "rows", "source-length", "target-length"}) {
+                           "every", "top-k", "rows", "source-length", "target-length"}) {
     std::string key = name;
     std::replace(key.begin(), key.end(), '-', '_');
     shape[key] = arguments.number(name);
   }
   shape["dropout"] = arguments.real("dropout");
+  shape["capacity"] = arguments.word("capacity");
+  shape["capacity_factor"] = arguments.real("capacity-factor");
   fmt::print("{}\n", nlohmann::json{{"shape", shape},
+                                    {"device", options.train.device},
+                                    {"precision", options.train.precision},
                                     {"seconds", seconds},
                                     {"model_flops", model_flops(options, arguments)},
                                     {"source_tokens", batch.source_tokens()},
                                     {"target_tokens", batch.target_tokens()},
-                                    {"peak_flops_per_second", peak}}
+                                    {"peak_flops_per_second", peak},
+                                    {"peak_bytes", bench::peak_bytes(device)},
+                                    {"calls", calls}}
                          .dump());
   return 0;
 }

@@ -49,9 +49,9 @@ def origin(*command):
     return json.loads(done.stdout)
 
 
-def write_result(name, result, script, made_by=None):
-    """Writes build/results/NAME.json with its origin: `made_by`, or this command and the commit of now."""
-    path = ROOT / "build" / "results" / f"{name}.json"
+def write_result(name, result, script, made_by=None, path=None):
+    """Writes build/results/NAME.json, or `path`, with its origin: `made_by`, or this command and the commit of now."""
+    path = path or ROOT / "build" / "results" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps({**result, **(made_by or origin(script, *sys.argv[1:]))}, indent=1) + "\n",

@@ -13,7 +13,8 @@
 
 namespace polymoe {
 
-/// A model axis whose slices are threads of this process, for tests.
+/// A model axis whose slices are threads of this process, for tests. On a GPU for forward alone: autograd has one
+/// thread for each GPU, and the backward of the first slice would wait in it for those of the others.
 class ThreadAxis : public ModelAxis {
  public:
   struct Shared {

@@ -7,11 +7,12 @@
 #include "data/batch.h"
 #include "loss/cross_entropy.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
 
-class BeamSearchTest : public testing::Test {
+class BeamSearchTest : public ::testing::Test {
  protected:
   BeamSearchTest() {
     ModelOptions options;
@@ -24,6 +25,7 @@ class BeamSearchTest : public testing::Test {
     options.moe.experts = 3;
     model_ = EncoderDecoder(options);
     initialize(*model_, 4);
+    on_device(model_);
     symbols_.end = 2;
     symbols_.forbidden = {0, 1, 3, 5};
     options_.max_length_factor = 0.0;
@@ -37,7 +39,7 @@ class BeamSearchTest : public testing::Test {
       example.source = row;
       example.target = {2};
     }
-    return make_source_input(make_micro_batch(examples, 1), at::kCPU);
+    return make_source_input(make_micro_batch(examples, 1), test_device());
   }
 
   // log p(ids </s>?) by the whole forward, without caches.
@@ -49,7 +51,7 @@ class BeamSearchTest : public testing::Test {
     example.target = ids;
     ForwardContext context;
     context.dropless = true;
-    const ModelInput input = make_model_input(make_micro_batch({example}, 1), at::kCPU);
+    const ModelInput input = make_model_input(make_micro_batch({example}, 1), test_device());
     const at::Tensor states = model_->decode(input.target, model_->encode(input.source, context), context);
     const at::Tensor p = projected_log_probabilities(states, model_->projection());
     return p.gather(1, input.labels.unsqueeze(1)).sum().item<double>();
@@ -69,9 +71,10 @@ class BeamSearchTest : public testing::Test {
     example.target_tag = 5;
     example.target.assign(static_cast<std::size_t>(logits.size(0)), 7);
     ForwardContext context;
-    const ModelInput input = make_model_input(make_micro_batch({example}, 1), at::kCPU);
+    const ModelInput input = make_model_input(make_micro_batch({example}, 1), test_device());
     const at::Tensor states = model_->decode(input.target, model_->encode(input.source, context), context);
-    embedding.copy_(at::matmul(at::linalg_pinv(states.to(at::kDouble)), logits.to(at::kDouble)).t() * small);
+    const at::Tensor inverse = at::linalg_pinv(states.to(at::kCPU, at::kDouble));
+    embedding.copy_(at::matmul(inverse, logits.to(at::kDouble)).t() * small);
     scale.fill_(1.0 / small);
   }
 
@@ -116,7 +119,7 @@ TEST_F(BeamSearchTest, ScoresAreLogProbabilitiesOverLengthToThePenalty) {
     const bool ended = hypothesis.ids.size() < 6;
     const double length = static_cast<double>(hypothesis.ids.size()) + (ended ? 1 : 0);
     const double expected = log_probability(kRow, hypothesis.ids, ended) / std::pow(length, 0.7);
-    EXPECT_NEAR(hypothesis.score, expected, 1e-4);  // float32 sums of up to 7 log probabilities
+    EXPECT_NEAR(hypothesis.score, expected, tolerance(1e-4));  // float32 sums of up to 7 log probabilities
   }
 }
 
@@ -144,7 +147,7 @@ TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
     best = std::max({best, log_probability(kRow, {a}, true)});
   }
   best = std::max(best, log_probability(kRow, {}, true));
-  EXPECT_NEAR(result[0][0].score, best, 1e-4);
+  EXPECT_NEAR(result[0][0].score, best, tolerance(1e-4));
 }
 
 TEST_F(BeamSearchTest, ATranslationDoesNotDependOnItsBatch) {
@@ -155,7 +158,7 @@ TEST_F(BeamSearchTest, ATranslationDoesNotDependOnItsBatch) {
   ASSERT_EQ(alone[0].size(), together[1].size());
   for (std::size_t i = 0; i < alone[0].size(); ++i) {
     EXPECT_EQ(alone[0][i].ids, together[1][i].ids);
-    EXPECT_NEAR(alone[0][i].score, together[1][i].score, 1e-4);
+    EXPECT_NEAR(alone[0][i].score, together[1][i].score, tolerance(1e-4));
   }
 }
 

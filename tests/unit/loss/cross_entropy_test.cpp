@@ -4,6 +4,7 @@
 
 #include "loss/objective.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "support/thread_axis.h"
 #include "unit/nn/gradient_check.h"
 
@@ -14,9 +15,11 @@ struct Case {
   at::Tensor states, projection, labels;
 };
 
-Case make_case(std::int64_t tokens, std::int64_t hidden, std::int64_t vocabulary, at::ScalarType type) {
-  return {at::randn({tokens, hidden}, type).requires_grad_(), at::randn({vocabulary, hidden}, type).requires_grad_(),
-          at::randint(0, vocabulary, {tokens}, at::kLong)};
+Case make_case(std::int64_t tokens, std::int64_t hidden, std::int64_t vocabulary, at::ScalarType type,
+               const at::Device& device = test_device()) {
+  return {at::randn({tokens, hidden}, type).to(device).requires_grad_(),
+          at::randn({vocabulary, hidden}, type).to(device).requires_grad_(),
+          at::randint(0, vocabulary, {tokens}, at::kLong).to(device)};
 }
 
 TEST(ProjectedCrossEntropy, EqualsTheFunctionOfLibTorch) {
@@ -26,14 +29,14 @@ TEST(ProjectedCrossEntropy, EqualsTheFunctionOfLibTorch) {
     const at::Tensor logits = at::mm(c.states, c.projection.t());
     const at::Tensor theirs = at::cross_entropy_loss(logits, c.labels, {}, at::Reduction::Mean, -100, smoothing);
     // Sums over 30 logits in float32.
-    EXPECT_NEAR(ours.loss.item<double>(), theirs.item<double>(), 1e-5);
+    EXPECT_NEAR(ours.loss.item<double>(), theirs.item<double>(), tolerance(1e-5));
     ours.loss.backward();
     const at::Tensor states_grad = c.states.grad().clone(), projection_grad = c.projection.grad().clone();
     c.states.mutable_grad().reset();
     c.projection.mutable_grad().reset();
     theirs.backward();
-    EXPECT_TRUE(at::allclose(states_grad, c.states.grad(), 1e-4, 1e-6));
-    EXPECT_TRUE(at::allclose(projection_grad, c.projection.grad(), 1e-4, 1e-6));
+    EXPECT_TRUE(close(states_grad, c.states.grad(), 1e-4, 1e-6));
+    EXPECT_TRUE(close(projection_grad, c.projection.grad(), 1e-4, 1e-6));
   }
 }
 
@@ -45,7 +48,7 @@ TEST(ProjectedCrossEntropy, GradientsMatchFiniteDifferences) {
 }
 
 TEST(ProjectedCrossEntropy, ChunksDoNotShow) {
-  // 2^20 logits a chunk: 70,000 entries make chunks of 16 tokens, and 40 tokens three of them.
+  // 2^20 logits a chunk on the CPU: 70,000 entries make chunks of 16 tokens, and 40 tokens three of them.
   const Case c = make_case(40, 4, 70000, at::kFloat);
   const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, 0.1, 1.0);
   double sum = 0.0;
@@ -53,13 +56,13 @@ TEST(ProjectedCrossEntropy, ChunksDoNotShow) {
     const CrossEntropy one =
         projected_cross_entropy(c.states.narrow(0, t, 1), c.projection, c.labels.narrow(0, t, 1), 0.1, 1.0);
     sum += one.loss.item<double>();
-    EXPECT_NEAR(one.token_nll[0].item<double>(), whole.token_nll[t].item<double>(), 1e-4);
+    EXPECT_NEAR(one.token_nll[0].item<double>(), whole.token_nll[t].item<double>(), tolerance(1e-4));
   }
-  EXPECT_NEAR(whole.loss.item<double>(), sum, 1e-3);  // 40 losses of about 11 in float32
+  EXPECT_NEAR(whole.loss.item<double>(), sum, tolerance(1e-3));  // 40 losses of about 11 in float32
 }
 
 TEST(ProjectedCrossEntropy, ManyChunksOfNarrowNumbersAddUp) {
-  // 64 chunks of 16 tokens whose states lean one way: a sum in bfloat16 would lose several percent.
+  // 64 chunks of 16 tokens on the CPU, whose states lean one way: a sum in bfloat16 would lose several percent.
   Case c = make_case(1024, 4, 70000, at::kFloat);
   const at::Tensor states = (c.states.detach() * 0.1 + 1.0).to(at::kBFloat16);
   const at::Tensor projection = c.projection.detach().to(at::kBFloat16);
@@ -76,7 +79,7 @@ TEST(ProjectedCrossEntropy, ManyChunksOfNarrowNumbersAddUp) {
 TEST(ProjectedCrossEntropy, TokenLossesAddUpToTheLoss) {
   const Case c = make_case(11, 4, 9, at::kFloat);
   const CrossEntropy result = projected_cross_entropy(c.states, c.projection, c.labels, 0.2, 22.0);
-  EXPECT_NEAR(result.loss.item<double>(), result.token_loss.sum().item<double>() / 22.0, 1e-6);
+  EXPECT_NEAR(result.loss.item<double>(), result.token_loss.sum().item<double>() / 22.0, tolerance(1e-6));
   EXPECT_FALSE(result.token_loss.requires_grad());
 }
 
@@ -91,7 +94,7 @@ Projection slice_of(const at::Tensor& weight, const std::shared_ptr<ModelAxis>& 
 TEST(SlicedCrossEntropy, EqualsThatOfTheWholeVocabulary) {
   for (const double smoothing : {0.0, 0.1}) {
     for (const std::int64_t slices : {1, 2, 3}) {
-      const Case c = make_case(40, 4, 35000, at::kDouble);  // two chunks at least
+      const Case c = make_case(40, 4, 35000, at::kDouble, at::kCPU);  // two chunks at least
       const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, smoothing, 40.0);
       whole.loss.backward();
       run_slices(slices, [&](const std::shared_ptr<ModelAxis>& axis) {
@@ -110,7 +113,7 @@ TEST(SlicedCrossEntropy, EqualsThatOfTheWholeVocabulary) {
 }
 
 TEST(SlicedCrossEntropy, GradientsMatchFiniteDifferences) {
-  const Case c = make_case(5, 3, 7, at::kDouble);
+  const Case c = make_case(5, 3, 7, at::kDouble, at::kCPU);
   run_slices(3, [&](const std::shared_ptr<ModelAxis>& axis) {
     // Every slice moves its copy of the same element at the same time.
     const at::Tensor states = c.states.detach().clone().requires_grad_();
@@ -131,7 +134,7 @@ TEST(SlicedCrossEntropy, LogitsFarFromZeroAreFine) {
     const CrossEntropy ours =
         projected_cross_entropy(states, slice_of(c.projection.detach(), axis), c.labels, 0.1, 6.0);
     EXPECT_TRUE(at::isfinite(ours.loss).item<bool>());
-    EXPECT_TRUE(at::allclose(ours.token_loss, whole.token_loss, 1e-5, 1e-3));  // losses of some hundreds in float32
+    EXPECT_TRUE(close(ours.token_loss, whole.token_loss, 1e-5, 1e-3));  // losses of some hundreds in float32
   });
 }
 
@@ -142,7 +145,7 @@ TEST(SlicedCrossEntropy, LogProbabilitiesAreWholeOnEverySlice) {
   run_slices(4, [&](const std::shared_ptr<ModelAxis>& axis) {
     const at::NoGradGuard no_grad_here;
     // Each logit is a sum of four products; slices may block them otherwise.
-    EXPECT_TRUE(at::allclose(projected_log_probabilities(c.states, slice_of(c.projection, axis)), whole, 1e-5, 1e-6));
+    EXPECT_TRUE(close(projected_log_probabilities(c.states, slice_of(c.projection, axis)), whole, 1e-5, 1e-6));
   });
 }
 
@@ -152,15 +155,16 @@ TEST(Objective, MicroBatchesAddUpToTheMeanOverAllTokens) {
   options.balance_loss = 0.5;
   const auto share = [&](std::int64_t first, std::int64_t count, double balance) {
     ForwardContext context;
-    context.balance_losses = {at::scalar_tensor(balance), at::scalar_tensor(balance)};
-    context.router_z_losses = {at::scalar_tensor(0.0), at::scalar_tensor(0.0)};
+    const at::Tensor loss = on_device(at::scalar_tensor(balance)), none = at::zeros_like(loss);
+    context.balance_losses = {loss, loss};
+    context.router_z_losses = {none, none};
     CrossEntropy part = projected_cross_entropy(c.states.narrow(0, first, count), c.projection,
                                                 c.labels.narrow(0, first, count), 0.0, 12.0);
     return make_objective(std::move(part), context, options, {12, 2}).value.item<double>();
   };
   const double whole = projected_cross_entropy(c.states, c.projection, c.labels, 0.0, 12.0).loss.item<double>();
   // Two layers of balance loss 1.0 and 3.0 in the two micro-batches: 0.5 * 2 * mean(1, 3) = 2.
-  EXPECT_NEAR(share(0, 5, 1.0) + share(5, 7, 3.0), whole + 2.0, 1e-5);
+  EXPECT_NEAR(share(0, 5, 1.0) + share(5, 7, 3.0), whole + 2.0, tolerance(1e-5));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "loss/cross_entropy.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -23,7 +24,7 @@ ModelOptions small_options() {
 EncoderDecoder make_model(const ModelOptions& options) {
   EncoderDecoder model(options);
   initialize(*model, 11);
-  return model;
+  return on_device(model);
 }
 
 Example make_example(std::vector<std::int32_t> source, std::vector<std::int32_t> target) {
@@ -38,7 +39,7 @@ const Example kShort = make_example({5, 10, 11, 2}, {20, 2});
 const Example kLong = make_example({5, 12, 13, 14, 15, 16, 2}, {21, 22, 23, 24, 2});
 
 at::Tensor states_of(EncoderDecoder& model, const std::vector<Example>& examples) {
-  const ModelInput input = make_model_input(make_micro_batch(examples, 1), at::kCPU);
+  const ModelInput input = make_model_input(make_micro_batch(examples, 1), test_device());
   ForwardContext context;
   context.dropless = true;
   return model->decode(input.target, model->encode(input.source, context), context);
@@ -52,7 +53,7 @@ TEST(EncoderDecoder, PaddingDoesNotChangeARow) {
     const at::Tensor alone = states_of(model, {kShort});
     const at::Tensor together = states_of(model, {kShort, kLong}).narrow(0, 0, 2);
     // The same sums in float32, perhaps blocked otherwise.
-    EXPECT_TRUE(at::allclose(alone, together, 1e-4, 1e-5)) << experts << " experts";
+    EXPECT_TRUE(close(alone, together, 1e-4, 1e-5)) << experts << " experts";
   }
 }
 
@@ -61,7 +62,7 @@ TEST(EncoderDecoder, TheDecoderDoesNotSeeTheFuture) {
   Example other = kLong;
   other.target[2] = 40;  // read at position 3
   const at::Tensor a = states_of(model, {kLong}), b = states_of(model, {other});
-  EXPECT_TRUE(at::allclose(a.narrow(0, 0, 3), b.narrow(0, 0, 3), 1e-5, 1e-6));
+  EXPECT_TRUE(close(a.narrow(0, 0, 3), b.narrow(0, 0, 3), 1e-5, 1e-6));
   EXPECT_FALSE(at::allclose(a.narrow(0, 3, 1), b.narrow(0, 3, 1), 1e-3, 1e-3));
 }
 
@@ -74,24 +75,24 @@ TEST(EncoderDecoder, SteppingWithCachesEqualsTheWholeForward) {
     const MicroBatch batch = make_micro_batch({kShort, kLong}, 1);
     ForwardContext context;
     context.dropless = true;
-    const EncodedSource encoded = model->encode(make_source_input(batch, at::kCPU), context);
+    const EncodedSource encoded = model->encode(make_source_input(batch, test_device()), context);
     DecoderState state = model->start(encoded);
     for (std::int64_t position = 0; position < 5; ++position) {
       const at::Tensor ids = at::tensor({batch.target_input[static_cast<std::size_t>(position)],
                                          batch.target_input[static_cast<std::size_t>(5 + position)]},
                                         at::kLong);
-      const at::Tensor states = model->step(ids, state, context);
+      const at::Tensor states = model->step(on_device(ids), state, context);
       if (position < 2) {
-        EXPECT_TRUE(at::allclose(states[0], whole[position], 1e-4, 1e-5));
+        EXPECT_TRUE(close(states[0], whole[position], 1e-4, 1e-5));
       }
-      EXPECT_TRUE(at::allclose(states[1], whole[2 + position], 1e-4, 1e-5)) << position;
+      EXPECT_TRUE(close(states[1], whole[2 + position], 1e-4, 1e-5)) << position;
     }
   }
 }
 
 TEST(EncoderDecoder, DropoutIsAFunctionOfItsCoordinates) {
   EncoderDecoder model = make_model(small_options());
-  const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), at::kCPU);
+  const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), test_device());
   const auto run = [&](std::uint64_t seed, std::uint64_t update) {
     ForwardContext context;
     context.training = true;
@@ -117,7 +118,7 @@ TEST(EncoderDecoder, EveryOptionRunsAndTrains) {
       options.moe.experts = 4;
       options.moe.top_k = 2;
       EncoderDecoder model = make_model(options);
-      const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), at::kCPU);
+      const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), test_device());
       ForwardContext context;
       context.training = true;
       const at::Tensor states = model->decode(input.target, model->encode(input.source, context), context);

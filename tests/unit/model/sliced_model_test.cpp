@@ -7,6 +7,7 @@
 #include "loss/cross_entropy.h"
 #include "model/encoder_decoder.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "support/thread_axis.h"
 
 namespace polymoe {
@@ -34,14 +35,14 @@ ModelOptions options_to_slice(ExpertKind experts) {
   return options;
 }
 
-ModelInput input_to_slice() {
+ModelInput input_to_slice(const at::Device& device) {
   Example a, b;
   a.source = {5, 10, 11, 2};
   a.target = {20, 33, 2};
   b.source = {5, 12, 49, 14, 15, 16, 2};
   b.target = {21, 22, 0, 24, 2};
   a.target_tag = b.target_tag = 5;
-  return make_model_input(make_micro_batch({a, b}, 1), at::kCPU);
+  return make_model_input(make_micro_batch({a, b}, 1), device);
 }
 
 // All experts on every slice, their width divided over the slices.
@@ -75,7 +76,7 @@ struct SliceResult {
 SliceResult forward_and_backward(EncoderDecoder model, at::ScalarType type) {
   initialize(*model, 11);
   model->to(type);
-  const ModelInput input = input_to_slice();
+  const ModelInput input = input_to_slice(at::kCPU);
   ForwardContext context;
   context.training = true;
   context.seed = 3;
@@ -193,16 +194,17 @@ TEST(SlicedModel, InitialValuesAndCountsAreThoseOfTheWholeModel) {
 
 TEST(SlicedModel, DecodingStepsEqualThoseOfTheWholeModel) {
   const ModelOptions options = options_to_slice(ExpertKind::kSliced);
-  const ModelInput input = input_to_slice();
+  const ModelInput input = input_to_slice(test_device());
   const auto decode = [&](EncoderDecoder model) {
     const at::NoGradGuard no_grad;
     initialize(*model, 11);
+    on_device(model);
     ForwardContext context;
     context.dropless = true;
     DecoderState state = model->start(model->encode(input.source, context));
     std::vector<at::Tensor> steps;
     for (const std::int64_t id : {5, 49, 20}) {
-      const at::Tensor states = model->step(at::full({4}, id, at::kLong), state, context);
+      const at::Tensor states = model->step(on_device(at::full({4}, id, at::kLong)), state, context);
       steps.push_back(projected_log_probabilities(states, model->projection()));
     }
     return at::stack(steps);
@@ -215,7 +217,7 @@ TEST(SlicedModel, DecodingStepsEqualThoseOfTheWholeModel) {
   });
   EXPECT_TRUE(at::equal(sliced[0], sliced[1]));
   // Sums over up to 300 products in float32, in another order.
-  EXPECT_TRUE(at::allclose(sliced[0], whole, 1e-4, 1e-5));
+  EXPECT_TRUE(close(sliced[0], whole, 1e-4, 1e-5));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "unit/nn/gradient_check.h"
 
 namespace polymoe {
@@ -22,51 +23,52 @@ Gate identity_gate(const MoeOptions& options) {
   Gate gate(options.experts, options, "gate");
   const at::NoGradGuard no_grad;
   gate->weight.copy_(at::eye(options.experts));
-  return gate;
+  return on_device(gate);
 }
 
 TEST(Gate, TopOneByHand) {
   Gate gate = identity_gate(moe_options(3, 1));
-  const at::Tensor x = at::tensor({0.0, std::log(2.0), 0.0, std::log(6.0), 0.0, 0.0}).to(at::kFloat).view({2, 3});
+  const at::Tensor x =
+      on_device(at::tensor({0.0, std::log(2.0), 0.0, std::log(6.0), 0.0, 0.0}).to(at::kFloat).view({2, 3}));
   const GateDecision decision = gate(x, ForwardContext{});
   // softmax of (0, ln 2, 0) is (1, 2, 1) / 4; of (ln 6, 0, 0) it is (6, 1, 1) / 8.
-  EXPECT_TRUE(at::equal(decision.expert_ids, at::tensor({1, 0}, at::kLong).view({2, 1})));
-  EXPECT_NEAR(decision.values[0][0].item<double>(), 0.5, 1e-6);
-  EXPECT_NEAR(decision.values[1][0].item<double>(), 0.75, 1e-6);
+  EXPECT_TRUE(at::equal(decision.expert_ids.cpu(), at::tensor({1, 0}, at::kLong).view({2, 1})));
+  EXPECT_NEAR(decision.values[0][0].item<double>(), 0.5, tolerance(1e-6));
+  EXPECT_NEAR(decision.values[1][0].item<double>(), 0.75, tolerance(1e-6));
   // mean probabilities ((1/4 + 6/8)/2, (2/4 + 1/8)/2, (1/4 + 1/8)/2) = (0.5, 0.3125, 0.1875); half the tokens go to
   // expert 0 and half to expert 1: 3 * (0.5 * 0.5 + 0.3125 * 0.5) = 1.21875.
-  EXPECT_NEAR(decision.balance_loss.item<double>(), 1.21875, 1e-6);
+  EXPECT_NEAR(decision.balance_loss.item<double>(), 1.21875, tolerance(1e-6));
   // logsumexp: ln 4 and ln 8.
   const double z = (std::log(4.0) * std::log(4.0) + std::log(8.0) * std::log(8.0)) / 2;
-  EXPECT_NEAR(decision.router_z_loss.item<double>(), z, 1e-5);
+  EXPECT_NEAR(decision.router_z_loss.item<double>(), z, tolerance(1e-5));
 }
 
 TEST(Gate, TopTwoByHand) {
   Gate gate = identity_gate(moe_options(3, 2));
-  const at::Tensor x = at::tensor({0.0, std::log(5.0), std::log(2.0)}).to(at::kFloat).view({1, 3});
+  const at::Tensor x = on_device(at::tensor({0.0, std::log(5.0), std::log(2.0)}).to(at::kFloat).view({1, 3}));
   const GateDecision decision = gate(x, ForwardContext{});
-  EXPECT_TRUE(at::equal(decision.expert_ids, at::tensor({1, 2}, at::kLong).view({1, 2})));
-  EXPECT_NEAR(decision.values[0][0].item<double>(), 0.625, 1e-6);
-  EXPECT_NEAR(decision.values[0][1].item<double>(), 0.25, 1e-6);
+  EXPECT_TRUE(at::equal(decision.expert_ids.cpu(), at::tensor({1, 2}, at::kLong).view({1, 2})));
+  EXPECT_NEAR(decision.values[0][0].item<double>(), 0.625, tolerance(1e-6));
+  EXPECT_NEAR(decision.values[0][1].item<double>(), 0.25, tolerance(1e-6));
 }
 
 TEST(Gate, TiesGoToTheLowerExpert) {
   for (const std::int64_t top_k : {1, 2}) {
     Gate gate = identity_gate(moe_options(4, top_k));
-    const GateDecision decision = gate(at::zeros({2, 4}), ForwardContext{});
+    const GateDecision decision = gate(on_device(at::zeros({2, 4})), ForwardContext{});
     EXPECT_EQ(decision.expert_ids[1][0].item<std::int64_t>(), 0) << "top-" << top_k;
   }
 }
 
 TEST(Gate, EvenRoutingHasBalanceLossOne) {
-  const at::Tensor probabilities = at::full({8, 4}, 0.25);
-  const at::Tensor choices = at::arange(8, at::kLong).remainder(4);
-  EXPECT_NEAR(balance_loss(probabilities, choices).item<double>(), 1.0, 1e-6);
+  const at::Tensor probabilities = on_device(at::full({8, 4}, 0.25));
+  const at::Tensor choices = on_device(at::arange(8, at::kLong).remainder(4));
+  EXPECT_NEAR(balance_loss(probabilities, choices).item<double>(), 1.0, tolerance(1e-6));
 }
 
 TEST(Gate, ComputesInFloat32WhateverTheInput) {
   Gate gate = identity_gate(moe_options(4, 1));
-  const GateDecision decision = gate(at::randn({3, 4}).to(at::kBFloat16), ForwardContext{});
+  const GateDecision decision = gate(on_device(at::randn({3, 4}).to(at::kBFloat16)), ForwardContext{});
   EXPECT_EQ(decision.probabilities.scalar_type(), at::kFloat);
 }
 
@@ -75,7 +77,7 @@ TEST(Gate, NoiseIsForTrainingAndComesFromTheContext) {
     MoeOptions options = moe_options(4, 1);
     options.gate_noise = noise;
     Gate gate = identity_gate(options);
-    const at::Tensor x = at::randn({200, 4});
+    const at::Tensor x = on_device(at::randn({200, 4}));
     ForwardContext training;
     training.training = true;
     training.seed = 3;
@@ -99,9 +101,9 @@ TEST(Gate, NoiseIsForTrainingAndComesFromTheContext) {
 TEST(Gate, GradientsMatchFiniteDifferences) {
   for (const std::int64_t top_k : {1, 2}) {
     Gate gate(5, moe_options(4, top_k), "gate");
-    gate->weight.set_data(at::randn({4, 5}, at::kDouble));
-    const at::Tensor x = at::randn({6, 5}, at::kDouble).requires_grad_();
-    const at::Tensor scale = at::randn({6, top_k}, at::kDouble);
+    gate->weight.set_data(on_device(at::randn({4, 5}, at::kDouble)));
+    const at::Tensor x = on_device(at::randn({6, 5}, at::kDouble)).requires_grad_();
+    const at::Tensor scale = on_device(at::randn({6, top_k}, at::kDouble));
     const auto objective = [&] {
       const GateDecision d = gate(x, ForwardContext{});
       return (d.values * scale).sum() + 0.7 * d.balance_loss + 0.3 * d.router_z_loss;

@@ -6,6 +6,7 @@
 
 #include "nn/moe/statistics.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "unit/nn/gradient_check.h"
 
 namespace polymoe {
@@ -25,7 +26,7 @@ MoeLayer make_layer(const ModelOptions& options, at::ScalarType type = at::kFloa
   MoeLayer layer(options, "layer", Partition{});
   initialize(*layer, 5);
   const at::NoGradGuard no_grad;
-  for (auto& p : layer->parameters()) p.set_data(at::randn_like(p).mul_(0.5).to(type));
+  for (auto& p : layer->parameters()) p.set_data(on_device(at::randn_like(p).mul_(0.5).to(type)));
   return layer;
 }
 
@@ -69,12 +70,12 @@ TEST(MoeLayer, EqualsTheLoopOverTokens) {
         options.moe.capacity_factor = 0.5;  // some tokens are dropped
         options.moe.min_capacity = 1;
         MoeLayer layer = make_layer(options);
-        const at::Tensor x = at::randn({33, 6});
+        const at::Tensor x = on_device(at::randn({33, 6}));
         ForwardContext context;
         context.training = true;
         const at::Tensor expected = oracle(layer, x, options, context);
         // Sums of 10 products in float32, in another order: 1e-5 relative.
-        EXPECT_TRUE(at::allclose(layer(x, context), expected, 1e-5, 1e-5))
+        EXPECT_TRUE(close(layer(x, context), expected, 1e-5, 1e-5))
             << activation << " top-" << top_k << " " << capacity;
       }
     }
@@ -90,8 +91,8 @@ TEST(MoeLayer, GradientsMatchFiniteDifferences) {
       options.moe.capacity_factor = 0.6;
       options.moe.min_capacity = 1;
       MoeLayer layer = make_layer(options, at::kDouble);
-      const at::Tensor x = at::randn({7, 6}, at::kDouble).requires_grad_();
-      const at::Tensor scale = at::randn({7, 6}, at::kDouble);
+      const at::Tensor x = on_device(at::randn({7, 6}, at::kDouble)).requires_grad_();
+      const at::Tensor scale = on_device(at::randn({7, 6}, at::kDouble));
       const auto objective = [&] {
         ForwardContext context;
         context.training = true;
@@ -105,7 +106,7 @@ TEST(MoeLayer, GradientsMatchFiniteDifferences) {
 }
 
 TEST(MoeLayer, Float32KernelsGiveTheGradientsOfTheReference) {
-  // In float64 the layer runs on LibTorch's own functions, in float32 on our kernels.
+  // In float64 the layer runs on LibTorch's own functions, in float32 on our kernels (on a CPU).
   ModelOptions options = layer_options(4, 2);
   options.moe.capacity = "limited";
   options.moe.capacity_factor = 0.6;
@@ -113,16 +114,16 @@ TEST(MoeLayer, Float32KernelsGiveTheGradientsOfTheReference) {
   MoeLayer reference = make_layer(options, at::kDouble);
   auto from = single->named_parameters(), to = reference->named_parameters();
   for (auto& item : to) item.value().set_data(from[item.key()].to(at::kDouble));
-  const at::Tensor x = at::randn({40, 6});
-  const at::Tensor scale = at::randn({40, 6});
+  const at::Tensor x = on_device(at::randn({40, 6}));
+  const at::Tensor scale = on_device(at::randn({40, 6}));
   const at::Tensor xf = x.clone().requires_grad_(), xd = x.to(at::kDouble).requires_grad_();
   ForwardContext a, b;
   a.training = b.training = true;
   (single(xf, a) * scale).sum().backward();
   (reference(xd, b) * scale.to(at::kDouble)).sum().backward();
-  EXPECT_TRUE(at::allclose(xf.grad().to(at::kDouble), xd.grad(), 1e-4, 1e-5));
+  EXPECT_TRUE(close(xf.grad().to(at::kDouble), xd.grad(), 1e-4, 1e-5));
   for (auto& item : to) {
-    EXPECT_TRUE(at::allclose(from[item.key()].grad().to(at::kDouble), item.value().grad(), 1e-4, 1e-5)) << item.key();
+    EXPECT_TRUE(close(from[item.key()].grad().to(at::kDouble), item.value().grad(), 1e-4, 1e-5)) << item.key();
   }
 }
 
@@ -134,7 +135,7 @@ TEST(MoeLayer, DroppedTokensGetZeros) {
   MoeLayer layer = make_layer(options);
   ForwardContext context;
   context.training = true;
-  const at::Tensor y = layer(at::randn({20, 6}), context);
+  const at::Tensor y = layer(on_device(at::randn({20, 6})), context);
   const std::int64_t rows_with_values = (y.abs().sum(1) > 0).sum().item<std::int64_t>();
   EXPECT_GE(rows_with_values, 1);
   EXPECT_LE(rows_with_values, 2);
@@ -143,13 +144,13 @@ TEST(MoeLayer, DroppedTokensGetZeros) {
 TEST(MoeLayer, OneExpertIsTheDenseBlock) {
   const ModelOptions options = layer_options(1, 1);
   MoeLayer layer = make_layer(options);
-  const at::Tensor x = at::randn({9, 6});
+  const at::Tensor x = on_device(at::randn({9, 6}));
   ForwardContext context;
   const at::Tensor inner =
       at::relu(at::linear(x, parameter(layer, "experts.up_weight")[0], parameter(layer, "experts.up_bias")[0]));
   const at::Tensor expected =
       at::linear(inner, parameter(layer, "experts.down_weight")[0], parameter(layer, "experts.down_bias")[0]);
-  EXPECT_TRUE(at::allclose(layer(x, context), expected, 1e-5, 1e-6));
+  EXPECT_TRUE(close(layer(x, context), expected, 1e-5, 1e-6));
 }
 
 TEST(MoeLayer, RandomTokenSelectionDependsOnUpdateAndMicroBatch) {
@@ -157,7 +158,7 @@ TEST(MoeLayer, RandomTokenSelectionDependsOnUpdateAndMicroBatch) {
   options.moe.capacity = "limited";
   options.moe.capacity_factor = 0.3;
   MoeLayer layer = make_layer(options);
-  const at::Tensor x = at::randn({200, 6});
+  const at::Tensor x = on_device(at::randn({200, 6}));
   ForwardContext first, same, other;
   first.training = same.training = other.training = true;
   other.micro_batch = 1;
@@ -169,7 +170,7 @@ TEST(MoeLayer, RandomTokenSelectionDependsOnUpdateAndMicroBatch) {
 TEST(MoeLayer, BFloat16IsCloseToFloat32) {
   const ModelOptions options = layer_options(4, 1);
   MoeLayer layer = make_layer(options);
-  const at::Tensor x = at::randn({64, 6});
+  const at::Tensor x = on_device(at::randn({64, 6}));
   ForwardContext context;
   const at::Tensor exact = layer(x, context);
   for (auto& item : layer->named_parameters()) {
@@ -183,12 +184,12 @@ TEST(MoeLayer, BFloat16IsCloseToFloat32) {
 
 TEST(LocalDispatcher, NamesSlotsByExpertAndTheirOrderInIt) {
   const ModelOptions options = layer_options(4, 1);
-  const at::Tensor ids = at::tensor({3, 1, 3, 3, 1}, at::kLong).view({5, 1});
+  const at::Tensor ids = on_device(at::tensor({3, 1, 3, 3, 1}, at::kLong).view({5, 1}));
   const Routing routing = make_routing(ids, options.moe, 0, {});
   ForwardContext context;
   context.micro_batch = 6;
   LocalDispatcher dispatcher;
-  const DispatchHandle handle = dispatcher.dispatch(at::randn({5, 6}), routing, context);
+  const DispatchHandle handle = dispatcher.dispatch(on_device(at::randn({5, 6})), routing, context);
   const std::vector<SlotSegment> segments = dispatcher.receive(handle, 0, context).segments;
   ASSERT_EQ(segments.size(), 2u) << "one for each expert with slots";
   EXPECT_EQ(segments[0].begin, 0);
@@ -205,10 +206,12 @@ TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
   options.activation_dropout = 0.5;
   Experts experts(options, "experts", Partition{});
   initialize(*experts, 1);
+  on_device(experts);
   const ExpertWeights weights = experts->split({2}).front();
   ForwardContext context;
   context.training = true;
-  const at::Tensor x = at::randn({6, 6});  // three slots of micro-batch 4, three of 5: one of expert 0, two of expert 1
+  // Three slots of micro-batch 4, three of 5: one of expert 0, two of expert 1.
+  const at::Tensor x = on_device(at::randn({6, 6}));
   const auto alone = [&](std::int64_t first, std::uint64_t micro_batch) {
     return experts(
         ExpertInputs{x.narrow(0, first, 3),
@@ -216,7 +219,7 @@ TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
                      {{0, 0, 1, micro_batch, first_slot_name(0)}, {1, 1, 2, micro_batch, first_slot_name(1)}}},
         weights, context);
   };
-  const at::Tensor order = at::tensor({0, 3, 1, 2, 4, 5}, at::kLong);
+  const at::Tensor order = on_device(at::tensor({0, 3, 1, 2, 4, 5}, at::kLong));
   const at::Tensor together = experts(ExpertInputs{x.index_select(0, order),
                                                    at::tensor({0, 2, 6}, at::kLong),
                                                    {{0, 0, 1, 4, first_slot_name(0)},
@@ -226,7 +229,7 @@ TEST(Experts, DropoutKnowsASlotByItsMicroBatchAndName) {
                                       weights, context);
   const at::Tensor expected = at::cat({alone(0, 4), alone(3, 5)}).index_select(0, order);
   // The same products of the same shapes; but rows of six float32 lie at other alignments, which may round otherwise.
-  EXPECT_TRUE(at::allclose(together, expected, 1e-5, 1e-6));
+  EXPECT_TRUE(close(together, expected, 1e-5, 1e-6));
   EXPECT_FALSE(at::allclose(alone(0, 4), alone(0, 5), 1e-3, 1e-3)) << "another micro-batch, another mask";
 }
 
@@ -268,7 +271,7 @@ TEST(Capacity, OfEvaluationDropsFewerTokensThanThatOfTraining) {
   options.moe.eval_capacity_factor = 4.0;
   options.moe.min_capacity = 1;
   MoeLayer layer = make_layer(options);
-  const at::Tensor x = at::randn({64, 6});
+  const at::Tensor x = on_device(at::randn({64, 6}));
   const auto rows_with_output = [&](bool training) {
     ForwardContext context;
     context.training = training;
@@ -280,7 +283,7 @@ TEST(Capacity, OfEvaluationDropsFewerTokensThanThatOfTraining) {
 
 TEST(MoeLayer, MaskingTakesTheExpertsOutputFromSomeTokensInTrainingAlone) {
   ModelOptions options = layer_options(4, 2);
-  const at::Tensor x = at::randn({2000, 6});
+  const at::Tensor x = on_device(at::randn({2000, 6}));
   MoeLayer plain = make_layer(options);
   options.moe.output_masking = 0.2;
   MoeLayer masking = make_layer(options);
@@ -293,7 +296,7 @@ TEST(MoeLayer, MaskingTakesTheExpertsOutputFromSomeTokensInTrainingAlone) {
   // 400 of 2000 are expected, with a standard deviation of 18.
   EXPECT_NEAR(zero.sum().item<double>(), 400, 90);
   const at::Tensor kept = at::nonzero(zero.logical_not()).squeeze(1);
-  EXPECT_TRUE(at::allclose(masked.index_select(0, kept), whole.index_select(0, kept) / 0.8, 1e-5, 1e-6));
+  EXPECT_TRUE(close(masked.index_select(0, kept), whole.index_select(0, kept) / 0.8, 1e-5, 1e-6));
 
   EXPECT_TRUE(at::equal(masking(x, context), masked)) << "the same coordinates, the same mask";
   context.update = 1;
@@ -306,7 +309,7 @@ TEST(MoeLayer, MaskedTokensGiveTheExpertsNoGradient) {
   ModelOptions options = layer_options(3, 1);
   options.moe.output_masking = 0.5;
   MoeLayer layer = make_layer(options);
-  const at::Tensor x = at::randn({50, 6}).requires_grad_();
+  const at::Tensor x = on_device(at::randn({50, 6})).requires_grad_();
   ForwardContext context;
   context.training = true;
   const at::Tensor y = layer(x, context);
@@ -328,7 +331,7 @@ TEST(MoeLayer, SharedExpertsServeEveryTokenDroppedOnesToo) {
   MoeLayer routed = make_layer(options);
   auto from = layer->named_parameters(), to = routed->named_parameters();
   for (auto& item : to) item.value().set_data(from[item.key()]);
-  const at::Tensor x = at::randn({40, 6});
+  const at::Tensor x = on_device(at::randn({40, 6}));
   ForwardContext context;
   context.training = true;
   // Two experts of 10 each are one block of 20.
@@ -336,7 +339,7 @@ TEST(MoeLayer, SharedExpertsServeEveryTokenDroppedOnesToo) {
       at::relu(at::linear(x, parameter(layer, "shared.up.weight"), parameter(layer, "shared.up.bias")));
   const at::Tensor shared =
       at::linear(inner, parameter(layer, "shared.down.weight"), parameter(layer, "shared.down.bias"));
-  EXPECT_TRUE(at::allclose(layer(x, context), routed(x, context) + shared, 1e-5, 1e-6));
+  EXPECT_TRUE(close(layer(x, context), routed(x, context) + shared, 1e-5, 1e-6));
 }
 
 TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
@@ -352,12 +355,13 @@ TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
     const at::NoGradGuard no_grad;
     parameter(layer, "gate.weight").copy_(at::eye(2));
   }
+  on_device(layer);
   MoeStatistics statistics;
   ForwardContext context;
   context.statistics = &statistics;
   context.token_languages = {7, 7, 9, 9};
   // Tokens 0, 1 and 2 want expert 0, which holds ceil(4 / 2 * 0.75) = 2: token 2 is dropped.
-  layer(at::tensor({50.0, 0.0, 50.0, 0.0, 50.0, 0.0, 0.0, 50.0}).to(at::kFloat).view({4, 2}), context);
+  layer(on_device(at::tensor({50.0, 0.0, 50.0, 0.0, 50.0, 0.0, 0.0, 50.0}).to(at::kFloat).view({4, 2})), context);
   const auto& languages = statistics.layers().at("layer");
   EXPECT_EQ(languages.at(7).tokens, 2);
   EXPECT_EQ(languages.at(7).assigned, (std::vector<std::int64_t>{2, 0}));

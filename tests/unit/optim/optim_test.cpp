@@ -8,6 +8,7 @@
 #include "optim/adam.h"
 #include "optim/loss_scale.h"
 #include "optim/schedule.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -29,6 +30,12 @@ struct OneWeightImpl : torch::nn::Module {
 };
 TORCH_MODULE(OneWeight);
 
+TwoLayers two_layers(at::ScalarType type = at::kFloat) {
+  TwoLayers model;
+  model->to(test_device(), type);
+  return model;
+}
+
 OptimizerOptions plain_options() {
   OptimizerOptions options;
   options.clip_norm = 0;
@@ -37,13 +44,13 @@ OptimizerOptions plain_options() {
 }
 
 TEST(ParameterStore, ParametersAndGradientsAreViewsOfTheBuffers) {
-  TwoLayers model;
+  TwoLayers model = two_layers();
   const at::Tensor before = model->first->weight.detach().clone();
   ParameterStore store(*model);
   ASSERT_EQ(store.units().size(), 1u);
   ParameterUnit& unit = store.units()[0];
   EXPECT_TRUE(at::equal(model->first->weight, before));
-  model(at::ones({1, 3})).sum().backward();
+  model(on_device(at::ones({1, 3}))).sum().backward();
   const FlatParameter& weight = unit.parameters[0];
   EXPECT_TRUE(at::equal(view_in(unit.gradients, weight), model->first->weight.grad()));
   EXPECT_GT(unit.gradients.abs().sum().item<double>(), 0.0);
@@ -52,21 +59,20 @@ TEST(ParameterStore, ParametersAndGradientsAreViewsOfTheBuffers) {
 }
 
 TEST(ParameterStore, GradientsAccumulateUntilTheyAreCleared) {
-  TwoLayers model;
+  TwoLayers model = two_layers();
   ParameterStore store(*model);
-  model(at::ones({1, 3})).sum().backward();
+  model(on_device(at::ones({1, 3}))).sum().backward();
   const at::Tensor once = store.units()[0].gradients.clone();
-  model(at::ones({1, 3})).sum().backward();
-  EXPECT_TRUE(at::allclose(store.units()[0].gradients, 2 * once));
+  model(on_device(at::ones({1, 3}))).sum().backward();
+  EXPECT_TRUE(close(store.units()[0].gradients, 2 * once, 1e-5, 1e-8));
   store.zero_gradients();
   EXPECT_EQ(store.units()[0].gradients.abs().sum().item<float>(), 0.0f);
 }
 
 TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {
-  TwoLayers model;
-  model->to(at::kBFloat16);
+  TwoLayers model = two_layers(at::kBFloat16);
   ParameterStore store(*model);
-  model(at::ones({1, 3}, at::kBFloat16)).sum().backward();
+  model(on_device(at::ones({1, 3}, at::kBFloat16))).sum().backward();
   ParameterStore::collect_gradients(store.units()[0]);
   EXPECT_FALSE(model->first->weight.grad().defined());
   Adam adam(store, plain_options());
@@ -78,7 +84,7 @@ TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {
 }
 
 TEST(Adam, TwoUpdatesByHand) {
-  OneWeight model;
+  OneWeight model = on_device(OneWeight());
   ParameterStore store(*model);
   OptimizerOptions options = plain_options();
   options.beta1 = 0.9;
@@ -88,12 +94,12 @@ TEST(Adam, TwoUpdatesByHand) {
   // Gradient 2: m = 0.2, v = 0.04; corrected both give 2 and 4: the step is 0.1 * (2 / 2 + 0.1 * 1) = 0.11.
   model->weight.mutable_grad().fill_(2.0);
   adam.update(0.1, 1.0);
-  EXPECT_NEAR(model->weight.item<double>(), 0.89, 1e-6);
+  EXPECT_NEAR(model->weight.item<double>(), 0.89, tolerance(1e-6));
   // Gradient -1: m = 0.18 - 0.1 = 0.08, corrected by 0.19; v = 0.0396 + 0.01 = 0.0496, corrected by 0.0199.
   model->weight.mutable_grad().fill_(-1.0);
   adam.update(0.1, 1.0);
   const double expected = 0.89 - 0.1 * (0.08 / 0.19 / std::sqrt(0.0496 / 0.0199) + 0.1 * 0.89);
-  EXPECT_NEAR(model->weight.item<double>(), expected, 1e-6);
+  EXPECT_NEAR(model->weight.item<double>(), expected, tolerance(1e-6));
 }
 
 Tiers with_averages() {
@@ -103,7 +109,7 @@ Tiers with_averages() {
 }
 
 TEST(Averages, FollowTheWeightsByHand) {
-  OneWeight model;
+  OneWeight model = on_device(OneWeight());
   ParameterStore store(*model, {}, with_averages());
   const at::Tensor& average = store.units()[0].averages;
   EXPECT_EQ(average[0].item<float>(), 1.0f) << "they begin at the weights";
@@ -119,19 +125,19 @@ TEST(Averages, FollowTheWeightsByHand) {
     weight -= 0.01;
     const double decay = std::min(0.9, (1.0 + t) / (10.0 + t));  // 2/11, 3/12, ..., 0.9 from update 80 on
     expected = decay * expected + (1.0 - decay) * weight;
-    EXPECT_NEAR(average[0].item<double>(), expected, 1e-5) << "update " << t;  // float32, a hundred roundings
+    EXPECT_NEAR(average[0].item<double>(), expected, tolerance(1e-5))
+        << "update " << t;  // float32, a hundred roundings
   }
   EXPECT_NEAR(expected, weight + 0.01 * 0.9 / (1 - 0.9), 0.02) << "it lags behind by decay / (1 - decay) updates";
 }
 
 TEST(Averages, SwappedTwiceLeaveEveryBit) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    TwoLayers model;
-    model->to(type);
+    TwoLayers model = two_layers(type);
     ParameterStore store(*model, {}, with_averages());
     const ParameterUnit& unit = store.units()[0];
     Adam adam(store, plain_options(), 0.9);
-    model(at::ones({1, 3}, type)).sum().backward();
+    model(on_device(at::ones({1, 3}, type))).sum().backward();
     ParameterStore::collect_gradients(store.units()[0]);
     for (int i = 0; i < 3; ++i) adam.update(0.01, 1.0);
     const at::Tensor master = unit.master.clone(), values = unit.values.clone(), averages = unit.averages.clone();
@@ -149,7 +155,7 @@ TEST(Averages, SwappedTwiceLeaveEveryBit) {
 TEST(Averages, OfLargeUnitsAreSwappedWhole) {
   struct : torch::nn::Module {
   } model;
-  model.register_parameter("weight", at::randn({1100, 1000}));  // more than a piece of the swap
+  model.register_parameter("weight", on_device(at::randn({1100, 1000})));  // more than a piece of the swap
   ParameterStore store(model, {}, with_averages());
   const ParameterUnit& unit = store.units()[0];
   unit.averages.normal_();
@@ -160,7 +166,7 @@ TEST(Averages, OfLargeUnitsAreSwappedWhole) {
 }
 
 TEST(Averages, StayWhereAnUpdateIsSkipped) {
-  OneWeight model;
+  OneWeight model = on_device(OneWeight());
   ParameterStore store(*model, {}, with_averages());
   Adam adam(store, plain_options(), 0.9);
   adam.update(0.1, std::nan(""));
@@ -168,7 +174,7 @@ TEST(Averages, StayWhereAnUpdateIsSkipped) {
 }
 
 TEST(Adam, ClipsByTheGlobalNorm) {
-  TwoLayers model;
+  TwoLayers model = two_layers();
   ParameterStore store(*model);
   OptimizerOptions options = plain_options();
   options.clip_norm = 0.5;
@@ -178,11 +184,11 @@ TEST(Adam, ClipsByTheGlobalNorm) {
   model->second->bias.mutable_grad()[0] = 4.0;
   adam.update(0.0, std::sqrt(sum_of_squares(store.units()[0].gradients)));
   // The first moment is (1 - beta1) times the clipped gradient: 0.1 * 3 * 0.5 / 5.
-  EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 4 * 0.1, 1e-7);
+  EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 4 * 0.1, tolerance(1e-7));
 }
 
 TEST(Adam, ANonFiniteGradientChangesNothing) {
-  TwoLayers model;
+  TwoLayers model = two_layers();
   ParameterStore store(*model);
   Adam adam(store, plain_options());
   const at::Tensor before = store.units()[0].values.clone();
@@ -192,12 +198,12 @@ TEST(Adam, ANonFiniteGradientChangesNothing) {
 }
 
 TEST(Adam, TakesTheLossScaleOffTheGradients) {
-  TwoLayers model;
+  TwoLayers model = two_layers();
   ParameterStore store(*model);
   Adam adam(store, plain_options());
   store.units()[0].gradients.fill_(3.0 * 1024);
   adam.update(0.0, 1.0, 1024);
-  EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 3, 1e-6);
+  EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 3, tolerance(1e-6));
 }
 
 TrainOptions float16_options() {

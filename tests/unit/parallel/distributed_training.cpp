@@ -1,11 +1,14 @@
 #include "unit/parallel/distributed_training.h"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <mutex>
 
 #include "base/random.h"
 #include "checkpoint/model_checkpoint.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe::testing {
@@ -15,7 +18,8 @@ namespace {
 void collect(const ParallelModel& model, at::Tensor ParameterUnit::*buffer, std::map<std::string, at::Tensor>& full) {
   for (const ParameterUnit& unit : model.store.units()) {
     at::Tensor own;
-    use_buffers(model.store.files(), {{unit.*buffer, Access::kRead}}, [&] { own = (unit.*buffer).detach().clone(); });
+    use_buffers(model.store.files(), {{unit.*buffer, Access::kRead}},
+                [&] { own = (unit.*buffer).detach().cpu().clone(); });
     for (const FlatParameter& p : unit.parameters) {
       const auto [begin, end] = model.sync.owned(unit, p);
       for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) {
@@ -34,6 +38,17 @@ void collect(const ParallelModel& model, at::Tensor ParameterUnit::*buffer, std:
       }
     }
   }
+}
+
+int processes_of(const ParallelOptions& parallel) {
+  return static_cast<int>(std::max<std::int64_t>(1, parallel.data) * parallel.expert * parallel.model);
+}
+
+// Calls `body` for each process of a layout.
+void run_processes(int processes, const std::function<void(Communicator&)>& body) {
+  if (processes > 1) return run_ranks(processes, body);
+  const std::unique_ptr<Communicator> alone = make_self_communicator();
+  body(*alone);
 }
 
 }  // namespace
@@ -61,6 +76,10 @@ RunOptions tiny_run() {
   return options;
 }
 
+std::string device_of(const ParallelOptions& parallel) {
+  return processes_of(parallel) == 1 ? test_device_name() : "cpu";
+}
+
 MicroBatch tiny_batch(std::int64_t update, std::int64_t number) {
   const RandomStream random(99, 1, static_cast<std::uint64_t>(update), static_cast<std::uint64_t>(number));
   std::uint64_t next = 0;
@@ -77,8 +96,7 @@ MicroBatch tiny_batch(std::int64_t update, std::int64_t number) {
 }
 
 Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
-  const ParallelOptions& parallel = options.parallel;
-  const auto processes = static_cast<int>(std::max<std::int64_t>(1, parallel.data) * parallel.expert * parallel.model);
+  const int processes = processes_of(options.parallel);
   Outcome outcome;
   outcome.losses.resize(static_cast<std::size_t>(updates));
   std::vector<double> tokens(static_cast<std::size_t>(updates));
@@ -86,7 +104,7 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
   const auto by_rank = static_cast<std::size_t>(processes);
   for (auto* counts : {&outcome.dense, &outcome.experts, &outcome.slices}) counts->resize(by_rank);
   at::set_num_threads(1);
-  run_ranks(processes, [&](Communicator& world) {
+  run_processes(processes, [&](Communicator& world) {
     TrainState state(options, world);
     const ParallelLayout& layout = state.layout;
     for (std::int64_t update = 0; update < updates; ++update) {

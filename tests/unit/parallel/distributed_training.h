@@ -14,6 +14,10 @@ namespace polymoe::testing {
 /// Options of a tiny model with everything random switched on, and 4 micro-batches an update.
 RunOptions tiny_run();
 
+/// The device that train_in_threads() can compute on: that of the tests where the layout has one process, else the CPU,
+/// since the mailboxes between threads take host memory.
+std::string device_of(const ParallelOptions& parallel);
+
 /// Micro-batch `number` of update `update`, of a size that varies.
 MicroBatch tiny_batch(std::int64_t update, std::int64_t number);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "unit/parallel/distributed_training.h"
 
 namespace polymoe {
@@ -81,6 +82,7 @@ RunOptions run_of(const LayoutCase& c) {
   options.model.moe.capacity = c.capacity;
   options.train.micro_batches = c.micro_batches;
   options.train.precision = c.precision;
+  options.train.device = testing::device_of(c.parallel);
   if (c.more) {
     options.model.moe.shared_experts = 2;
     options.model.moe.output_masking = 0.3;
@@ -104,7 +106,7 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
   const testing::Outcome got = testing::train_in_threads(options, kUpdates);
   // A master weight that differs in its last bit rounds to another bfloat16 now and then, a step of 1 in 256.
-  const double bound = GetParam().precision == "float32" ? 1e-6 : 1e-4;
+  const double bound = tolerance(GetParam().precision == "float32" ? 1e-6 : 1e-4);
   for (std::size_t update = 0; update < kUpdates; ++update) {
     EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, bound) << "update " << update;
     EXPECT_NEAR(got.norms[update] / expected.norms[update], 1.0, 10 * bound) << "update " << update;
@@ -112,7 +114,7 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   ASSERT_EQ(got.gradients.size(), expected.gradients.size());
   for (const auto& [name, gradient] : expected.gradients) {
     // Some hundred terms summed in another order, each rounded to 6e-8 of its size.
-    EXPECT_LT(testing::relative_difference(got.gradients.at(name), gradient), 1e-5) << name;
+    EXPECT_LT(testing::relative_difference(got.gradients.at(name), gradient), tolerance(1e-5)) << name;
   }
 }
 

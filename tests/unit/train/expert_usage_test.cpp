@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {
@@ -33,6 +34,7 @@ class ExpertUsageTest : public ::testing::Test {
   UsageByLayer measure(const DataOptions& data_options, const UsageData& usage_data) {
     EncoderDecoder model(options_);
     initialize(*model, 3);
+    on_device(model);
     UsageByLayer usage;
     for (const ValidationSet& set : usage_sets(data_, data_options, usage_data)) {
       record_usage(model, set, data_.vocabulary(), usage);

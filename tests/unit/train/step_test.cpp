@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nn/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -18,6 +19,7 @@ RunOptions step_options() {
   options.model.moe.experts = 4;
   options.train.label_smoothing = 0.1;
   options.train.seed = 3;
+  options.train.device = test_device_name();
   return options;
 }
 
@@ -67,9 +69,9 @@ TEST(TrainStep, GradientsAreMeansOverTheTokensOfAllMicroBatches) {
   const StepReport b = train_step(split.state, parts, options, 1e-3);
   EXPECT_EQ(a.total().tokens, 18);
   EXPECT_EQ(b.total().tokens, 18);
-  EXPECT_NEAR(a.total().loss, b.total().loss, 1e-4);
+  EXPECT_NEAR(a.total().loss, b.total().loss, tolerance(1e-4));
   // The same sums in another order, float32.
-  EXPECT_TRUE(at::allclose(all_gradients(whole.state), all_gradients(split.state), 1e-4, 1e-6));
+  EXPECT_TRUE(close(all_gradients(whole.state), all_gradients(split.state), 1e-4, 1e-6));
 }
 
 TEST(TrainStep, TheSameSeedGivesTheSameLosses) {
@@ -82,7 +84,7 @@ TEST(TrainStep, TheSameSeedGivesTheSameLosses) {
       losses.push_back(train_step(alone.state, {micro_batch(i), micro_batch(i + 7)}, options, 1e-3).total().loss);
     }
   }
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(losses[static_cast<std::size_t>(i)], losses[static_cast<std::size_t>(i + 4)]);
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(losses[i], losses[i + 4], same_tolerance() * losses[i]);
 }
 
 TEST(TrainStep, SplitsTheLossByTask) {
@@ -162,7 +164,7 @@ TEST(DelayedUpdate, LagsOneBatchBehind) {
   for (std::int32_t i = 0; i < 4; ++i) {
     const StepReport got = train_step(delayed.state, {micro_batch(i)}, options, 1e-3);
     const StepReport expected = accumulate_gradients(by_hand.state, {micro_batch(i)}, options);
-    EXPECT_EQ(got.total().loss, expected.total().loss) << i;
+    EXPECT_NEAR(got.total().loss, expected.total().loss, same_tolerance() * expected.total().loss) << i;
     const at::Tensor gradients = all_gradients(by_hand.state);
     const double norm = by_hand.state.sync.gradient_norm();
     update_late();
@@ -174,7 +176,8 @@ TEST(DelayedUpdate, LagsOneBatchBehind) {
   delayed.state.delayed.start();
   EXPECT_TRUE(delayed.state.delayed.finish());
   for (std::size_t i = 0; i < by_hand.state.store.units().size(); ++i) {
-    EXPECT_TRUE(at::equal(delayed.state.store.units()[i].own_values, by_hand.state.store.units()[i].own_values));
+    // Where Adam's second moments are small it makes more of a rounding.
+    EXPECT_TRUE(same(delayed.state.store.units()[i].own_values, by_hand.state.store.units()[i].own_values, 1e-3));
   }
   delayed.state.delayed.start();
   EXPECT_FALSE(delayed.state.delayed.finish());  // nothing waits any more

@@ -14,6 +14,7 @@
 #include "data/prepare.h"
 #include "decode/translator.h"
 #include "nn/torch_headers.h"
+#include "support/device.h"
 #include "support/thread_communicator.h"
 #include "text/corpus.h"
 #include "text/vocabulary.h"
@@ -83,6 +84,7 @@ class TrainerTest : public ::testing::Test {
     options.data.max_length = 32;
     options.data.bucket_examples = 50;
     options.train.output = folder_ / name;
+    options.train.device = test_device_name();
     options.train.max_tokens = 200;
     options.train.micro_batches = 2;
     options.train.max_updates = 12;
@@ -100,9 +102,10 @@ class TrainerTest : public ::testing::Test {
     return Trainer(options, *alone).run(stop);
   }
 
-  // The same on as many threads as the layout has processes.
+  // The same on as many threads as the layout has processes, on the CPU: the mailboxes between them take host memory.
   static void train_in_layout(RunOptions options, const ParallelOptions& parallel) {
     options.parallel = parallel;
+    options.train.device = "cpu";
     const std::atomic<bool> stop{false};
     testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.model),
                        [&](Communicator& world) { Trainer(options, world).run(stop); });
@@ -125,6 +128,18 @@ class TrainerTest : public ::testing::Test {
       by_update[record.at("update")] = {record.at("loss"), record.at("balance_loss"), record.at("gradient_norm")};
     }
     return by_update;
+  }
+
+  // Bit for bit on the CPU. On a GPU the rounding of some updates has gone into the weights.
+  static void expect_same(const std::map<std::int64_t, nlohmann::json>& got,
+                          const std::map<std::int64_t, nlohmann::json>& expected) {
+    ASSERT_EQ(got.size(), expected.size());
+    for (const auto& [update, numbers] : expected) {
+      for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const double number = numbers[i].get<double>();
+        EXPECT_NEAR(got.at(update)[i].get<double>(), number, same_tolerance(1e-3) * number) << "update " << update;
+      }
+    }
   }
 
   std::string write_lines(const std::string& name, const std::vector<std::string>& lines) const {
@@ -157,12 +172,12 @@ TEST_F(TrainerTest, AResumedRunEqualsTheUninterruptedOneBitForBit) {
   }
   const auto expected = losses(whole), resumed = losses(parts);
   ASSERT_EQ(expected.size(), 12u);
-  EXPECT_EQ(expected, resumed);
+  expect_same(resumed, expected);
   const Checkpoint a = Checkpoint::open(fs::path(whole.train.output) / checkpoint_name(12));
   const Checkpoint b = Checkpoint::open(fs::path(parts.train.output) / checkpoint_name(12));
   for (const char* group : {"model", "optimizer"}) {
     for (const std::string& name : a.names(group))
-      EXPECT_TRUE(at::equal(a.read(group, name), b.read(group, name))) << name;
+      EXPECT_TRUE(same(b.read(group, name), a.read(group, name), 1e-3)) << name;
   }
 }
 
@@ -183,7 +198,7 @@ TEST_F(TrainerTest, SchedulesOfCapacityAndTasksGoOnWhereTheyWere) {
     options.train.max_updates = until;
     train(options);
   }
-  EXPECT_EQ(losses(options), expected);
+  expect_same(losses(options), expected);
 }
 
 TEST_F(TrainerTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
@@ -192,6 +207,7 @@ TEST_F(TrainerTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
   RunOptions options = run_options("whole");
   options.train.micro_batches = 8;
   options.train.max_updates = 9;
+  options.train.device = "cpu";  // as the layouts
   train(options);
   const auto expected = losses(options);
 
@@ -241,7 +257,7 @@ TEST_F(TrainerTest, ARunWithStateInFilesResumesAsTheOneInMemoryGoesOnBitForBit) 
     options.train.max_updates = until;
     train(options);
   }
-  EXPECT_EQ(losses(options), expected);
+  expect_same(losses(options), expected);
 }
 
 TEST_F(TrainerTest, ARunThatGoesOnFromAnOlderCheckpointDropsTheLaterRecords) {
@@ -253,7 +269,7 @@ TEST_F(TrainerTest, ARunThatGoesOnFromAnOlderCheckpointDropsTheLaterRecords) {
   const auto expected = losses(options);
   fs::remove_all(fs::path(options.train.output) / checkpoint_name(10));
   train(options);  // from update 8
-  EXPECT_EQ(losses(options), expected);
+  expect_same(losses(options), expected);
 }
 
 TEST_F(TrainerTest, StopsAndSavesWhenAsked) {
@@ -271,6 +287,7 @@ TEST_F(TrainerTest, AllProcessesStopWhereOneIsAskedTo) {
   make_number_data();
   RunOptions options = run_options("run");
   options.parallel = {.data = 1, .expert = 2};
+  options.train.device = "cpu";
   testing::run_ranks(2, [&](Communicator& world) {
     const std::atomic<bool> stop{world.rank() == 1};
     const TrainSummary summary = Trainer(options, world).run(stop);
@@ -285,6 +302,7 @@ TEST_F(TrainerTest, ValidationSaysTheSameInEveryLayout) {
   RunOptions options = run_options("whole");
   options.train.micro_batches = 4;
   options.train.max_updates = 60;  // so that there is something to translate
+  options.train.device = "cpu";    // as the layouts
   options.optimizer.learning_rate = 3e-3;
   options.train.valid_beam_size = 2;
   train(options);
@@ -353,7 +371,7 @@ TEST_F(TrainerTest, LearnsATaskOfTheUsersNamingBesideTranslation) {
   EXPECT_TRUE(valid.at("tasks").at("denoising").contains("nll"));
   EXPECT_EQ(valid.at("directions").size(), 2u);
 
-  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "float32", "cpu");
+  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "float32", test_device_name());
   const std::vector<std::string> sources{"1 2 3", "0 4 7", "2 9 1", "1 5 0"};
   const auto results = translator.translate(sources, "xx", "xx", {}, "last");
   int right = 0;
@@ -407,7 +425,7 @@ TEST_F(TrainerTest, TrainsTranslatesAndValidatesInBFloat16) {
   RunOptions options = run_options("run");
   options.train.precision = "bfloat16";
   const TrainSummary summary = train(options);
-  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "bfloat16", "cpu");
+  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "bfloat16", test_device_name());
   const std::vector<std::string> sentences{"one two three", "", "four five"};
   const auto results = translator.translate(sentences, "en", "xx");
   ASSERT_EQ(results.size(), 3u);
@@ -444,7 +462,7 @@ TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
   options.optimizer.warmup_updates = 50;
   const TrainSummary summary = train(options);
   EXPECT_LT(losses(options).rbegin()->second[0].get<double>(), 0.1);
-  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "float32", "cpu");
+  Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "float32", test_device_name());
   const Vocabulary vocabulary = Vocabulary::load(folder_ / "vocab.model");
   int exact = 0;
   for (const char* source : {"en", "de", "fr", "cs"}) {
@@ -472,14 +490,14 @@ TEST_F(TrainerTest, ARunWithAnAverageResumesBitForBitAndTheBestCheckpointIsTheAv
     parts.train.max_updates = until;
     train(parts);
   }
-  EXPECT_EQ(losses(whole), losses(parts));
+  expect_same(losses(parts), losses(whole));
   const Checkpoint a = Checkpoint::open(fs::path(whole.train.output) / checkpoint_name(12));
   const Checkpoint b = Checkpoint::open(fs::path(parts.train.output) / checkpoint_name(12));
   const Checkpoint best = Checkpoint::open(fs::path(whole.train.output) / "checkpoint-best");
   ASSERT_EQ(best.meta().at("update"), 12);
   for (const std::string& name : a.names("model")) {
     const at::Tensor average = a.read("optimizer", "average/" + name);
-    EXPECT_TRUE(at::equal(average, b.read("optimizer", "average/" + name))) << name;
+    EXPECT_TRUE(same(b.read("optimizer", "average/" + name), average, 1e-3)) << name;
     EXPECT_TRUE(at::equal(average, best.read("model", name))) << name;
   }
   EXPECT_FALSE(at::equal(a.read("model", "embedding"), best.read("model", "embedding")));
@@ -498,7 +516,7 @@ TEST_F(TrainerTest, ARunWithDelayedUpdatesResumesBitForBit) {
     parts.train.max_updates = until;
     train(parts);
   }
-  EXPECT_EQ(losses(whole), losses(parts));
+  expect_same(losses(parts), losses(whole));
 }
 
 TEST_F(TrainerTest, MeasuringTheAverageLeavesTheTrainingAsItWas) {

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <functional>
+
+#include <c10/core/Device.h>
+#include <nlohmann/json_fwd.hpp>
+
+namespace polymoe::bench {
+
+/// What the host asks of a GPU while `f` runs: {"launches", "synchronizations", "copies"}, as LibTorch's profiler sees
+/// the calls of CUDA's runtime and driver. Launches are of kernels; synchronisations are waits for a stream, an event
+/// or the device, and copies that wait; copies are those that do not wait, settings of memory included. All are 0 on
+/// the CPU. null where the profiler sees no launch on a GPU, that is, where it does not work.
+nlohmann::json count_calls(const at::Device& device, const std::function<void()>& f);
+
+}  // namespace polymoe::bench
