@@ -87,8 +87,7 @@ def kit_environment(kit, torch, fallback=False):
         "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_plm": "isolated",
         "OMPI_MCA_btl": "self,vader,tcp", "OMPI_MCA_btl_tcp_if_include": "lo", "OMPI_MCA_oob_tcp_if_include": "lo",
         "PMIX_MCA_gds": "hash", "PMIX_MCA_psec": "native",
-        # Two ranks on one GPU: messages go through the host.
-        "NCCL_NET": "Socket", "NCCL_SOCKET_IFNAME": "lo", "NCCL_DEBUG": "WARN",
+        "NCCL_DEBUG": "WARN",
     }
     return {**os.environ, **{name: str(value) for name, value in set_here.items()}}
 

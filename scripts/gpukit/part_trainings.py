@@ -5,15 +5,16 @@ import json
 import re
 import sys
 
+import trainings
+
 from . import machine
-from .results import Outcome, failed, passed, skipped
-from .steps import TINY_MODEL, Step, make_tiny_data, records
+from .results import failed, passed, skipped
+from .steps import Step
 
 # MB of the device and of the host, the model's width. Small on a GPU too: the budget counts, not the card, and each
 # training writes a checkpoint of its model.
 CAPACITY = {"cuda": (48, 384, 128), "cpu": (12, 96, 64)}
-CAPACITY_MODES = 4
-CAPACITY_ROW = re.compile(r"^(\D+?)  +(\d+) +([\d,]+) +[\d.]+ ", re.MULTILINE)
+CAPACITY_MODES = ("device", "host optimizer", "host", "file")
 
 # Of the models that learn to translate; the rest is in configs/quickstart-*.yaml.
 QUALITY = {
@@ -22,28 +23,21 @@ QUALITY = {
              "--optimizer.learning-rate", "0.002", "--train.threads", "4"],
     "cpu": ["--model.hidden", "64", "--model.ffn", "256", "--train.valid-examples", "20"],
 }
+MAKE_DATA = ("import pathlib, sys; sys.path.insert(0, sys.argv[1]); import trainings; "
+             "trainings.make_data(sys.argv[2], pathlib.Path(sys.argv[3]))")
 BEFORE_AND_AFTER = 20  # seconds for the start of a training and its validation at the end
 
 
-def capacity(context):
-    """The largest model by place of its state. If the time runs out, what the table has until then counts."""
+def capacity(context, mode):
+    """The largest model with its state in one place."""
     device_memory, host_memory, hidden = CAPACITY[context.device]
-    out = context.scratch / "capacity.json"
-    done = context.call(sys.executable, context.kit / "bench" / "capacity", "--device", context.device, "--program",
-                        context.program, "--device-memory", device_memory, "--host-memory", host_memory, "--hidden",
-                        hidden, "--out", out, *([] if context.on_gpu else ["--most-blocks", 8]))
-    numbers = {"device_memory_mb": device_memory, "host_memory_mb": host_memory}
-    try:
-        numbers["parameters"] = json.loads(out.read_text(encoding="utf-8"))["modes"]
-    except (OSError, ValueError, KeyError):
-        rows = {row[1].strip(): int(row[3].replace(",", "")) for row in CAPACITY_ROW.finditer(done.output)}
-        numbers["parameters"] = rows
-        if done.status is None:
-            return Outcome(passed=len(rows), not_reached=CAPACITY_MODES - len(rows), numbers=numbers,
-                           error=done.reason())
-        return failed(done.reason() or "no result", **numbers)
-    return Outcome(passed=len(numbers["parameters"]), numbers=numbers) if done.succeeded() else \
-        failed(done.reason(), **numbers)
+    out = context.scratch / f"{mode}.json"
+    done = context.call(sys.executable, context.kit / "bench" / "capacity", "--mode", mode, "--device", context.device,
+                        "--program", context.program, "--device-memory", device_memory, "--host-memory", host_memory,
+                        "--hidden", hidden, "--out", out, *([] if context.on_gpu else ["--most-blocks", 8]))
+    if not done.succeeded():
+        return failed(done.reason())
+    return passed(**{f"parameters, {mode}": json.loads(out.read_text(encoding="utf-8"))["modes"][mode]})
 
 
 def sanitize(context):
@@ -51,17 +45,27 @@ def sanitize(context):
     tool = machine.find_sanitizer()
     if tool is None:
         return skipped("no compute-sanitizer")
-    data, error = make_tiny_data(context)
-    if error:
-        return failed(f"no data: {error}")
+    done = context.call(sys.executable, "-c", MAKE_DATA, context.kit / "scripts", context.program, context.scratch, limit=60)
+    if not done.succeeded():
+        return failed(f"no data: {done.reason()}")
+    sys.path.insert(0, str(context.kit / "tests" / "parity"))
+    from comparison import COMMON
     done = context.call(tool, "--tool", "memcheck", "--error-exitcode", 9, "--print-limit", 20, context.program,
-                        "train", "--data.path", data, "--train.output", context.scratch / "run", *TINY_MODEL,
+                        "train", "--data.path", context.scratch / "data", "--train.output", context.scratch / "run", *COMMON,
                         "--train.device", "cuda", "--train.max-updates", 1)
     summary = re.findall(r"ERROR SUMMARY: (\d+) error", done.output + done.messages)
     numbers = {"errors": int(summary[-1]) if summary else None}
     if "Device not supported" in done.output + done.messages:
         return skipped("compute-sanitizer does not support this device")
     return passed(**numbers) if done.succeeded() else failed(done.reason(), **numbers)
+
+
+def records(output, kind):
+    """The records of one type in the metrics of a run, as far as it came."""
+    try:
+        return trainings.records(output, kind)
+    except OSError:
+        return []
 
 
 def learn(context, kind, minutes):
@@ -93,7 +97,7 @@ def quality(context):
 
 
 def capacity_steps(context):
-    return [Step("largest model", capacity)]
+    return [Step(f"largest model, state on {mode}", lambda c, mode=mode: capacity(c, mode)) for mode in CAPACITY_MODES]
 
 
 def sanitizer_steps(context):

@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 
+import trainings
+
 from . import machine, parts
 from .commands import Failure, call, say
 from .results import Outcome, Results, failed, skipped
@@ -136,9 +138,7 @@ def prepare(kit, arguments, scratch):
 
 def origin(context):
     """Whence the results come. The commit is that of the programs, not of a checkout that the kit may lie in."""
-    sys.path.insert(0, str(context.kit / "scripts"))
-    from trainings import origin as origin_of
-    about = origin_of("scripts/gpu-kit", *sys.argv[1:])
+    about = trainings.origin("scripts/gpu-kit", *sys.argv[1:])
     about["commit"] = context.about_kit["commit"]
     about["machine"].update(context.gpu, device=context.device, **machine.torch_version(context.torch))
     return about
