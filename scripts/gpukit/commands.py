@@ -18,6 +18,9 @@ REASON = re.compile(r"error|terminate called|what\(\):|fault|abort|exception|not
                     re.IGNORECASE)
 
 
+STOP = threading.Event()  # set by Ctrl-C or SIGTERM: commands end, and none begins
+
+
 class Failure(Exception):
     """A user's or a machine's trouble, told in one line."""
 
@@ -42,7 +45,7 @@ class Done:
         if self.status == 0:
             return ""
         if self.status is None:
-            return f"still running after {self.seconds:.0f} s: ended"
+            return "stopped" if STOP.is_set() else f"still running after {self.seconds:.0f} s: ended"
         how = signal_name(-self.status) if self.status < 0 else f"status {self.status}"
         lines = [line.strip() for line in (self.messages or self.output).splitlines() if line.strip()]
         telling = next((line for line in lines if REASON.search(line)), lines[-1] if lines else "no message")
@@ -105,9 +108,10 @@ def call(command, limit, log=None, environment=None, folder=None):
     for reader in readers:
         reader.start()
     try:
-        status = process.wait(timeout=max(0.0, limit))
-    except subprocess.TimeoutExpired:
-        status = None
+        while process.poll() is None and time.monotonic() - begin < limit and not STOP.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.2)
+        status = process.poll()
     finally:
         end_session(process)
     for reader in readers:

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -15,7 +16,7 @@ import time
 import trainings
 
 from . import machine, parts
-from .commands import Failure, call, say
+from .commands import STOP, Failure, call, say
 from .results import Outcome, Results, failed, skipped
 
 HELP = """\
@@ -146,7 +147,7 @@ def origin(context):
 
 def run_step(context, results, part, step, until):
     now = time.monotonic()
-    if until - now < step.least:
+    if until - now < step.least or STOP.is_set():
         results.add(part.name, step.name, 0.0, Outcome(not_reached=1, error="not reached"))
         return
     if step.needs_gpu and not context.on_gpu:
@@ -193,6 +194,8 @@ def main(arguments):
         if arguments.out:
             command += ["--out", str(arguments.out.resolve())]
         os.execv(sys.executable, command)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: STOP.set())
     begin = time.monotonic()
     folder = results_folder(kit, arguments.out)
     chosen = [part for part in parts.PARTS if not arguments.part or part.name in arguments.part]
@@ -209,4 +212,4 @@ def main(arguments):
         run_parts(context, results, chosen, folder, begin + 60 * arguments.minutes)
     results.print_table()
     print(f"results and logs: {folder}")
-    return 1 if results.total("failed") else 0
+    return 130 if STOP.is_set() else 1 if results.total("failed") else 0
