@@ -42,7 +42,7 @@ class Failure(Exception):
 
 class Training(typing.NamedTuple):
     losses: dict  # by update
-    validation: list  # losses on held-out text
+    validation: dict  # losses on held-out text, by update
     gradients: dict  # by tensor: Adam's first moments after the first update, (1 - beta1) times the clipped gradient
     norm: float  # of the first gradient, before clipping
 
@@ -106,11 +106,13 @@ def train(program, folder, options, updates, processes=1, device="cpu", threads=
     losses = {row["update"]: row["loss"] for row in rows}
     if sorted(losses) != list(range(1, updates + 1)):
         raise Failure(f"losses of updates {sorted(losses)} instead of 1 to {updates}")
-    validation = [row["loss"] for row in records(output, "valid")]
-    for what, values in (("update", losses.values()), ("validation", validation)):
-        for number, loss in enumerate(values, 1):
+    validation = {row["update"]: row["loss"] for row in records(output, "valid")}
+    for kind, values in (("loss", losses), ("validation's loss", validation)):
+        for update, loss in values.items():
             if loss is None or not math.isfinite(loss):
-                raise Failure(f"the loss of {what} {number} is not finite")
+                raise Failure(f"the {kind} of update {update} is not finite")
+    if rows[0]["gradient_norm"] is None:  # JSON has no infinity
+        raise Failure("the first gradient is not finite")
     return Training(losses, validation, gradients(output / f"checkpoint-{gradients_after:07}"), rows[0]["gradient_norm"])
 
 
@@ -131,9 +133,11 @@ def gradients(checkpoint):
 
 
 def loss_difference(training, reference):
-    """The largest of any update, and of validation, relative to the reference."""
+    """The largest of any update, and of any validation of the reference, relative to it."""
+    if not reference.validation.keys() <= training.validation.keys():
+        raise Failure(f"validations after updates {sorted(training.validation)} instead of {sorted(reference.validation)}")
     pairs = [(training.losses[update], loss) for update, loss in reference.losses.items()]
-    pairs += zip(training.validation, reference.validation, strict=True)
+    pairs += [(training.validation[update], loss) for update, loss in reference.validation.items()]
     return max(abs(loss - expected) / abs(expected) for loss, expected in pairs)
 
 
