@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
                                    bench::device_words());
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   const std::int64_t tokens = arguments.number("tokens"), hidden = arguments.number("hidden");
-  const at::Device device = parse_device(arguments.word("device"));
+  const at::Device device = open_device(arguments.word("device"));
   const at::ScalarType type = parse_precision(arguments.word("precision"));
 
   const Partition whole;

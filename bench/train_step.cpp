@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
                                    words());
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   const RunOptions options = step_options(arguments);
-  const at::Device device = parse_device(options.train.device);
+  const at::Device device = open_device(options.train.device, options.train.deterministic);
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   TrainState state(options, *alone);
   const MicroBatch batch = random_batch(arguments);

@@ -98,7 +98,7 @@ void measure(const Arguments& arguments) {
          dataset.vocabulary().size(), run.model.vocabulary);
   }
   const std::vector<ValidationSet> sets = sets_of(arguments, run.data, dataset);
-  EncoderDecoder model = load_model(checkpoint, parse_precision(arguments.precision), parse_device(arguments.device));
+  EncoderDecoder model = load_model(checkpoint, parse_precision(arguments.precision), open_device(arguments.device));
 
   UsageByLayer usage;
   std::uint64_t segments = 0;

@@ -110,8 +110,9 @@ class Communicator {
 
   const CollectiveCount& count(Collective collective) const { return counts_[static_cast<std::size_t>(collective)]; }
   const CollectiveCounts& counts() const { return counts_; }
-  /// Seconds that this process has spent in this group's operations: starting them, waiting for others, summing.
-  double seconds() const { return seconds_; }
+  /// Seconds that this process has spent in this group's operations: starting them, waiting for others, summing. Of
+  /// operations on a GPU those that the GPU was at them, whether or not it computed beside them.
+  virtual double seconds() const { return seconds_; }
 
  protected:
   virtual Pending do_all_reduce(const at::Tensor& x, ReduceOp op) = 0;

@@ -129,6 +129,7 @@ Section train_section(TrainOptions& o) {
        number("loss-scale-window", o.loss_scale_window,
               "float16: updates without an overflow after which the scale doubles; each overflow halves it", 1),
        choice("device", o.device, "where the model lives", {"cpu", "cuda"}),
+       flag("deterministic", o.deterministic, "the same bits in every run on a GPU too, slower; a CPU always has them"),
        number("device-memory", o.device_memory, "GB of the device that a process may use; 0: all there is", 0, 1e6),
        number("host-memory", o.host_memory, "GB of the host that a process may use for offload.*; 0: all there is", 0,
               1e6),

@@ -85,6 +85,7 @@ struct TrainOptions {
   double loss_scale = 65536.0;        // float16: the first one
   std::int64_t loss_scale_window = 2000;
   std::string device = "cpu";  // cpu, cuda
+  bool deterministic = false;  // on a GPU; the CPU always is
   double device_memory = 0.0;  // GB; 0: all there is
   double host_memory = 0.0;
   std::int64_t threads = 0;

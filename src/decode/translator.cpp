@@ -59,7 +59,7 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
                             const DecodeOptions& options, const std::string& precision, const std::string& device) {
   const std::filesystem::path folder = resolve_checkpoint(path);
   const Checkpoint checkpoint = Checkpoint::open(folder);
-  return {load_model(checkpoint, parse_precision(precision), parse_device(device)),
+  return {load_model(checkpoint, parse_precision(precision), open_device(device)),
           Vocabulary::load(vocabulary.empty() ? vocabulary_of(folder) : vocabulary), options};
 }
 

@@ -11,6 +11,7 @@
 namespace polymoe {
 
 class MoeStatistics;
+class RoutingMemo;
 
 /// What one forward pass over a micro-batch carries beside its tensors. Random numbers depend on the run's seed, the
 /// update, the micro-batch and the place in the model, never on who computes.
@@ -32,6 +33,9 @@ struct ForwardContext {
   /// One scalar for each MoE layer that ran, in order, each a mean over the micro-batch's tokens.
   std::vector<at::Tensor> balance_losses;
   std::vector<at::Tensor> router_z_losses;
+
+  /// Keeps the routings of a pass that will be computed anew, and gives them back then; null where none will.
+  RoutingMemo* routing_memo = nullptr;
 
   /// Collects expert use when set; `token_languages` then names the language of each token of the side that runs.
   MoeStatistics* statistics = nullptr;

@@ -3,9 +3,34 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "nn/pinned_memory.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
+namespace {
+
+// A point in a stream's work, waited for at the end of its life: then the memory at both ends may go.
+class Milestone {
+ public:
+  explicit Milestone(const c10::Stream& stream) : event_(stream.device_type()) { event_.record(stream); }
+  ~Milestone() { event_.synchronize(); }
+  Milestone(const Milestone&) = delete;
+  Milestone& operator=(const Milestone&) = delete;
+
+  void wait() const { event_.synchronize(); }
+
+ private:
+  c10::Event event_;
+};
+
+}  // namespace
+
+struct HostCopy::Travel : Milestone {
+  using Milestone::Milestone;
+};
+struct DeviceCopy::Travel : Milestone {
+  using Milestone::Milestone;
+};
 
 HostCopy::HostCopy(const at::Tensor& source) : copy_(source) {
   if (source.is_cpu()) return;
@@ -15,17 +40,23 @@ HostCopy::HostCopy(const at::Tensor& source) : copy_(source) {
   written.record(streams.getStream(source.device()));
   const c10::StreamGuard own_stream(streams.getStreamFromGlobalPool(source.device()));
   written.block(own_stream.current_stream());
-  copy_ = at::empty(source.sizes(), source.options().device(at::kCPU).pinned_memory(true));
+  copy_ = pinned_empty(source.sizes(), source.scalar_type());
   copy_.copy_(source, /*non_blocking=*/true);
   // Whoever gets the source's memory next waits for the copy.
   streams.recordDataPtrOnStream(source.storage().data_ptr(), own_stream.current_stream());
-  arrived_ = std::make_shared<c10::Event>(type);
-  arrived_->record(own_stream.current_stream());
+  travel_ = std::make_shared<Travel>(own_stream.current_stream());
 }
 
 const at::Tensor& HostCopy::get() const {
-  if (arrived_) arrived_->synchronize();
+  if (travel_) travel_->wait();
   return copy_;
+}
+
+DeviceCopy::DeviceCopy(const at::Tensor& source, const at::Device& device)
+    : source_(source), copy_(at::empty(source.sizes(), source.options().device(device))) {
+  copy_.copy_(source, /*non_blocking=*/true);
+  if (device.is_cpu()) return;
+  travel_ = std::make_shared<Travel>(c10::impl::VirtualGuardImpl(device.type()).getStream(copy_.device()));
 }
 
 }  // namespace polymoe

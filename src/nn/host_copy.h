@@ -19,8 +19,24 @@ class HostCopy {
   const at::Tensor& get() const;
 
  private:
+  struct Travel;
+
   at::Tensor copy_;
-  std::shared_ptr<c10::Event> arrived_;  // null where nothing travels
+  std::shared_ptr<Travel> travel_;  // null where nothing travels
+};
+
+/// The copy of a tensor that get() of a HostCopy gave, on a device: what the current stream is given next finds it
+/// there. The host waits at the end of its life, until the device has read the source. On the CPU it is a copy too.
+class DeviceCopy {
+ public:
+  DeviceCopy(const at::Tensor& source, const at::Device& device);
+  const at::Tensor& get() const { return copy_; }
+
+ private:
+  struct Travel;
+
+  at::Tensor source_, copy_;
+  std::shared_ptr<Travel> travel_;
 };
 
 }  // namespace polymoe

@@ -3,6 +3,35 @@
 #include "nn/torch_headers.h"
 
 namespace polymoe {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr double kEpsilon = 1e-5;
+
+// Layer normalisation in the parameters' float32. Between forward and backward x is kept as it came.
+class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias) {
+    auto [y, mean, rstd] = at::native_layer_norm(x.to(weight.scalar_type()), {x.size(-1)}, weight, bias, kEpsilon);
+    ctx->save_for_backward({x, weight, bias, mean, rstd});
+    return y.to(x.scalar_type());
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::ScalarType wide = weight.scalar_type();
+    auto [grad_x, grad_weight, grad_bias] =
+        at::native_layer_norm_backward(grads[0].to(wide), x.to(wide), {x.size(-1)}, saved[3], saved[4], weight,
+                                       saved[2], {ctx->needs_input_grad(0), true, true});
+    return {grad_x.defined() ? grad_x.to(x.scalar_type()) : grad_x, grad_weight, grad_bias};
+  }
+};
+
+}  // namespace
 
 ColumnLinearImpl::ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks,
                                    std::int64_t fixed)
@@ -41,12 +70,14 @@ LayerNormImpl::LayerNormImpl(std::int64_t width) {
   bias = register_placed("bias", whole_placement({width}));
 }
 
+at::Tensor wide_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return WideLayerNorm::apply(x, weight, bias);
+}
+
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
   // The CPU's kernel takes float32 parameters beside bfloat16 values; other devices want one type.
-  const bool mixed_kernel = x.is_cpu() || x.scalar_type() == weight.scalar_type();
-  const at::Tensor w = mixed_kernel ? weight : weight.to(x.scalar_type());
-  const at::Tensor b = mixed_kernel ? bias : bias.to(x.scalar_type());
-  return at::layer_norm(x, {x.size(-1)}, w, b, 1e-5);
+  const bool has_kernel = x.is_cpu() || x.scalar_type() == weight.scalar_type();
+  return has_kernel ? at::layer_norm(x, {x.size(-1)}, weight, bias, kEpsilon) : wide_layer_norm(x, weight, bias);
 }
 
 }  // namespace polymoe

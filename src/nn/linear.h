@@ -56,4 +56,8 @@ class LayerNormImpl : public PlacedModule {
 };
 TORCH_MODULE(LayerNorm);
 
+/// Layer normalisation of `x`, of any precision, with float32 parameters [width]: statistics, products and the
+/// parameters' gradients are float32, and the result is rounded once. On any device.
+at::Tensor wide_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
 }  // namespace polymoe

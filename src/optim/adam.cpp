@@ -38,8 +38,9 @@ void adam_on_cpu(const UnitUpdate& update, const kernels::AdamStep& step) {
       kernels::adam(master + begin, gradients + begin, first + begin, second + begin, count, step);
     }
   });
-  // To a GPU while the next unit is updated: the master weights stay as they are until the next update.
-  if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master, /*non_blocking=*/true);
+  // To a GPU while the next unit is updated: pinned master weights stay as they are until the next update. Those of a
+  // file give their memory to others at once.
+  if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master, /*non_blocking=*/unit.master.is_pinned());
 }
 
 // The same arithmetic with the device's own elementwise functions.

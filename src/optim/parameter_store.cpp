@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "nn/pinned_memory.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
 
@@ -51,14 +52,15 @@ enum class Line {
 };
 
 // In host memory pinned, so that a GPU moves it while it computes.
-at::Tensor zeros_in(Tier tier, MemoryKind kind, Line line, std::int64_t size, at::TensorOptions options) {
+at::Tensor zeros_in(Tier tier, MemoryKind kind, Line line, std::int64_t size, const at::TensorOptions& options) {
   const MemoryScope scope(kind, tier != Tier::kDevice);
-  if (tier != Tier::kDevice && !options.device().is_cpu()) {
-    options = options.device(at::kCPU).pinned_memory(tier == Tier::kHost);
-  }
   constexpr std::int64_t kLinesApart = 17;
   const std::int64_t skipped = kLinesApart * kAlignment * static_cast<std::int64_t>(line);
-  return at::zeros({skipped + size}, options).narrow(0, skipped, size);
+  const bool pinned = tier == Tier::kHost && !options.device().is_cpu();
+  const at::Tensor all = pinned
+                             ? pinned_zeros({skipped + size}, c10::typeMetaToScalarType(options.dtype()))
+                             : at::zeros({skipped + size}, tier == Tier::kDevice ? options : options.device(at::kCPU));
+  return all.narrow(0, skipped, size);
 }
 
 // The buffers of a unit that are apart from `values` and `gradients`, with the tier that each lives in.

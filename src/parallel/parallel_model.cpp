@@ -10,6 +10,7 @@
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
 #include "parallel/expert_dispatcher.h"
+#include "parallel/gpu_choice.h"
 #include "parallel/model_axis.h"
 #ifdef POLYMOE_NCCL
 #include "comm/nccl/nccl_communicator.h"
@@ -18,15 +19,14 @@
 namespace polymoe {
 namespace {
 
-// The processes of a host take its GPUs in turn. Groups then work on these; a process on its own needs none.
+// Groups work on the GPUs of their members; a process on its own needs none.
 DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
   if (options.train.device != "cuda" || world.size() == 1) return {};
 #ifdef POLYMOE_NCCL
-  const std::vector<int> hosts = hosts_of(world);
-  const auto before =
-      std::count(hosts.begin(), hosts.begin() + world.rank(), hosts[static_cast<std::size_t>(world.rank())]);
+  open_device(options.train.device, options.train.deterministic);  // says so where there is no GPU
   const c10::impl::DeviceGuardImplInterface* gpus = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
-  gpus->setDevice(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(before % gpus->deviceCount())));
+  const int gpu = gpu_of(hosts_of(world), world.rank(), gpus->deviceCount());
+  gpus->setDevice(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu)));
   return [time_out = options.parallel.timeout](Communicator& host) {
     return make_nccl_communicator(host, host.name(), std::chrono::duration<double>(time_out));
   };
@@ -64,8 +64,8 @@ Tier parse_tier(const std::string& name) {
   return name == "file" ? Tier::kFile : name == "host" ? Tier::kHost : Tier::kDevice;
 }
 
-EncoderDecoder on_device(EncoderDecoder model, const std::string& device) {
-  model->to(parse_device(device));
+EncoderDecoder on_device(EncoderDecoder model, const TrainOptions& options) {
+  model->to(open_device(options.device, options.deterministic));
   return model;
 }
 
@@ -89,7 +89,7 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
     : layout(options.parallel, options.model, world, device_groups(options, world)),
       groups(layout.groups()),
       runner_(std::make_shared<UnitRunner>(options.parallel.recompute, options.offload.activations == "host")),
-      model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train.device)),
+      model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train)),
       store(*model, make_sharding(options.parallel, layout), make_tiers(options),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
               initialize_parameter(p.name, p.parameter, p.placement, seed);

@@ -131,7 +131,10 @@ void ParameterSync::start_gather(const std::string& block) {
     restore_memory(unit->values, MemoryKind::kParameters);
     if (store_.files() != nullptr) store_.files()->acquire(unit->own_values);
     at::Tensor own = unit->own_values;
-    if (own.device() != unit->values.device()) own = own.to(unit->values.device(), /*non_blocking=*/true);
+    // Pinned values stay as they are until the next update; those of a file give their memory to others soon.
+    if (own.device() != unit->values.device()) {
+      own = own.to(unit->values.device(), /*non_blocking=*/own.is_pinned());
+    }
     Pending pending = group_of(*unit).start_all_gather(own, unit->values.variable_data());
     gathers.push_back({unit, own, std::move(pending)});
   }

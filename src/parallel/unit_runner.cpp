@@ -1,10 +1,13 @@
 #include "parallel/unit_runner.h"
 
+#include <optional>
 #include <utility>
 
 #include <torch/csrc/autograd/autograd.h>
 
 #include "nn/device_memory.h"
+#include "nn/host_copy.h"
+#include "nn/moe/routing.h"
 #include "nn/torch_headers.h"
 #include "parallel/linear_map.h"
 
@@ -35,19 +38,16 @@ struct BlockPass : torch::CustomClassHolder {
   std::string place;
   BlockRunner::Block block;
   ForwardContext context;
+  RoutingMemo routings;
   bool has_memory;
   bool inputs_on_host;
+  std::optional<HostCopy> input;  // where inputs are on the host
 };
 
-// A copy in host memory, pinned where there is a GPU to fetch it.
-at::Tensor put_on_host(const at::Tensor& x) {
+// Where device and host share their memory a copy all the same: it counts against the host's budget.
+HostCopy put_on_host(const at::Tensor& x) {
   const MemoryScope scope(MemoryKind::kActivations, /*on_host=*/true);
-  at::Tensor copy = at::empty(x.sizes(), x.options().device(at::kCPU).pinned_memory(!x.is_cpu()));
-  return copy.copy_(x, /*non_blocking=*/true);
-}
-
-at::Tensor fetch(const at::Tensor& copy, const at::Device& device) {
-  return at::empty(copy.sizes(), copy.options().device(device).pinned_memory(false)).copy_(copy, /*non_blocking=*/true);
+  return HostCopy(x.is_cpu() ? x.clone() : x);
 }
 
 class Recompute : public torch::autograd::Function<Recompute> {
@@ -55,10 +55,12 @@ class Recompute : public torch::autograd::Function<Recompute> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& memory,
                                c10::intrusive_ptr<BlockPass> pass) {
     ctx->set_materialize_grads(false);  // a loss that nobody asked for has no gradient, not one of zeros
-    ctx->save_for_backward({pass->inputs_on_host ? put_on_host(x.detach()) : x, memory});
+    if (pass->inputs_on_host) pass->input = put_on_host(x.detach());
+    ctx->save_for_backward({pass->inputs_on_host ? at::Tensor() : x, memory});
     ctx->saved_data["device"] = x.device();
     pass->sync->before_forward(pass->place);
     ForwardContext own = pass->context;
+    own.routing_memo = &pass->routings;
     const at::Tensor y = pass->block(x, memory, own);
     pass->sync->after_forward(pass->place);
     variable_list outputs = outputs_of(y, own);
@@ -68,16 +70,22 @@ class Recompute : public torch::autograd::Function<Recompute> {
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto capsule = ctx->saved_data["pass"].toCapsule();
-    const auto& pass = *static_cast<const BlockPass*>(capsule.get());
+    auto& pass = *static_cast<BlockPass*>(capsule.get());
     const variable_list saved = ctx->get_saved_variables();
     pass.sync->before_backward(pass.place);
-    at::Tensor x = saved[0].detach(), memory = saved[1];
-    if (pass.inputs_on_host) x = fetch(x, ctx->saved_data["device"].toDevice());
-    x.requires_grad_();
+    at::Tensor x = saved[0], memory = saved[1];
+    std::optional<DeviceCopy> fetched;
+    if (pass.inputs_on_host) {
+      x = fetched.emplace(pass.input->get(), ctx->saved_data["device"].toDevice()).get();
+      pass.input.reset();
+    }
+    x = x.detach().requires_grad_();
     if (pass.has_memory) memory = memory.detach().requires_grad_();
     {
       const at::AutoGradMode with_gradients(true);
       ForwardContext own = pass.context;
+      own.routing_memo = &pass.routings;
+      pass.routings.rewind();
       const at::Tensor y = pass.block(x, memory, own);
       variable_list roots, root_grads;
       const variable_list outputs = outputs_of(y, own);

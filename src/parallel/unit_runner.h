@@ -7,8 +7,8 @@ namespace polymoe {
 
 /// Tells the ParameterSync when each block's forward and backward begin and end, and recomputes where asked: then
 /// forward keeps only a block's inputs, and backward computes the block anew before it differentiates it. Random
-/// numbers are functions of the place, so the second pass draws what the first one drew. The inputs can wait in host
-/// memory meanwhile.
+/// numbers are functions of the place, so the second pass draws what the first one drew; tokens go to the experts that
+/// the first one chose. The inputs can wait in host memory meanwhile.
 class UnitRunner : public BlockRunner {
  public:
   UnitRunner(bool recompute, bool inputs_on_host) : recompute_(recompute), inputs_on_host_(inputs_on_host) {}

@@ -31,7 +31,8 @@ Activations::Activations(const RunOptions& options, const Degrees& degrees) {
   expert_inner_ = model.ffn * element_ / expert_slices_;
   expert_inner_kept_ = copies * expert_inner_;
   shared_kept_ = model.moe.shared_experts > 0 ? tokens_ * (row_ + model.moe.shared_experts * inner_kept_) : 0;
-  loss_chunk_ = options.train.device == "cpu" ? kLossChunk : kLossChunkOnGpu;
+  on_gpu_ = options.train.device != "cpu";
+  loss_chunk_ = on_gpu_ ? kLossChunkOnGpu : kLossChunk;
   vocabulary_ = (model.vocabulary + degrees.model - 1) / degrees.model;
 }
 
@@ -63,6 +64,12 @@ std::int64_t Activations::kept(bool decoder, std::int64_t experts) const {
   // Of attention to the source the same, with keys and values of the source.
   if (decoder) bytes += tokens_ * (2 * row_ + 5 * heads_);
   return bytes + tokens_ * row_ + feed_forward_kept(experts);
+}
+
+std::int64_t Activations::routing(std::int64_t experts) const {
+  if (experts == 0) return 0;
+  // Each token's experts; the plan that follows is no tensor on the CPU, and two on a GPU.
+  return (on_gpu_ ? 3 : 1) * moe_.top_k * tokens_ * kIndex;
 }
 
 std::int64_t Activations::forward_work(std::int64_t experts) const {

@@ -19,6 +19,8 @@ class Activations {
 
   /// What a block keeps from its forward to its backward, its input with it.
   std::int64_t kept(bool decoder, std::int64_t experts) const;
+  /// Of that, with which experts its tokens are: kept where a block is computed anew too.
+  std::int64_t routing(std::int64_t experts) const;
   /// What a block makes beside that, at most, in forward and in backward (without gradients of parameters).
   std::int64_t forward_work(std::int64_t experts) const;
   std::int64_t backward_work(std::int64_t experts) const;
@@ -52,6 +54,7 @@ class Activations {
   std::int64_t shared_kept_;  // of shared experts, and their result
   std::int64_t vocabulary_;   // entries here
   std::int64_t loss_chunk_;
+  bool on_gpu_;
   std::int64_t width_;
 };
 

@@ -126,8 +126,9 @@ class Walk {
   }
 
   std::int64_t kept(const BlockShape& block) const {
-    if (options_.offload.activations != "device") return 0;  // on the host
-    return options_.parallel.recompute ? activations_.block_input() : activations_.kept(block.decoder, block.experts);
+    if (!options_.parallel.recompute) return activations_.kept(block.decoder, block.experts);
+    const bool input_on_host = options_.offload.activations != "device";
+    return activations_.routing(block.experts) + (input_on_host ? 0 : activations_.block_input());
   }
 
   void through_forward() {

@@ -63,7 +63,7 @@ struct Trainer::State {
   State(RunOptions given, Communicator& all)
       : world(all),
         options(made_together(world, [&] { return prepare_options(given); })),
-        memory(parse_device(options.train.device), to_bytes(options.train.device_memory),
+        memory(open_device(options.train.device, options.train.deterministic), to_bytes(options.train.device_memory),
                to_bytes(options.train.host_memory)),
         dataset(made_together(world, [&] { return open_dataset(); })),
         stream(made_together(world, [&] { return open_stream(); })),

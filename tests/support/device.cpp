@@ -29,7 +29,7 @@ at::Device test_device() {
     const char* word = std::getenv("POLYMOE_TEST_DEVICE");
     const std::string name = word == nullptr ? "cpu" : word;
     if (name != "cpu" && name != "cuda") fail("POLYMOE_TEST_DEVICE: '{}' is neither cpu nor cuda", name);
-    return parse_device(name);
+    return open_device(name);
   }();
   return device;
 }

@@ -1,7 +1,6 @@
 #include "comm/nccl/nccl_communicator.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <numeric>
 #include <utility>
@@ -17,7 +16,7 @@
 #include "base/error.h"
 #include "base/quote.h"
 #include "comm/late_ranks.h"
-#include "comm/nccl/watchdog.h"
+#include "comm/nccl/stream_span.h"
 #include "comm/parts.h"
 #include "comm/point_to_point.h"
 
@@ -68,16 +67,16 @@ void reduce_rows(const at::Tensor& versions, const at::Tensor& output, ReduceOp 
 
 class StreamWork : public Work {
  public:
-  StreamWork(std::shared_ptr<StreamEvent> end, std::shared_ptr<Watchdog> watchdog)
-      : end_(std::move(end)), watchdog_(std::move(watchdog)) {}
+  StreamWork(std::shared_ptr<const StreamSpan> span, std::shared_ptr<Watchdog> watchdog)
+      : span_(std::move(span)), watchdog_(std::move(watchdog)) {}
 
   void wait() override {
     watchdog_->check();
-    end_->make_wait(c10::cuda::getCurrentCUDAStream());
+    span_->make_wait(c10::cuda::getCurrentCUDAStream());
   }
 
  private:
-  std::shared_ptr<StreamEvent> end_;
+  std::shared_ptr<const StreamSpan> span_;
   std::shared_ptr<Watchdog> watchdog_;
 };
 
@@ -96,13 +95,21 @@ class NcclCommunicator : public Communicator {
     std::memcpy(&id, bytes.const_data_ptr(), sizeof(id));
     check_nccl(ncclCommInitRank(&comm_, size(), id, rank()), "ncclCommInitRank");
     watchdog_ = std::make_shared<Watchdog>(
-        time_out_, [this](Collective collective, std::int64_t number) { return give_up(collective, number); });
+        Watchdog::Engine{
+            .start = [device = stream_.device_index()] { cudaSetDevice(device); },
+            .fault = [this] { return fault(); },
+            .late = [this](Collective collective, std::int64_t number) { return late(collective, number); },
+            // The kernels of an aborted communicator end, so the main thread comes to its next call.
+            .abort = [this] { ncclCommAbort(comm_); }},
+        time_out_);
   }
 
   ~NcclCommunicator() override {
-    watchdog_->stop();  // others may hold it longer
-    if (!aborted_) ncclCommDestroy(comm_);
+    // Others may hold the watchdog longer.
+    if (watchdog_->stop()) ncclCommDestroy(comm_);
   }
+
+  double seconds() const override { return watchdog_->seconds(); }
 
   std::unique_ptr<Communicator> make_group(const std::string& name, const std::vector<int>& ranks) override {
     return std::make_unique<NcclCommunicator>(name, host_->make_group(name, ranks), time_out_);
@@ -169,18 +176,19 @@ class NcclCommunicator : public Communicator {
  private:
   template <typename Body>
   Pending run(Collective collective, const Body& body) {
-    watchdog_->check();
+    const auto call = watchdog_->enter();
     const std::int64_t number = begun_++;
     if (Transport* transport = host_transport()) transport->entered(number);
-    StreamEvent(c10::cuda::getCurrentCUDAStream()).make_wait(stream_);
+    StreamPoint(c10::cuda::getCurrentCUDAStream()).make_wait(stream_);
+    const auto span = std::make_shared<StreamSpan>(stream_);
     {
       const c10::cuda::CUDAStreamGuard on_own_stream(stream_);  // staging memory belongs to this stream too
       const c10::NoGradGuard no_grad;
       body();
     }
-    auto end = std::make_shared<StreamEvent>(stream_);
-    watchdog_->watch(collective, number, end);
-    return std::make_unique<StreamWork>(std::move(end), watchdog_);
+    span->end(stream_);
+    watchdog_->watch(collective, number, span);
+    return std::make_unique<StreamWork>(span, watchdog_);
   }
 
   Transport* host_transport() const {
@@ -188,16 +196,23 @@ class NcclCommunicator : public Communicator {
     return host == nullptr ? nullptr : &host->transport();
   }
 
-  /// On the watchdog's thread. The kernels of an aborted communicator end, so the main thread comes to its next call.
-  std::string give_up(Collective collective, std::int64_t number) {
+  // On the watchdog's thread. ------------------------------------------------------------------------------------
+
+  std::string fault() const {
+    ncclResult_t state = ncclSuccess;
+    const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
+    if (asked != ncclSuccess) state = asked;
+    if (state == ncclSuccess || state == ncclInProgress) return {};
+    return fmt::format("group {}: NCCL reports {}: {}", in_quotes(name()), ncclGetErrorString(state),
+                       ncclGetLastError(comm_));
+  }
+
+  std::string late(Collective collective, std::int64_t number) const {
     Transport* transport = host_transport();
-    std::string message =
-        transport == nullptr
-            ? fmt::format("{} in group {} timed out on the GPU", collective_name(collective), in_quotes(name()))
-            : time_out_message({collective, name(), world_ranks(), number}, *transport, time_out_);
-    aborted_ = true;
-    ncclCommAbort(comm_);
-    return message;
+    if (transport != nullptr) {
+      return time_out_message({collective, name(), world_ranks(), number}, *transport, time_out_);
+    }
+    return fmt::format("{} in group {} timed out on the GPU", collective_name(collective), in_quotes(name()));
   }
 
   /// output = all members' inputs of equal size.
@@ -249,7 +264,6 @@ class NcclCommunicator : public Communicator {
   std::chrono::duration<double> time_out_;
   c10::cuda::CUDAStream stream_;
   ncclComm_t comm_ = nullptr;
-  std::atomic<bool> aborted_{false};
   std::int64_t begun_ = 0;
   std::shared_ptr<Watchdog> watchdog_;
 };

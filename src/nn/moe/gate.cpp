@@ -20,26 +20,27 @@ at::Tensor GateImpl::noise_like(const at::Tensor& x, const ForwardContext& conte
   return noise.to(x.device());
 }
 
-GateDecision GateImpl::forward(const at::Tensor& x, const ForwardContext& context) {
-  const bool jitter = context.training && options_.gate_noise == "jitter";
-  const bool gumbel = context.training && options_.gate_noise == "gumbel";
-
-  at::Tensor input = x.to(weight.scalar_type());
-  if (jitter) input = input * (0.99 + 0.02 * noise_like(input, context)).to(input.scalar_type());
-  const at::Tensor logits = at::linear(input, weight);
-
-  GateDecision decision;
-  decision.probabilities = at::softmax(logits, 1);
-  at::Tensor ranking = logits.detach();
-  if (gumbel) {
+at::Tensor GateImpl::choose(const at::Tensor& logits, const ForwardContext& context) const {
+  at::Tensor ranking = logits;
+  if (context.training && options_.gate_noise == "gumbel") {
     const at::Tensor uniform = noise_like(ranking, context).clamp(1e-7, 1.0 - 1e-7);
     ranking = ranking - at::log(-at::log(uniform)).to(ranking.scalar_type());
   }
   // With ties the lower expert wins: argmax and a stable sort both say so, on every device.
-  decision.expert_ids =
-      options_.top_k == 1
-          ? ranking.argmax(1, /*keepdim=*/true)
-          : std::get<1>(ranking.sort(/*stable=*/true, 1, /*descending=*/true)).slice(1, 0, options_.top_k);
+  if (options_.top_k == 1) return ranking.argmax(1, /*keepdim=*/true);
+  return std::get<1>(ranking.sort(/*stable=*/true, 1, /*descending=*/true)).slice(1, 0, options_.top_k);
+}
+
+GateDecision GateImpl::forward(const at::Tensor& x, const ForwardContext& context, const at::Tensor& expert_ids) {
+  at::Tensor input = x.to(weight.scalar_type());
+  if (context.training && options_.gate_noise == "jitter") {
+    input = input * (0.99 + 0.02 * noise_like(input, context)).to(input.scalar_type());
+  }
+  const at::Tensor logits = at::linear(input, weight);
+
+  GateDecision decision;
+  decision.probabilities = at::softmax(logits, 1);
+  decision.expert_ids = expert_ids.defined() ? expert_ids : choose(logits.detach(), context);
   decision.values = decision.probabilities.gather(1, decision.expert_ids);
   decision.balance_loss = balance_loss(decision.probabilities, decision.expert_ids.select(1, 0));
   decision.router_z_loss = at::logsumexp(logits, 1).square().mean();

@@ -24,13 +24,15 @@ class GateImpl : public PlacedModule {
  public:
   /// `place` is the full name of the gate; its random numbers depend on it.
   GateImpl(std::int64_t hidden, const MoeOptions& options, std::string place);
-  /// x [tokens, hidden], any precision.
-  GateDecision forward(const at::Tensor& x, const ForwardContext& context);
+  /// x [tokens, hidden], any precision. `expert_ids` [tokens, top_k]: the choice, where it was made before; undefined:
+  /// the gate makes it.
+  GateDecision forward(const at::Tensor& x, const ForwardContext& context, const at::Tensor& expert_ids = {});
 
   at::Tensor weight;  ///< [experts, hidden] float32
 
  private:
   at::Tensor noise_like(const at::Tensor& x, const ForwardContext& context) const;
+  at::Tensor choose(const at::Tensor& logits, const ForwardContext& context) const;
 
   MoeOptions options_;
   std::string place_;

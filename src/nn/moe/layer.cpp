@@ -20,11 +20,10 @@ MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, const
 }
 
 at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
-  const GateDecision decision = gate_(x, context);
-  const std::int64_t capacity =
-      context.dropless ? 0 : expert_capacity(options_, x.size(0), context.training, context.update);
-  const Routing routing =
-      make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
+  const Routing* kept = context.routing_memo != nullptr ? context.routing_memo->kept() : nullptr;
+  const GateDecision decision = gate_(x, context, kept != nullptr ? kept->expert_ids : at::Tensor());
+  const Routing routing = kept != nullptr ? *kept : route(decision, context);
+  if (context.routing_memo != nullptr) context.routing_memo->pass(routing);
   const DispatchHandle handle = dispatcher_->dispatch(x, routing, context);
   at::Tensor shared;  // while the tokens travel
   if (shared_) shared = shared_(x, context);
@@ -44,6 +43,13 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
                                context.token_languages);
   }
   return y;
+}
+
+Routing MoeLayerImpl::route(const GateDecision& decision, const ForwardContext& context) const {
+  const std::int64_t tokens = decision.expert_ids.size(0);
+  const std::int64_t capacity =
+      context.dropless ? 0 : expert_capacity(options_, tokens, context.training, context.update);
+  return make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
 }
 
 // Top-1 scales by the probability itself. Top-2 may divide the two values by their sum over the kept assignments, so

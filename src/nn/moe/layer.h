@@ -23,6 +23,7 @@ class MoeLayerImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, ForwardContext& context);
 
  private:
+  Routing route(const GateDecision& decision, const ForwardContext& context) const;
   at::Tensor combine_weights(const GateDecision& decision, const Routing& routing, const ForwardContext& context) const;
 
   MoeOptions options_;

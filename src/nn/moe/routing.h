@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -14,9 +16,30 @@ namespace polymoe {
 /// plan's memory on the CPU, and are copies on the layer's device elsewhere).
 struct Routing {
   std::shared_ptr<const kernels::RoutingPlan> plan;
+  at::Tensor expert_ids;    ///< [tokens, top_k]: what it was planned for
   at::Tensor slot_token;    ///< [slots]
   at::Tensor slot_of;       ///< [tokens, top_k]
   at::Tensor expert_begin;  ///< [experts + 1], on the CPU
+};
+
+/// The routings of a pass through some layers, for the same pass computed anew. A product may round otherwise the
+/// second time, and a token that then chose another expert would meet gradients of the first one, and on many processes
+/// counts that the others do not expect.
+class RoutingMemo {
+ public:
+  /// The layers run again, in the same order.
+  void rewind() { next_ = 0; }
+  /// What this layer did in the pass before; null in the first pass.
+  const Routing* kept() const { return next_ < routings_.size() ? &routings_[next_] : nullptr; }
+  /// What this layer does now; goes on to the next layer.
+  void pass(const Routing& routing) {
+    if (next_ == routings_.size()) routings_.push_back(routing);
+    ++next_;
+  }
+
+ private:
+  std::vector<Routing> routings_;
+  std::size_t next_ = 0;
 };
 
 /// The capacity factor of a training update: from capacity_factor to final_capacity_factor in a straight line. It

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <unordered_map>
+
+namespace polymoe {
+
+/// Pages of the system's for large tensors, each with an address that begins a page. Those that tensors leave are kept,
+/// since fresh ones cost page faults and a training step takes and frees blocks of the same few sizes again and again;
+/// but never more than that all together take what was in use at the peak. Whatever is taken counts with LibTorch's
+/// memory profiler, as host memory. Safe from several threads.
+class Mappings {
+ public:
+  /// What is done to fresh pages, and before they go back; may be empty.
+  struct Hooks {
+    std::function<void(void* data, std::size_t bytes)> mapped;
+    std::function<void(void* data)> unmapping;
+  };
+  Mappings() = default;
+  explicit Mappings(Hooks hooks) : hooks_(std::move(hooks)) {}
+
+  /// Memory for so many bytes, rounded up to whole pages. Throws std::bad_alloc where the system has none.
+  void* take(std::size_t bytes);
+  /// Takes memory back. False: it was not taken here.
+  bool give(void* data);
+  /// Mapped at present: in use, and kept.
+  std::size_t bytes() const;
+
+ private:
+  struct Mapping {
+    void* data = nullptr;
+    std::size_t size = 0;
+  };
+  Mapping take_kept(std::size_t size);
+  Mapping map_fresh(std::size_t size);
+  void drop_oldest();
+
+  Hooks hooks_;
+  mutable std::mutex mutex_;                     // of all below
+  std::unordered_map<void*, std::size_t> used_;  // sizes
+  std::list<Mapping> kept_;                      // the last to go first
+  std::size_t kept_bytes_ = 0, used_bytes_ = 0, peak_bytes_ = 0;
+};
+
+}  // namespace polymoe
