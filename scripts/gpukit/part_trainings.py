@@ -96,7 +96,8 @@ def quality(context):
 
 
 def capacity_steps(context):
-    return [Step(f"largest model, state on {mode}", lambda c, mode=mode: capacity(c, mode)) for mode in CAPACITY_MODES]
+    return [Step(f"largest model, state on {mode}", lambda c, mode=mode: capacity(c, mode), 120)
+            for mode in CAPACITY_MODES]
 
 
 def sanitizer_steps(context):

@@ -158,6 +158,9 @@ def run_step(context, results, part, step, until):
         outcome = step.action(mine)
     except Exception as error:  # a fault of the kit itself must not end the run either
         outcome = failed(f"{type(error).__name__}: {error}")
+    if outcome.failed and not outcome.failures and (STOP.is_set() or time.monotonic() >= until):
+        # Cut off by the end of its part, not by its own limit: that says nothing against it.
+        outcome = Outcome(not_reached=1, error=f"the time was over: {outcome.error}", numbers=outcome.numbers)
     results.add(part.name, step.name, time.monotonic() - now, outcome)
     say(f"{part.name}: {step.name}: {outcome.verdict()} after {time.monotonic() - now:.1f} s"
         f"{': ' + outcome.error if outcome.error else ''}")
