@@ -44,14 +44,15 @@ def sanitize(context):
     tool = machine.find_sanitizer()
     if tool is None:
         return skipped("no compute-sanitizer")
-    done = context.call(sys.executable, "-c", MAKE_DATA, context.kit / "scripts", context.program, context.scratch, limit=60)
+    done = context.call(sys.executable, "-c", MAKE_DATA, context.kit / "scripts", context.program, context.scratch,
+                        limit=60)
     if not done.succeeded():
         return failed(f"no data: {done.reason()}")
     sys.path.insert(0, str(context.kit / "tests" / "parity"))
     from comparison import COMMON
     done = context.call(tool, "--tool", "memcheck", "--error-exitcode", 9, "--print-limit", 20, context.program,
-                        "train", "--data.path", context.scratch / "data", "--train.output", context.scratch / "run", *COMMON,
-                        "--train.device", "cuda", "--train.max-updates", 1)
+                        "train", "--data.path", context.scratch / "data", "--train.output", context.scratch / "run",
+                        *COMMON, "--train.device", "cuda", "--train.max-updates", 1)
     summary = re.findall(r"ERROR SUMMARY: (\d+) error", done.output + done.messages)
     numbers = {"errors": int(summary[-1]) if summary else None}
     if "Device not supported" in done.output + done.messages:
