@@ -200,14 +200,14 @@ def main(arguments):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: STOP.set())
     begin = time.monotonic()
-    folder = results_folder(kit, arguments.out)
     chosen = [part for part in parts.PARTS if not arguments.part or part.name in arguments.part]
-    for old in [folder / "gpu.json", *folder.glob("*.log")]:
-        old.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="gpu-kit-", ignore_cleanup_errors=True) as temporary:
         scratch = pathlib.Path(temporary) / "first"
         scratch.mkdir()
         context = prepare(kit, arguments, scratch)
+        folder = results_folder(kit, arguments.out)
+        for old in [folder / "gpu.json", *folder.glob("*.log")]:
+            old.unlink(missing_ok=True)
         results = Results(folder, origin(context))
         results.write()
         gpu = context.gpu["gpu"] if context.gpu["gpus"] else f"no GPU ({context.gpu.get('why', 'none found')})"
