@@ -13,9 +13,10 @@ import time
 MOST_LOGGED = 2_000_000  # bytes that one command may write into a log
 MOST_KEPT = 8_000_000  # bytes of a stream that are handed back
 
-# The line of a failed command's messages that says why: the first of these, else the last line.
-REASON = re.compile(r"error|terminate called|what\(\):|fault|abort|exception|not found|cannot|CUDA|NCCL WARN|FAILED",
-                    re.IGNORECASE)
+# The line of a failed command's messages that says why: the first that has the first of these, else of those that follow,
+# else the last line.
+REASONS = [re.compile(r"error:|what\(\):", re.IGNORECASE),
+           re.compile(r"error|fault|abort|exception|not found|cannot|CUDA|NCCL WARN|FAILED", re.IGNORECASE)]
 
 
 STOP = threading.Event()  # set by Ctrl-C or SIGTERM: commands end, and none begins
@@ -48,7 +49,8 @@ class Done:
             return "stopped" if STOP.is_set() else f"still running after {self.seconds:.0f} s: ended"
         how = signal_name(-self.status) if self.status < 0 else f"status {self.status}"
         lines = [line.strip() for line in (self.messages or self.output).splitlines() if line.strip()]
-        telling = next((line for line in lines if REASON.search(line)), lines[-1] if lines else "no message")
+        telling = next((line for reason in REASONS for line in lines if reason.search(line)),
+                       lines[-1] if lines else "no message")
         return f"{how}: {telling[:300]}"
 
 
