@@ -9,14 +9,17 @@
 #include "base/files.h"
 #include "data/layout.h"
 #include "data/mixture.h"
+#include "text/language_names.h"
 
 namespace polymoe {
 namespace {
 
 bool matches(const std::string& pattern, const Direction& direction) {
+  const auto is_side = [](const std::string& wanted, const std::string& language) {
+    return wanted == "*" || wanted == language || language_of_locale(wanted) == language;
+  };
   const Direction wanted = parse_direction(pattern);
-  return (wanted.source == "*" || wanted.source == direction.source) &&
-         (wanted.target == "*" || wanted.target == direction.target);
+  return is_side(wanted.source, direction.source) && is_side(wanted.target, direction.target);
 }
 
 /// Null where it is not there or cannot be read: it may have been moved since.

@@ -173,7 +173,7 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view text) const {
 
 // SentencePiece joins a run of unknown characters one by one, copying all before: quadratic for a long one.
 void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
-  std::size_t most = text.size() > kWholeTextBytes ? kWholeTextBytes / 4 : kWholeTextBytes;
+  const std::size_t most = text.size() > kWholeTextBytes ? kWholeTextBytes / 4 : kWholeTextBytes;
   std::vector<std::int32_t> added;
   while (!text.empty()) {
     const std::string_view part = text.substr(0, length_of_part(text, most));

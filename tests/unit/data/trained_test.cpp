@@ -10,7 +10,8 @@ namespace {
 TEST(MayBeTrained, FollowsTheDirectionsOfTheRun) {
   DataOptions options;
   EXPECT_TRUE(may_be_trained(options, "translation", {"en", "de"})) << "nothing is known";
-  options.directions = {"en-de", "fr-*"};
+  options.directions = {"en-de", "fr-*", "no-en"};
+  EXPECT_TRUE(may_be_trained(options, "translation", {"nb", "en"})) << "under another name";
   EXPECT_TRUE(may_be_trained(options, "translation", {"en", "de"}));
   EXPECT_TRUE(may_be_trained(options, "translation", {"fr", "en"}));
   EXPECT_FALSE(may_be_trained(options, "translation", {"de", "en"}));
