@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/partial.h"
 
 namespace polymoe {
 
@@ -29,17 +30,20 @@ void sync_everything_of(const fs::path& folder) {
 
 AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) path_ = path_.parent_path();  // "corpus/" names the same folder as "corpus"
-  temporary_ = path_;
-  temporary_ += fmt::format(".partial-{}", getpid());
+  temporary_ = partial_name(path_);
   std::error_code error;
   fs::remove_all(temporary_, error);
   fs::create_directories(temporary_, error);
   if (error) throw Error("cannot create the folder: " + error.message(), {temporary_, 0});
+  lock_ = open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ >= 0) lock_partial(lock_);
+  remove_stale_partials(path_);
 }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (lock_ >= 0) close(lock_);
 }
 
 void AtomicFolder::commit() {

@@ -5,7 +5,8 @@
 namespace polymoe {
 
 /// Builds a folder so that it appears whole or not at all: under a temporary name beside it, then renamed. Dropped
-/// without commit(), everything written is removed and an older folder of that name is untouched.
+/// without commit(), everything written is removed and an older folder of that name is untouched. What killed processes
+/// left under such temporary names goes when the next one begins.
 class AtomicFolder {
  public:
   /// Makes the temporary folder (and the parents of `path`). Throws Error when it cannot.
@@ -27,6 +28,7 @@ class AtomicFolder {
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  int lock_ = -1;
 };
 
 }  // namespace polymoe

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include <zlib.h>
 
 #include "base/error.h"
+#include "base/partial.h"
 
 namespace polymoe {
 
@@ -91,10 +94,11 @@ const std::string& LineReader::path() const { return state_->path; }
 // AtomicFile ----------------------------------------------------------------------------------------------------------
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
-  temporary_ = path_;
-  temporary_ += fmt::format(".partial-{}", getpid());
+  temporary_ = partial_name(path_);
   descriptor_ = open(temporary_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail_errno("cannot create", temporary_);
+  lock_partial(descriptor_);
+  remove_stale_partials(path_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -148,6 +152,35 @@ void AtomicFile::commit() {
 
 // MappedFile ----------------------------------------------------------------------------------------------------------
 
+namespace {
+
+struct Mapping {
+  std::size_t size;
+  std::string path;
+};
+
+std::mutex mappings_mutex;
+
+// By address; never destroyed, since files may be unmapped while the program ends.
+std::map<const std::byte*, Mapping>& mappings() {
+  static auto* const instance = new std::map<const std::byte*, Mapping>;
+  return *instance;
+}
+
+}  // namespace
+
+const char* mapped_file_at(const void* address) noexcept {
+  const std::lock_guard lock(mappings_mutex);
+  const auto* const place = static_cast<const std::byte*>(address);
+  auto after = mappings().upper_bound(place);
+  if (after == mappings().begin()) return "";
+  --after;
+  // The last page is mapped as a whole.
+  constexpr std::size_t kPage = 4096;
+  const std::size_t mapped = (after->second.size + kPage - 1) / kPage * kPage;
+  return place < after->first + mapped ? after->second.path.c_str() : "";
+}
+
 MappedFile::MappedFile(const fs::path& path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) fail_errno("cannot open", path);
@@ -161,16 +194,31 @@ MappedFile::MappedFile(const fs::path& path) {
   close(descriptor);
   if (address == MAP_FAILED) fail_errno("cannot map", path);
   data_ = static_cast<const std::byte*>(address);
+  if (data_ == nullptr) return;
+  const std::lock_guard lock(mappings_mutex);
+  mappings()[data_] = {size_, path.string()};
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  const std::lock_guard lock(mappings_mutex);
+  mappings().erase(data_);
+  munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 // Functions -----------------------------------------------------------------------------------------------------------
+
+std::string read_beginning(const fs::path& path, std::size_t bytes) {
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
+  if (!file) fail_errno("cannot open", path);
+  std::string beginning(bytes, '\0');
+  const int got = gzread(file.get(), beginning.data(), static_cast<unsigned>(bytes));
+  beginning.resize(got > 0 ? static_cast<std::size_t>(got) : 0);  // a damaged rest is for those who read it
+  return beginning;
+}
 
 std::string read_file(const fs::path& path) {
   const MappedFile file(path);

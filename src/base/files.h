@@ -33,7 +33,8 @@ class LineReader {
 };
 
 /// Writes a file so that it appears whole or not at all: to a temporary name beside it, synced, then renamed.
-/// Dropped without commit(), the temporary file is removed and an older file of that name is untouched.
+/// Dropped without commit(), the temporary file is removed and an older file of that name is untouched. What killed
+/// processes left under such temporary names goes when the next one begins.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -60,7 +61,8 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
-/// A read-only memory map of a whole file. An empty file maps to an empty span.
+/// A read-only memory map of a whole file. An empty file maps to an empty span. Reading a part that the file has lost
+/// since raises SIGBUS; mapped_file_at() then tells which file it was.
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -74,6 +76,12 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/// The file that is mapped at an address; "" for none. For handlers of SIGBUS: it allocates nothing.
+const char* mapped_file_at(const void* address) noexcept;
+
+/// Up to `bytes` from the beginning of a file, unpacked where it is gzip. Throws Error when it cannot be read.
+std::string read_beginning(const std::filesystem::path& path, std::size_t bytes);
 
 /// The whole content of a small file. Throws Error when it cannot be read.
 std::string read_file(const std::filesystem::path& path);

@@ -1,5 +1,8 @@
 #include "base/utf8.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace polymoe {
 namespace {
 
@@ -25,7 +28,33 @@ Decoded decode_one(std::string_view text, std::size_t at) {
   return {value, length};
 }
 
+struct Range {
+  char32_t first, last;
+};
+
+// Unicode 15: White_Space and Default_Ignorable_Code_Point, sorted.
+constexpr Range kBlanks[] = {
+    {0x09, 0x0D},     {0x20, 0x20},     {0x85, 0x85},       {0xA0, 0xA0},       {0xAD, 0xAD},      {0x34F, 0x34F},
+    {0x61C, 0x61C},   {0x115F, 0x1160}, {0x1680, 0x1680},   {0x17B4, 0x17B5},   {0x180B, 0x180F},  {0x2000, 0x200F},
+    {0x2028, 0x202F}, {0x205F, 0x206F}, {0x3000, 0x3000},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},  {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+
+bool shows_nothing(char32_t character) {
+  const auto after = std::upper_bound(std::begin(kBlanks), std::end(kBlanks), character,
+                                      [](char32_t c, const Range& range) { return c < range.first; });
+  return after != std::begin(kBlanks) && character <= (after - 1)->last;
+}
+
 }  // namespace
+
+bool shows_nothing(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const Decoded decoded = decode_one(text, at);
+    if (decoded.length == 0 || !shows_nothing(decoded.code_point)) return false;
+    at += decoded.length;
+  }
+  return true;
+}
 
 std::size_t find_bad_utf8(std::string_view text) {
   std::size_t at = 0;

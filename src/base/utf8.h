@@ -19,4 +19,8 @@ void append_utf8(std::string& text, char32_t code_point);
 /// Encodes code points as UTF-8.
 std::string encode_utf8(std::u32string_view code_points);
 
+/// Whether a text shows nothing: it holds only white space and characters without a shape of their own (Unicode's
+/// White_Space and Default_Ignorable_Code_Point), such as U+3000, U+200B and U+00AD. Malformed bytes show.
+bool shows_nothing(std::string_view text);
+
 }  // namespace polymoe

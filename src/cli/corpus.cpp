@@ -36,8 +36,11 @@ void print_summary(const GettextSummary& summary) {
   for (std::size_t i = 1; i < kNumPairFaults; ++i) {
     fmt::print(stderr, " {} {},", counts.by_fault[i], name_of(static_cast<PairFault>(i)));
   }
-  fmt::print(stderr, " {} unaligned, {} undecodable, {} over the cap of a list, {} repeated\n", counts.unaligned,
-             counts.undecodable, counts.over_list_cap, counts.repeated);
+  fmt::print(stderr,
+             " {} unaligned, {} undecodable, {} with unknown directives, {} without translation, {} over the cap of a "
+             "list, {} repeated; {} catalogues of English, of no language or damaged\n",
+             counts.unaligned, counts.undecodable, counts.unknown_directives, counts.untranslated, counts.over_list_cap,
+             counts.repeated, summary.skipped_catalogs);
 }
 
 void run_gettext(GettextOptions options) {

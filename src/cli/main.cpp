@@ -1,15 +1,20 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include <fmt/core.h>
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include "base/files.h"
 #include "base/quote.h"
+#include "base/remarks.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/help.h"
@@ -90,8 +95,28 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
   }
 }
 
+void put(std::string_view text) { static_cast<void>(!write(STDERR_FILENO, text.data(), text.size())); }
+
+/// Files that are mapped into memory may lose their end, or their disk, while they are read. That would end the program
+/// without a word.
+extern "C" void tell_lost_file(int, siginfo_t* signal, void*) {
+  const char* const file = mapped_file_at(signal->si_addr);
+  put("polymoe: error: ");
+  put(*file != '\0' ? file : "memory");
+  put(": cannot be read any more; was the file cut off or overwritten, or is its disk failing?\n");
+  std::_Exit(kFailure);
+}
+
+void watch_mapped_files() {
+  struct sigaction action {};
+  action.sa_sigaction = tell_lost_file;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
 int run(int argc, char** argv) {
   map_large_tensors();
+  watch_mapped_files();
   // A closed pipe (`polymoe translate | head`) ends the program silently, also where a parent ignores the signal.
   std::signal(SIGPIPE, SIG_DFL);
   // Over a limit on the size of files (ulimit -f) a write fails with a message, as on a full disk.
@@ -100,12 +125,14 @@ int run(int argc, char** argv) {
   CLI::App app{"polymoe trains and runs multitask multilingual Mixture-of-Experts translation models.", "polymoe"};
   app.formatter(help_formatter());
   app.set_version_flag("--version", "polymoe " POLYMOE_VERSION, "Print the version and exit");
-  bool verbose = false;
+  bool verbose = false, strict = false;
   app.add_flag("-v,--verbose", verbose, "also show messages for debugging, and those of all processes");
+  app.add_flag("--strict", strict, "make errors of warnings: of text that is left out, cut or lost, of changed names");
   app.fallthrough();
   app.require_subcommand(1);
   app.parse_complete_callback([&] {
     if (is_left_to_the_first(app)) throw CLI::Success();
+    set_strict(strict);
     if (launched_rank() == 0 || verbose) start_logging(verbose);
   });
   add_corpus(app);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -6,7 +7,6 @@
 
 #include <fmt/core.h>
 
-#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "data/prepare.h"
@@ -31,11 +31,16 @@ void print_table(const std::vector<PreparedSplit>& splits) {
       row.segments += language.segments;
       row.tokens += language.tokens;
       row.too_long += language.too_long;
+      row.unknown += language.unknown;
+      row.unwritable += language.unwritable;
     }
   }
-  fmt::print("{:<10} {:<16} {:>12} {:>14} {:>10}\n", "split", "language", "segments", "tokens", "too long");
+  fmt::print("{:<10} {:<16} {:>12} {:>14} {:>10} {:>8} {:>10}\n", "split", "language", "segments", "tokens", "too long",
+             "<unk>", "changed");
   for (const auto& [key, row] : rows) {
-    fmt::print("{:<10} {:<16} {:>12} {:>14} {:>10}\n", key.first, key.second, row.segments, row.tokens, row.too_long);
+    const double unknown = static_cast<double>(row.unknown) / std::max(1.0, static_cast<double>(row.tokens));
+    fmt::print("{:<10} {:<16} {:>12} {:>14} {:>10} {:>7.2f}% {:>10}\n", key.first, key.second, row.segments, row.tokens,
+               row.too_long, 100 * unknown, row.unwritable);
   }
 }
 
@@ -44,11 +49,7 @@ void run(Arguments& arguments) {
   options.vocabulary = arguments.vocabulary;
   options.out = arguments.out;
   options.corpora = parse_corpora(arguments.corpora);
-  const std::vector<PreparedSplit> splits = prepare(options, console_progress());
-  for (const PreparedSplit& split : splits) {
-    if (split.report.skipped() > 0) log_warning("{} {}: {}", split.corpus, split.split, split.report.summary());
-  }
-  print_table(splits);
+  print_table(prepare(options, console_progress()));
 }
 
 }  // namespace
@@ -74,7 +75,11 @@ void add_prepare(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--skip-bad", arguments->options.checks.skip_bad,
                     "pass over bad lines instead of stopping at the first");
-  command->footer(kCorpusNotation);
+  command->footer(
+      std::string(kCorpusNotation) +
+      "\nThe table on standard output: <unk> is the share of tokens that the vocabulary does not know, changed\n"
+      "the number of characters that its normalisation changes or removes, so that no model can write them.\n"
+      "With --strict nothing is written where anything is left out, skipped or lost.");
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -4,15 +4,18 @@
 #include <vector>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/utf8.h"
+#include "base/remarks.h"
+#include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
-#include "data/task.h"
+#include "data/trained.h"
 #include "decode/translator.h"
+#include "text/text_encoding.h"
 
 namespace polymoe::cli {
 namespace {
@@ -36,9 +39,8 @@ std::vector<std::string> read_lines(LineReader& reader, std::int64_t count) {
   std::vector<std::string> lines;
   std::string line;
   while (static_cast<std::int64_t>(lines.size()) < count && reader.next(line)) {
-    if (const std::size_t bad = find_bad_utf8(line); bad != std::string::npos) {
-      throw Error(fmt::format("bad UTF-8 at byte {}", bad + 1), {reader.path(), reader.line_number()},
-                  "convert the text to UTF-8 first (iconv)");
+    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
+      throw Error(fault.message, {reader.path(), reader.line_number()}, fault.remedy);
     }
     lines.push_back(line);
   }
@@ -60,22 +62,53 @@ void print(const std::vector<std::vector<Translation>>& results, std::uint64_t f
   std::fflush(stdout);
 }
 
+const std::string& language_named(const std::string& name, const Vocabulary& vocabulary) {
+  return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
+}
+
+void remark_untrained(const Arguments& arguments, const Direction& direction) {
+  const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(arguments.model));
+  // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
+  if (!checkpoint.meta().contains("data")) return;
+  if (may_be_trained(options_of(checkpoint).data, arguments.task, direction)) return;
+  remark(fmt::format("the model was not trained for {} {}", arguments.task, direction.name()), {arguments.model, 0},
+         "what it writes may be of little use");
+}
+
 void translate(const Arguments& arguments, const DecodeOptions& options) {
   Translator translator =
       Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision, arguments.device);
-  translator.vocabulary().language_index(arguments.source);
-  translator.vocabulary().language_index(arguments.target);
+  const Direction direction{language_named(arguments.source, translator.vocabulary()),
+                            language_named(arguments.target, translator.vocabulary())};
   parse_task(arguments.task, translator.vocabulary());
+  remark_untrained(arguments, direction);
+  if (arguments.input != "-") check_text_file(arguments.input);
   LineReader reader(arguments.input);
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
+  RemarkTally cut_lines("lines of which the model read only the beginning");
   std::uint64_t done = 0;
+  const auto tell_cut = [&](const CutSource& cut) {
+    cut_lines.add(fmt::format("{} tokens, of which the model reads the first {}", cut.tokens, cut.read),
+                  {reader.path(), done + cut.sentence + 1}, "give it one sentence a line");
+  };
+  RemarkTally endless_lines("translations that were cut at the longest output");
+  const auto tell_endless = [&](std::uint64_t line) {
+    endless_lines.add("the translation does not end by itself and is cut at the longest output", {reader.path(), line},
+                      "raise --max-length-factor or --max-length-offset");
+  };
   for (;;) {
     const std::vector<std::string> lines = read_lines(reader, arguments.lines_at_a_time);
-    if (lines.empty()) return;
-    const auto results = translator.translate(lines, arguments.source, arguments.target, progress, arguments.task);
+    if (lines.empty()) break;
+    const auto results =
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_cut);
     print(results, done, arguments.with_scores || options.n_best > 1);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].front().cut_off) tell_endless(done + i + 1);
+    }
     done += lines.size();
   }
+  cut_lines.finish();
+  endless_lines.finish();
 }
 
 }  // namespace
@@ -108,7 +141,10 @@ void add_translate(CLI::App& app) {
   command->add_flag("--scores", arguments->with_scores, "print `number ||| translation ||| score`");
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
-      "Translations come on standard output, in the order of the input; --n-best prints several for each sentence.\n\n"
+      "Translations come on standard output, in the order of the input; --n-best prints several for each sentence.\n"
+      "A line without visible text gives an empty one. Lines that are longer than the model reads, and directions "
+      "that\n"
+      "it was not trained for, are warned of on standard error; with --strict they are errors.\n\n"
       "Example:\n"
       "  echo 'Open the file.' | polymoe translate --model run -s en -t de\n"
       "  polymoe translate --model run --task summary -s en -t en < articles.txt");

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/remarks.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "text/corpus.h"
@@ -38,20 +40,36 @@ void add_tasks(std::vector<std::string>& tasks, const std::vector<std::string>& 
   }
 }
 
+void remark_left_out(const Sample& sample) {
+  for (const auto& [corpus, report] : sample.reports) remark(fmt::format("{} train: {}", corpus, report.summary()));
+  for (const auto& [language, count] : sample.unlearned) {
+    if (count == 0) continue;
+    remark(
+        fmt::format("{} sentences of {} are not learned from: they hold U+2585, which SentencePiece keeps for itself",
+                    count, language));
+  }
+}
+
 void run(Options& options) {
   const std::vector<CorpusSpec> corpora = parse_corpora(options.corpora);
   add_tasks(options.vocabulary.tasks, options.tasks, corpora);
+  if (std::filesystem::exists(options.out)) remark("an older file, which is replaced", {options.out, 0});
   const Sample sample = sample_sentences(corpora, options.checks, options.sample, console_progress());
+  remark_left_out(sample);
   log_info("learning {} ids from {} sentences", options.vocabulary.size, sample.sentences.size());
   const std::string model = train_vocabulary(options.vocabulary, sample.languages, sample.sentences);
+  const Vocabulary vocabulary = Vocabulary::parse(model, options.out);
+  remark_unwritable(sample.characters, vocabulary);
   write_file(options.out, model);
 
-  fmt::print("{:<10} {:>12} {:>12}\n", "language", "sentences", "learned from");
+  fmt::print("{:<10} {:>12} {:>12} {:>12} {:>10}\n", "language", "sentences", "learned from", "unusable", "changed");
   for (const std::string& language : sample.languages) {
-    fmt::print("{:<10} {:>12} {:>12}\n", language, sample.available.at(language), sample.taken.at(language));
+    fmt::print("{:<10} {:>12} {:>12} {:>12} {:>10}\n", language,
+               sample.available.at(language) + sample.unlearned.at(language), sample.taken.at(language),
+               sample.unlearned.at(language), count_unwritable(sample.characters.at(language), vocabulary));
   }
-  fmt::print("{}: {} ids, {} languages, task tags: {}\n", options.out, Vocabulary::load(options.out).size(),
-             sample.languages.size(), fmt::join(options.vocabulary.tasks, ", "));
+  fmt::print("{}: {} ids, {} languages, task tags: {}\n", options.out, vocabulary.size(), sample.languages.size(),
+             fmt::join(options.vocabulary.tasks, ", "));
 }
 
 }  // namespace
@@ -80,7 +98,7 @@ void add_vocab(CLI::App& app) {
   command
       ->add_option("--character-coverage", options->vocabulary.character_coverage,
                    "share of the characters that get pieces of their own")
-      ->check(CLI::Range(0.5, 1.0))
+      ->check(CLI::Range(kLeastCharacterCoverage, 1.0))
       ->capture_default_str();
   command
       ->add_option("--normalization", options->vocabulary.normalization,
@@ -95,7 +113,11 @@ void add_vocab(CLI::App& app) {
                     "spell unknown characters in bytes, so that no text is lost");
   command->add_option("--seed", options->sample.seed, "seed of the sample")->capture_default_str();
   command->add_flag("--skip-bad", options->checks.skip_bad, "pass over bad lines instead of stopping at the first");
-  command->footer(kCorpusNotation);
+  command->footer(
+      std::string(kCorpusNotation) +
+      "\nThe table on standard output: unusable are sentences that SentencePiece cannot learn from, changed is\n"
+      "the number of characters that the normalisation changes or removes, so that no model can write them.\n"
+      "With --strict nothing is written where anything is skipped or lost.");
   command->callback([options] { run(*options); });
 }
 

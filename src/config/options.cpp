@@ -107,7 +107,8 @@ Section data_section(DataOptions& o) {
        number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
        number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
        number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
-       number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
+       number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26),
+       flag("verify", o.verify, "compare all of the data with its checksums before training")}};
 }
 
 Section train_section(TrainOptions& o) {

@@ -69,6 +69,7 @@ struct DataOptions {
   std::int64_t shuffle_distance = 3;
   std::int64_t max_length = 256;
   std::int64_t bucket_examples = 16384;
+  bool verify = true;
 };
 
 /// How training goes on.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #include "data/layout.h"
 
@@ -15,9 +16,21 @@ constexpr std::size_t kWordsOfBlock = 8;
 UsableLines::UsableLines(const IdFile& file, std::int64_t max_tokens) : words_((file.lines() + 63) / 64) {
   for (std::uint64_t line = 0; line < file.lines(); ++line) {
     const std::uint64_t length = file.length(line);
+    if (length > static_cast<std::uint64_t>(max_tokens)) ++too_long_;
     if (length > 0 && length <= static_cast<std::uint64_t>(max_tokens)) words_[line / 64] |= 1ull << (line % 64);
   }
 }
+
+namespace {
+
+/// Lines that both files have, of any length.
+std::uint64_t count_common(const IdFile& a, const IdFile& b) {
+  constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
+  const UsableLines of_a(a, kAny), of_b(b, kAny);
+  return CommonLines(of_a, of_b).count();
+}
+
+}  // namespace
 
 CommonLines::CommonLines(const UsableLines& a, const UsableLines& b) : a_(&a), b_(&b) {
   std::uint64_t count = 0;
@@ -72,6 +85,9 @@ ExampleSet ExampleIndex::examples(const Direction& direction, const std::string&
     if (source == split->second.languages.end() || target == split->second.languages.end()) continue;
     CommonLines lines(usable(source->second), usable(target->second));
     const std::uint64_t count = lines.count();
+    if (usable(source->second).too_long() + usable(target->second).too_long() > 0) {
+      set.too_long_ += count_common(source->second, target->second) - count;
+    }
     if (count == 0) continue;
     set.parts_.push_back({&corpus, &source->second, &target->second, std::move(lines), set.count_});
     set.count_ += count;

@@ -21,9 +21,12 @@ class UsableLines {
   /// Lines 64 * index .. 64 * index + 63, lowest bit first.
   std::uint64_t word(std::size_t index) const { return words_[index]; }
   std::size_t words() const { return words_.size(); }
+  /// Lines with more ids.
+  std::uint64_t too_long() const { return too_long_; }
 
  private:
   std::vector<std::uint64_t> words_;
+  std::uint64_t too_long_ = 0;
 };
 
 /// The lines usable in both of two aligned files, by number. Only one count for each 512 lines is stored, so that
@@ -62,6 +65,8 @@ class ExampleSet {
   };
 
   std::uint64_t count() const { return count_; }
+  /// Examples that have both sides, but one of them is over the limit.
+  std::uint64_t too_long() const { return too_long_; }
   const std::vector<Part>& parts() const { return parts_; }
   /// Where example `index` stands, index < count().
   Place place(std::uint64_t index) const;
@@ -70,6 +75,7 @@ class ExampleSet {
   friend class ExampleIndex;
   std::vector<Part> parts_;
   std::uint64_t count_ = 0;
+  std::uint64_t too_long_ = 0;
 };
 
 /// Makes ExampleSets; keeps the usable lines of each file, which they share.

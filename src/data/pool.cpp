@@ -5,9 +5,13 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/remarks.h"
 #include "data/permutation.h"
 
 namespace polymoe {
@@ -40,6 +44,43 @@ void set_shares(std::vector<Pool>& pools, Task task, const Mixture& mixture, dou
     pool.set_share({mixture.points, std::move(shares)});
   }
 }
+
+/// What data.max-length keeps from training, by task and direction.
+class LeftOut {
+ public:
+  void add(const std::string& name, const ExampleSet& examples) {
+    all_ += examples.count() + examples.too_long();
+    if (examples.too_long() > 0) too_long_.emplace_back(examples.too_long(), name);
+    if (examples.count() == 0) unused_.push_back(name);
+  }
+
+  void tell(std::int64_t max_length) {
+    std::stable_sort(too_long_.begin(), too_long_.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::vector<std::string> parts;
+    std::uint64_t sum = 0;
+    for (const auto& [count, name] : too_long_) {
+      parts.push_back(fmt::format("{} of {}", count, name));
+      sum += count;
+    }
+    if (sum > 0) {
+      remark(fmt::format("data.max-length = {} leaves out {} of {} examples: {}", max_length, sum, all_, list(parts)));
+    }
+    if (!unused_.empty()) remark("without any example that can be used: " + list(unused_));
+  }
+
+ private:
+  static std::string list(const std::vector<std::string>& items) {
+    constexpr std::size_t kShown = 10;
+    const auto end = items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), kShown));
+    const std::string others = items.size() > kShown ? fmt::format(" and {} others", items.size() - kShown) : "";
+    return fmt::format("{}{}", fmt::join(items.begin(), end, ", "), others);
+  }
+
+  std::uint64_t all_ = 0;
+  std::vector<std::pair<std::uint64_t, std::string>> too_long_;
+  std::vector<std::string> unused_;
+};
 
 }  // namespace
 
@@ -102,10 +143,13 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
                              std::uint64_t seed) {
   const NoiseOptions noise = noise_of(options);
   const std::string limits = fmt::format("; segments over data.max-length = {} are left out", options.max_length);
+  const std::vector<std::string> names = task_names(dataset.vocabulary());
   std::vector<Pool> pools;
   std::map<Task, std::uint64_t> counts;
+  LeftOut left_out;
   const auto add = [&](Task task, const Direction& direction, const std::string& corpora) {
     ExampleSet examples = index.examples(direction, corpora);
+    left_out.add(names.at(static_cast<std::size_t>(task)) + " " + direction.name(), examples);
     if (examples.count() == 0) return false;
     counts[task] += examples.count();
     pools.emplace_back(dataset.vocabulary(), task, direction, std::move(examples), noise, seed);
@@ -131,7 +175,6 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
     for (const std::string& language : dataset.languages()) any |= add(Task::kDenoising, {language, language}, "");
     if (!any) throw Error("the train split has no segments" + limits, {}, "prepare a corpus with a train split");
   }
-  const std::vector<std::string> names = task_names(dataset.vocabulary());
   for (std::size_t task = 2; task < names.size(); ++task) {
     if (largest_weight(options, names[task]) == 0) continue;
     for (const Direction& direction : dataset.task_directions(names[task], "train")) {
@@ -139,6 +182,7 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
     }
   }
   if (pools.empty()) throw Error("there is nothing to train on" + limits, {}, "give a task of the data a weight");
+  left_out.tell(options.max_length);
   const Mixture mixture = make_mixture(options, counts, dataset.vocabulary());
   for (const auto& [task, count] : counts) set_shares(pools, task, mixture, options.temperature);
   return pools;

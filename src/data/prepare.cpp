@@ -4,16 +4,21 @@
 #include <chrono>
 #include <deque>
 #include <future>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <thread>
+#include <utility>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_folder.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/gzip_writer.h"
+#include "base/remarks.h"
 #include "data/dataset.h"
 #include "data/id_file.h"
 #include "data/layout.h"
@@ -31,6 +36,8 @@ struct Chunk {
     std::vector<std::int32_t> ids;       // of all rows, one after the other
     std::vector<std::uint32_t> lengths;  // [rows]
     std::uint64_t too_long = 0;
+    std::uint64_t unknown = 0;
+    CharacterCounts characters;
   };
   std::vector<Column> columns;  // [languages]
   std::uint64_t rows = 0;
@@ -61,8 +68,10 @@ Chunk encode(const Vocabulary& vocabulary, std::int64_t max_length, Chunk chunk)
         column.ids.resize(before);
         ++column.too_long;
       }
+      column.characters.add(text);
       column.lengths.push_back(static_cast<std::uint32_t>(column.ids.size() - before));
     }
+    column.unknown = static_cast<std::uint64_t>(std::count(column.ids.begin(), column.ids.end(), Vocabulary::unk()));
   }
   return chunk;
 }
@@ -80,7 +89,7 @@ class SplitWriter {
       columns = {task_source_column(spec.languages[0]), task_target_column(spec.languages[1])};
     }
     for (const std::string& column : columns) {
-      result_.languages.push_back({column, 0, 0, 0});
+      result_.languages.emplace_back().name = column;
       ids_.push_back(std::make_unique<IdFileWriter>(folder / ids_name(spec.split, column), vocabulary_size));
       if (keeps_text(spec.split)) texts_.emplace_back(folder / text_name(spec.split, column));
     }
@@ -98,6 +107,8 @@ class SplitWriter {
       }
       counts.tokens += column.ids.size();
       counts.too_long += column.too_long;
+      counts.unknown += column.unknown;
+      counts.characters.add(column.characters);
       if (texts_.empty()) continue;
       for (const std::string& text : column.texts) texts_[i].write(text + "\n");
     }
@@ -152,7 +163,9 @@ class Meter {
 PreparedSplit prepare_split(const CorpusSpec& spec, const PrepareOptions& options, const Vocabulary& vocabulary,
                             const fs::path& folder, std::size_t threads, Meter& meter) {
   fs::create_directories(folder);
-  CorpusReader reader(spec, options.checks);
+  CorpusChecks checks = options.checks;
+  checks.is_empty = [&vocabulary](std::string_view text) { return vocabulary.is_empty(text); };
+  CorpusReader reader(spec, checks);
   SplitWriter writer(folder, spec, vocabulary.size());
 
   // This thread reads and writes, the others encode; a chunk waits for those before it, so order is kept.
@@ -205,24 +218,79 @@ nlohmann::ordered_json describe(const std::vector<PreparedSplit>& splits, const 
   return description;
 }
 
+/// The corpora with the vocabulary's names of their languages.
+std::vector<CorpusSpec> with_known_languages(std::vector<CorpusSpec> corpora, const Vocabulary& vocabulary) {
+  for (CorpusSpec& spec : corpora) {
+    std::set<std::string> seen;
+    for (std::string& language : spec.languages) {
+      const std::string given = language;
+      language = vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(given)));
+      if (!seen.insert(language).second && spec.task.empty()) {
+        throw Error(fmt::format("the language '{}' is there twice, as '{}' too", language, given),
+                    {spec.files.empty() ? "" : spec.files.front(), 0});
+      }
+    }
+  }
+  return corpora;
+}
+
 void check_before(const PrepareOptions& options, const Vocabulary& vocabulary) {
   if (options.corpora.empty()) fail("a dataset needs at least one corpus");
   for (const CorpusSpec& spec : options.corpora) {
     check_path_part(spec.name, spec.files.empty() ? "" : spec.files.front());
     check_path_part(spec.split, spec.files.empty() ? "" : spec.files.front());
-    for (const std::string& language : spec.languages) vocabulary.language_index(language);
     if (!spec.task.empty()) vocabulary.task_tag(spec.task);
   }
   if (fs::exists(options.out) && !fs::exists(options.out / kDescriptionName) &&
       !(fs::is_directory(options.out) && fs::is_empty(options.out))) {
     throw Error("exists and is no dataset, so it is left alone", {options.out, 0}, "give another folder");
   }
+  if (fs::exists(options.out / kDescriptionName)) remark("an older dataset, which is replaced", {options.out, 0});
+}
+
+void remark_left_out(const std::vector<PreparedSplit>& splits, std::int64_t max_length) {
+  for (const PreparedSplit& split : splits) {
+    const std::string name = split.corpus + " " + split.split;
+    if (split.report.skipped() > 0) remark(fmt::format("{}: {}", name, split.report.summary()));
+    std::vector<std::string> too_long;
+    for (const auto& language : split.languages) {
+      if (language.too_long > 0) too_long.push_back(fmt::format("{} of {}", language.too_long, language.name));
+    }
+    if (too_long.empty()) continue;
+    remark(fmt::format("{}: segments over {} tokens are left out: {}", name, max_length, fmt::join(too_long, ", ")));
+  }
+}
+
+/// Fills in what the vocabulary cannot write, and tells it, by language over all splits.
+void remark_lost(std::vector<PreparedSplit>& splits, const Vocabulary& vocabulary) {
+  std::map<std::string, CharacterCounts> characters;
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> tokens;  // unknown and all
+  for (PreparedSplit& split : splits) {
+    for (auto& column : split.languages) {
+      column.unwritable = count_unwritable(column.characters, vocabulary);
+      const std::string language = split.task.empty() ? column.name : split.task + ":" + column.name;
+      characters[language].add(column.characters);
+      tokens[language].first += column.unknown;
+      tokens[language].second += column.tokens;
+    }
+  }
+  remark_unwritable(characters, vocabulary);
+  for (const auto& [language, counts] : tokens) {
+    const auto& [unknown, all] = counts;
+    const double share = static_cast<double>(unknown) / static_cast<double>(std::max<std::uint64_t>(all, 1));
+    if (share <= kMostUnknown) continue;
+    remark(fmt::format("{:.1f} % of the tokens of {} are <unk>: text that the vocabulary does not know", 100 * share,
+                       language),
+           {}, "learn a vocabulary from text of this kind, a larger one, or one with --byte-fallback");
+  }
 }
 
 }  // namespace
 
-std::vector<PreparedSplit> prepare(const PrepareOptions& options, const ProgressSink& progress) {
-  const Vocabulary vocabulary = Vocabulary::load(options.vocabulary);
+std::vector<PreparedSplit> prepare(const PrepareOptions& given, const ProgressSink& progress) {
+  const Vocabulary vocabulary = Vocabulary::load(given.vocabulary);
+  PrepareOptions options = given;
+  options.corpora = with_known_languages(options.corpora, vocabulary);
   check_before(options, vocabulary);
   const std::size_t threads = options.threads > 0 ? static_cast<std::size_t>(options.threads)
                                                   : std::max(1u, std::thread::hardware_concurrency());
@@ -233,6 +301,8 @@ std::vector<PreparedSplit> prepare(const PrepareOptions& options, const Progress
     splits.push_back(prepare_split(spec, options, vocabulary, folder.temporary() / spec.name, threads, meter));
   }
   meter.finish();
+  remark_left_out(splits, options.max_length);
+  remark_lost(splits, vocabulary);
 
   const std::string model = read_file(options.vocabulary);
   write_file(folder.temporary() / kVocabularyName, model);

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "data/task.h"
+#include "text/character_counts.h"
 #include "text/corpus.h"
 
 namespace polymoe {
@@ -28,6 +29,9 @@ struct PreparedSplit {
     std::uint64_t segments = 0;
     std::uint64_t tokens = 0;
     std::uint64_t too_long = 0;  ///< segments left out for PrepareOptions::max_length
+    std::uint64_t unknown = 0;   ///< tokens that are `<unk>`
+    CharacterCounts characters;
+    std::uint64_t unwritable = 0;  ///< characters that the normalisation changes or removes
   };
   std::string corpus;
   std::string split;
@@ -37,8 +41,12 @@ struct PreparedSplit {
   std::vector<Language> languages;
 };
 
+/// A greater share of `<unk>` among the tokens of a language is remarked on.
+inline constexpr double kMostUnknown = 0.01;
+
 /// Encodes corpora into a dataset folder, in memory that does not grow with them, and reads all of it back to see that
-/// it is whole. The folder appears at the end or, after an Error, not at all.
+/// it is whole. Languages get the vocabulary's names. What the vocabulary makes nothing of counts as empty. The folder
+/// appears at the end or, after an Error, not at all.
 std::vector<PreparedSplit> prepare(const PrepareOptions& options, const ProgressSink& progress = {});
 
 }  // namespace polymoe

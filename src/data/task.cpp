@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "text/known_names.h"
+#include "text/language_names.h"
 
 namespace polymoe {
 namespace {
@@ -58,10 +59,14 @@ std::vector<Direction> match_directions(const std::vector<std::string>& patterns
   std::vector<Direction> wanted;
   for (const std::string& pattern : patterns) {
     wanted.push_back(parse_direction(pattern));
-    for (const std::string& language : {wanted.back().source, wanted.back().target}) {
-      if (language == "*" || std::find(languages.begin(), languages.end(), language) != languages.end()) continue;
-      throw Error(fmt::format("direction {}: the data has no language '{}'", pattern, language), {},
-                  known_names(language, languages));
+    for (std::string* const language : {&wanted.back().source, &wanted.back().target}) {
+      if (*language == "*") continue;
+      const std::string known = known_language(*language, languages);
+      if (known.empty()) {
+        throw Error(fmt::format("direction {}: the data has no language '{}'", pattern, *language), {},
+                    known_names(*language, languages));
+      }
+      *language = known;
     }
     const auto is_match = [&](const Direction& direction) { return matches(direction, wanted.back()); };
     if (std::none_of(available.begin(), available.end(), is_match)) {

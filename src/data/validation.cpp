@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/remarks.h"
 #include "data/cut.h"
 #include "data/examples.h"
 #include "data/layout.h"
@@ -48,6 +49,10 @@ ValidationSet make_validation_set(const Dataset& dataset, const Direction& direc
     throw Error(fmt::format("split '{}' has no segment of {}{} with both sides of at most {} tokens", split,
                             corpora.empty() ? "" : corpora + " ", direction.name(), max_length),
                 {}, "leave the direction out of data.valid-directions, or prepare text for it");
+  }
+  if (const std::uint64_t too_long = pool.examples().too_long(); too_long > 0) {
+    remark(fmt::format("data.max-length = {} leaves out {} of {} segments of {}{} in split '{}'", max_length, too_long,
+                       usable + too_long, corpora.empty() ? "" : corpora + " ", direction.name(), split));
   }
   const std::uint64_t count = max_examples > 0 ? std::min(usable, static_cast<std::uint64_t>(max_examples)) : usable;
   std::vector<Pool::Draw> draws;

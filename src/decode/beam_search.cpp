@@ -149,7 +149,7 @@ class BeamSearch {
   }
 
   void finish(Sentence& sentence, const std::vector<std::int32_t>& ids, float score, std::size_t length) const {
-    sentence.finished.push_back({ids, normalised(score, length, options_.length_penalty)});
+    sentence.finished.push_back({ids, normalised(score, length, options_.length_penalty), false});
   }
 
   bool is_done(const Sentence& sentence) const {
@@ -197,6 +197,7 @@ class BeamSearch {
     // Where nothing ended in time, the best live hypothesis has to do.
     if (sentence.finished.empty()) {
       finish(sentence, sentence.beams[0], sentence.scores[0], std::max<std::size_t>(1, sentence.beams[0].size()));
+      sentence.finished.back().cut_off = true;
     }
     auto& finished = sentence.finished;
     std::stable_sort(finished.begin(), finished.end(),

@@ -13,6 +13,7 @@ namespace polymoe {
 struct Hypothesis {
   std::vector<std::int32_t> ids;  ///< without the tag it starts from and without the end mark
   double score = 0.0;             ///< log probability / length^length-penalty, the end mark counted
+  bool cut_off = false;           ///< it has no end mark: it reached the greatest length
 };
 
 /// What beam search must know of the vocabulary.

@@ -15,9 +15,9 @@ namespace polymoe {
 namespace {
 
 // A sentence as the model reads it: [tag of the task] [tag of the target language] tokens... </s>, cut to what the
-// model can take.
+// model can take, which `cut` then tells.
 Example make_source(const Vocabulary& vocabulary, const std::string& text, Task task, std::int32_t source_language,
-                    std::int32_t target_language, std::int64_t max_positions) {
+                    std::int32_t target_language, std::int64_t max_positions, CutSource& cut) {
   Example example;
   example.target_tag = vocabulary.language_tag(target_language);
   example.source_language = source_language;
@@ -25,15 +25,16 @@ Example make_source(const Vocabulary& vocabulary, const std::string& text, Task 
   example.task = static_cast<std::int32_t>(task);
   if (task != Task::kTranslation) example.source.push_back(task_tag(task, vocabulary));
   example.source.push_back(example.target_tag);
+  const std::size_t tags = example.source.size();
   vocabulary.encode(text, example.source);
+  cut.tokens = example.source.size() - tags;
   const auto longest = static_cast<std::size_t>(max_positions - 1);
   if (example.source.size() > longest) example.source.resize(longest);
+  cut.read = example.source.size() - tags;
   example.source.push_back(Vocabulary::eos());
   example.target.push_back(Vocabulary::eos());
   return example;
 }
-
-bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r") == std::string::npos; }
 
 }  // namespace
 
@@ -66,7 +67,8 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
 
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
-                                                            const ProgressSink& progress, std::string_view task_name) {
+                                                            const ProgressSink& progress, std::string_view task_name,
+                                                            const CutSink& cut) {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
@@ -76,8 +78,11 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   std::vector<Example> examples;
   std::vector<std::size_t> order;
   for (const std::string& sentence : sentences) {
-    if (!is_blank(sentence)) order.push_back(examples.size());
-    examples.push_back(make_source(vocabulary_, sentence, task, source_language, target_language, max_positions));
+    CutSource found{examples.size(), 0, 0};
+    if (!vocabulary_.is_empty(sentence)) order.push_back(examples.size());
+    examples.push_back(
+        make_source(vocabulary_, sentence, task, source_language, target_language, max_positions, found));
+    if (found.read < found.tokens && cut) cut(found);
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return examples[a].source.size() > examples[b].source.size(); });
@@ -98,7 +103,8 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
     for (std::size_t i = first; i < end; ++i) {
       auto& translations = results[order[i]];
       translations.clear();
-      for (const Hypothesis& h : hypotheses[i - first]) translations.push_back({vocabulary_.decode(h.ids), h.score});
+      for (const Hypothesis& h : hypotheses[i - first])
+        translations.push_back({vocabulary_.decode(h.ids), h.score, h.cut_off});
     }
     first = end;
     report.done = end;

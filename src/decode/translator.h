@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,8 +18,17 @@ namespace polymoe {
 /// One translation of a sentence.
 struct Translation {
   std::string text;
-  double score = 0.0;  ///< see Hypothesis
+  double score = 0.0;    ///< see Hypothesis
+  bool cut_off = false;  ///< see Hypothesis
 };
+
+/// A sentence of which the model reads only the beginning.
+struct CutSource {
+  std::size_t sentence = 0;  ///< its place in the input
+  std::size_t tokens = 0;    ///< of the whole text, without tags and end mark
+  std::size_t read = 0;      ///< of them
+};
+using CutSink = std::function<void(const CutSource&)>;
 
 /// Translates text: a model, its vocabulary and beam search. Sentences are sorted by length into batches; results come
 /// in the order of the input.
@@ -32,11 +42,11 @@ class Translator {
                          const DecodeOptions& options, const std::string& precision, const std::string& device);
 
   /// n-best translations of each sentence, or what another task makes of it: "denoising", or one of the user's naming.
-  /// An empty sentence gives empty text. A source of over model.max-positions tokens is cut off at its end. Throws
-  /// Error for an unknown language or task.
+  /// An empty sentence (see Vocabulary::is_empty) gives empty text. A source of over model.max-positions tokens is cut
+  /// off at its end, which `cut` is told before anything is translated. Throws Error for an unknown language or task.
   std::vector<std::vector<Translation>> translate(std::span<const std::string> sentences, const std::string& source,
                                                   const std::string& target, const ProgressSink& progress = {},
-                                                  std::string_view task = "translation");
+                                                  std::string_view task = "translation", const CutSink& cut = {});
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
 

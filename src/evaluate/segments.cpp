@@ -3,18 +3,19 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/utf8.h"
+#include "text/text_encoding.h"
 
 namespace polymoe {
 
 std::vector<std::string> read_segments(const std::string& path) {
+  if (path != "-") check_text_file(path);
   LineReader reader(path);
   std::vector<std::string> segments;
   std::string line;
   while (reader.next(line)) {
-    const std::size_t bad = find_bad_utf8(line);
-    if (bad != std::string::npos) {
-      throw Error(fmt::format("byte {} of the line is not UTF-8", bad + 1), {reader.path(), reader.line_number()},
-                  "convert the file with iconv");
+    if (find_bad_utf8(line) != std::string::npos) {
+      const TextFault fault = find_text_fault(line);
+      throw Error(fault.message, {reader.path(), reader.line_number()}, fault.remedy);
     }
     segments.push_back(line);
   }

@@ -23,7 +23,10 @@ bool is_metadata(std::string_view english) {
 /// Adds the pairs of one text and its translation.
 void add_pairs(std::string_view english, std::string_view translation, AcceleratorMark mark, std::size_t max_chars,
                std::vector<SegmentPair>& pairs, PairCounts& counts) {
-  if (translation.empty() || is_metadata(english)) return;
+  if (translation.empty() || is_metadata(english)) {
+    ++counts.untranslated;
+    return;
+  }
   const std::vector<std::string_view> english_parts = split_paragraphs(english);
   const std::vector<std::string_view> translation_parts = split_paragraphs(translation);
   // "context|Text" is an old way to give a context, which translations leave out.
@@ -58,6 +61,8 @@ PairCounts& PairCounts::operator+=(const PairCounts& other) {
   for (std::size_t i = 0; i < by_fault.size(); ++i) by_fault[i] += other.by_fault[i];
   unaligned += other.unaligned;
   undecodable += other.undecodable;
+  unknown_directives += other.unknown_directives;
+  untranslated += other.untranslated;
   over_list_cap += other.over_list_cap;
   repeated += other.repeated;
   return *this;
@@ -71,6 +76,7 @@ std::vector<SegmentPair> pairs_of(const MoCatalog& catalog, std::size_t max_char
   const std::size_t singular = catalog.plural_rule.form_of(1), plural = catalog.plural_rule.form_of(kMany);
   counts.messages += catalog.messages.size();
   counts.undecodable += catalog.undecodable;
+  counts.unknown_directives += catalog.unknown_directives;
   for (const CatalogMessage& message : catalog.messages) {
     const std::vector<std::string>& forms = message.translations;
     if (message.plural_id.empty()) {

@@ -21,10 +21,12 @@ struct SegmentPair {
 struct PairCounts {
   std::uint64_t messages = 0;                               ///< read
   std::array<std::uint64_t, kNumPairFaults> by_fault = {};  ///< indexed by PairFault
-  std::uint64_t unaligned = 0;      ///< messages whose sides split into unequal numbers of paragraphs
-  std::uint64_t undecodable = 0;    ///< messages that are not text in their catalogue's charset
-  std::uint64_t over_list_cap = 0;  ///< surplus names of a catalogue that is a list
-  std::uint64_t repeated = 0;       ///< the English text had a translation already
+  std::uint64_t unaligned = 0;           ///< messages whose sides split into unequal numbers of paragraphs
+  std::uint64_t undecodable = 0;         ///< messages that are not text in their catalogue's charset
+  std::uint64_t unknown_directives = 0;  ///< messages with a directive that this platform lacks
+  std::uint64_t untranslated = 0;        ///< messages without a translation, and those that are no text to translate
+  std::uint64_t over_list_cap = 0;       ///< surplus names of a catalogue that is a list
+  std::uint64_t repeated = 0;            ///< the English text had a translation already
 
   PairCounts& operator+=(const PairCounts& other);
 };

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "text/corpus_rows.h"
+#include "text/text_encoding.h"
 
 namespace polymoe {
 namespace {
@@ -38,6 +39,7 @@ struct CorpusReader::State {
     for (std::size_t i = 0; i < segments.size(); ++i) {
       std::string& segment = segments[i];
       trim(segment);
+      if (checks.is_empty ? checks.is_empty(segment) : shows_nothing(segment)) segment.clear();
       any = any || !segment.empty();
       if (segment.size() > checks.max_line_bytes) {
         reject(report.too_long,
@@ -45,9 +47,8 @@ struct CorpusReader::State {
                "split it, or have bad lines skipped (--skip-bad)");
         return false;
       }
-      if (find_bad_utf8(segment) != std::string::npos || segment.find('\0') != std::string::npos) {
-        reject(report.bad_utf8, "not UTF-8 text", i,
-               "convert the file, e.g. with 'iconv -f LATIN1 -t UTF-8', or have bad lines skipped (--skip-bad)");
+      if (const TextFault fault = find_text_fault(segment); !fault.message.empty()) {
+        reject(report.bad_utf8, fault.message, i, fault.remedy + "; or have bad lines skipped (--skip-bad)");
         return false;
       }
       if (segment.empty() && !may_lack) {
@@ -70,6 +71,7 @@ struct CorpusReader::State {
 CorpusReader::CorpusReader(const CorpusSpec& spec, const CorpusChecks& checks) : state_(std::make_unique<State>()) {
   state_->spec = spec;
   state_->checks = checks;
+  for (const std::string& file : spec.files) check_text_file(file);
   state_->rows = open_rows(spec);
 }
 

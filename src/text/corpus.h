@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -60,6 +61,8 @@ std::string corpus_file_name(std::string_view split, std::string_view language);
 struct CorpusChecks {
   bool skip_bad = false;               ///< pass over bad lines and count them, instead of throwing an Error
   std::size_t max_line_bytes = 16384;  ///< a longer segment is bad
+  /// Whether a segment counts as empty; without it, what shows nothing (see shows_nothing) does.
+  std::function<bool(std::string_view)> is_empty = {};
 };
 
 /// What a reader has met so far, in lines of the corpus. Each line counts once, a bad one under its first fault:

@@ -9,6 +9,8 @@
 #include "base/files.h"
 #include "base/quote.h"
 #include "text/corpus.h"
+#include "text/language_names.h"
+#include "text/text_encoding.h"
 #include "text/vocabulary.h"
 
 namespace polymoe {
@@ -85,12 +87,13 @@ void parse_files(std::string_view rest, CorpusSpec& spec) {
     if (equals == std::string::npos || equals + 1 == part.size()) {
       throw Error(in_quotes(part) + " is not LANGUAGE=FILE");
     }
-    add_language(spec, normalize_language(part.substr(0, equals)));
+    add_language(spec, read_language(part.substr(0, equals)));
     spec.files.push_back(part.substr(equals + 1));
   }
 }
 
 std::string first_line(const std::string& path) {
+  check_text_file(path);
   LineReader reader(path);
   std::string line;
   if (!reader.next(line)) throw Error("is empty", {path, 0});
@@ -113,7 +116,7 @@ void parse_tsv(std::string_view rest, CorpusSpec& spec) {
     if (spec.has_header) columns = split_at(first_line(file), '\t');
     for (const std::string& column : columns) {
       const bool ignored = column.empty() || column == "-";
-      spec.columns.push_back(ignored ? "" : normalize_language(column));
+      spec.columns.push_back(ignored ? "" : read_language(column));
       if (!ignored) add_language(spec, spec.columns.back());
     }
   } catch (const Error& error) {
@@ -130,7 +133,7 @@ void parse_task_keys(const std::string& file, const std::vector<std::string>& ke
     const std::size_t equals = key.rfind('=');
     if (equals == std::string::npos || equals == 0) throw Error(in_quotes(key) + " is not KEY=LANGUAGE");
     spec.columns.push_back(key.substr(0, equals));
-    add_language(spec, normalize_language(key.substr(equals + 1)));
+    add_language(spec, read_language(key.substr(equals + 1)));
   }
   spec.files = {file};
 }
@@ -146,7 +149,7 @@ void parse_json_lines(std::string_view rest, CorpusSpec& spec) {
   }
   for (const std::string& key : keys) {
     try {
-      add_language(spec, normalize_language(key));
+      add_language(spec, read_language(key));
     } catch (const Error& error) {
       if (!from_file) throw;
       throw Error(error.message(), {file, 1}, "list the keys that are languages after the file, e.g. ':en,de'");
@@ -177,7 +180,7 @@ std::vector<CorpusSpec> parse_folder(const fs::path& folder) {
       spec.kind = CorpusKind::kFolder;
       spec.lines = lines.get<std::uint64_t>();
       for (const std::string code : json.at("languages")) {
-        add_language(spec, normalize_language(code));
+        add_language(spec, read_language(code));
         spec.files.push_back(folder / corpus_file_name(split, code));
       }
       if (spec.languages.empty()) throw Error("no languages");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "text/text_encoding.h"
 
 namespace polymoe {
 namespace {
@@ -16,6 +17,22 @@ constexpr std::size_t kLongestLine = std::size_t{1} << 26;
 /// Removes the byte-order mark that some programs put before UTF-8.
 void drop_byte_order_mark(std::string& line) {
   if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
+}
+
+/// Why a line is not JSON, and where.
+std::string json_fault(const std::string& line) {
+  try {
+    const nlohmann::json unused = nlohmann::json::parse(line);
+  } catch (const nlohmann::json::parse_error& error) {
+    const std::string what = error.what();
+    if (what.find("surrogate") != std::string::npos) {
+      const std::size_t escape = line.rfind("\\u", std::min(error.byte, line.size()) - 1);
+      const std::size_t column = escape == std::string::npos ? error.byte : escape + 1;
+      return fmt::format("not JSON: a lone surrogate at column {}", column);
+    }
+    return fmt::format("not a JSON object: broken at column {}", error.byte);
+  }
+  return "not a JSON object";
 }
 
 /// One file for each language; a monolingual corpus is the case of one.
@@ -110,7 +127,11 @@ class JsonRows : public RowSource {
     if (reader_.line_number() == 1) drop_byte_order_mark(line_);
     const nlohmann::json row = nlohmann::json::parse(line_, nullptr, /*allow_exceptions=*/false);
     if (!row.is_object()) {
-      fault = "not a JSON object such as {\"en\": \"...\", \"de\": \"...\"}";
+      if (!find_text_fault(line_).message.empty()) {
+        segments.assign(keys_.size(), line_);  // it is refused as what it is: no text
+        return Found::kRow;
+      }
+      fault = row.is_discarded() ? json_fault(line_) : "not a JSON object such as {\"en\": \"...\", \"de\": \"...\"}";
       return Found::kMalformed;
     }
     for (std::size_t i = 0; i < keys_.size(); ++i) {

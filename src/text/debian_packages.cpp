@@ -12,6 +12,7 @@
 #include "base/parallel_for.h"
 #include "base/process.h"
 #include "base/quote.h"
+#include "base/remarks.h"
 
 namespace polymoe {
 namespace {
@@ -134,7 +135,7 @@ void keep_catalogs(const fs::path& file, const fs::path& cache) {
     fs::rename(path, target);
     ++count;
   }
-  if (count == 0) log_warning("{} holds no message catalogues", file.filename().string());
+  if (count == 0) remark(file.filename().string() + " holds no message catalogues");
   kept.commit();
   fs::remove_all(unpacked);
   fs::remove(file);
@@ -160,7 +161,7 @@ void fetch(const std::vector<std::string>& names, bool some_cached, const fs::pa
                 "run 'apt-get update' as root to get the package lists");
   }
   for (const std::string& name : names) {
-    if (!sizes.contains(name)) log_warning("no package '{}' to download; going on without it", name);
+    if (!sizes.contains(name)) remark(fmt::format("no package '{}' to download; going on without it", name));
   }
   if (sizes.empty()) return;
   const AtomicFolder scratch(cache / "download");  // never committed: removed whatever happens

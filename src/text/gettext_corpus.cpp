@@ -4,8 +4,10 @@
 #include <array>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_folder.h"
@@ -15,6 +17,7 @@
 #include "base/log.h"
 #include "base/parallel_for.h"
 #include "base/quote.h"
+#include "base/remarks.h"
 #include "text/corpus.h"
 #include "text/debian_packages.h"
 #include "text/mo_catalog.h"
@@ -45,10 +48,13 @@ void check_options(const GettextOptions& options) {
   if (there && !fs::exists(options.output / "corpus.json") && !fs::is_empty(options.output, error)) {
     throw Error("exists and is not a corpus folder", {options.output, 0}, "choose another --out or remove it");
   }
+  if (fs::exists(options.output / "corpus.json")) remark("an older corpus, which is replaced", {options.output, 0});
 }
 
 /// The catalogues of each language, in the order of package and path.
-std::map<std::string, std::vector<fs::path>> find_catalogs(const std::vector<CatalogPackage>& packages) {
+std::map<std::string, std::vector<fs::path>> find_catalogs(const std::vector<CatalogPackage>& packages,
+                                                           std::uint64_t& skipped) {
+  std::set<std::string> renamed;
   std::map<std::string, std::vector<fs::path>> catalogs;
   for (const CatalogPackage& package : packages) {
     std::vector<fs::path> paths;
@@ -57,10 +63,17 @@ std::map<std::string, std::vector<fs::path>> find_catalogs(const std::vector<Cat
     }
     std::sort(paths.begin(), paths.end());
     for (const fs::path& path : paths) {
-      const std::string language = language_of_locale(path.parent_path().parent_path().filename().string());
-      if (!language.empty()) catalogs[language].push_back(path);
+      const std::string locale = path.parent_path().parent_path().filename().string();
+      const std::string language = language_of_locale(locale);
+      if (language.empty()) {
+        ++skipped;
+        continue;
+      }
+      if (language != locale) renamed.insert(fmt::format("{} is {}", one_line(locale), language));
+      catalogs[language].push_back(path);
     }
   }
+  if (!renamed.empty()) log_info("languages under other names: {}", fmt::join(renamed, ", "));
   if (catalogs.empty()) throw Error("the packages hold no message catalogues", {}, "choose other --packages");
   return catalogs;
 }
@@ -69,23 +82,24 @@ std::map<std::string, std::vector<fs::path>> find_catalogs(const std::vector<Cat
 std::vector<Language> choose_languages(const std::map<std::string, std::vector<fs::path>>& catalogs,
                                        const std::vector<std::string>& wanted) {
   std::map<std::string, std::vector<fs::path>> chosen;
+  std::vector<std::string> known = {kSource};
+  for (const auto& [name, paths] : catalogs) known.push_back(name);
   for (const std::string& code : wanted) {
-    const std::string language = normalize_language(code);
-    if (language == kSource) continue;
-    const auto found = catalogs.find(language);
-    if (found == catalogs.end()) {
-      std::string known;
-      for (const auto& [name, paths] : catalogs) known += (known.empty() ? "" : " ") + name;
-      throw Error("no package holds a catalogue for the language " + in_quotes(code), {}, "there are: " + known);
+    const std::string language = known_language(code, known);
+    if (language.empty()) {
+      normalize_language(code);  // throws for what is no code
+      throw Error("no package holds a catalogue for the language " + in_quotes(code), {},
+                  fmt::format("there are: {}", fmt::join(known.begin() + 1, known.end(), " ")));
     }
-    chosen.insert(*found);
+    if (language != kSource) chosen.insert(*catalogs.find(language));
   }
   std::vector<Language> languages;
   for (const auto& [code, paths] : wanted.empty() ? catalogs : chosen) languages.push_back({code, paths, {}});
   return languages;
 }
 
-PairCounts read_catalogs(Language& language, std::size_t max_chars, EnglishTable& english) {
+PairCounts read_catalogs(Language& language, std::size_t max_chars, EnglishTable& english,
+                         std::vector<std::string>& damaged) {
   PairCounts counts;
   for (const fs::path& path : language.catalogs) {
     try {
@@ -94,7 +108,7 @@ PairCounts read_catalogs(Language& language, std::size_t max_chars, EnglishTable
         if (!language.translations.add(english.row_of(pair.english), pair.translation)) ++counts.repeated;
       }
     } catch (const Error& error) {
-      log_warning("{}; going on without this catalogue", error.what());
+      damaged.push_back(error.what());
     }
   }
   return counts;
@@ -162,12 +176,31 @@ GettextSummary make_gettext_corpus(const GettextOptions& options, const Progress
   GettextSummary summary;
   for (const CatalogPackage& package : packages) summary.packages[package.name] = package.version;
 
-  std::vector<Language> languages = choose_languages(find_catalogs(packages), options.languages);
+  std::vector<Language> languages =
+      choose_languages(find_catalogs(packages, summary.skipped_catalogs), options.languages);
   EnglishTable english;
   const auto max_chars = static_cast<std::size_t>(options.max_chars);
+  struct Read {
+    PairCounts counts;
+    std::vector<std::string> damaged;
+  };
+  std::vector<std::string> damaged;
   for_each_language(
-      "read", languages, progress, [&](Language& language) { return read_catalogs(language, max_chars, english); },
-      [&](const Language&, const PairCounts& counts) { summary.counts += counts; });
+      "read", languages, progress,
+      [&](Language& language) {
+        Read read;
+        read.counts = read_catalogs(language, max_chars, english, read.damaged);
+        return read;
+      },
+      [&](const Language&, const Read& read) {
+        summary.counts += read.counts;
+        damaged.insert(damaged.end(), read.damaged.begin(), read.damaged.end());
+      });
+  summary.skipped_catalogs += damaged.size();
+  std::sort(damaged.begin(), damaged.end());
+  RemarkTally tally("damaged catalogues");
+  for (const std::string& what : damaged) tally.add(what + "; going on without this catalogue");
+  tally.finish();
   std::erase_if(languages, [](const Language& language) { return language.translations.size() == 0; });
   if (languages.empty()) throw Error("the packages hold no usable message in these languages", {}, "choose others");
 

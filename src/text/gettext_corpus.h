@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "text/catalog_pairs.h"
+#include "text/language_names.h"
 
 namespace polymoe {
 
@@ -29,16 +30,13 @@ struct GettextSummary {
   std::vector<std::uint64_t> lines;                            ///< English segments in each split
   std::map<std::string, std::vector<std::uint64_t>> segments;  ///< by language: segments in each split
   std::map<std::string, std::string> packages;                 ///< name -> version
-  PairCounts counts;                                           ///< over all languages
+  std::uint64_t skipped_catalogs = 0;  ///< of English variants, in folders named after no language, and damaged ones
+  PairCounts counts;                   ///< over all languages
 };
 
 /// Packages with many translated messages of many kinds: tools, compilers, desktop programs, accounting, drawing,
 /// sound.
 const std::vector<std::string>& default_catalog_packages();
-
-/// The code for a folder of catalogues: without a charset ("ja.sjis" -> "ja"), and without a country that adds nothing
-/// ("de_DE" -> "de", but "pt_BR" stays); "" for English and its variants, which are no translations.
-std::string language_of_locale(std::string_view locale);
 
 /// Makes a corpus folder from the message catalogues of Debian packages. Lines are English segments, each once; any two
 /// languages pair up line by line. Which split a segment is in depends on split_key() alone, so it is the same in each

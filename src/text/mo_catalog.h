@@ -23,12 +23,14 @@ struct MoCatalog {
   std::vector<CatalogMessage> messages;  ///< in the file's order, without the header entry
   PluralRule plural_rule;                ///< which of `translations` belongs to which number
   std::uint64_t undecodable = 0;  ///< messages left out because their bytes are not text in the catalogue's charset
+  std::uint64_t unknown_directives = 0;  ///< messages left out because they hold a directive that this platform lacks
 };
 
-/// Parses a catalogue of either byte order; text in another charset than UTF-8 (as the header entry says) is converted.
-/// `path` is for messages only. Throws Error for bytes that are not a whole catalogue: a wrong magic number or
-/// revision, tables or strings outside the file, strings that share bytes (their sum would exceed the file), an unknown
-/// charset.
+/// Parses a catalogue of either byte order. Messages whose directives depend on the platform ("%" PRIu64), which stand
+/// in tables of their own, are read as gettext reads them here ("%lu"). Text in another charset than UTF-8 (as the
+/// header entry says) is converted. `path` is for messages only. Throws Error for bytes that are not a whole catalogue:
+/// a wrong magic number or revision, tables or strings outside the file, strings that share bytes (their sum would
+/// exceed the file), an unknown charset.
 MoCatalog parse_mo_catalog(std::span<const std::byte> bytes, const std::string& path);
 
 }  // namespace polymoe

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "base/random.h"
+#include "text/vocabulary.h"
 
 namespace polymoe {
 namespace {
@@ -12,9 +13,10 @@ namespace {
 using Counts = std::map<std::string, std::uint64_t>;
 
 /// Calls `visit(language, sentence)` for every sentence of the train splits.
-void for_each_sentence(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks, const std::string& stage,
-                       const ProgressSink& progress,
-                       const std::function<void(const std::string&, std::string&)>& visit) {
+std::map<std::string, CorpusReport> for_each_sentence(
+    const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks, const std::string& stage,
+    const ProgressSink& progress, const std::function<void(const std::string&, std::string&)>& visit) {
+  std::map<std::string, CorpusReport> reports;
   constexpr std::uint64_t kProgressLines = 4096;
   Progress state{stage, 0, 0, "lines", "", false};
   std::vector<std::string> segments;
@@ -27,9 +29,11 @@ void for_each_sentence(const std::vector<CorpusSpec>& corpora, const CorpusCheck
       }
       if (++state.done % kProgressLines == 0 && progress) progress(state);
     }
+    if (reader.report().skipped() > 0) reports[corpus.name] = reader.report();
   }
   state.finished = true;
   if (progress) progress(state);
+  return reports;
 }
 
 }  // namespace
@@ -64,10 +68,18 @@ Counts sample_quotas(const Counts& available, std::uint64_t total, double temper
 Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks,
                         const SampleOptions& options, const ProgressSink& progress) {
   Sample sample;
-  for_each_sentence(corpora, checks, "count", progress,
-                    [&](const std::string& language, std::string&) { ++sample.available[language]; });
-  if (sample.available.empty()) {
-    throw Error("the corpora hold no sentence in a split named 'train'", {}, "give at least one corpus with text");
+  sample.reports = for_each_sentence(corpora, checks, "count", progress,
+                                     [&](const std::string& language, const std::string& sentence) {
+                                       const bool learnable = can_be_learned_from(sentence);
+                                       sample.available[language] += learnable ? 1 : 0;
+                                       sample.unlearned[language] += learnable ? 0 : 1;
+                                       sample.characters[language].add(sentence);
+                                     });
+  const bool any = std::any_of(sample.available.begin(), sample.available.end(),
+                               [](const auto& language) { return language.second > 0; });
+  if (!any) {
+    throw Error("the corpora hold no sentence in a split named 'train'", {},
+                "give at least one corpus with text to learn from");
   }
   sample.taken =
       sample_quotas(sample.available, static_cast<std::uint64_t>(options.max_sentences), options.temperature);
@@ -76,6 +88,7 @@ Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChec
   // with probability (still wanted) / (still to come), which gives exactly the quota, all subsets equally likely.
   Counts seen, chosen;
   for_each_sentence(corpora, checks, "sample", progress, [&](const std::string& language, std::string& sentence) {
+    if (!can_be_learned_from(sentence)) return;
     const RandomStream random(options.seed, fnv1a("vocabulary sample"), fnv1a(language));
     const std::uint64_t index = seen[language]++;
     const std::uint64_t available = sample.available[language];

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "text/character_counts.h"
 #include "text/corpus.h"
 
 namespace polymoe {
@@ -18,14 +19,19 @@ struct SampleOptions {
 };
 
 struct Sample {
-  std::vector<std::string> languages;              ///< sorted
-  std::map<std::string, std::uint64_t> available;  ///< sentences, by language
-  std::map<std::string, std::uint64_t> taken;      ///< sentences, by language
+  std::vector<std::string> languages;                 ///< sorted
+  std::map<std::string, std::uint64_t> available;     ///< sentences, by language
+  std::map<std::string, std::uint64_t> taken;         ///< sentences, by language
+  std::map<std::string, std::uint64_t> unlearned;     ///< sentences that no vocabulary learns from, by language; not in
+                                                      ///< the others
+  std::map<std::string, CharacterCounts> characters;  ///< of all sentences, by language
+  std::map<std::string, CorpusReport> reports;        ///< by corpus, of those with lines that were skipped
   std::vector<std::string> sentences;
 };
 
 /// Draws sentences without replacement from the "train" splits of `corpora`. Reads everything twice, to count and to
-/// draw, and holds nothing but the sample. Throws Error as CorpusReader does, and when there is no sentence.
+/// draw, and holds nothing but the sample. Sentences that no vocabulary learns from (see can_be_learned_from) are left
+/// out. Throws Error as CorpusReader does, and when there is no sentence.
 Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks,
                         const SampleOptions& options, const ProgressSink& progress = {});
 

@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/quote.h"
+#include "base/utf8.h"
 #include "text/known_names.h"
+#include "text/language_names.h"
 #include "text/normalization_check.h"
 
 namespace polymoe {
@@ -31,6 +33,24 @@ void silence_sentencepiece() { sentencepiece::SetMinLogLevel(3); }
 bool is_tag_word(std::string_view word) {
   return !word.empty() && std::all_of(word.begin(), word.end(),
                                       [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '@'; });
+}
+
+/// Bytes of the first character; 1 for a malformed one.
+std::size_t length_of_character(std::string_view text) {
+  std::size_t length = 1;
+  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80 && length < 4) ++length;
+  return length;
+}
+
+/// How much of `text` is encoded at once: all, or up to the last space in the first `most` bytes, or as many whole
+/// characters.
+std::size_t length_of_part(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return text.size();
+  const std::size_t space = text.rfind(' ', most);
+  if (space != std::string_view::npos && space > 0) return space;
+  std::size_t length = most;
+  while (length > 1 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
+  return length;
 }
 
 std::size_t position_of(const std::vector<std::string>& names, std::string_view name, const char* kind) {
@@ -55,7 +75,17 @@ std::size_t position_of(const std::vector<std::string>& names, std::string_view 
     throw Error(fmt::format("{}its characters and the special symbols alone are {}", what, least), {},
                 "give a larger size, or byte fallback and a lower character coverage");
   }
+  if (reason.find("sentences_.empty()") != std::string::npos) throw Error(what + "none holds text to learn from");
   throw Error(what + reason);
+}
+
+void check_options(const VocabularyOptions& options) {
+  if (options.model_type != "unigram" && options.model_type != "bpe") {
+    throw Error(fmt::format("no model type is named '{}'", options.model_type), {}, "use unigram or bpe");
+  }
+  if (!(options.character_coverage >= kLeastCharacterCoverage && options.character_coverage <= 1)) {
+    fail("a character coverage of {} is not between {} and 1", options.character_coverage, kLeastCharacterCoverage);
+  }
 }
 
 }  // namespace
@@ -75,11 +105,12 @@ Vocabulary::~Vocabulary() = default;
 Vocabulary::Vocabulary(Vocabulary&&) noexcept = default;
 Vocabulary& Vocabulary::operator=(Vocabulary&&) noexcept = default;
 
-Vocabulary Vocabulary::load(const std::filesystem::path& path) {
+Vocabulary Vocabulary::load(const std::filesystem::path& path) { return parse(read_file(path), path); }
+
+Vocabulary Vocabulary::parse(const std::string& bytes, const std::filesystem::path& path) {
   silence_sentencepiece();
   auto state = std::make_unique<State>();
   sentencepiece::SentencePieceProcessor& processor = state->processor;
-  const std::string bytes = read_file(path);
   if (!has_sound_normalization(bytes)) throw Error("a damaged SentencePiece model", {path, 0}, kRemedy);
   const auto status = processor.LoadFromSerializedProto(bytes);
   if (!status.ok()) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
@@ -118,11 +149,12 @@ const std::vector<std::string>& Vocabulary::languages() const { return state_->l
 const std::vector<std::string>& Vocabulary::tasks() const { return state_->tasks; }
 
 std::int32_t Vocabulary::language_index(std::string_view language) const {
-  return static_cast<std::int32_t>(position_of(state_->languages, language, "language"));
+  const std::string known = known_language(language, state_->languages);
+  return static_cast<std::int32_t>(position_of(state_->languages, known.empty() ? language : known, "language"));
 }
 
 std::int32_t Vocabulary::language_tag(std::string_view language) const {
-  return state_->language_tags[position_of(state_->languages, language, "language")];
+  return language_tag(language_index(language));
 }
 
 std::int32_t Vocabulary::language_tag(std::int32_t index) const {
@@ -135,14 +167,43 @@ std::int32_t Vocabulary::task_tag(std::string_view task) const {
 
 std::vector<std::int32_t> Vocabulary::encode(std::string_view text) const {
   std::vector<std::int32_t> ids;
-  const auto status = state_->processor.Encode(absl::string_view(text.data(), text.size()), &ids);
-  if (!status.ok()) fail("cannot encode a text of {} bytes: {}", text.size(), status.ToString());
+  encode(text, ids);
   return ids;
 }
 
+// SentencePiece joins a run of unknown characters one by one, copying all before: quadratic for a long one.
 void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
-  const std::vector<std::int32_t> added = encode(text);
-  ids.insert(ids.end(), added.begin(), added.end());
+  const std::size_t most = text.size() > kWholeTextBytes ? kWholeTextBytes / 4 : kWholeTextBytes;
+  std::vector<std::int32_t> added;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, length_of_part(text, most));
+    const auto status = state_->processor.Encode(absl::string_view(part.data(), part.size()), &added);
+    if (!status.ok()) fail("cannot encode a text of {} bytes: {}", part.size(), status.ToString());
+    ids.insert(ids.end(), added.begin(), added.end());
+    text.remove_prefix(part.size());
+  }
+}
+
+bool Vocabulary::is_empty(std::string_view text) const {
+  std::string normal;
+  while (!text.empty()) {
+    const std::string_view character = text.substr(0, length_of_character(text));
+    if (!shows_nothing(character)) {
+      state_->processor.Normalize(absl::string_view(character.data(), character.size()), &normal).IgnoreError();
+      if (!normal.empty()) return false;
+    }
+    text.remove_prefix(character.size());
+  }
+  return true;
+}
+
+bool Vocabulary::keeps(char32_t character) const {
+  // Between two characters that combine with nothing, and are not trimmed as spaces at an end are.
+  std::string text = "|", normal;
+  append_utf8(text, character);
+  text += '|';
+  state_->processor.Normalize(text, &normal).IgnoreError();
+  return normal.ends_with(text) || character == U' ';
 }
 
 std::string Vocabulary::decode(const std::vector<std::int32_t>& ids) const {
@@ -168,11 +229,13 @@ void check_task_name(std::string_view name) {
               taken ? "it has a meaning already; give another" : "use letters, digits and '_', and no 2 in front");
 }
 
+bool can_be_learned_from(std::string_view sentence) {
+  return sentence.find("\u2585") == std::string_view::npos && !shows_nothing(sentence);
+}
+
 std::string train_vocabulary(const VocabularyOptions& options, const std::vector<std::string>& languages,
                              const std::vector<std::string>& sentences) {
-  if (options.model_type != "unigram" && options.model_type != "bpe") {
-    throw Error(fmt::format("no model type is named '{}'", options.model_type), {}, "use unigram or bpe");
-  }
+  check_options(options);
   std::vector<std::string> symbols = {kMaskPiece};
   for (const std::string& task : options.tasks) {
     if (task != kDenoisingTag) check_task_name(task);
@@ -187,10 +250,14 @@ std::string train_vocabulary(const VocabularyOptions& options, const std::vector
   if (languages.empty()) fail("a vocabulary needs at least one language");
   if (sentences.empty()) fail("a vocabulary needs text to learn from");
 
+  // SentencePiece would pass over what is longer than its own limit, without a word.
+  std::size_t longest = 0;
+  for (const std::string& sentence : sentences) longest = std::max(longest, sentence.size());
   silence_sentencepiece();
   const std::unordered_map<std::string, std::string> arguments = {
       {"model_type", options.model_type},
       {"vocab_size", std::to_string(options.size)},
+      {"max_sentence_length", std::to_string(std::max<std::size_t>(longest, 4192))},
       {"character_coverage", std::to_string(options.character_coverage)},
       {"normalization_rule_name", options.normalization},
       {"byte_fallback", options.byte_fallback ? "true" : "false"},

@@ -17,6 +17,8 @@ class Vocabulary {
  public:
   /// Throws Error when the file is no SentencePiece model, or lacks the special symbols above.
   static Vocabulary load(const std::filesystem::path& path);
+  /// The same from the bytes of such a file, which messages name by `path`.
+  static Vocabulary parse(const std::string& bytes, const std::filesystem::path& path);
   ~Vocabulary();
   Vocabulary(Vocabulary&&) noexcept;
   Vocabulary& operator=(Vocabulary&&) noexcept;
@@ -32,7 +34,8 @@ class Vocabulary {
 
   /// Language codes, in the order of their tags. Positions in it are the language indices of batches.
   const std::vector<std::string>& languages() const;
-  /// Position of `language` in languages(). Throws Error that names the nearest and all known ones.
+  /// Position of `language` in languages(); another usual name of one does too ("pt-BR", "de_DE", "no" for "nb"), with
+  /// a remark. Throws Error that names the nearest and all known ones.
   std::int32_t language_index(std::string_view language) const;
   /// Id of the tag of a language, by code or by index.
   std::int32_t language_tag(std::string_view language) const;
@@ -43,9 +46,19 @@ class Vocabulary {
   std::int32_t task_tag(std::string_view task) const;
 
   /// Appends the ids of `text` to `ids`, with the normalisation that the model was trained with. No tag and no end
-  /// mark is added, and no special id ever comes out, whatever the text says.
+  /// mark is added, and no special id ever comes out, whatever the text says. The time is linear in the length: a text
+  /// over kWholeTextBytes is encoded in parts, cut at spaces where it has any.
   void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
   std::vector<std::int32_t> encode(std::string_view text) const;
+
+  /// Whether nothing of `text` is left to read: it holds only white space, characters without a shape (U+200B, U+00AD)
+  /// and what the normalisation removes.
+  bool is_empty(std::string_view text) const;
+
+  /// Whether the normalisation leaves a character as it is. One that it changes or removes can never be written.
+  bool keeps(char32_t character) const;
+
+  static constexpr std::size_t kWholeTextBytes = 16384;
 
   /// The text of `ids`; special ids are dropped, `<unk>` shows as " ⁇ ". Throws Error for an id outside [0, size()).
   std::string decode(const std::vector<std::int32_t>& ids) const;
@@ -72,14 +85,21 @@ struct VocabularyOptions {
   std::int64_t size = 8000;                          ///< ids in all, special symbols included
   std::string model_type = "unigram";                ///< unigram, bpe
   bool byte_fallback = false;                        ///< spell unknown characters in bytes rather than as `<unk>`
-  double character_coverage = 0.9995;                ///< share of the characters that get pieces of their own
+  double character_coverage = 0.9995;                ///< share of the characters that get pieces; 0.98 to 1
   std::string normalization = "nmt_nfkc";            ///< nmt_nfkc, nfkc, identity: SentencePiece's rules of these names
   std::vector<std::string> tasks = {kDenoisingTag};  ///< task tags
 };
 
+/// SentencePiece takes no other character coverage than this to 1.
+inline constexpr double kLeastCharacterCoverage = 0.98;
+
+/// Whether a vocabulary can be learned from a sentence: SentencePiece passes over those with a character that it keeps
+/// for itself.
+bool can_be_learned_from(std::string_view sentence);
+
 /// Learns a vocabulary and returns the bytes of its file. The result depends only on the arguments, not on the
-/// machine's number of cores. Throws Error when the text is too little for the size, or a language code cannot be a
-/// tag.
+/// machine's number of cores. Throws Error when the text is too little for the size, holds nothing that can be learned,
+/// or a language code cannot be a tag.
 std::string train_vocabulary(const VocabularyOptions& options, const std::vector<std::string>& languages,
                              const std::vector<std::string>& sentences);
 

@@ -129,6 +129,25 @@ TEST_F(Files, OpeningWhatIsNoFileFails) {
   EXPECT_THAT(error_of([&] { MappedFile file(folder_); }), HasSubstr("not a regular file"));
 }
 
+TEST_F(Files, TellsWhichFileIsMappedAtAnAddress) {
+  const std::string file = put("mapped", std::string(10000, 'x'));
+  const std::byte* address = nullptr;
+  {
+    const MappedFile mapped(file);
+    address = mapped.bytes().data();
+    EXPECT_EQ(mapped_file_at(address), file);
+    EXPECT_EQ(mapped_file_at(address + 9999), file);
+    EXPECT_STREQ(mapped_file_at(&file), "");
+  }
+  EXPECT_STREQ(mapped_file_at(address), "");
+}
+
+TEST_F(Files, ReadsTheBeginningPlainOrCompressed) {
+  EXPECT_EQ(read_beginning(put("plain", "abcdef"), 4), "abcd");
+  EXPECT_EQ(read_beginning(put("short", "ab"), 4), "ab");
+  EXPECT_EQ(read_beginning(put_gzip("packed.gz", "abcdef"), 4), "abcd");
+}
+
 TEST_F(Files, AtomicFileAppearsOnlyWhenCommitted) {
   AtomicFile file(path("result"));
   file.write("12345678");

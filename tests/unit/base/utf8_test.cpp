@@ -66,5 +66,15 @@ TEST(InQuotes, CutsLongTextBetweenCharacters) {
 
 TEST(OneLine, TurnsControlCharactersIntoSpaces) { EXPECT_EQ(one_line("a\nb\tc\x1b[0mé"), "a b c [0mé"); }
 
+TEST(Utf8, KnowsTextThatShowsNothing) {
+  for (const char* text : {"", " \t", "\u3000", "\u00A0", "\u200B", "\uFEFF", "\u2060", "\u00AD", "\u200C\u200D",
+                           "\u2028", "\u1680", "\u3164", "\u180E", "\uFE0F"}) {
+    EXPECT_TRUE(shows_nothing(text)) << text;
+  }
+  for (const char* text : {"a", " .", "\u3000\u3001", "\u0301", "\u2800", "\xA0", "\u200Bx"}) {
+    EXPECT_FALSE(shows_nothing(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace polymoe

@@ -10,7 +10,9 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/remarks.h"
 #include "data/prepare.h"
+#include "support/log_capture.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {
@@ -251,6 +253,82 @@ TEST_F(DatasetTest, FingerprintChangesWithTheText) {
   corpora_[0] = write_corpus(folder_, "news", "train", {"de", "en", "fr"}, rows);
   prepare(options_for(folder_, corpora_));
   EXPECT_NE(Dataset(path_).fingerprint(), before);
+}
+
+/// What prepare() says of parallel English and German lines.
+class PrepareRemarks : public ::testing::Test {
+ protected:
+  std::vector<PreparedSplit> prepare_lines(const std::vector<std::string>& english,
+                                           const std::vector<std::string>& german, bool skip_bad = false,
+                                           std::int64_t max_length = 0) {
+    testing::write_lines(folder_ / "a.en", english);
+    testing::write_lines(folder_ / "a.de", german);
+    PrepareOptions options = options_for(folder_, parse_corpora({"train:files:en=" + (folder_ / "a.en").string() +
+                                                                 ",de=" + (folder_ / "a.de").string()}));
+    options.checks.skip_bad = skip_bad;
+    options.max_length = max_length;
+    return prepare(options);
+  }
+
+  TemporaryFolder folder_;
+  testing::LogCapture log_;
+};
+
+TEST_F(PrepareRemarks, CallEmptyWhatTheVocabularyMakesNothingOf) {
+  const std::vector<std::string> english = {"ba ko", "\u3000", "\u200B", "\u00A0", "\x01"};
+  const std::vector<std::string> german(5, "mi ren");
+  EXPECT_THAT(error_of([&] { prepare_lines(english, german); }), HasSubstr("a.en:2: no text for 'en'"));
+  const std::vector<PreparedSplit> splits = prepare_lines(english, german, true);
+  EXPECT_EQ(splits.at(0).report.empty, 4u);
+  EXPECT_THAT(log_.warnings(), ElementsAre("a train: 5 lines, 1 kept; skipped: 4 empty"));
+}
+
+TEST_F(PrepareRemarks, TellTheShareOfUnknownTokens) {
+  const std::vector<PreparedSplit> splits = prepare_lines({"ba ko", "mi \u4E00"}, {"ba", "ko"});
+  EXPECT_EQ(splits.at(0).languages.at(0).unknown, 1u);
+  EXPECT_EQ(splits.at(0).languages.at(1).unknown, 0u);
+  ASSERT_EQ(log_.warnings().size(), 1u);
+  EXPECT_THAT(log_.warnings()[0], HasSubstr("% of the tokens of en are <unk>"));
+}
+
+TEST_F(PrepareRemarks, TellCharactersThatCanNeverBeWritten) {
+  const std::vector<PreparedSplit> splits = prepare_lines({"ba\u200Cko ba\u200Cko", "mi\u2026"}, {"ba", "ko"});
+  EXPECT_EQ(splits.at(0).languages.at(0).unwritable, 3u);
+  EXPECT_EQ(splits.at(0).languages.at(1).unwritable, 0u);
+  ASSERT_FALSE(log_.warnings().empty());
+  EXPECT_THAT(log_.warnings()[0], HasSubstr("U+200C (2 times in en), U+2026 (1 times in en)"));
+}
+
+TEST_F(PrepareRemarks, TellSegmentsThatAreTooLong) {
+  prepare_lines({"ba ko mi ren tu sa lo fe ba ko mi ren", "ba"}, {"ko", "mi"}, false, 4);
+  EXPECT_THAT(log_.warnings(), ElementsAre("a train: segments over 4 tokens are left out: 1 of en"));
+}
+
+TEST_F(PrepareRemarks, AreErrorsWhereStrictAndNothingIsWritten) {
+  set_strict(true);
+  EXPECT_THAT(error_of([&] { prepare_lines({"ba ko", ""}, {"ko", "mi"}, true); }), HasSubstr("1 empty"));
+  set_strict(false);
+  EXPECT_FALSE(fs::exists(folder_ / "data"));
+}
+
+TEST_F(PrepareRemarks, TellThatAnOlderDatasetIsReplaced) {
+  prepare_lines({"ba"}, {"ko"});
+  EXPECT_THAT(log_.warnings(), ElementsAre());
+  prepare_lines({"ba"}, {"ko"});
+  ASSERT_EQ(log_.warnings().size(), 1u);
+  EXPECT_THAT(log_.warnings()[0], HasSubstr("an older dataset, which is replaced"));
+}
+
+TEST_F(PrepareRemarks, FollowLanguagesUnderOtherNames) {
+  testing::write_lines(folder_ / "a.en", {"ba"});
+  testing::write_lines(folder_ / "a.de", {"ko"});
+  const std::string files = "en=" + (folder_ / "a.en").string() + ",de_DE=" + (folder_ / "a.de").string();
+  prepare(options_for(folder_, parse_corpora({"train:files:" + files})));
+  EXPECT_THAT(Dataset(folder_ / "data").languages(), ElementsAre("de", "en"));
+  EXPECT_THAT(log_.warnings(), ElementsAre("the language 'de_DE' is named 'de' here"));
+  const std::string twice = files + ",de=" + (folder_ / "a.de").string();
+  EXPECT_THAT(error_of([&] { prepare(options_for(folder_, parse_corpora({"train:files:" + twice}))); }),
+              HasSubstr("the language 'de' is there twice"));
 }
 
 }  // namespace

@@ -141,5 +141,15 @@ TEST_F(ExamplesTest, DenoisingMapsASpoiledLineToTheLine) {
   EXPECT_GT(masks, 50);
 }
 
+TEST_F(ExamplesTest, CountsPairsOfWhichASideIsTooLong) {
+  ExampleIndex all(data_, "train", 1000), some(data_, "train", 12);
+  for (const Direction& direction : {Direction{"de", "en"}, {"en", "fr"}, {"fr", "fr"}}) {
+    const ExampleSet whole = all.examples(direction), part = some.examples(direction);
+    EXPECT_EQ(whole.too_long(), 0u);
+    EXPECT_GT(part.too_long(), 0u);
+    EXPECT_EQ(part.count() + part.too_long(), whole.count()) << direction.name();
+  }
+}
+
 }  // namespace
 }  // namespace polymoe

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "data/cut.h"
+#include "support/log_capture.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {
@@ -346,6 +347,23 @@ TEST(CutByTokens, FillsEachRunAndNoMore) {
   EXPECT_EQ(cut_by_tokens({{2, 3}, {2, 4}, {2, 3}}, 10), (Ends{1, 2, 3}));  // padded, the second makes both 6
   EXPECT_EQ(cut_by_tokens({{9, 9}, {1, 1}}, 10), (Ends{1, 2}));
   EXPECT_EQ(cut_by_tokens({{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, 10), Ends{5});
+}
+
+TEST_F(StreamTest, TellsHowManyExamplesItsLengthLeavesOut) {
+  const testing::LogCapture log;
+  DataOptions options;
+  options.directions = {"de-en", "en-de"};
+  options.max_length = 12;
+  const BatchStream stream(*data_, options, 4096, 1);
+  std::uint64_t usable = 0;
+  for (const BatchStream::Share& share : stream.shares()) usable += share.examples;
+  ASSERT_EQ(log.warnings().size(), 1u);
+  EXPECT_THAT(log.warnings()[0],
+              HasSubstr(fmt::format("data.max-length = 12 leaves out {} of 1300 examples: ", 1300 - usable)));
+  EXPECT_THAT(log.warnings()[0], HasSubstr(" of translation de-en"));
+  options.max_length = 256;
+  const BatchStream whole(*data_, options, 4096, 1);
+  EXPECT_EQ(log.warnings().size(), 1u);
 }
 
 }  // namespace

@@ -63,5 +63,10 @@ TEST(Directions, RefuseWhatIsNoDirection) {
   EXPECT_EQ(parse_direction("en-pt_BR"), (Direction{"en", "pt_BR"}));
 }
 
+TEST(MatchDirections, KnowsLanguagesUnderOtherNames) {
+  const std::vector<Direction> available = {{"de", "nb"}, {"nb", "de"}};
+  EXPECT_EQ(match_directions({"de_DE-no"}, available, {"de", "nb"}), (std::vector<Direction>{{"de", "nb"}}));
+}
+
 }  // namespace
 }  // namespace polymoe

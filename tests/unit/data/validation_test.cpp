@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "support/log_capture.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {
@@ -64,6 +65,15 @@ TEST_F(ValidationTest, RefusesADirectionWithoutSegments) {
   EXPECT_THROW(make_validation_set(data_, {"en", "fr"}, "test", 0, 100, 300), Error);
   EXPECT_THROW(make_validation_set(data_, {"en", "fr"}, "train", 0, 100, 300), Error);
   EXPECT_THROW(make_validation_set(data_, {"en", "it"}, "valid", 0, 100, 300), Error);
+}
+
+TEST_F(ValidationTest, TellsWhatItsLengthLeavesOut) {
+  const testing::LogCapture log;
+  const ValidationSet set = make_validation_set(data_, {"de", "en"}, "valid", 0, 12, 300);
+  ASSERT_EQ(log.warnings().size(), 1u);
+  EXPECT_EQ(log.warnings()[0],
+            fmt::format("data.max-length = 12 leaves out {} of 90 segments of de-en in split 'valid'",
+                        90 - set.sources.size()));
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST(ReadSegments, BadUtf8IsAnErrorWithFileAndLine) {
   } catch (const Error& error) {
     EXPECT_EQ(error.where().path, path);
     EXPECT_EQ(error.where().line, 2u);
-    EXPECT_EQ(error.message(), "byte 3 of the line is not UTF-8");
+    EXPECT_EQ(error.message(), "not UTF-8 text: byte 0xEF at column 3");
   }
 }
 

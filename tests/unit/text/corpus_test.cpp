@@ -42,7 +42,7 @@ CorpusReport report_of(const std::string& notation, const CorpusChecks& checks) 
   return reader.report();
 }
 
-constexpr CorpusChecks kSkipBad{.skip_bad = true};
+const CorpusChecks kSkipBad{.skip_bad = true};
 
 class CorpusReaderTest : public ::testing::Test {
  protected:
@@ -131,7 +131,7 @@ TEST_F(CorpusReaderTest, ReportsUnequalNumbersOfLines) {
 
 TEST_F(CorpusReaderTest, ReportsBadUtf8) {
   const std::string notation = files("One\nTwo\nThree\n", "Eins\nZw\xFC\nDrei\n");
-  EXPECT_THAT(error_of(notation), HasSubstr("a.de.gz:2: not UTF-8 text; convert the file"));
+  EXPECT_THAT(error_of(notation), HasSubstr("a.de.gz:2: not UTF-8 text: byte 0xFC at column 3; find out the encoding"));
 }
 
 TEST_F(CorpusReaderTest, CountsBadUtf8AndNulBytesWhereSkippingIsAskedFor) {
@@ -154,6 +154,35 @@ TEST_F(CorpusReaderTest, ReportsEmptySides) {
   EXPECT_THAT(error_of(notation), HasSubstr("a.en:2: no text for 'en'"));
   EXPECT_EQ(report_of(notation, kSkipBad).empty, 1u);
   EXPECT_THAT(error_of(jsonl(R"({"english": "One"})")), HasSubstr("a.jsonl:1: no text in any of the languages"));
+}
+
+TEST_F(CorpusReaderTest, TakesTextThatShowsNothingForEmpty) {
+  const std::string notation = files("One\n\u3000\n\u200B\u00A0\nFour\n", "Eins\nZwei\nDrei\n\uFEFF\n");
+  EXPECT_THAT(error_of(notation), HasSubstr("a.en:2: no text for 'en'"));
+  EXPECT_EQ(report_of(notation, kSkipBad).empty, 3u);
+  EXPECT_THAT(read_all(jsonl("{\"en\": \"One\", \"de\": \"\u00AD\"}")), ElementsAre(ElementsAre("One", "")));
+}
+
+TEST_F(CorpusReaderTest, AsksWhetherTextIsEmpty) {
+  CorpusChecks checks = kSkipBad;
+  checks.is_empty = [](std::string_view text) { return text == "-"; };
+  EXPECT_EQ(report_of(files("One\n-\n", "-\nZwei\n"), checks).empty, 2u);
+}
+
+TEST_F(CorpusReaderTest, RefusesFilesThatAreNoTextEvenWhenSkipping) {
+  EXPECT_THAT(error_of(files(std::string("\xFF\xFEO\0n\0e\0\n\0", 10), "Eins\n"), kSkipBad),
+              HasSubstr("a.en: UTF-16 text"));
+  EXPECT_THAT(error_of(tsv("BZh91AY")), HasSubstr("a.tsv: a bzip2 file"));
+}
+
+TEST_F(CorpusReaderTest, TellsWhatIsWrongWithJson) {
+  EXPECT_THAT(error_of(jsonl(R"({"en":"cut \ud83d","de":"b"})")),
+              HasSubstr("a.jsonl:1: not JSON: a lone surrogate at column 12"));
+  EXPECT_THAT(error_of(jsonl(R"({"en":"\udc00","de":"b"})")), HasSubstr("a lone surrogate at column 8"));
+  EXPECT_THAT(error_of(jsonl(R"({"en":"A\u0000B","de":"b"})")), HasSubstr("a.jsonl:1: a NUL byte at column 2"));
+  EXPECT_THAT(error_of(jsonl(std::string("{\"en\":\"A\0\"}", 11))), HasSubstr("a.jsonl:1: a NUL byte at column 9"));
+  EXPECT_THAT(error_of(jsonl("{\"en\":\"\xCF\xF4\",\"de\":\"b\"}")), HasSubstr("a.jsonl:1: not UTF-8 text: byte 0xCF"));
+  EXPECT_THAT(error_of(jsonl(R"({"en" "One"})")), HasSubstr("broken at column 11"));
 }
 
 TEST_F(CorpusReaderTest, ReportsMalformedRows) {

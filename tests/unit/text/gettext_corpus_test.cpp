@@ -215,5 +215,21 @@ TEST(LanguageOfLocale, IsEmptyForEnglishAndForOtherFolders) {
   }
 }
 
+TEST_F(GettextCorpusTest, FindsLanguagesUnderTheNamesOfTheirFolders) {
+  add_packages();
+  options_.languages = {"de_DE"};
+  const GettextSummary summary = make_gettext_corpus(options_);
+  ASSERT_EQ(summary.segments.size(), 1u);
+  EXPECT_TRUE(summary.segments.contains("de"));
+}
+
+TEST_F(GettextCorpusTest, CountsCataloguesThatItPassesOver) {
+  add_packages();
+  const std::uint64_t before = make_gettext_corpus(options_).skipped_catalogs;
+  folder_.write("cache/beta_1.0_all/usr/share/locale/en_GB/LC_MESSAGES/other.mo", MoBuilder().utf8_header().build());
+  folder_.write("cache/beta_1.0_all/usr/share/locale/fr/LC_MESSAGES/damaged.mo", "not a catalogue");
+  EXPECT_EQ(make_gettext_corpus(options_).skipped_catalogs, before + 2);
+}
+
 }  // namespace
 }  // namespace polymoe

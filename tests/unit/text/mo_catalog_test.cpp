@@ -1,5 +1,7 @@
 #include "text/mo_catalog.h"
 
+#include <cinttypes>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -123,6 +125,48 @@ TEST(MoCatalog, RejectsUnknownCharsets) {
   };
   EXPECT_THAT(error_of(with_charset("KLINGON-8")), HasSubstr("unknown charset 'KLINGON-8'"));
   EXPECT_THAT(error_of(with_charset("LATIN1//IGNORE")), HasSubstr("unknown charset"));
+}
+
+TEST(MoCatalog, ReadsMessagesThatDependOnThePlatform) {
+  for (const bool big_endian : {false, true}) {
+    MoBuilder builder(big_endian);
+    builder.utf8_header().add("Open", "\u00D6ffnen");
+    builder.add_platform("Copied %<PRIu64> bytes in %<PRId32> s", "%<PRIu64> Bytes in %<PRId32> s kopiert");
+    builder.add_platform("%<PRIdMAX> file\0%<PRIdMAX> files"s, "%<PRIdMAX> Datei\0%<PRIdMAX> Dateien"s);
+    const MoCatalog catalog = parse_mo_catalog(bytes_of(builder.build()), "a.mo");
+    ASSERT_EQ(catalog.messages.size(), 3u);
+    EXPECT_EQ(catalog.messages[0].id, "Open");
+    EXPECT_EQ(catalog.messages[1].id, "Copied %" PRIu64 " bytes in %" PRId32 " s");
+    EXPECT_EQ(catalog.messages[1].translations.at(0), "%" PRIu64 " Bytes in %" PRId32 " s kopiert");
+    EXPECT_EQ(catalog.messages[2].plural_id, "%" PRIdMAX " files");
+    EXPECT_EQ(catalog.messages[2].translations.at(1), "%" PRIdMAX " Dateien");
+    EXPECT_EQ(catalog.unknown_directives, 0u);
+  }
+}
+
+TEST(MoCatalog, CountsMessagesWithDirectivesThatThePlatformLacks) {
+  const std::string file = MoBuilder()
+                               .utf8_header()
+                               .add_platform("%<PRIu64> bytes", "%<PRIu64> Bytes")
+                               .add_platform("%<PRIz9> x", "%<PRIz9> y")
+                               .build();
+  const MoCatalog catalog = parse_mo_catalog(bytes_of(file), "a.mo");
+  EXPECT_EQ(catalog.messages.size(), 1u);
+  EXPECT_EQ(catalog.unknown_directives, 1u);
+}
+
+TEST(MoCatalog, RefusesDamagedTablesOfThePlatformsStrings) {
+  const std::string good = MoBuilder().utf8_header().add_platform("%<PRIu64> bytes", "%<PRIu64> Bytes").build();
+  EXPECT_EQ(error_of(good), "no error");
+  // Numbers and places of the three tables; a wrong one may also hit bytes that are a string by chance.
+  for (const std::size_t place : {28, 32, 36, 40, 44}) {
+    EXPECT_NE(error_of(with_word(good, place, 0x7FFFFFF0)), "no error") << place;
+    EXPECT_NE(error_of(with_word(good, place, 0xFFFFFFFF)), "no error") << place;
+  }
+  for (std::size_t size = 20; size < good.size(); ++size) {
+    const std::string cut = good.substr(0, size);
+    static_cast<void>(error_of(cut));  // an error or not, it must not read beyond the end
+  }
 }
 
 }  // namespace

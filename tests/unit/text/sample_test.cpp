@@ -81,5 +81,21 @@ TEST_F(SampleSentences, AreAllThereIsWhenMoreIsAllowed) {
 
 TEST_F(SampleSentences, NeedATrainSplit) { EXPECT_THROW(sample_sentences({corpora_[1]}, {}, {}), Error); }
 
+TEST_F(SampleSentences, LeaveOutAndCountWhatNoVocabularyLearnsFrom) {
+  std::ofstream(path("train"), std::ios::app) << "blocks \u2585\u2585\n";
+  const Sample sample = sample_sentences(corpora_, {}, {5000, 2.0, 1});
+  EXPECT_EQ(sample.available.at("en"), 1000u);
+  EXPECT_EQ(sample.taken.at("en"), 1000u);
+  EXPECT_EQ(sample.unlearned.at("en"), 1u);
+  EXPECT_EQ(sample.sentences.size(), 1000u);
+}
+
+TEST_F(SampleSentences, CountCharactersAndSkippedLines) {
+  std::ofstream(path("train"), std::ios::app) << "\u0645\u06CC\u200C\u062E\n\xFF\n";
+  const Sample sample = sample_sentences(corpora_, {.skip_bad = true}, {10, 2.0, 1});
+  EXPECT_EQ(sample.characters.at("en").counts().at(U'\u200C'), 1u);
+  EXPECT_EQ(sample.reports.at("c").bad_utf8, 1u);
+}
+
 }  // namespace
 }  // namespace polymoe

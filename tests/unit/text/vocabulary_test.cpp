@@ -1,6 +1,7 @@
 #include "text/vocabulary.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -243,6 +244,91 @@ TEST(Vocabulary, RefusesRulesOfNormalisationThatLeadOutOfTheirTable) {
   EXPECT_GT(refused, 10);
   EXPECT_FALSE(has_sound_normalization(std::string_view("\x1a\x08\x12\x06\x00\x00\x00\x00xx", 10))) << "an empty trie";
   EXPECT_TRUE(has_sound_normalization("no model")) << "others refuse that";
+}
+
+TEST(Vocabulary, LearnsFromSegmentsOfAnyLengthThatIsRead) {
+  std::string segment;
+  while (segment.size() < 16'000) segment += "вода течёт под мост ";
+  const Vocabulary vocabulary =
+      load_bytes(train_vocabulary({.size = 22}, {"ru", "en"}, std::vector<std::string>(20, segment)));
+  const std::vector<std::int32_t> ids = vocabulary.encode("вода");
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), Vocabulary::unk()), 0);
+}
+
+TEST(Vocabulary, SaysThatTextHoldsNothingToLearn) {
+  EXPECT_FALSE(can_be_learned_from("blocks \u2585"));
+  EXPECT_FALSE(can_be_learned_from("\u3000"));
+  EXPECT_TRUE(can_be_learned_from("words"));
+  EXPECT_THAT(error_of([] {
+                train_vocabulary(small_options(), {"en"}, {"\u2585", "a \u2585 b"});
+              }),
+              HasSubstr("none holds text to learn from"));
+}
+
+TEST(Vocabulary, RefusesACoverageThatSentencePieceDoesNotTake) {
+  VocabularyOptions options = small_options();
+  for (const double coverage : {0.9, 0.9799, 1.0001, -1.0}) {
+    options.character_coverage = coverage;
+    EXPECT_THAT(error_of([&] { train_vocabulary(options, {"en"}, sample_text()); }),
+                HasSubstr("is not between 0.98 and 1"));
+  }
+  options.size = 90;
+  for (const double coverage : {0.98, 1.0}) {
+    options.character_coverage = coverage;
+    EXPECT_EQ(error_of([&] { train_vocabulary(options, {"en"}, sample_text()); }), "") << coverage;
+  }
+}
+
+TEST(Vocabulary, KnowsTextThatItMakesNothingOf) {
+  const Vocabulary& vocabulary = sample_vocabulary();
+  for (const char* text : {"", " ", "\u3000", "\u00A0\u200B", "\uFEFF", "\u2060", "\u00AD", "\x01\x02"}) {
+    EXPECT_TRUE(vocabulary.is_empty(text)) << text;
+  }
+  for (const char* text : {"a", "\u3000.", "\u4E00", "\u0301", "\xFF"}) EXPECT_FALSE(vocabulary.is_empty(text)) << text;
+}
+
+TEST(Vocabulary, KnowsWhichCharactersItCanWrite) {
+  for (const char32_t lost : {U'\u200C', U'\u2026', U'\uFF0C', U'\u00A0'}) {
+    EXPECT_FALSE(sample_vocabulary().keeps(lost)) << static_cast<unsigned>(lost);
+  }
+  for (const char32_t kept : {U'a', U' ', U'ё', U'\u4E00', U'\u0301', U'\u05B0'}) {
+    EXPECT_TRUE(sample_vocabulary().keeps(kept)) << static_cast<unsigned>(kept);
+  }
+  VocabularyOptions options = small_options();
+  options.normalization = "identity";
+  const Vocabulary identity = load_bytes(train_vocabulary(options, {"en"}, sample_text()));
+  EXPECT_TRUE(identity.keeps(U'\u200C'));
+  EXPECT_TRUE(identity.keeps(U'\u2026'));
+}
+
+TEST(Vocabulary, EncodesLongTextInLinearTime) {
+  // Quadratic, each of these would take minutes.
+  const std::string zeros(1 << 20, '\0');
+  std::string unknown;
+  while (unknown.size() < 1 << 20) unknown += "\u4E00";
+  for (const std::string& text : {zeros, unknown, std::string(1 << 20, 'x')}) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_FALSE(sample_vocabulary().encode(text).empty());
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  }
+}
+
+TEST(Vocabulary, EncodesLongTextAsItDoesItsWords) {
+  std::string text = "The file";
+  std::vector<std::int32_t> expected = sample_vocabulary().encode(text);
+  const std::vector<std::int32_t> words = sample_vocabulary().encode("was not found");
+  while (text.size() <= 2 * Vocabulary::kWholeTextBytes) {
+    text += " was not found";
+    expected.insert(expected.end(), words.begin(), words.end());
+  }
+  EXPECT_EQ(sample_vocabulary().encode(text), expected);
+}
+
+TEST(Vocabulary, KnowsLanguagesUnderTheirOtherNames) {
+  EXPECT_EQ(sample_vocabulary().language_index("de_DE"), 1);
+  EXPECT_EQ(sample_vocabulary().language_tag("zh-CN"), 8);
+  EXPECT_EQ(sample_vocabulary().language_tag("zh_Hans"), 8);
+  EXPECT_THAT(error_of([] { sample_vocabulary().language_index("fr"); }), HasSubstr("no language 'fr'"));
 }
 
 }  // namespace
