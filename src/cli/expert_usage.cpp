@@ -33,6 +33,7 @@ struct Arguments {
   UsageData usage;
   std::string precision = "float32";
   std::string device = "cpu";
+  bool verify = true;
   std::string out;
 };
 
@@ -88,7 +89,7 @@ void measure(const Arguments& arguments) {
     throw Error("no such folder for the result", {folder_of_result, 0}, "make it, or name another file with --out");
   }
   const fs::path path = resolve_checkpoint(arguments.model);
-  const Checkpoint checkpoint = Checkpoint::open(path);
+  const Checkpoint checkpoint = Checkpoint::open(path, arguments.verify ? Check::kValues : Check::kHeaders);
   const RunOptions run = options_of(checkpoint);
   if (run.model.moe.experts == 0) throw Error("a dense model: it has no experts", {path, 0}, "name a MoE model");
   std::optional<AtomicFolder> folder;
@@ -154,6 +155,7 @@ void add_usage(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 26))
       ->capture_default_str();
   add_model_placement(*command, arguments->precision, arguments->device);
+  add_no_verify(*command, arguments->verify);
   command->add_option("-o,--out", arguments->out, "write the JSON to a file instead of standard output")
       ->type_name("FILE");
   command->footer(

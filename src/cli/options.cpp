@@ -57,6 +57,10 @@ void add_model_placement(CLI::App& app, std::string& precision, std::string& dev
       ->capture_default_str();
 }
 
+void add_no_verify(CLI::App& app, bool& verify) {
+  app.add_flag("!--no-verify", verify, "take the checkpoint without comparing its checksums, for a faster start");
+}
+
 OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const RunOptions& defaults,
                            const std::map<std::string, std::string>& other_names)
     : options_(defaults), shown_(sections) {

@@ -17,6 +17,8 @@ namespace polymoe::cli {
 
 /// How a command holds the model that it loads: adds `--precision` and `--device`, with the values given as defaults.
 void add_model_placement(CLI::App& app, std::string& precision, std::string& device);
+/// --no-verify, of subcommands that compute with a checkpoint: sets `verify` to false.
+void add_no_verify(CLI::App& app, bool& verify);
 
 /// Puts the configuration's tables on a subcommand: every key as `--model.hidden`, and as `--hidden` for the first
 /// section that has that last part; booleans also as `--no-...`; `--config FILE` and `--dump-config`.

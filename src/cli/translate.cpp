@@ -29,6 +29,7 @@ struct Arguments {
   std::string input = "-";
   std::string precision = "float32";
   std::string device = "cpu";
+  bool verify = true;
   std::int64_t lines_at_a_time = 1000;
   bool with_scores = false;
   bool show_progress = false;
@@ -67,7 +68,7 @@ const std::string& language_named(const std::string& name, const Vocabulary& voc
 }
 
 void remark_untrained(const Arguments& arguments, const Direction& direction) {
-  const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(arguments.model));
+  const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(arguments.model), Check::kHeaders);
   // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
   if (!checkpoint.meta().contains("data")) return;
   if (may_be_trained(options_of(checkpoint).data, arguments.task, direction)) return;
@@ -76,8 +77,8 @@ void remark_untrained(const Arguments& arguments, const Direction& direction) {
 }
 
 void translate(const Arguments& arguments, const DecodeOptions& options) {
-  Translator translator =
-      Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision, arguments.device);
+  Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
+                                           arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Direction direction{language_named(arguments.source, translator.vocabulary()),
                             language_named(arguments.target, translator.vocabulary())};
   parse_task(arguments.task, translator.vocabulary());
@@ -133,6 +134,7 @@ void add_translate(CLI::App& app) {
       ->capture_default_str()
       ->type_name("FILE");
   add_model_placement(*command, arguments->precision, arguments->device);
+  add_no_verify(*command, arguments->verify);
   command
       ->add_option("--lines-at-a-time", arguments->lines_at_a_time,
                    "lines read before they are sorted into batches and translated; 1 answers line by line")

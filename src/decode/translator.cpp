@@ -57,9 +57,10 @@ Translator::Translator(EncoderDecoder model, Vocabulary vocabulary, const Decode
 }
 
 Translator Translator::load(const std::filesystem::path& path, const std::filesystem::path& vocabulary,
-                            const DecodeOptions& options, const std::string& precision, const std::string& device) {
+                            const DecodeOptions& options, const std::string& precision, const std::string& device,
+                            Check check) {
   const std::filesystem::path folder = resolve_checkpoint(path);
-  const Checkpoint checkpoint = Checkpoint::open(folder);
+  const Checkpoint checkpoint = Checkpoint::open(folder, check);
   const std::filesystem::path file = vocabulary.empty() ? vocabulary_of(folder) : vocabulary;
   check_vocabulary(checkpoint, file);
   return {load_model(checkpoint, parse_precision(precision), open_device(device)), Vocabulary::load(file), options};

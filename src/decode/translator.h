@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "checkpoint/checkpoint.h"
 #include "config/options.h"
 #include "decode/beam_search.h"
 #include "text/vocabulary.h"
@@ -37,9 +38,10 @@ class Translator {
   Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options);
 
   /// Loads the checkpoint (see resolve_checkpoint) and the vocabulary beside it, or `vocabulary` where it is not empty.
-  /// `precision`: float32, bfloat16 or float16; `device`: cpu or cuda.
+  /// `precision`: float32, bfloat16 or float16; `device`: cpu or cuda; `check`: how well the checkpoint is looked at.
   static Translator load(const std::filesystem::path& checkpoint, const std::filesystem::path& vocabulary,
-                         const DecodeOptions& options, const std::string& precision, const std::string& device);
+                         const DecodeOptions& options, const std::string& precision, const std::string& device,
+                         Check check = Check::kValues);
 
   /// n-best translations of each sentence, or what another task makes of it: "denoising", or one of the user's naming.
   /// An empty sentence (see Vocabulary::is_empty) gives empty text. A source of over model.max-positions tokens is cut
