@@ -85,7 +85,8 @@ TEST(CheckpointCrash, AKilledWriterLeavesTheLastGoodCheckpoint) {
       expect_whole(folder / checkpoint_name(1000), 1.0f);
     }
   }
-  EXPECT_EQ(testing::names_in(folder.path()).size(), 7u);
+  // Of each of the two names what the last writer left: the next one clears it away.
+  EXPECT_EQ(testing::names_in(folder.path()).size(), 3u);
   prune_checkpoints(folder.path(), 3);
   EXPECT_EQ(testing::names_in(folder.path()), std::set<std::string>{checkpoint_name(1000)});
   expect_whole(folder / checkpoint_name(1000), 1.0f);

@@ -345,7 +345,7 @@ TEST(ParallelCheckpoint, AKillWhileAllWriteLeavesTheOldCheckpoint) {
     });
     ASSERT_TRUE(WIFSIGNALED(status));
   }
-  EXPECT_EQ(testing::names_in(folder.path()).size(), 4u);
+  EXPECT_EQ(testing::names_in(folder.path()).size(), 2u) << "a writer clears away what the one before left";
   prune_checkpoints(folder.path(), 1);
   ASSERT_EQ(testing::names_in(folder.path()), std::set<std::string>{"checkpoint-best"});
   const Checkpoint checkpoint = Checkpoint::open(folder / "checkpoint-best");
