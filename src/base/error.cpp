@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/quote.h"
+
 namespace polymoe {
 namespace {
 
@@ -15,7 +17,7 @@ std::string compose(const std::string& message, const Where& where, const std::s
   }
   line += message;
   if (!remedy.empty()) line += "; " + remedy;
-  return line;
+  return one_line(line);  // names from files may hold anything
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "checkpoint/index.h"
 
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -30,18 +31,27 @@ bool limit_depth(int depth, json::parse_event_t, json&) {
   return true;
 }
 
+/// A whole number of at least 0. The library would bend any number to the wanted type without a word.
+template <typename T>
+T whole_number(const json& value) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::numeric_limits<T>::max()) {
+    fail("it holds {} where a whole number is wanted", in_quotes(value.dump()));
+  }
+  return value.get<T>();
+}
+
 CheckpointIndex from_json(json& root) {
   CheckpointIndex index;
   if (root.at("format") != kFormat) fail("not the index of a checkpoint");
-  if (root.at("version") > kVersion) fail("of a newer format than this program knows");
+  if (whole_number<int>(root.at("version")) > kVersion) fail("of a newer format than this program knows");
   for (const json& item : root.at("shards")) {
     CheckpointShard shard;
     shard.file = item.at("file").get<std::string>();
     if (shard.file.empty() || shard.file.front() == '.' || shard.file.find('/') != std::string::npos) {
       fail("{} is no name of a shard", in_quotes(shard.file));
     }
-    shard.bytes = item.at("bytes").get<std::uint64_t>();
-    shard.crc32 = item.at("crc32").get<std::uint32_t>();
+    shard.bytes = whole_number<std::uint64_t>(item.at("bytes"));
+    shard.crc32 = whole_number<std::uint32_t>(item.at("crc32"));
     index.shards.push_back(std::move(shard));
   }
   for (const auto& [group_name, tensors] : root.at("tensors").items()) {
@@ -52,8 +62,8 @@ CheckpointIndex from_json(json& root) {
       if (!parse_dtype(item.at("dtype").get<std::string>(), tensor.spec.dtype)) {
         fail("tensor {} is of an unknown element type", in_quotes(name));
       }
-      tensor.spec.shape = item.at("shape").get<std::vector<std::int64_t>>();
-      tensor.shard = item.at("shard").get<std::size_t>();
+      for (const json& size : item.at("shape")) tensor.spec.shape.push_back(whole_number<std::int64_t>(size));
+      tensor.shard = whole_number<std::size_t>(item.at("shard"));
       if (tensor.shard >= index.shards.size()) fail("tensor {} is in a shard that is not listed", in_quotes(name));
       group.emplace(name, std::move(tensor));
     }

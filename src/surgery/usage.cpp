@@ -54,7 +54,7 @@ ExpertUsage from_record(const json& record, const fs::path& path) {
   for (const json& entry : record.at("layers")) {
     const std::string layer = layer_of_place(entry.at("name").get<std::string>());
     for (const auto& [language, counted] : entry.at("languages").items()) {
-      if (counted.at("tokens").get<std::int64_t>() == 0) continue;
+      if (counted.at("tokens").get<double>() == 0) continue;
       usage.layers[layer][language] = read_shares(counted.at("load"), path, layer);
     }
   }

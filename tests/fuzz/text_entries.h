@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -36,20 +37,11 @@ inline void fuzz_mo_catalog(std::span<const std::byte> bytes) {
   }
 }
 
-/// A line corpus: the first byte chooses its kind and whether bad lines are skipped, the others are the file.
-inline void fuzz_corpus(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  const auto choice = std::to_integer<unsigned>(bytes[0]);
-  const int file = memfd_create("fuzz-corpus", MFD_CLOEXEC);
-  if (file < 0 || write(file, bytes.data() + 1, bytes.size() - 1) != static_cast<ssize_t>(bytes.size() - 1))
-    std::abort();
-  const std::string path = "/proc/self/fd/" + std::to_string(file);
-  const std::array<std::string, 6> notations = {"train:mono:en=" + path, "train:files:en=" + path + ",de=" + path,
-                                                "train:tsv:" + path,     "train:tsv:" + path + ":en,de",
-                                                "train:jsonl:" + path,   "train:jsonl:" + path + ":en,de"};
+/// The rows of a corpus that `notation` names: those that are given are clean, and the report counts every line.
+inline void fuzz_rows(const std::string& notation, bool skip_bad) {
   try {
-    const CorpusChecks checks{.skip_bad = choice >= 128, .max_line_bytes = 100};
-    CorpusReader reader(parse_corpora({notations[choice % notations.size()]}).at(0), checks);
+    const CorpusChecks checks{.skip_bad = skip_bad, .max_line_bytes = 100};
+    CorpusReader reader(parse_corpora({notation}).at(0), checks);
     std::vector<std::string> segments;
     std::uint64_t rows = 0;
     while (reader.next(segments)) {
@@ -65,7 +57,58 @@ inline void fuzz_corpus(std::span<const std::byte> bytes) {
     if (report.kept != rows || report.lines != report.kept + report.absent + report.skipped()) std::abort();
   } catch (const Error&) {
   }
-  close(file);
+}
+
+/// A file in memory, which has a path as long as this object is there.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::span<const std::byte> bytes) : file_(memfd_create("fuzz", MFD_CLOEXEC)) {
+    if (file_ < 0 || write(file_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
+  }
+  ~MemoryFile() { close(file_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  std::string path() const { return "/proc/self/fd/" + std::to_string(file_); }
+
+ private:
+  int file_;
+};
+
+/// Bytes as a corpus: the first one chooses among `kinds`, each what stands in the notation before and behind the file,
+/// and whether bad lines are skipped; the others are the file.
+inline void fuzz_rows(std::span<const std::byte> bytes, std::span<const std::array<const char*, 2>> kinds) {
+  if (bytes.empty()) return;
+  const auto choice = std::to_integer<unsigned>(bytes[0]);
+  const MemoryFile file(bytes.subspan(1));
+  const auto& [before, behind] = kinds[choice % kinds.size()];
+  fuzz_rows(before + file.path() + behind, choice >= 128);
+}
+
+/// Tab-separated columns, named by the first line or beside the file.
+inline void fuzz_tsv(std::span<const std::byte> bytes) {
+  constexpr std::array<const char*, 2> kKinds[] = {
+      {"train:tsv:", ""}, {"train:tsv:", ":en,de"}, {"train:tsv:", ":-,en,fr,-"}, {"train:task:sum:tsv:", ":en,en"}};
+  fuzz_rows(bytes, kKinds);
+}
+
+/// JSON Lines, whose keys the first line or the notation names.
+inline void fuzz_jsonl(std::span<const std::byte> bytes) {
+  constexpr std::array<const char*, 2> kKinds[] = {
+      {"train:jsonl:", ""}, {"train:jsonl:", ":en,de"}, {"train:task:sum:jsonl:", ":text=en,sum=en"}};
+  fuzz_rows(bytes, kKinds);
+}
+
+/// Text of one language, or two parallel files, which part at the first NUL byte. The first byte chooses as above.
+inline void fuzz_corpus(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  const auto choice = std::to_integer<unsigned>(bytes[0]);
+  const std::span<const std::byte> text = bytes.subspan(1);
+  const auto end = static_cast<std::size_t>(std::find(text.begin(), text.end(), std::byte{0}) - text.begin());
+  const MemoryFile first(text.first(end)), second(text.subspan(std::min(end + 1, text.size())));
+  fuzz_rows(
+      choice % 2 == 0 ? "train:mono:en=" + first.path() : "train:files:en=" + first.path() + ",de=" + second.path(),
+      choice >= 128);
 }
 
 }  // namespace polymoe

@@ -22,6 +22,11 @@ TEST(Error, LeavesOutWhatIsNotKnown) {
   EXPECT_STREQ(Error("no place", {}, "do this").what(), "no place; do this");
 }
 
+TEST(Error, IsOneLineWhateverItQuotes) {
+  EXPECT_STREQ(Error("no language 'a\nb'", {"a\r\nfile", 2}, "use\tanother").what(),
+               "a  file:2: no language 'a b'; use another");
+}
+
 TEST(Error, FailFormats) {
   try {
     fail("{} heads do not divide {}", 3, 16);

@@ -323,6 +323,14 @@ TEST(Checkpoint, SurvivesHostileIndexes) {
   EXPECT_THAT(open(head + shards + R"(,"tensors":{"model":{"w":{"dtype":"F7","shape":[1],"shard":0}}}})"),
               HasSubstr("unknown element type"));
   EXPECT_THAT(open(head + shards + R"(,"tensors":{"model":[1]}})"), HasSubstr("not an index"));
+  for (const char* number : {"-1", "1.5", "1e30", "true", "18446744073709551616"}) {
+    EXPECT_THAT(open(head + R"(,"shards":[{"file":"s","crc32":0,"bytes":)" + number + R"(}],"tensors":{}})"),
+                HasSubstr("a whole number is wanted"));
+  }
+  EXPECT_THAT(open(head + R"(,"shards":[{"file":"s","bytes":0,"crc32":4294967296}],"tensors":{}})"),
+              HasSubstr("a whole number is wanted"));
+  EXPECT_THAT(open(head + shards + R"(,"tensors":{"model":{"w":{"dtype":"F32","shape":[-1],"shard":0}}}})"),
+              HasSubstr("a whole number is wanted"));
 }
 
 }  // namespace

@@ -66,16 +66,21 @@ TEST(Fuzz, MutatedCataloguesGiveErrorsOrCleanSegments) {
   run_mutations(seeds, 1000, fuzz_mo_catalog);
 }
 
-TEST(Fuzz, MutatedCorporaGiveErrorsOrCleanRows) {
+/// Seeds for the first few kinds of an entry, each with bad lines skipped and not.
+std::vector<std::string> seeds_of(const std::string& content, int kinds) {
   std::vector<std::string> seeds;
-  for (int kind = 0; kind < 6; ++kind) {
-    for (const int skip : {0, 132}) {  // both multiples of the number of kinds, the second above 128
-      const std::string choice(1, static_cast<char>(skip + kind));
-      seeds.push_back(choice + "en\tde\nOne\tEins\r\nTwo\tZwei \n\xC3\xA4\tb\n" + std::string(150, 'x') + "\ty\n");
-      seeds.push_back(choice + "{\"en\": \"One\", \"de\": \"Eins\\n\"}\n{\"de\": null, \"en\": \"\\u00e4\"}\n");
-    }
+  for (int kind = 0; kind < kinds; ++kind) {
+    for (const int skip : {0, 132}) seeds.push_back(static_cast<char>(skip + kind) + content);
   }
-  run_mutations(seeds, 100, fuzz_corpus);
+  return seeds;
+}
+
+TEST(Fuzz, MutatedCorporaGiveErrorsOrCleanRows) {
+  run_mutations(seeds_of("One\r\nTwo \n\xC3\xA4\n\0Eins\nZwei\n\n"s + std::string(150, 'x'), 2), 100, fuzz_corpus);
+  run_mutations(seeds_of("en\tde\nOne\tEins\r\nTwo\tZwei \n\xC3\xA4\tb\n" + std::string(150, 'x') + "\ty\n", 4), 100,
+                fuzz_tsv);
+  run_mutations(seeds_of("{\"en\": \"One\", \"de\": \"Eins\\n\"}\n{\"de\": null, \"en\": \"\\u00e4\"}\n", 3), 100,
+                fuzz_jsonl);
 }
 
 }  // namespace
