@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/leftovers.h"
 #include "base/log.h"
 #include "checkpoint/model_checkpoint.h"
 
@@ -11,12 +12,31 @@ namespace polymoe {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// What trainings that were killed while they wrote one of these left behind. Other files there may be anyone's.
+void remove_partial_files(const fs::path& folder) {
+  std::error_code code;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename();
+    const auto stem = left_by_dead_process(name, ".partial-");
+    std::error_code ignored;
+    for (const char* own : {"config.yaml", "metrics.jsonl", "report.html", "vocab.model"}) {
+      if (stem == own) fs::remove(it->path(), ignored);
+    }
+  }
+}
+
+}  // namespace
+
 RunFolder::RunFolder(Communicator& world, const RunOptions& options)
     : world_(world), path_(options.train.output), data_vocabulary_(fs::path(options.data.path) / "vocab.model") {
   const Check check = options.train.verify ? Check::kValues : Check::kHeaders;
   on_first([&] {
     fs::create_directories(path_);
     lock_.emplace(path_, "training");
+    remove_partial_files(path_);
+    remove_leftovers(path_);
     latest_ = find_start(path_, check);
     if (!latest_ && !options.train.init.empty()) {
       init_ = resolve_checkpoint(options.train.init);
