@@ -148,7 +148,7 @@ Section train_section(TrainOptions& o) {
        number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
        number("max-skipped", o.max_skipped,
               "updates in a row without a finite gradient after which training ends as diverged; 0: never", 0),
-       flag("verify", o.verify, "hold a checkpoint against its checksums before training goes on from it"),
+       flag("verify", o.verify, "hold data and checkpoint against their checksums before training begins or goes on"),
        flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
 

@@ -100,7 +100,7 @@ struct TrainOptions {
   std::string keep_best = "chrf";  // loss, bleu, chrf
   std::int64_t early_stopping = 0;
   std::int64_t max_skipped = 10;  // in a row; 0: no limit
-  bool verify = true;             // checkpoints against their checksums
+  bool verify = true;             // checkpoints and data against their checksums
   bool tensorboard = true;
 };
 
