@@ -6,9 +6,7 @@ import subprocess
 
 from . import checks
 from .shim import struck
-from .workshop import LAYOUTS
 
-NAME = "disks"
 KINDS = ["after so many bytes", "after so many bytes", "a small disk", "a limit on files"]
 REMEDIES = ["is the disk full?", "free space", "failing"]
 
@@ -16,7 +14,7 @@ REMEDIES = ["is the disk full?", "free space", "failing"]
 def run(workshop, number, randomness):
     how = KINDS[number % len(KINDS)]
     # A limit holds for Open MPI's own files too, and where they pass it, its processes wait for each other forever.
-    layout = randomness.choice(list(LAYOUTS)[:2] if how == "a limit on files" else list(LAYOUTS))
+    layout = randomness.choice(workshop.alone if how == "a limit on files" else workshop.layouts)
     if how == "a small disk" and not _may_mount(workshop.folder):
         return {"what": how, "problems": [], "skipped": "mounting is not allowed here"}
     with workshop.trial(f"d{number}") as trial:

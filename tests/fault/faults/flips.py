@@ -6,7 +6,6 @@ import shutil
 from . import checks
 from .workshop import PATIENCE_SECONDS, UPDATES
 
-NAME = "flips"
 # A file of a checkpoint in most trials.
 CHECKPOINT_FILES = ["index.json", "model-00001-of-00001.safetensors", "optimizer-00001-of-00001.safetensors"]
 OTHER_FILES = ["run/vocab.model", "run/config.yaml", "run/metrics.jsonl", "data/dataset.json", "data/vocab.model",

@@ -9,14 +9,13 @@ import time
 
 from . import checks, processes
 from .shim import struck
-from .workshop import BOUND_SECONDS, LAYOUTS
+from .workshop import BOUND_SECONDS
 
-NAME = "kills"
 MOMENTS = ["call", "time", "writing", "resuming"]
 
 
 def run(workshop, number, randomness):
-    layout = randomness.choice(list(LAYOUTS)[:2] if number % 5 < 2 else list(LAYOUTS)[2:])
+    layout = randomness.choice(workshop.alone if number % 5 < 2 else workshop.several)
     moment = MOMENTS[number % len(MOMENTS)]
     with workshop.trial(f"k{number}") as trial:
         what, problems = [], []

@@ -8,19 +8,17 @@ import subprocess
 import time
 
 from . import checks, processes
-from .workshop import BOUND_SECONDS, LAYOUTS
+from .workshop import BOUND_SECONDS
 
-NAME = "links"
 TIMEOUT = 8  # seconds, parallel.timeout
-# Without these, mpirun looks only after many minutes whether the other host is still there. They must be over before the
-# time-out is: once mpirun has sent the other host a word that it is to end, it waits for the answer instead.
+# Without these, mpirun looks only after many minutes whether the other host is still there. They must be over before
+# the time-out is: once mpirun has sent the other host a word that it is to end, it waits for the answer instead.
 KEEPALIVE = ["--mca", "oob_tcp_keepalive_time", "1", "--mca", "oob_tcp_keepalive_intvl", "1", "--mca",
              "oob_tcp_keepalive_probes", "2"]
 # The processes' own messages, and that of mpirun.
 MESSAGES = ["no answer from rank", "lost communication with a remote daemon"]
 PATIENCE_WITHOUT = 20
 NETWORK = "10.213.7"
-LAYOUTS_OF_TWO = [name for name, (number, _) in LAYOUTS.items() if number == 2]
 
 
 class Hosts:
@@ -79,7 +77,7 @@ def run(workshop, number, randomness):
 
 
 def _cut(hosts, trial, number, randomness):
-    layout = LAYOUTS_OF_TWO[number % len(LAYOUTS_OF_TWO)]
+    layout = trial.workshop.several[number % len(trial.workshop.several)]
     options = KEEPALIVE if number % 2 == 0 else []
     extra = ["--parallel.timeout", TIMEOUT]
     alone = trial.workshop.command(trial.output, layout, extra)
@@ -113,8 +111,8 @@ def _cut(hosts, trial, number, randomness):
     trial.temporary.mkdir()  # Open MPI's sessions of the daemons that were killed
     problems += checks.goes_on(trial, layout)
     ended = f"ranks ended after {ranks} s, " + (f"mpirun and its daemon after {every} s" if every else f"{left} did not")
-    return {"what": f"{layout}, {'with' if options else 'without'} keep-alive: {ended}; {said}", "problems": problems,
-            "keepalive": bool(options), "rank_seconds": ranks, "all_seconds": every}
+    what = f"{layout}, {'with' if options else 'without'} keep-alive: {ended}; {said}"
+    return {"what": what, "problems": problems, "keepalive": bool(options), "rank_seconds": ranks, "all_seconds": every}
 
 
 def _seconds_until(start, is_so, patience=BOUND_SECONDS):

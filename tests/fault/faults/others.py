@@ -8,10 +8,7 @@ import time
 
 from . import checks, processes
 from .shim import struck
-from .workshop import BOUND_SECONDS, LAYOUTS
-
-NAME = "others"
-SEVERAL = [name for name, (number, _) in LAYOUTS.items() if number > 1]
+from .workshop import BOUND_SECONDS
 
 
 def run(workshop, number, randomness):
@@ -39,7 +36,7 @@ def _ends_and_is_exact(trial, layout, training):
 
 def _terminate(trial, randomness):
     """SIGTERM at a random moment, to the launcher where there is one: a checkpoint, status 0, and on from there."""
-    layout = randomness.choice(list(LAYOUTS))
+    layout = randomness.choice(trial.workshop.layouts)
     training = trial.start(layout)
     if checks.processes_of(layout) == 1:
         while not (trial.output / ".lock").exists() and not training.has_ended():  # until then it does not listen
@@ -60,7 +57,7 @@ def _terminate(trial, randomness):
 
 
 def _stop_for_long(trial, randomness):
-    layout, rank = randomness.choice(SEVERAL), randomness.randrange(2)
+    layout, rank = randomness.choice(trial.workshop.several), randomness.randrange(2)
     training = _begin(trial, layout, randomness, ["--parallel.timeout", "5", "--train.max-updates", "100000"])
     stopped = processes.of_rank(trial.mark, rank)
     processes.send(stopped, signal.SIGSTOP)
@@ -77,7 +74,7 @@ def _stop_for_long(trial, randomness):
 
 
 def _stop_for_a_while(trial, randomness):
-    layout, rank = randomness.choice(SEVERAL), randomness.randrange(2)
+    layout, rank = randomness.choice(trial.workshop.several), randomness.randrange(2)
     training, seconds = _begin(trial, layout, randomness), 1 + 3 * randomness.random()
     stopped = processes.of_rank(trial.mark, rank)
     processes.send(stopped, signal.SIGSTOP)
@@ -87,7 +84,7 @@ def _stop_for_a_while(trial, randomness):
 
 
 def _slow(trial, randomness):
-    layout, rank = randomness.choice(SEVERAL), randomness.randrange(2)
+    layout, rank = randomness.choice(trial.workshop.several), randomness.randrange(2)
     training = trial.start(layout)
     while (slow := processes.of_rank(trial.mark, rank)) is None and not training.has_ended():
         time.sleep(0.01)
@@ -99,7 +96,7 @@ def _slow(trial, randomness):
 
 
 def _second_training(trial, randomness):
-    layout = randomness.choice(list(LAYOUTS))
+    layout = randomness.choice(trial.workshop.layouts)
     training = _begin(trial, layout, randomness)
     if checks.processes_of(layout) > 1:
         processes.send(processes.of_rank(trial.mark, 0), signal.SIGSTOP)  # so that it does not end meanwhile
@@ -117,7 +114,7 @@ def _second_training(trial, randomness):
 
 
 def _removed_folder(trial, randomness):
-    layout = randomness.choice(list(LAYOUTS))
+    layout = randomness.choice(trial.workshop.layouts)
     training = _begin(trial, layout, randomness, ["--train.max-updates", "100000"])
     doomed = trial.folder / "doomed"
     os.rename(trial.output, doomed)  # in one step: what is being written would make it come back
@@ -132,7 +129,7 @@ def _removed_folder(trial, randomness):
 
 def _failing_disk(trial, randomness):
     """One write or sync fails (EIO): an error, and the same result afterwards."""
-    layout = randomness.choice(list(LAYOUTS))
+    layout = randomness.choice(trial.workshop.layouts)
     rank = randomness.randrange(checks.processes_of(layout))
     at = randomness.randint(1, trial.workshop.reference(layout)["ranks"][rank]["transfers"])
     rank_or_any = rank if checks.processes_of(layout) > 1 else None

@@ -137,7 +137,12 @@ class Reference(dict):
 
 
 class Workshop:
-    def __init__(self, program, folder):
+    """`reduced`: in few layouts, since each takes uninterrupted runs first."""
+
+    def __init__(self, program, folder, reduced=False):
+        self.alone = [name for name, (number, _) in LAYOUTS.items() if number == 1][:1 if reduced else None]
+        self.several = [name for name, (number, _) in LAYOUTS.items() if number > 1][-1 if reduced else None:]
+        self.layouts = self.alone + self.several
         self.program, self.folder = pathlib.Path(program).resolve(), folder
         self.shim = shim.Shim(folder)
         self.references = {}
