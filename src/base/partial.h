@@ -2,8 +2,7 @@
 
 #include <filesystem>
 
-/// Unfinished files and folders: "NAME.partial-PID" beside the name that they will get. Internal to AtomicFile and
-/// AtomicFolder.
+/// Unfinished files and folders of AtomicFile and AtomicFolder: "NAME.partial-PID" beside the name that they will get.
 namespace polymoe {
 
 std::filesystem::path partial_name(const std::filesystem::path& path);

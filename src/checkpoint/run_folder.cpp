@@ -1,8 +1,6 @@
 // The checkpoints of a run folder: which is the newest, and which may go.
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <utility>
 
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/leftovers.h"
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/index.h"
@@ -78,27 +77,6 @@ void remove_checkpoint(const fs::path& path) {
   if (code) throw Error("cannot remove an old checkpoint: " + code.message(), {path, 0});
 }
 
-bool is_running(pid_t process) { return process != getpid() && (kill(process, 0) == 0 || errno != ESRCH); }
-
-/// Clears what processes that died in the middle of a commit left behind.
-void remove_leftovers(const fs::path& run_folder) {
-  for (const std::string& name : checkpoint_folders(run_folder)) {
-    for (const std::string_view mark : {".partial-", ".old-"}) {
-      const std::size_t at = name.rfind(mark);
-      if (at == std::string::npos) continue;
-      const auto process = parse_number<pid_t>(std::string_view(name).substr(at + mark.size()));
-      if (!process || is_running(*process)) continue;
-      const fs::path target = run_folder / name.substr(0, at);
-      std::error_code ignored;
-      if (mark == ".old-" && !fs::exists(target, ignored)) {
-        fs::rename(run_folder / name, target, ignored);  // it died just before the new one took the name
-      } else {
-        fs::remove_all(run_folder / name, ignored);
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::string checkpoint_name(std::int64_t update) { return fmt::format("{}{:07}", kPrefix, update); }
@@ -136,6 +114,22 @@ std::vector<fs::path> find_last(const fs::path& run_folder, std::int64_t count) 
   }
   std::reverse(found.begin(), found.end());
   return found;
+}
+
+void remove_leftovers(const fs::path& run_folder) {
+  for (const std::string& name : checkpoint_folders(run_folder)) {
+    for (const std::string_view mark : {".partial-", ".old-"}) {
+      const auto stem = left_by_dead_process(name, mark);
+      if (!stem) continue;
+      const fs::path target = run_folder / *stem;
+      std::error_code ignored;
+      if (mark == ".old-" && !fs::exists(target, ignored)) {
+        fs::rename(run_folder / name, target, ignored);  // it died just before the new one took the name
+      } else {
+        fs::remove_all(run_folder / name, ignored);
+      }
+    }
+  }
 }
 
 void prune_checkpoints(const fs::path& run_folder, std::int64_t keep) {

@@ -14,6 +14,18 @@ namespace polymoe {
 
 using nlohmann::json;
 
+namespace {
+
+bool comes_after(const json& record, std::int64_t update, bool validated) {
+  const auto found = record.find("update");
+  if (found == record.end() || !found->is_number()) return false;
+  const auto own = found->get<double>();
+  const bool of_validation = record.value("type", json()) != "train";
+  return own > static_cast<double>(update) || (own == static_cast<double>(update) && of_validation && !validated);
+}
+
+}  // namespace
+
 MetricsWriter::MetricsWriter(std::filesystem::path path) : file_(std::move(path)) {
   const std::string content = read_file(file_.path());
   const std::size_t whole = content.rfind('\n') + 1;  // npos + 1 is 0: no line is whole
@@ -25,7 +37,7 @@ void MetricsWriter::append(const json& record) {
   file_.append(record.dump(-1, ' ', false, json::error_handler_t::replace) + '\n');
 }
 
-std::size_t MetricsWriter::truncate_after_update(std::int64_t update) {
+std::size_t MetricsWriter::truncate_after_update(std::int64_t update, bool validated) {
   std::size_t dropped = 0;
   AtomicFile shorter(file_.path());
   LineReader reader(file_.path(), kMaxRecordBytes);
@@ -35,8 +47,7 @@ std::size_t MetricsWriter::truncate_after_update(std::int64_t update) {
     if (!record.is_object()) {
       throw Error("not a JSON object", {file_.path(), reader.line_number()}, "remove the damaged line");
     }
-    const auto found = record.find("update");
-    if (found != record.end() && found->is_number() && found->get<double>() > static_cast<double>(update)) {
+    if (comes_after(record, update, validated)) {
       ++dropped;
     } else {
       shorter.write(line + '\n');

@@ -24,10 +24,11 @@ class MetricsWriter {
   /// Throws Error when the file cannot take it; the file then ends with the record before.
   void append(const nlohmann::json& record);
 
-  /// Drops every record with an "update" above `update`, as a run that resumes from there makes them again. Records
-  /// without "update" stay. The rewritten file replaces the old one in one step. Returns how many were dropped. Throws
-  /// Error with the line for one that is no JSON object.
-  std::size_t truncate_after_update(std::int64_t update);
+  /// Drops every record with an "update" above `update`, as a run that resumes from there makes them again; and those
+  /// of a validation after `update` itself, where the run had not yet `validated` when it saved. Records without
+  /// "update" stay. The rewritten file replaces the old one in one step. Returns how many were dropped. Throws Error
+  /// with the line for one that is no JSON object.
+  std::size_t truncate_after_update(std::int64_t update, bool validated = true);
   /// Drops all records. Returns how many there were.
   std::size_t clear();
 

@@ -7,9 +7,10 @@
 
 namespace polymoe {
 
-Recorder::Recorder(const std::filesystem::path& run_folder, bool tensorboard, std::int64_t update, bool anew)
+Recorder::Recorder(const std::filesystem::path& run_folder, bool tensorboard, std::int64_t update, bool validated,
+                   bool anew)
     : metrics_(run_folder / "metrics.jsonl") {
-  const std::size_t dropped = anew ? metrics_.clear() : metrics_.truncate_after_update(update);
+  const std::size_t dropped = anew ? metrics_.clear() : metrics_.truncate_after_update(update, validated);
   if (dropped > 0) {
     log_info("{} records of what was trained after the last checkpoint are dropped from metrics.jsonl", dropped);
   }

@@ -1,6 +1,7 @@
 #include "train/run_folder.h"
 
 #include "base/files.h"
+#include "base/partial.h"
 #include "checkpoint/model_checkpoint.h"
 
 namespace polymoe {
@@ -13,6 +14,11 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
   on_first([&] {
     fs::create_directories(path_);
     lock_.emplace(path_, "training");
+    // What killed trainings left; other files there may be anyone's.
+    for (const char* own : {"config.yaml", "metrics.jsonl", "report.html", "vocab.model"}) {
+      remove_stale_partials(path_ / own);
+    }
+    remove_leftovers(path_);
     latest_ = find_start(path_, check);
     if (!latest_ && !options.train.init.empty()) {
       init_ = resolve_checkpoint(options.train.init);

@@ -72,7 +72,8 @@ struct Trainer::State {
         train(checked_options(), world),
         validator(dataset, options, stream.shares()) {
     start_or_resume();
-    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update, !folder.latest()); });
+    const bool validated = counters.validated_update == train.update;
+    on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update, validated, !folder.latest()); });
   }
 
   bool is_first() const { return world.rank() == 0; }

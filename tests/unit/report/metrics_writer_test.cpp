@@ -66,6 +66,15 @@ TEST(MetricsWriter, DropsWhatAResumedRunMakesAgain) {
   EXPECT_EQ(folder.metrics(), kept + "{\"update\":30}\n");
 }
 
+TEST(MetricsWriter, DropsAValidationThatTheCheckpointDoesNotKnowOf) {
+  const RunFolder folder(
+      "{\"update\":10,\"type\":\"valid\"}\n{\"update\":20,\"type\":\"train\"}\n{\"update\":20,\"type\":\"valid\"}\n"
+      "{\"update\":20,\"type\":\"experts\"}\n");
+  MetricsWriter writer(folder.metrics_path());
+  EXPECT_EQ(writer.truncate_after_update(20, /*validated=*/false), 2u);
+  EXPECT_EQ(folder.metrics(), "{\"update\":10,\"type\":\"valid\"}\n{\"update\":20,\"type\":\"train\"}\n");
+}
+
 TEST(MetricsWriter, ARunThatBeginsAnewHasNoRecordsOfAnotherStart) {
   const RunFolder folder("{\"type\":\"run\"}\n{\"update\":10}\n");
   MetricsWriter writer(folder.metrics_path());

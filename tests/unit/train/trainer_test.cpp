@@ -717,6 +717,49 @@ TEST_F(TrainerTest, ARunKilledBeforeItsFirstCheckpointLeavesNoSecondRecord) {
   EXPECT_EQ(records(options, "train").size(), 12u);
 }
 
+TEST_F(TrainerTest, ARunClearsWhatKilledTrainingsLeftOfItsFiles) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 2;
+  train(options);
+  const fs::path run = options.train.output;
+  const std::string mark = ".partial-4999999";  // no process has so large a number
+  const std::vector<std::string> own{"config.yaml", "metrics.jsonl", "report.html", "vocab.model"};
+  for (const std::string& name : own) write_file(run / (name + mark), "half");
+  fs::create_directory(run / (checkpoint_name(2) + mark));
+  write_file(run / ("notes" + mark), "the user's");
+  train(options);  // which has nothing to save
+  for (const std::string& name : own) EXPECT_FALSE(fs::exists(run / (name + mark))) << name;
+  EXPECT_FALSE(fs::exists(run / (checkpoint_name(2) + mark)));
+  EXPECT_TRUE(fs::exists(run / ("notes" + mark)));
+}
+
+TEST_F(TrainerTest, TheValidationAtTheEndStandsOnceHoweverOftenTheRunIsStarted) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 4;
+  options.train.save_freq = 2;  // the last checkpoint comes before the validation and does not know of it
+  for (int i = 0; i < 3; ++i) train(options);
+  EXPECT_EQ(records(options, "valid").size(), 1u);
+  EXPECT_EQ(records(options, "train").size(), 4u);
+}
+
+TEST_F(TrainerTest, DamagedDataIsFoundBeforeItIsTrainedOn) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 1;
+  fs::path ids;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "data")) {
+    if (entry.path().filename() == "train.en.ids") ids = entry.path();
+  }
+  std::string content = read_file(ids);
+  content[64] = static_cast<char>(content[64] ^ 1);  // another id of the vocabulary, which only the checksum tells
+  write_file(ids, content);
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("the ids are damaged"));
+  options.train.verify = false;
+  EXPECT_EQ(refusal([&] { train(options); }), "");
+}
+
 TEST_F(TrainerTest, TwoTrainingsDoNotShareAFolder) {
   make_number_data();
   const RunOptions options = run_options("run");
