@@ -107,8 +107,7 @@ Section data_section(DataOptions& o) {
        number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
        number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
        number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
-       number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26),
-       flag("verify", o.verify, "compare all of the data with its checksums before training")}};
+       number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
 }
 
 Section train_section(TrainOptions& o) {
@@ -149,7 +148,7 @@ Section train_section(TrainOptions& o) {
        number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
        number("max-skipped", o.max_skipped,
               "updates in a row without a finite gradient after which training ends as diverged; 0: never", 0),
-       flag("verify", o.verify, "hold a checkpoint against its checksums before training goes on from it"),
+       flag("verify", o.verify, "hold data and checkpoint against their checksums before training begins or goes on"),
        flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
 

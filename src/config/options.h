@@ -69,7 +69,6 @@ struct DataOptions {
   std::int64_t shuffle_distance = 3;
   std::int64_t max_length = 256;
   std::int64_t bucket_examples = 16384;
-  bool verify = true;
 };
 
 /// How training goes on.
@@ -101,7 +100,7 @@ struct TrainOptions {
   std::string keep_best = "chrf";  // loss, bleu, chrf
   std::int64_t early_stopping = 0;
   std::int64_t max_skipped = 10;  // in a row; 0: no limit
-  bool verify = true;             // checkpoints against their checksums
+  bool verify = true;             // checkpoints and data against their checksums
   bool tensorboard = true;
 };
 

@@ -97,7 +97,7 @@ struct Trainer::State {
   // Opens the dataset and completes the options with what it says of the model.
   Dataset open_dataset() {
     Dataset opened(options.data.path);
-    if (options.data.verify && is_first()) opened.verify();
+    if (options.train.verify && is_first()) opened.verify();
     const std::int64_t vocabulary = opened.vocabulary().size();
     if (options.model.vocabulary != 0 && options.model.vocabulary != vocabulary) {
       fail("model.vocabulary: {} given, but the dataset's vocabulary has {} entries; leave the key out",
