@@ -1,5 +1,8 @@
 #include "nn/host_copy.h"
 
+#include <exception>
+
+#include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -7,29 +10,24 @@
 #include "nn/torch_headers.h"
 
 namespace polymoe {
-namespace {
 
 // A point in a stream's work, waited for at the end of its life: then the memory at both ends may go.
-class Milestone {
+class StreamMilestone {
  public:
-  explicit Milestone(const c10::Stream& stream) : event_(stream.device_type()) { event_.record(stream); }
-  ~Milestone() { event_.synchronize(); }
-  Milestone(const Milestone&) = delete;
-  Milestone& operator=(const Milestone&) = delete;
+  explicit StreamMilestone(const c10::Stream& stream) : event_(stream.device_type()) { event_.record(stream); }
+  ~StreamMilestone() {
+    try {
+      event_.synchronize();
+    } catch (const std::exception&) {  // a fault of the device, which its next use tells; here it would end the program
+    }
+  }
+  StreamMilestone(const StreamMilestone&) = delete;
+  StreamMilestone& operator=(const StreamMilestone&) = delete;
 
   void wait() const { event_.synchronize(); }
 
  private:
   c10::Event event_;
-};
-
-}  // namespace
-
-struct HostCopy::Travel : Milestone {
-  using Milestone::Milestone;
-};
-struct DeviceCopy::Travel : Milestone {
-  using Milestone::Milestone;
 };
 
 HostCopy::HostCopy(const at::Tensor& source) : copy_(source) {
@@ -44,11 +42,11 @@ HostCopy::HostCopy(const at::Tensor& source) : copy_(source) {
   copy_.copy_(source, /*non_blocking=*/true);
   // Whoever gets the source's memory next waits for the copy.
   streams.recordDataPtrOnStream(source.storage().data_ptr(), own_stream.current_stream());
-  travel_ = std::make_shared<Travel>(own_stream.current_stream());
+  arrival_ = std::make_shared<StreamMilestone>(own_stream.current_stream());
 }
 
 const at::Tensor& HostCopy::get() const {
-  if (travel_) travel_->wait();
+  if (arrival_) arrival_->wait();
   return copy_;
 }
 
@@ -56,7 +54,7 @@ DeviceCopy::DeviceCopy(const at::Tensor& source, const at::Device& device)
     : source_(source), copy_(at::empty(source.sizes(), source.options().device(device))) {
   copy_.copy_(source, /*non_blocking=*/true);
   if (device.is_cpu()) return;
-  travel_ = std::make_shared<Travel>(c10::impl::VirtualGuardImpl(device.type()).getStream(copy_.device()));
+  arrival_ = std::make_shared<StreamMilestone>(c10::impl::VirtualGuardImpl(device.type()).getStream(copy_.device()));
 }
 
 }  // namespace polymoe

@@ -3,9 +3,10 @@
 #include <memory>
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Event.h>
 
 namespace polymoe {
+
+class StreamMilestone;
 
 /// A tensor's copy in host memory, on its way while the device computes on. From a GPU it travels in a stream of its
 /// own to pinned memory; a tensor that is in host memory is its own copy.
@@ -19,10 +20,8 @@ class HostCopy {
   const at::Tensor& get() const;
 
  private:
-  struct Travel;
-
   at::Tensor copy_;
-  std::shared_ptr<Travel> travel_;  // null where nothing travels
+  std::shared_ptr<StreamMilestone> arrival_;  // null where nothing travels
 };
 
 /// The copy of a tensor that get() of a HostCopy gave, on a device: what the current stream is given next finds it
@@ -33,10 +32,8 @@ class DeviceCopy {
   const at::Tensor& get() const { return copy_; }
 
  private:
-  struct Travel;
-
   at::Tensor source_, copy_;
-  std::shared_ptr<Travel> travel_;
+  std::shared_ptr<StreamMilestone> arrival_;
 };
 
 }  // namespace polymoe

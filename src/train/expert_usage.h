@@ -14,7 +14,7 @@ namespace polymoe {
 /// What expert use is measured on.
 struct UsageData {
   std::string split = "valid";
-  std::vector<std::string> directions;  ///< patterns as in data.directions; empty: all that the split has
+  std::vector<std::string> directions = {};  ///< patterns as in data.directions; empty: all that the split has
   std::int64_t max_examples = 200;      ///< of each task and direction; 0: all
   std::int64_t max_tokens = 4096;       ///< of a batch
 };

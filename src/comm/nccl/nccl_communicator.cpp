@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <numeric>
 #include <utility>
 
@@ -34,9 +35,19 @@ void check_nccl(ncclResult_t code, const char* call) {
 class NcclGroup {
  public:
   NcclGroup() { check_nccl(ncclGroupStart(), "ncclGroupStart"); }
+  // After a failure in between: else all that follows would wait for an end that never comes.
+  ~NcclGroup() {
+    if (!ended_) ncclGroupEnd();
+  }
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
-  void end() { check_nccl(ncclGroupEnd(), "ncclGroupEnd"); }
+  void end() {
+    ended_ = true;
+    check_nccl(ncclGroupEnd(), "ncclGroupEnd");
+  }
+
+ private:
+  bool ended_ = false;
 };
 
 /// One view for each member, one after the other.
@@ -106,7 +117,13 @@ class NcclCommunicator : public Communicator {
 
   ~NcclCommunicator() override {
     // Others may hold the watchdog longer.
-    if (watchdog_->stop()) ncclCommDestroy(comm_);
+    if (!watchdog_->stop()) return;  // aborted already
+    // Where this process fails, the others may never come to what is under way, and destroying would wait for them.
+    if (std::uncaught_exceptions() > 0) {
+      ncclCommAbort(comm_);
+    } else {
+      ncclCommDestroy(comm_);
+    }
   }
 
   double seconds() const override { return watchdog_->seconds(); }

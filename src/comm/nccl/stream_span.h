@@ -20,7 +20,7 @@ class StreamPoint {
   StreamPoint& operator=(const StreamPoint&) = delete;
 
   void make_wait(cudaStream_t stream) const;
-  bool passed() const { return cudaEventQuery(event_) != cudaErrorNotReady; }
+  bool passed() const;
   /// From this point to that one; both have passed.
   double seconds_to(const StreamPoint& end) const;
 

@@ -25,7 +25,7 @@ TEST(PinnedMemory, HoldsTensorsOfEveryTypeOnPagesOfTheirOwn) {
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a.const_data_ptr()) % 4096, 0U);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(b.const_data_ptr()) % 4096, 0U);
   EXPECT_EQ(pinned_empty({0}, at::kFloat).numel(), 0);
-  if (at::hasCUDA()) EXPECT_TRUE(a.is_pinned());
+  EXPECT_EQ(a.is_pinned(), at::hasCUDA());
 }
 
 TEST(PinnedMemory, CountsAgainstTheHostsBudget) {
