@@ -49,7 +49,7 @@ void release(void* data) { mappings().give(data); }
 at::Tensor pinned_empty(at::IntArrayRef sizes, at::ScalarType type) {
   const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * c10::elementSize(type);
   void* data = mappings().take(std::max<std::size_t>(bytes, 1));
-  const at::Tensor tensor = at::from_blob(data, sizes, &release, at::TensorOptions(type));
+  at::Tensor tensor = at::from_blob(data, sizes, &release, at::TensorOptions(type));
   c10::profiledCPUMemoryReporter().New(data, bytes);  // throws over a budget
   return tensor;
 }
