@@ -110,7 +110,8 @@ def _cut(hosts, trial, number, randomness):
     shutil.rmtree(trial.temporary)
     trial.temporary.mkdir()  # Open MPI's sessions of the daemons that were killed
     problems += checks.goes_on(trial, layout)
-    ended = f"ranks ended after {ranks} s, " + (f"mpirun and its daemon after {every} s" if every else f"{left} did not")
+    others = f"mpirun and its daemon after {every} s" if every else f"{left} did not"
+    ended = f"ranks ended after {ranks} s, {others}"
     what = f"{layout}, {'with' if options else 'without'} keep-alive: {ended}; {said}"
     return {"what": what, "problems": problems, "keepalive": bool(options), "rank_seconds": ranks, "all_seconds": every}
 

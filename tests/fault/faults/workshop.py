@@ -16,7 +16,7 @@ from trainings import make_data  # noqa: E402
 from . import processes, shim  # noqa: E402
 
 BOUND_SECONDS = 60  # for processes to end that lost another one; they take one or two on a machine that is not busy
-PATIENCE_SECONDS = 300  # for anything else
+PATIENCE_SECONDS = 1800  # for anything else; a busy machine can take minutes over what takes seconds
 UPDATES = 12
 COMMON = [
     "--model.hidden", "32", "--model.ffn", "64", "--model.heads", "4", "--model.encoder-layers", "2",
