@@ -15,8 +15,8 @@ namespace polymoe {
 struct UsageData {
   std::string split = "valid";
   std::vector<std::string> directions = {};  ///< patterns as in data.directions; empty: all that the split has
-  std::int64_t max_examples = 200;      ///< of each task and direction; 0: all
-  std::int64_t max_tokens = 4096;       ///< of a batch
+  std::int64_t max_examples = 200;           ///< of each task and direction; 0: all
+  std::int64_t max_tokens = 4096;            ///< of a batch
 };
 
 /// The sets to measure, of the tasks that `options` give a weight: translation in the directions that have segments,
