@@ -31,19 +31,20 @@ void sync_everything_of(const fs::path& folder) {
 AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) path_ = path_.parent_path();  // "corpus/" names the same folder as "corpus"
   temporary_ = partial_name(path_);
-  std::error_code error;
-  fs::remove_all(temporary_, error);
-  fs::create_directories(temporary_, error);
-  if (error) throw Error("cannot create the folder: " + error.message(), {temporary_, 0});
-  lock_ = open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (lock_ >= 0) lock_partial(lock_);
   remove_stale_partials(path_);
+  do {
+    if (lock_ >= 0) close(lock_);
+    std::error_code error;
+    fs::create_directories(temporary_, error);
+    if (error) throw Error("cannot create the folder: " + error.message(), {temporary_, 0});
+    lock_ = open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  } while (lock_ < 0 || !lock_partial(lock_, temporary_));
 }
 
 AtomicFolder::~AtomicFolder() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
-  if (lock_ >= 0) close(lock_);
+  unlock();
 }
 
 void AtomicFolder::commit() {
@@ -59,12 +60,20 @@ void AtomicFolder::commit() {
   sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
   if (!temporary_.empty()) fs::remove_all(temporary_, error);  // now the older folder
   temporary_.clear();
+  unlock();
+}
+
+void AtomicFolder::unlock() {
+  for (int* lock : {&lock_, &old_lock_}) {
+    if (*lock >= 0) close(std::exchange(*lock, -1));
+  }
 }
 
 // For file systems that cannot exchange two names: the older folder steps aside, and comes back if the rename fails.
 void AtomicFolder::replace_in_two_steps() {
-  fs::path older = path_;
-  older += fmt::format(".old-{}", getpid());
+  const fs::path older = old_name(path_);
+  old_lock_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (old_lock_ >= 0) lock_partial(old_lock_, path_);
   std::error_code error, ignored;
   fs::rename(path_, older, error);
   if (error) throw Error("cannot replace the folder: " + error.message(), {path_, 0});

@@ -25,10 +25,12 @@ class AtomicFolder {
 
  private:
   void replace_in_two_steps();
+  void unlock();
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
-  int lock_ = -1;
+  int lock_ = -1;  // on the temporary folder, and on the older one where it steps aside
+  int old_lock_ = -1;
 };
 
 }  // namespace polymoe

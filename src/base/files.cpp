@@ -95,9 +95,12 @@ const std::string& LineReader::path() const { return state_->path; }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   temporary_ = partial_name(path_);
-  descriptor_ = open(temporary_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail_errno("cannot create", temporary_);
-  lock_partial(descriptor_);
+  do {
+    if (descriptor_ >= 0) close(descriptor_);
+    descriptor_ = open(temporary_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail_errno("cannot create", temporary_);
+  } while (!lock_partial(descriptor_, temporary_));
+  if (ftruncate(descriptor_, 0) != 0) fail_errno("cannot write", temporary_);
   remove_stale_partials(path_);
 }
 

@@ -31,15 +31,14 @@ std::string content_of(int descriptor) {
   return content;
 }
 
-// Whether the file behind `descriptor` still has this name.
+}  // namespace
+
 bool has_name(int descriptor, const std::filesystem::path& path) {
   struct stat held {
   }, named{};
   return fstat(descriptor, &held) == 0 && stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
          held.st_dev == named.st_dev;
 }
-
-}  // namespace
 
 FolderLock::FolderLock(std::filesystem::path folder, const char* who)
     : folder_(std::move(folder)), file_(folder_ / ".lock") {

@@ -4,6 +4,9 @@
 
 namespace polymoe {
 
+/// Whether the open file or folder still has this name. A lock on one that another process removed holds nobody up.
+bool has_name(int descriptor, const std::filesystem::path& path);
+
 /// The right to write into a folder, held by one process at a time, until the end of its life or of the process,
 /// however it ends. Taken with flock() on a file ".lock" in the folder, which names the holder; where the file system
 /// knows no locks, it is given with a warning.

@@ -1,20 +1,21 @@
 #include "base/partial.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <csignal>
-#include <ctime>
+#include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
+#include "base/folder_lock.h"
 #include "base/log.h"
 
 namespace polymoe {
@@ -23,60 +24,87 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kMark = ".partial-";
+constexpr std::string_view kPartialMark = ".partial-";
+constexpr std::string_view kOldMark = ".old-";
 
-/// The process that a partial of `name` is named after.
-std::optional<pid_t> process_of(std::string_view entry, std::string_view name) {
-  if (!entry.starts_with(name) || !entry.substr(name.size()).starts_with(kMark)) return {};
-  const std::string_view digits = entry.substr(name.size() + kMark.size());
-  pid_t process = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), process);
-  if (error != std::errc() || end != digits.data() + digits.size() || process <= 0) return {};
-  return process;
+fs::path marked(fs::path path, std::string_view mark) {
+  path += fmt::format("{}{}", mark, getpid());
+  return path;
 }
 
-/// Between making a partial and locking it a moment passes, in which it belongs to a process that lives. A number may
-/// belong to another process by now, so what is older than such a moment is judged by its lock alone.
-bool may_be_new(pid_t process, const struct stat& status) {
-  constexpr std::time_t kMoment = 60;
-  const bool lives = kill(process, 0) == 0 || errno != ESRCH;
-  return lives && std::time(nullptr) - status.st_mtime < kMoment;
+struct Entry {
+  std::string stem;  // what it was to become, or was
+  bool is_old = false;
+};
+
+std::optional<Entry> parse_entry(std::string_view name) {
+  for (const std::string_view mark : {kPartialMark, kOldMark}) {
+    const std::size_t at = name.rfind(mark);
+    if (at == std::string_view::npos) continue;
+    const std::string_view process = name.substr(at + mark.size());
+    const bool is_number = !process.empty() && process.find_first_not_of("0123456789") == std::string_view::npos;
+    if (is_number) return Entry{std::string(name.substr(0, at)), mark == kOldMark};
+  }
+  return std::nullopt;
 }
 
-/// Nobody writes to it. Where locks cannot be had (some file systems of networks), everything counts as in use.
-bool is_stale(const fs::path& partial, pid_t process) {
-  const bool is_folder = fs::is_directory(fs::symlink_status(partial));
+/// Clears it away unless somebody holds its lock, which is ours meanwhile.
+void remove_if_stale(const fs::path& path, const Entry& entry) {
+  const bool is_folder = fs::is_directory(fs::symlink_status(path));
   const int descriptor =
-      open(partial.c_str(), (is_folder ? O_RDONLY | O_DIRECTORY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (descriptor < 0) return false;
-  struct stat status {};
-  const bool stale =
-      flock(descriptor, LOCK_EX | LOCK_NB) == 0 && fstat(descriptor, &status) == 0 && !may_be_new(process, status);
+      open(path.c_str(), (is_folder ? O_RDONLY | O_DIRECTORY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) return;
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) {
+    std::error_code error;
+    const fs::path target = path.parent_path() / entry.stem;
+    const bool comes_back = entry.is_old && !fs::exists(fs::symlink_status(target));
+    if (comes_back) {
+      fs::rename(path, target, error);
+    } else {
+      fs::remove_all(path, error);
+    }
+    if (error) {
+      log_warning("cannot clear away {}, which a killed process left: {}", path.string(), error.message());
+    } else if (comes_back) {
+      log_info("{} has its name back, which a killed process had taken from it", target.string());
+    } else {
+      log_info("removed {}, which a killed process left unfinished", path.string());
+    }
+  }
   close(descriptor);
-  return stale;
+}
+
+void remove_stale(const fs::path& folder, const std::function<bool(std::string_view stem)>& is_wanted) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::optional<Entry> entry = parse_entry(it->path().filename().string());
+    if (entry && is_wanted(entry->stem)) remove_if_stale(it->path(), *entry);
+  }
 }
 
 }  // namespace
 
-fs::path partial_name(const fs::path& path) {
-  fs::path partial = path;
-  partial += fmt::format("{}{}", kMark, getpid());
-  return partial;
+fs::path partial_name(const fs::path& path) { return marked(path, kPartialMark); }
+fs::path old_name(const fs::path& path) { return marked(path, kOldMark); }
+
+bool lock_partial(int descriptor, const fs::path& partial) {
+  constexpr int kTries = 100;  // one that takes it for a left one has it for a moment
+  for (int i = 0; flock(descriptor, LOCK_EX | LOCK_NB) != 0; ++i) {
+    if (errno != EWOULDBLOCK) return true;
+    if (i == kTries) throw Error("another process writes it", {partial, 0}, "wait until it has ended");
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return has_name(descriptor, partial);
 }
 
-void lock_partial(int descriptor) { flock(descriptor, LOCK_EX | LOCK_NB); }
-
 void remove_stale_partials(const fs::path& path) {
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   const std::string name = path.filename().string();
-  std::error_code error;
-  for (fs::directory_iterator entry(parent, error), end; !error && entry != end; entry.increment(error)) {
-    const std::optional<pid_t> process = process_of(entry->path().filename().string(), name);
-    if (!process || *process == getpid() || !is_stale(entry->path(), *process)) continue;
-    std::error_code failed;
-    fs::remove_all(entry->path(), failed);
-    if (!failed) log_info("removed {}, which a killed process left unfinished", entry->path().string());
-  }
+  remove_stale(path.has_parent_path() ? path.parent_path() : fs::path("."),
+               [&](std::string_view stem) { return stem == name; });
+}
+
+void remove_stale_partials(const fs::path& folder, std::string_view prefix) {
+  remove_stale(folder, [&](std::string_view stem) { return stem.starts_with(prefix); });
 }
 
 }  // namespace polymoe

@@ -1,17 +1,26 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
-/// Unfinished files and folders of AtomicFile and AtomicFolder: "NAME.partial-PID" beside the name that they will get.
+/// Unfinished files and folders of AtomicFile and AtomicFolder, beside the name that they will get: "NAME.partial-PID",
+/// and "NAME.old-PID" for a folder that steps aside for a newer one. Whoever writes one holds a lock on it, so that
+/// what killed processes left is told by its lock alone: numbers of processes are used again. Where the file system has
+/// no locks, everything counts as being written.
 namespace polymoe {
 
 std::filesystem::path partial_name(const std::filesystem::path& path);
+std::filesystem::path old_name(const std::filesystem::path& path);
 
-/// Locks an open partial file or folder until its descriptor is closed: a sign that it is being written.
-void lock_partial(int descriptor);
+/// Locks an open partial file or folder until its descriptor is closed. False where it was removed, by another process
+/// that took it for a left one, before it was locked: to be made again. Throws Error where another process writes it.
+bool lock_partial(int descriptor, const std::filesystem::path& partial);
 
-/// Removes, with a line in the log, what killed processes left of `path`: partials that nobody holds locked. Those of
-/// living processes stay.
+/// Removes, with a line in the log, what killed processes left of `path`. An older folder that stepped aside gets its
+/// name back where no newer one has it.
 void remove_stale_partials(const std::filesystem::path& path);
+
+/// The same for all in `folder` whose names begin with `prefix`.
+void remove_stale_partials(const std::filesystem::path& folder, std::string_view prefix);
 
 }  // namespace polymoe

@@ -127,6 +127,9 @@ class Checkpoint {
   std::unique_ptr<State> state_;
 };
 
+/// What the names of all checkpoints of a run begin with.
+inline constexpr char kCheckpointPrefix[] = "checkpoint-";
+
 /// A run's checkpoint with the best validation so far.
 inline constexpr char kBestCheckpoint[] = "checkpoint-best";
 
@@ -146,11 +149,8 @@ std::optional<std::filesystem::path> find_start(const std::filesystem::path& run
 /// The newest `count` numbered checkpoints that open, oldest first. Throws Error when there are fewer.
 std::vector<std::filesystem::path> find_last(const std::filesystem::path& run_folder, std::int64_t count);
 
-/// Clears what processes that died in the middle of a commit left behind. For the process that writes to `run_folder`.
-void remove_leftovers(const std::filesystem::path& run_folder);
-
-/// Removes leftovers, and all numbered checkpoints but the newest `keep` (at least 1) that open. For the process that
-/// writes to `run_folder`, between two commits; named checkpoints ("checkpoint-best") stay.
+/// Removes what killed processes left unfinished, and all numbered checkpoints but the newest `keep` (at least 1) that
+/// open. For the process that writes to `run_folder`, between two commits; named checkpoints ("checkpoint-best") stay.
 void prune_checkpoints(const std::filesystem::path& run_folder, std::int64_t keep);
 
 }  // namespace polymoe

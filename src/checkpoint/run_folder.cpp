@@ -5,11 +5,10 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "base/leftovers.h"
 #include "base/log.h"
+#include "base/partial.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/index.h"
 
@@ -18,8 +17,6 @@ namespace polymoe {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::string_view kPrefix = "checkpoint-";
 
 /// Reads a whole text as a decimal number; nothing if it is none or too large.
 template <typename Number>
@@ -36,7 +33,7 @@ std::vector<std::string> checkpoint_folders(const fs::path& run_folder) {
   for (fs::directory_iterator it(run_folder, code), end; !code && it != end; it.increment(code)) {
     const std::string name = it->path().filename().string();
     std::error_code ignored;
-    if (name.starts_with(kPrefix) && it->is_directory(ignored)) names.push_back(name);
+    if (name.starts_with(kCheckpointPrefix) && it->is_directory(ignored)) names.push_back(name);
   }
   if (code && code != std::errc::no_such_file_or_directory) {
     throw Error("cannot read the folder: " + code.message(), {run_folder, 0});
@@ -48,7 +45,8 @@ std::vector<std::string> checkpoint_folders(const fs::path& run_folder) {
 std::vector<fs::path> numbered_checkpoints(const fs::path& run_folder) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
   for (const std::string& name : checkpoint_folders(run_folder)) {
-    const auto update = parse_number<std::int64_t>(std::string_view(name).substr(kPrefix.size()));
+    const auto update =
+        parse_number<std::int64_t>(std::string_view(name).substr(std::string_view(kCheckpointPrefix).size()));
     if (update) found.emplace_back(*update, run_folder / name);
   }
   std::sort(found.rbegin(), found.rend());
@@ -69,8 +67,7 @@ bool opens(const fs::path& path, Check check = Check::kHeaders) {
 
 /// Removes a checkpoint so that it is never seen with a part of its files.
 void remove_checkpoint(const fs::path& path) {
-  fs::path doomed = path;
-  doomed += fmt::format(".partial-{}", getpid());
+  const fs::path doomed = partial_name(path);
   std::error_code code;
   fs::rename(path, doomed, code);
   if (!code) fs::remove_all(doomed, code);
@@ -79,7 +76,7 @@ void remove_checkpoint(const fs::path& path) {
 
 }  // namespace
 
-std::string checkpoint_name(std::int64_t update) { return fmt::format("{}{:07}", kPrefix, update); }
+std::string checkpoint_name(std::int64_t update) { return fmt::format("{}{:07}", kCheckpointPrefix, update); }
 
 std::optional<fs::path> find_latest(const fs::path& run_folder, Check check) {
   for (const fs::path& path : numbered_checkpoints(run_folder)) {
@@ -116,24 +113,8 @@ std::vector<fs::path> find_last(const fs::path& run_folder, std::int64_t count) 
   return found;
 }
 
-void remove_leftovers(const fs::path& run_folder) {
-  for (const std::string& name : checkpoint_folders(run_folder)) {
-    for (const std::string_view mark : {".partial-", ".old-"}) {
-      const auto stem = left_by_dead_process(name, mark);
-      if (!stem) continue;
-      const fs::path target = run_folder / *stem;
-      std::error_code ignored;
-      if (mark == ".old-" && !fs::exists(target, ignored)) {
-        fs::rename(run_folder / name, target, ignored);  // it died just before the new one took the name
-      } else {
-        fs::remove_all(run_folder / name, ignored);
-      }
-    }
-  }
-}
-
 void prune_checkpoints(const fs::path& run_folder, std::int64_t keep) {
-  remove_leftovers(run_folder);
+  remove_stale_partials(run_folder, kCheckpointPrefix);
   std::int64_t kept = 0;
   for (const fs::path& path : numbered_checkpoints(run_folder)) {
     if (kept >= std::max<std::int64_t>(keep, 1)) {

@@ -18,7 +18,7 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
     for (const char* own : {"config.yaml", "metrics.jsonl", "report.html", "vocab.model"}) {
       remove_stale_partials(path_ / own);
     }
-    remove_leftovers(path_);
+    remove_stale_partials(path_, kCheckpointPrefix);
     latest_ = find_start(path_, check);
     if (!latest_ && !options.train.init.empty()) {
       init_ = resolve_checkpoint(options.train.init);

@@ -1,6 +1,5 @@
 #include "base/partial.h"
 
-#include <chrono>
 #include <string>
 
 #include <fcntl.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/atomic_folder.h"
+#include "base/error.h"
 #include "base/files.h"
 #include "support/log_capture.h"
 #include "support/temporary_folder.h"
@@ -22,10 +22,6 @@ using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 constexpr const char* kNoProcess = "4999999";  // above the greatest number that Linux gives
-
-void make_old(const fs::path& path) {
-  fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(1));
-}
 
 TEST(Partial, OfDeadProcessesGoesWithTheNextWriter) {
   const testing::TemporaryFolder folder;
@@ -42,31 +38,59 @@ TEST(Partial, OfDeadProcessesGoesWithTheNextWriter) {
   EXPECT_THAT(log.others()[0], HasSubstr("data.partial-4999999, which a killed process left"));
 }
 
-TEST(Partial, OfAReusedProcessNumberGoesOnceItIsNotNew) {
+TEST(Partial, OfAProcessWhoseNumberIsUsedAgainGoesToo) {
   const testing::TemporaryFolder folder;
-  const fs::path left = folder.write("list.partial-1", "half");
+  folder.write("list.partial-1", "half");
+  folder.write("list.partial-" + std::to_string(getpid()), "a long half");
   write_file(folder / "list", "whole");
-  EXPECT_TRUE(fs::exists(left));  // may be a moment old and not locked yet
-  make_old(left);
-  write_file(folder / "list", "whole");
-  EXPECT_FALSE(fs::exists(left));
+  EXPECT_THAT(testing::names_in(folder.path()), ElementsAre("list"));
+  EXPECT_EQ(read_file(folder / "list"), "whole");
 }
 
 TEST(Partial, ThatIsBeingWrittenStays) {
   const testing::TemporaryFolder folder;
   const fs::path file = folder.write(std::string("list.partial-") + kNoProcess, "half");  // by another machine, say
-  const fs::path data =
-      folder.write("data.partial-1/ids", "half").substr(0, (folder / "data.partial-1").string().size());
-  for (const fs::path& path : {file, data}) make_old(path);
+  const fs::path data = folder / "data.partial-1";
+  fs::create_directory(data);
   const int locked_file = open(file.c_str(), O_RDWR), locked_folder = open(data.c_str(), O_RDONLY | O_DIRECTORY);
-  lock_partial(locked_file);
-  lock_partial(locked_folder);
+  EXPECT_TRUE(lock_partial(locked_file, file));
+  EXPECT_TRUE(lock_partial(locked_folder, data));
   write_file(folder / "list", "whole");
   AtomicFolder(folder / "data").commit();
   EXPECT_TRUE(fs::exists(file));
   EXPECT_TRUE(fs::exists(data));
   close(locked_file);
   close(locked_folder);
+}
+
+TEST(Partial, ThatWasRemovedBeforeItWasLockedIsToBeMadeAgain) {
+  const testing::TemporaryFolder folder;
+  const fs::path file = folder.write("list.partial-1", "half");
+  const int descriptor = open(file.c_str(), O_RDWR);
+  remove_stale_partials(folder / "list");
+  EXPECT_FALSE(lock_partial(descriptor, file));
+  close(descriptor);
+}
+
+TEST(Partial, ThatAnotherProcessWritesIsNotTakenFromIt) {
+  const testing::TemporaryFolder folder;
+  const fs::path list = folder / "list";
+  const int other = open(folder.write(partial_name(list).filename(), "theirs").c_str(), O_RDWR);
+  EXPECT_TRUE(lock_partial(other, partial_name(list)));
+  EXPECT_THROW(write_file(list, "ours"), Error);
+  EXPECT_EQ(read_file(partial_name(list)), "theirs");
+  close(other);
+}
+
+TEST(Partial, AnOlderFolderGetsItsNameBackWhereNoNewerOneHasIt) {
+  const testing::TemporaryFolder folder;
+  for (const char* name : {"data.old-4999999", "model.old-4999999", "model"})
+    folder.write(std::string(name) + "/ids", name);
+  remove_stale_partials(folder / "data");
+  remove_stale_partials(folder / "model");
+  EXPECT_THAT(testing::names_in(folder.path()), UnorderedElementsAre("data", "model"));
+  EXPECT_EQ(read_file(folder / "data" / "ids"), "data.old-4999999");
+  EXPECT_EQ(read_file(folder / "model" / "ids"), "model");
 }
 
 TEST(Partial, OfOtherNamesAreLeftAlone) {

@@ -5,10 +5,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_folder.h"
 #include "base/log.h"
 #include "checkpoint/checkpoint.h"
 #include "nn/torch_headers.h"
@@ -27,14 +26,6 @@ void write_checkpoint(const fs::path& path) {
 }
 
 void damage(const fs::path& checkpoint) { fs::resize_file(checkpoint / "model-00001-of-00001.safetensors", 50); }
-
-/// The id of a process that has ended.
-pid_t dead_process() {
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  waitpid(child, nullptr, 0);
-  return child;
-}
 
 TEST(RunFolder, NamesSortByUpdate) {
   EXPECT_EQ(checkpoint_name(0), "checkpoint-0000000");
@@ -90,20 +81,21 @@ TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
   EXPECT_EQ(testing::names_in(folder.path()), (std::set<std::string>{checkpoint_name(5), "checkpoint-best"}));
 }
 
-TEST(RunFolder, PruneClearsWhatDeadProcessesLeft) {
+TEST(RunFolder, PruneClearsWhatKilledProcessesLeft) {
   const testing::TemporaryFolder folder;
-  const std::string dead = std::to_string(dead_process()), alive = std::to_string(getppid());
   write_checkpoint(folder / "checkpoint-best");
-  for (const std::string& name :
-       {"checkpoint-0000001.partial-" + dead, "checkpoint-0000001.partial-" + alive, "checkpoint-best.old-" + dead,
-        "checkpoint-0000002.old-" + dead, std::string("checkpoint-0000003.partial-x"), "notes.partial-" + dead}) {
+  const AtomicFolder written(folder / "checkpoint-average");  // by another command
+  const std::string living = written.temporary().filename();
+  for (const char* name :
+       {"checkpoint-0000001.partial-4999999", "checkpoint-0000001.partial-1", "checkpoint-best.old-4999999",
+        "checkpoint-0000002.old-4999999", "checkpoint-0000003.partial-x", "notes.partial-4999999"}) {
     fs::create_directory(folder / name);
   }
   prune_checkpoints(folder.path(), 1);
   // checkpoint-0000002 is back: its process died between moving the old folder away and naming the new one.
   EXPECT_EQ(testing::names_in(folder.path()),
-            (std::set<std::string>{"checkpoint-0000001.partial-" + alive, "checkpoint-best", "checkpoint-0000002",
-                                   "checkpoint-0000003.partial-x", "notes.partial-" + dead}));
+            (std::set<std::string>{living, "checkpoint-best", "checkpoint-0000002", "checkpoint-0000003.partial-x",
+                                   "notes.partial-4999999"}));
 }
 
 }  // namespace
