@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -10,15 +11,18 @@
 #include <fstream>
 #include <sstream>
 #include <string_view>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cores.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/mpirun_messages.h"
 #include "cli/stop_file.h"
 
@@ -53,9 +57,16 @@ class LaunchFolder {
     if (mkdtemp(pattern.data()) == nullptr) fail("cannot make a folder like {}: {}", pattern, std::strerror(errno));
     path_ = pattern;
   }
+  // Where mpirun was killed, processes that have not noticed yet may go on making files in it for a moment.
   ~LaunchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    constexpr int kTries = 50;
+    std::error_code error;
+    for (int i = 0; i < kTries; ++i) {
+      std::filesystem::remove_all(path_, error);
+      if (!error) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    log_warning("cannot remove {}: {}", path_.string(), error.message());
   }
   LaunchFolder(const LaunchFolder&) = delete;
   LaunchFolder& operator=(const LaunchFolder&) = delete;
@@ -131,6 +142,17 @@ void show_messages(int stream) {
   }
 }
 
+/// mpirun waits forever where it cannot write its own files.
+void check_file_limit() {
+  constexpr rlim_t kNeeded = rlim_t{32} << 20;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < kNeeded) {
+    throw Error(fmt::format("the limit on the size of files is {} bytes; mpirun needs {} for its own",
+                            static_cast<std::uint64_t>(limit.rlim_cur), static_cast<std::uint64_t>(kNeeded)),
+                {}, "raise it (ulimit -f), or leave --processes");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> without_processes(const std::vector<std::string>& arguments) {
@@ -146,6 +168,7 @@ std::vector<std::string> without_processes(const std::vector<std::string>& argum
 }
 
 int run_under_mpirun(int processes) {
+  check_file_limit();
   std::vector<std::string> words = {program_in_path("mpirun"), "-np",       fmt::format("{}", processes),
                                     "--oversubscribe",         "--bind-to", "none",
                                     "/proc/self/exe"};
