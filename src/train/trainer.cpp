@@ -169,6 +169,8 @@ struct Trainer::State {
     read_optimizer(checkpoint, train);
     try {
       restore_run(checkpoint.meta(), options, train, counters, stream);
+      const auto saved = checkpoint.meta().find("window");  // older checkpoints lack it
+      if (saved != checkpoint.meta().end()) window = window_from_json(*saved, is_first());
     } catch (const nlohmann::json::exception& error) {
       throw Error(fmt::format("cannot resume from it: {}", error.what()), {checkpoint.path(), 0},
                   "train into another folder with --init, to start from its weights");
@@ -176,6 +178,8 @@ struct Trainer::State {
     saved_update = train.update;
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
   }
+
+  std::size_t num_tasks() const { return task_names(dataset.vocabulary()).size(); }
 
   nlohmann::json meta() {
     nlohmann::json meta = run_meta(train, counters, stream, config_text(options));
@@ -195,7 +199,10 @@ struct Trainer::State {
     CheckpointWriter writer(world, path);
     add_model(writer, train);
     add_optimizer(writer, train);
-    writer.commit(meta());
+    window.move_to_first(train.layout, num_tasks());
+    nlohmann::json all = meta();
+    all["window"] = to_json(window);
+    writer.commit(all);
     on_first([&] { prune_checkpoints(output(), options.train.keep_checkpoints); });
     saved_update = train.update;
     log_info("saved {}", path.string());
@@ -320,7 +327,7 @@ struct Trainer::State {
     if (counters.skipped_updates > 0) record["skipped_updates"] = counters.skipped_updates;
     if (train.loss_scale.is_dynamic()) record["loss_scale"] = train.loss_scale.value();
     if (options.model.moe.experts > 0) record["balance_loss"] = all.balance_loss / updates;
-    if (world.size() > 1) add_traffic(record, all);
+    if (world.size() > 1) add_traffic(record, all, world.size());
     recorder->add(record);
   }
 
@@ -340,12 +347,13 @@ struct Trainer::State {
   }
 
   // What a process sends and waits for in an update, on average.
-  static void add_traffic(nlohmann::json& record, const Window& all) {
+  static void add_traffic(nlohmann::json& record, const Window& all, int processes) {
     double waited = 0.0;
     for (const auto& [group, sent] : all.traffic) {
-      record["communication"][group] = {{"bytes", sent.bytes / all.updates},
-                                        {"seconds", sent.seconds / static_cast<double>(all.updates)}};
-      waited += sent.seconds;
+      const double seconds = sent.seconds / processes;
+      record["communication"][group] = {{"bytes", sent.bytes / processes / all.updates},
+                                        {"seconds", seconds / static_cast<double>(all.updates)}};
+      waited += seconds;
     }
     record["communication_share"] = waited / all.seconds;
   }

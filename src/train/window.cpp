@@ -1,8 +1,27 @@
 #include "train/window.h"
 
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
 #include "nn/torch_headers.h"
 
 namespace polymoe {
+namespace {
+
+// JSON has no numbers that are not finite, which a skipped update leaves.
+double number_or_nan(const nlohmann::json& number) {
+  return number.is_null() ? std::numeric_limits<double>::quiet_NaN() : number.get<double>();
+}
+
+// What processes count apart; the rest is the same in all.
+void clear_own_part(Window& window) {
+  window.tasks.clear();
+  window.balance_loss = 0.0;
+  for (auto& [group, sent] : window.traffic) sent = {};
+}
+
+}  // namespace
 
 void Window::add(const StepReport& report, double step_seconds) {
   for (const auto& [task, loss] : report.tasks) tasks[task] += loss;
@@ -45,11 +64,48 @@ Window Window::over_all(const ParallelLayout& layout, std::size_t num_tasks) con
     if (sum[2] > 0) window.tasks[task] = {sum[0], sum[1], static_cast<std::int64_t>(sum[2])};
   }
   window.balance_loss = *sum++;
-  const auto processes = static_cast<double>(layout.world().size());
   for (auto& [group, sent] : window.traffic) {
-    sent.bytes = static_cast<std::int64_t>(*sum++ / processes);
-    sent.seconds = *sum++ / processes;
+    sent.bytes = static_cast<std::int64_t>(*sum++);
+    sent.seconds = *sum++;
   }
+  return window;
+}
+
+void Window::move_to_first(const ParallelLayout& layout, std::size_t num_tasks) {
+  *this = over_all(layout, num_tasks);
+  if (layout.world().rank() != 0) clear_own_part(*this);
+}
+
+nlohmann::json to_json(const Window& window) {
+  nlohmann::json tasks = nlohmann::json::array(), traffic = nlohmann::json::object();
+  for (const auto& [task, loss] : window.tasks) tasks.push_back({task, loss.loss, loss.nll, loss.tokens});
+  for (const auto& [group, sent] : window.traffic) traffic[group] = {sent.bytes, sent.seconds};
+  return {{"tasks", tasks},
+          {"balance_loss", window.balance_loss},
+          {"gradient_norm", window.gradient_norm},
+          {"skipped", window.skipped},
+          {"updates", window.updates},
+          {"seconds", window.seconds},
+          {"target_tokens", window.all_target_tokens},
+          {"traffic", traffic}};
+}
+
+Window window_from_json(const nlohmann::json& json, bool is_first) {
+  Window window;
+  for (const nlohmann::json& task : json.at("tasks")) {
+    window.tasks[task.at(0).get<std::int32_t>()] = {number_or_nan(task.at(1)), number_or_nan(task.at(2)),
+                                                    task.at(3).get<std::int64_t>()};
+  }
+  window.balance_loss = number_or_nan(json.at("balance_loss"));
+  window.gradient_norm = number_or_nan(json.at("gradient_norm"));
+  window.skipped = json.at("skipped").get<std::int64_t>();
+  window.updates = json.at("updates").get<std::int64_t>();
+  window.seconds = json.at("seconds").get<double>();
+  window.all_target_tokens = json.at("target_tokens").get<std::int64_t>();
+  for (const auto& [group, sent] : json.at("traffic").items()) {
+    window.traffic[group] = {sent.at(0).get<std::int64_t>(), sent.at(1).get<double>()};
+  }
+  if (!is_first) clear_own_part(window);
   return window;
 }
 

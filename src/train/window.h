@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "parallel/layout.h"
 #include "train/step.h"
 
 namespace polymoe {
 
-/// What this process sent to a group, and how long it waited for the others.
+/// What processes sent to a group, and how long they waited for the others.
 struct Traffic {
   std::int64_t bytes = 0;
   double seconds = 0.0;
@@ -31,10 +33,19 @@ struct Window {
   void add(const StepReport& report, double step_seconds);
   TokenLoss total() const;
 
-  /// The sums over all processes, and the means of the traffic. `num_tasks`: how many there can be. All call it
-  /// together.
+  /// The sums over all processes. `num_tasks`: how many there can be. All call it together.
   Window over_all(const ParallelLayout& layout, std::size_t num_tasks) const;
+
+  /// Leaves the sums of all processes to the first one. A run that goes on from a checkpoint then adds the same numbers
+  /// in the same order as one that was never stopped. All call it together.
+  void move_to_first(const ParallelLayout& layout, std::size_t num_tasks);
 };
+
+/// For a checkpoint: the first process's window, after Window::move_to_first().
+nlohmann::json to_json(const Window& window);
+
+/// A process's part of it. Throws nlohmann::json::exception for what is not such a text.
+Window window_from_json(const nlohmann::json& window, bool is_first);
 
 /// What this process has sent to each group since its start.
 std::map<std::string, Traffic> traffic_of(const std::vector<Communicator*>& groups);

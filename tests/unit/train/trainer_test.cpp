@@ -245,6 +245,40 @@ TEST_F(TrainerTest, AResumedRunOfManyProcessesEqualsTheUninterruptedOneBitForBit
   EXPECT_EQ(losses(options), expected);
 }
 
+TEST_F(TrainerTest, ALogLineCoversAllItsUpdatesWhereTheRunWasStoppedBetween) {
+  make_number_data();
+  at::set_num_threads(1);
+  RunOptions options = run_options("whole");
+  options.train.max_updates = 4;
+  options.train.log_freq = 3;
+  options.train.save_freq = 2;
+  const auto logged = [&] {
+    nlohmann::json found = records(options, "train");
+    for (nlohmann::json& record : found) {
+      for (const char* of_time :
+           {"time", "seconds", "tokens_per_second", "memory", "communication", "communication_share"}) {
+        record.erase(of_time);
+      }
+    }
+    return found;
+  };
+  for (const std::int64_t processes : {1, 2}) {
+    const ParallelOptions layout{.data = processes, .expert = 1};
+    options.train.output = folder_ / fmt::format("whole-{}", processes);
+    train_in_layout(options, layout);
+    const nlohmann::json expected = logged();
+    ASSERT_EQ(expected.size(), 1u);
+    options.train.output = folder_ / fmt::format("parts-{}", processes);
+    for (const std::int64_t until : {2, 4}) {
+      RunOptions part = options;
+      part.train.max_updates = until;
+      train_in_layout(part, layout);
+    }
+    EXPECT_EQ(logged(), expected);
+    EXPECT_TRUE(records(options, "train")[0].at("tokens_per_second").get<double>() > 0.0);
+  }
+}
+
 TEST_F(TrainerTest, ARunWithStateInFilesResumesAsTheOneInMemoryGoesOnBitForBit) {
   make_number_data();
   RunOptions options = run_options("memory");
@@ -253,7 +287,7 @@ TEST_F(TrainerTest, ARunWithStateInFilesResumesAsTheOneInMemoryGoesOnBitForBit) 
   train(options);
   const auto expected = losses(options);
   options.train.output = folder_ / "files";
-  options.offload = {"file", "file", "file", ""};
+  options.offload = {.optimizer = "file", .gradients = "file", .parameters = "file"};
   for (const std::int64_t until : {3, 6}) {
     options.train.max_updates = until;
     train(options);
