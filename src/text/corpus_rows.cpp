@@ -27,7 +27,7 @@ std::string json_fault(const std::string& line) {
     const std::string what = error.what();
     if (what.find("surrogate") != std::string::npos) {
       const std::size_t escape = line.rfind("\\u", std::min(error.byte, line.size()) - 1);
-      const std::size_t column = escape == std::string::npos ? error.byte : escape + 1;
+      const std::size_t column = escape == std::string::npos ? error.byte : escape + 2;  // of the u that names it
       return fmt::format("not JSON: a lone surrogate at column {}", column);
     }
     return fmt::format("not a JSON object: broken at column {}", error.byte);
