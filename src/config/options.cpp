@@ -208,7 +208,11 @@ Section decode_section(DecodeOptions& o) {
            number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
            number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
            number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
-           number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26)}};
+           number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26),
+           number("no-repeat-ngram", o.no_repeat_ngram,
+                  "no sequence of so many tokens comes twice in a translation; 0: off", 0, 1024),
+           number("repetition-penalty", o.repetition_penalty,
+                  "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100)}};
 }
 
 Section cluster_section(ClusterOptions& o) {

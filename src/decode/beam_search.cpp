@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "decode/repetition.h"
 #include "loss/cross_entropy.h"
 #include "nn/torch_headers.h"
 
@@ -84,6 +85,11 @@ class BeamSearch {
       const at::Tensor forbidden = at::tensor(symbols_.forbidden, at::kLong).to(projection.device());
       log_probabilities.index_fill_(1, forbidden, kImpossible);
     }
+    std::vector<const std::vector<std::int32_t>*> rows;
+    for (const Sentence& sentence : sentences_) {
+      for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back(&ids);
+    }
+    hold_back_repetition(log_probabilities, rows, options_);
     return log_probabilities;
   }
 

@@ -12,7 +12,8 @@ namespace polymoe {
 /// One finished translation.
 struct Hypothesis {
   std::vector<std::int32_t> ids;  ///< without the tag it starts from and without the end mark
-  double score = 0.0;             ///< log probability / length^length-penalty, the end mark counted
+  double score = 0.0;             ///< log probability / length^length-penalty, the end mark counted; with a
+                                  ///< repetition penalty, what that makes of the log probability
   bool cut_off = false;           ///< it has no end mark: it reached the greatest length
 };
 

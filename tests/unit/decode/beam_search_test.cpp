@@ -135,6 +135,25 @@ TEST_F(BeamSearchTest, PoorEndingsDoNotEndTheSearchForASureHypothesis) {
   EXPECT_EQ(result[0][0].ids, (std::vector<std::int32_t>{7, 7, 7}));
 }
 
+TEST_F(BeamSearchTest, LoopsAreBrokenWhereAskedTo) {
+  // Everywhere id 7 rather than 8 rather than the end.
+  at::Tensor wanted = at::full({6, 20}, -12.0);
+  wanted.select(1, 7).fill_(0.0);
+  wanted.select(1, 8).fill_(-1.0);
+  wanted.select(1, 2).fill_(-1.5);
+  predict_by_position(wanted);
+  options_.beam_size = 1;
+  const auto ids = [&] { return beam_search(*model_, source({kRow}), {5}, symbols_, options_)[0][0].ids; };
+  EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 7, 7, 7, 7}));
+  options_.no_repeat_ngram = 2;
+  EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 8, 7}));  // 7 7, 7 8 and 8 7 are there; 8 8 is not, but -1.5 ends
+  options_.no_repeat_ngram = 1;
+  EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 8}));
+  options_.no_repeat_ngram = 0;
+  options_.repetition_penalty = 10.0;
+  EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 8}));
+}
+
 TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
   // Two steps and a beam wider than the number of ways to go on: nothing can be lost. Compare with every sequence.
   options_.beam_size = 400;
