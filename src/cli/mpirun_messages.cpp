@@ -61,6 +61,7 @@ std::string MpirunMessages::take_line(const std::string& line) {
     return text;
   }
   if (is_remark(line)) return "";
+  if (line.starts_with("polymoe: error: ") && !errors_.insert(line).second) return "";
   if (banner_.empty()) return line + "\n";
   // A process's own line may come between those of a banner.
   if (line.starts_with("polymoe: ")) return line + "\n";

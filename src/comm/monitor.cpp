@@ -20,7 +20,7 @@ enum Tag { kAskBegun = 1, kBegun, kFailed, kFirstToFail };
 constexpr std::chrono::milliseconds kLook{50};       // between looks for questions
 constexpr std::chrono::milliseconds kLookAnswer{2};  // between looks for an answer
 constexpr std::chrono::seconds kAnswerBegun{2};
-constexpr std::chrono::seconds kAnswerFailed{1};
+constexpr std::chrono::seconds kAnswerFailed{3};
 
 struct Message {
   std::uint64_t question = 0;  // which one an answer belongs to

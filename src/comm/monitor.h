@@ -26,7 +26,7 @@ class Monitor {
   std::vector<std::optional<std::int64_t>> ask_begun(std::uint64_t group, const std::vector<int>& world_ranks);
 
   /// Tells rank 0 that this process has failed. Returns the rank that told it so first; this one's own when rank 0
-  /// does not answer within a second.
+  /// does not answer within three seconds.
   int first_to_fail();
 
  private:

@@ -30,6 +30,11 @@ TEST(MpirunMessages, LeavesOutWhatFollowsAReportedFailure) {
             "polymoe: error: rank 1: no\n");
 }
 
+TEST(MpirunMessages, ShowsAnErrorOnceThatManySay) {
+  EXPECT_EQ(shown("polymoe: error: rank 1: no\nother\npolymoe: error: rank 1: no\nother\npolymoe: error: rank 0: no\n"),
+            "polymoe: error: rank 1: no\nother\nother\npolymoe: error: rank 0: no\n");
+}
+
 TEST(MpirunMessages, LeavesOutThatASignalWasHandedOn) {
   EXPECT_EQ(shown("mpirun: Forwarding signal 10 to job\nstopped after 22 updates\n"), "stopped after 22 updates\n");
 }
