@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "nn/tensor_memory.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -13,11 +14,17 @@ constexpr std::int64_t kMegabyte = 1000000;
 
 at::Tensor megabytes(std::int64_t count) { return at::empty({count * kMegabyte}, at::kByte); }
 
+// The program's allocator: LibTorch's own would keep a block that a budget refuses.
+class DeviceMemoryTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { map_large_tensors(); }
+};
+
 std::int64_t held(const DeviceMemory& memory, MemoryKind kind) {
   return memory.now()[static_cast<std::size_t>(kind)] / kMegabyte;
 }
 
-TEST(DeviceMemory, CountsByKindAndForgetsWhatIsFreed) {
+TEST_F(DeviceMemoryTest, CountsByKindAndForgetsWhatIsFreed) {
   const DeviceMemory memory(at::kCPU, 0, 0);
   at::Tensor activations = megabytes(1), parameters, host;
   {
@@ -37,7 +44,7 @@ TEST(DeviceMemory, CountsByKindAndForgetsWhatIsFreed) {
   EXPECT_EQ(memory.host_now(), 0);
 }
 
-TEST(DeviceMemory, KeepsWhatThePeakWasMadeOf) {
+TEST_F(DeviceMemoryTest, KeepsWhatThePeakWasMadeOf) {
   const DeviceMemory memory(at::kCPU, 0, 0);
   at::Tensor a = megabytes(5);
   a.reset();
@@ -45,7 +52,7 @@ TEST(DeviceMemory, KeepsWhatThePeakWasMadeOf) {
   EXPECT_EQ(total_of(memory.peak()), 5 * kMegabyte);
 }
 
-TEST(DeviceMemory, OverItsBudgetNamesWhatTakesMostAndWhatHelps) {
+TEST_F(DeviceMemoryTest, OverItsBudgetNamesWhatTakesMostAndWhatHelps) {
   const DeviceMemory memory(at::kCPU, 10 * kMegabyte, 0);
   at::Tensor optimizer;
   {
@@ -64,7 +71,7 @@ TEST(DeviceMemory, OverItsBudgetNamesWhatTakesMostAndWhatHelps) {
   }
 }
 
-TEST(DeviceMemory, TheHostHasABudgetOfItsOwn) {
+TEST_F(DeviceMemoryTest, TheHostHasABudgetOfItsOwn) {
   const DeviceMemory memory(at::kCPU, kMegabyte, 5 * kMegabyte);
   const MemoryScope scope(MemoryKind::kOptimizer, true);
   const at::Tensor fits = megabytes(4);
