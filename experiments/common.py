@@ -26,7 +26,7 @@ COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 
 class Experiment:
     """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`. `data` is
-    the folder of its text; an experiment that has `gettext` languages can take those of Debian's packages instead."""
+    the folder of its text, None where it makes its own; an experiment that has `gettext` languages can take those of Debian's packages instead."""
 
     def __init__(self, name, description, sizes, data, gettext=()):
         self.name, self.script = name, f"experiments/{name}/run"
@@ -34,8 +34,9 @@ class Experiment:
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "polymoe", metavar="FILE",
                             help="the polymoe program (default: build/release/polymoe, built where it is missing)")
-        parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / data, metavar="DIR",
-                            help=f"folder with the text (default: ../shared/data/{data})")
+        if data is not None:
+            parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / data,
+                                metavar="DIR", help=f"folder with the text (default: ../shared/data/{data})")
         parser.add_argument("--out", type=pathlib.Path, metavar="DIR",
                             help="folder for data, models and rows (default: build/experiments/NAME/SIZE-UPDATES); "
                                  "what is in it already is not done again")
@@ -61,8 +62,9 @@ class Experiment:
         self.gettext_languages = gettext if gettext and options.gettext else ()
         if self.gettext_languages:
             self.name += "-gettext"
-        self.data, self.program = options.data.resolve(), options.program.resolve()
-        if not self.gettext_languages and not self.data.is_dir():
+        self.data = None if data is None else options.data.resolve()
+        self.program = options.program.resolve()
+        if self.data is not None and not self.gettext_languages and not self.data.is_dir():
             self.say(f"skipped: the text of this experiment is not in {self.data}")
             sys.exit(0)
         if not self.program.exists():
