@@ -94,6 +94,12 @@ const std::string& LineReader::path() const { return state_->path; }
 // AtomicFile ----------------------------------------------------------------------------------------------------------
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  std::error_code ignored;
+  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);  // the link stays
+  const fs::file_type type = fs::status(path_, ignored).type();
+  if (type != fs::file_type::regular && type != fs::file_type::not_found) {
+    throw Error("is not a regular file", {path_, 0}, "choose another name for the result");
+  }
   temporary_ = partial_name(path_);
   do {
     if (descriptor_ >= 0) close(descriptor_);

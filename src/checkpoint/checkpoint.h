@@ -143,11 +143,14 @@ std::optional<std::filesystem::path> find_latest(const std::filesystem::path& ru
 
 /// The checkpoint that a training in `run_folder` goes on from; empty where it begins anew, since there is nothing to
 /// lose. Throws Error, having changed nothing, where there is: numbered checkpoints none of which is whole, or a best
-/// checkpoint alone.
+/// checkpoint alone. What `polymoe average` and the like have put there is passed over.
 std::optional<std::filesystem::path> find_start(const std::filesystem::path& run_folder, Check check);
 
 /// The newest `count` numbered checkpoints that open, oldest first. Throws Error when there are fewer.
 std::vector<std::filesystem::path> find_last(const std::filesystem::path& run_folder, std::int64_t count);
+
+/// Every folder in `run_folder` with the name of a checkpoint, whole or not, in the order of their names.
+std::vector<std::filesystem::path> all_checkpoints(const std::filesystem::path& run_folder);
 
 /// Removes what killed processes left unfinished, and all numbered checkpoints but the newest `keep` (at least 1) that
 /// open. For the process that writes to `run_folder`, between two commits; named checkpoints ("checkpoint-best") stay.

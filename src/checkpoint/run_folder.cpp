@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/partial.h"
+#include "base/remarks.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/index.h"
 
@@ -65,6 +66,9 @@ bool opens(const fs::path& path, Check check = Check::kHeaders) {
   }
 }
 
+/// By `polymoe average` and the like, which may write anywhere: no part of the run.
+bool is_made_of_others(const Checkpoint& checkpoint) { return checkpoint.meta().contains("origin"); }
+
 /// Removes a checkpoint so that it is never seen with a part of its files.
 void remove_checkpoint(const fs::path& path) {
   const fs::path doomed = partial_name(path);
@@ -78,6 +82,20 @@ void remove_checkpoint(const fs::path& path) {
 
 std::string checkpoint_name(std::int64_t update) { return fmt::format("{}{:07}", kCheckpointPrefix, update); }
 
+std::vector<fs::path> all_checkpoints(const fs::path& run_folder) {
+  std::vector<fs::path> found;
+  std::error_code code;
+  if (!fs::is_directory(run_folder, code)) return found;
+  for (const std::string& name : checkpoint_folders(run_folder)) {
+    const bool is_named =
+        name == kBestCheckpoint ||
+        parse_number<std::int64_t>(std::string_view(name).substr(std::string_view(kCheckpointPrefix).size()));
+    if (is_named) found.push_back(run_folder / name);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 std::optional<fs::path> find_latest(const fs::path& run_folder, Check check) {
   for (const fs::path& path : numbered_checkpoints(run_folder)) {
     if (opens(path, check)) return path;
@@ -86,8 +104,17 @@ std::optional<fs::path> find_latest(const fs::path& run_folder, Check check) {
 }
 
 std::optional<fs::path> find_start(const fs::path& run_folder, Check check) {
-  if (std::optional<fs::path> latest = find_latest(run_folder, check)) return latest;
-  const std::size_t damaged = numbered_checkpoints(run_folder).size();
+  std::size_t damaged = 0;
+  for (const fs::path& path : numbered_checkpoints(run_folder)) {
+    try {
+      if (!is_made_of_others(Checkpoint::open(path, check))) return path;
+      remark("is made of other checkpoints: a training does not go on from it", {path, 0});
+    } catch (const Error& error) {
+      if (is_strict()) throw;
+      remark(fmt::format("passing over a checkpoint: {}", error.what()));
+      ++damaged;
+    }
+  }
   const bool has_best = fs::exists(run_folder / kBestCheckpoint / kIndexFile);
   if (damaged == 0 && !has_best) return std::nullopt;
   const std::string what = damaged > 0
@@ -117,9 +144,16 @@ void prune_checkpoints(const fs::path& run_folder, std::int64_t keep) {
   remove_stale_partials(run_folder, kCheckpointPrefix);
   std::int64_t kept = 0;
   for (const fs::path& path : numbered_checkpoints(run_folder)) {
+    std::optional<Checkpoint> checkpoint;
+    try {
+      checkpoint.emplace(Checkpoint::open(path, Check::kHeaders));
+    } catch (const Error& error) {
+      log_warning("{}", error.what());
+    }
+    if (checkpoint && is_made_of_others(*checkpoint)) continue;
     if (kept >= std::max<std::int64_t>(keep, 1)) {
       remove_checkpoint(path);
-    } else if (opens(path)) {
+    } else if (checkpoint) {
       ++kept;
     }
   }

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/log.h"
+#include "base/remarks.h"
 
 namespace polymoe {
 
@@ -49,7 +49,7 @@ void check_vocabulary(const Checkpoint& checkpoint, const fs::path& vocabulary) 
     trained = checksum_of(read_file(*own));
   }
   if (!trained) {
-    log_warning("nothing tells whether {} was trained with {}", checkpoint.path().string(), vocabulary.string());
+    remark(fmt::format("nothing tells whether it was trained with {}", vocabulary.string()), {checkpoint.path(), 0});
   } else if (*trained != checksum_of(read_file(vocabulary))) {
     throw Error(fmt::format("is not the vocabulary that {} was trained with", checkpoint.path().string()),
                 {vocabulary, 0}, "use the vocab.model of that training, for its data too (polymoe prepare --vocab)");

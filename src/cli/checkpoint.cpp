@@ -21,6 +21,7 @@
 namespace polymoe::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 struct Arguments {
@@ -189,14 +190,37 @@ void inspect(const Arguments& arguments) {
   }
 }
 
-void verify(const Arguments& arguments) {
-  const Checkpoint checkpoint = open(arguments.path);
+void verify_one(const fs::path& path) {
+  const Checkpoint checkpoint = Checkpoint::open(path, Check::kHeaders);
   checkpoint.verify(console_progress());
   Size size;
   for (const std::string& group : checkpoint.groups()) size.tensors += size_of(checkpoint, group).tensors;
   for (const CheckpointShard& shard : checkpoint.shards()) size.bytes += shard.bytes;
   fmt::print("{}: whole; {} tensors in {} shard{}, {} bytes\n", one_line(checkpoint.path().string()), size.tensors,
              checkpoint.shards().size(), checkpoint.shards().size() == 1 ? "" : "s", size.bytes);
+}
+
+/// All of them, also where one is damaged.
+void verify_run(const std::vector<fs::path>& checkpoints) {
+  std::size_t damaged = 0;
+  for (const fs::path& path : checkpoints) {
+    try {
+      verify_one(path);
+    } catch (const Error& error) {
+      ++damaged;
+      fmt::print("{}: DAMAGED: {}\n", one_line(path.string()), error.what());
+    }
+  }
+  if (damaged > 0) fail("{} of {} checkpoints are damaged", damaged, checkpoints.size());
+}
+
+void verify(const Arguments& arguments) {
+  const std::vector<fs::path> all = all_checkpoints(arguments.path);
+  if (all.empty()) {
+    verify_one(resolve_checkpoint(arguments.path));
+  } else {
+    verify_run(all);
+  }
 }
 
 constexpr const char* kInspectFooter =
@@ -212,9 +236,10 @@ constexpr const char* kInspectFooter =
 
 constexpr const char* kVerifyFooter =
     "Opening a checkpoint checks its index and the size of each file; this reads every byte. Do it after copying\n"
-    "one, or before deleting others. The exit status is 1 when a file is damaged or missing.\n\n"
-    "Example: all checkpoints of a run\n"
-    "  for c in run/checkpoint-*; do polymoe checkpoint verify \"$c\"; done";
+    "one, or before deleting others. The exit status is 1 when a file is damaged or missing. Of a run folder all\n"
+    "checkpoints are read.\n\n"
+    "Example: the checkpoints of a run, before older copies go\n"
+    "  polymoe checkpoint verify run && rm -r copy-of-run";
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/core.h>
@@ -15,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/output_file.h"
 #include "data/prepare.h"
 #include "nn/device.h"
 #include "text/corpus.h"
@@ -87,6 +89,11 @@ void measure(const Arguments& arguments) {
   const fs::path folder_of_result = fs::path(arguments.out).parent_path();
   if (!folder_of_result.empty() && !fs::is_directory(folder_of_result)) {
     throw Error("no such folder for the result", {folder_of_result, 0}, "make it, or name another file with --out");
+  }
+  if (!arguments.out.empty()) {
+    check_output_file(arguments.out, "a file of usage", [](std::string_view text) {
+      return text.starts_with("{") && text.find("\"checkpoint\":") != std::string_view::npos;
+    });
   }
   const fs::path path = resolve_checkpoint(arguments.model);
   const Checkpoint checkpoint = Checkpoint::open(path, arguments.verify ? Check::kValues : Check::kHeaders);

@@ -4,10 +4,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
 #include <string_view>
 
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
@@ -90,6 +92,9 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
     return failed(app, error, usage_error(app, error), kUsage);
   } catch (const std::bad_alloc& error) {
     return failed(app, error, "out of memory; smaller batches (--max-tokens) or a smaller model need less", kFailure);
+  } catch (const std::filesystem::filesystem_error& error) {  // its own words name the function before the file
+    return failed(app, error, fmt::format("{}: {}", one_line(error.path1().string()), error.code().message()),
+                  kFailure);
   } catch (const std::exception& error) {  // polymoe::Error too: its what() is the line to show
     return failed(app, error, error.what(), kFailure);
   }
@@ -114,7 +119,18 @@ void watch_mapped_files() {
   sigaction(SIGBUS, &action, nullptr);
 }
 
+/// A standard stream that is closed would be the first file that is opened: a log in the middle of somebody's metrics.
+/// What takes its place fails as the closed one would, but for stderr.
+void hold_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
+    const int null = open("/dev/null", stream == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+    if (null != stream) std::_Exit(kFailure);
+  }
+}
+
 int run(int argc, char** argv) {
+  hold_standard_streams();
   map_large_tensors();
   watch_mapped_files();
   // A closed pipe (`polymoe translate | head`) ends the program silently, also where a parent ignores the signal.

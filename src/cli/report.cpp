@@ -1,9 +1,11 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output_file.h"
 #include "report/html_report.h"
 
 namespace polymoe::cli {
@@ -23,6 +25,9 @@ void add_report(CLI::App& app) {
       ->type_name("FILE");
   command->callback([options] {
     const std::filesystem::path out = options->out.empty() ? options->runs.front() / "report.html" : options->out;
+    if (!options->out.empty()) {
+      check_output_file(out, "a report", [](std::string_view text) { return text.starts_with("<!DOCTYPE html>"); });
+    }
     write_html_report(options->runs, out);
     std::cout << out.string() << '\n';
   });

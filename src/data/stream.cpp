@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/random.h"
+#include "base/remarks.h"
 #include "data/cut.h"
 #include "data/examples.h"
 #include "data/permutation.h"
@@ -144,8 +144,8 @@ void BatchStream::restore(const nlohmann::json& state) {
   if (window > kMostWindows) fail("the data position of the checkpoint is damaged: window {}", window);
   s.fill(window);
   if (fingerprint != s.fingerprint || batch > s.ends.size()) {
-    log_warning("data, data options or seed are not those of the checkpoint; training data goes on from window {}",
-                window);
+    remark(fmt::format(
+        "data, data options or seed are not those of the checkpoint; training data goes on from window {}", window));
     return;
   }
   s.batch = batch;

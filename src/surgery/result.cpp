@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/remarks.h"
 #include "checkpoint/index.h"
 #include "checkpoint/vocabulary_file.h"
 #include "config/describe.h"
@@ -32,9 +33,11 @@ void check_output(const fs::path& path, const std::vector<fs::path>& sources) {
       throw Error("is what the new checkpoint is made from", {path, 0}, remedy);
     }
   }
-  if (fs::exists(path / kIndexFile) && !Checkpoint::open(path, Check::kHeaders).meta().contains("origin")) {
+  if (!fs::exists(path / kIndexFile)) return;
+  if (!Checkpoint::open(path, Check::kHeaders).meta().contains("origin")) {
     throw Error("holds a checkpoint of a training", {path, 0}, remedy);
   }
+  remark("an older result, which is replaced", {path, 0});
 }
 
 SurgeryResult::SurgeryResult(const fs::path& path, ProgressSink progress)

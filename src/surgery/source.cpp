@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/log.h"
+#include "base/remarks.h"
 #include "checkpoint/expert_name.h"
 #include "checkpoint/model_checkpoint.h"
 #include "config/moe_layers.h"
@@ -22,7 +22,7 @@ std::optional<std::string> read_vocabulary(const fs::path& checkpoint) {
   try {
     return read_file(vocabulary_of(checkpoint));
   } catch (const Error& error) {
-    log_warning("{}", error.what());
+    remark(fmt::format("the result has no vocabulary: {}", error.what()));
     return std::nullopt;
   }
 }

@@ -245,6 +245,7 @@ std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
     throw Error(in_quotes(notation) + " has fewer than two languages", {},
                 "text of one language is of the kind 'mono'");
   }
+  if (spec.files[0].empty()) throw Error(in_quotes(notation) + " names no file");
   spec.name = name_of_file(spec.files[0], spec);
   if (kind != "mono") return {spec};
   std::vector<CorpusSpec> specs;

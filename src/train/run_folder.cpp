@@ -2,7 +2,10 @@
 
 #include "base/files.h"
 #include "base/partial.h"
+#include "base/remarks.h"
 #include "checkpoint/model_checkpoint.h"
+#include "checkpoint/vocabulary_file.h"
+#include "train/changes.h"
 
 namespace polymoe {
 
@@ -22,9 +25,9 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
     latest_ = find_start(path_, check);
     if (!latest_ && !options.train.init.empty()) {
       init_ = resolve_checkpoint(options.train.init);
-      check_vocabulary(Checkpoint::open(*init_, check), data_vocabulary_);
+      check_start(Checkpoint::open(*init_, check), options);
     }
-    if (latest_) check_vocabulary(Checkpoint::open(*latest_, Check::kHeaders), data_vocabulary_);
+    if (latest_) check_start(Checkpoint::open(*latest_, Check::kHeaders), options);
   });
   latest_ = from_first(latest_);
   init_ = from_first(init_);
@@ -32,12 +35,28 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
 
 void RunFolder::write_basics(const std::string& config) const {
   on_first([&] {
-    const auto write = [&](const char* name, const std::string& content) {
-      if (!latest_ || !fs::exists(path_ / name)) write_file(path_ / name, content);
-    };
-    write("vocab.model", read_file(data_vocabulary_));
-    write("config.yaml", config);
+    const fs::path own = path_ / "vocab.model";
+    const std::string vocabulary = read_file(data_vocabulary_);
+    const bool is_there = fs::exists(own);
+    if (latest_ && is_there && read_file(own) != vocabulary) {
+      remark("is not the vocabulary of this training, and is replaced", {own, 0});
+    }
+    if (!latest_ || !is_there || read_file(own) != vocabulary) write_file(own, vocabulary);
+    write_file(path_ / "config.yaml", config);
   });
+}
+
+void RunFolder::check_start(const Checkpoint& checkpoint, const RunOptions& options) const {
+  check_vocabulary(checkpoint, data_vocabulary_);
+  check_model_options(checkpoint, options.model);
+}
+
+bool RunFolder::has(const char* name) const {
+  std::optional<fs::path> found;
+  on_first([&] {
+    if (fs::exists(path_ / name)) found = path_ / name;
+  });
+  return from_first(found).has_value();
 }
 
 void RunFolder::check() const {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/folder_lock.h"
+#include "checkpoint/checkpoint.h"
 #include "comm/communicator.h"
 #include "config/options.h"
 
@@ -17,7 +18,7 @@ class RunFolder {
  public:
   /// Takes the folder, before anything expensive is made: Error, and nothing is changed, where another training has it,
   /// where its checkpoints are damaged, or where they, or those of train.init, were trained with another vocabulary
-  /// than data.path has.
+  /// than data.path has or with a model that computes something else.
   RunFolder(Communicator& world, const RunOptions& options);
 
   /// The checkpoint that the run goes on from; empty: it is new.
@@ -25,15 +26,18 @@ class RunFolder {
   /// The checkpoint of train.init that a new run starts from.
   const std::optional<std::filesystem::path>& init() const { return init_; }
 
-  /// What lies in every run's folder: its vocabulary and its configuration. A run that goes on has both, unless
-  /// somebody removed them.
+  /// What lies in every run's folder: its vocabulary, which stays, and its configuration, which may change as a run
+  /// goes on.
   void write_basics(const std::string& config) const;
   /// Throws Error where the folder was removed since: what is written from now on would be lost at the end.
   void check() const;
+  /// Whether a file or folder is there.
+  bool has(const char* name) const;
   /// The newest checkpoint at present.
   std::optional<std::filesystem::path> newest() const;
 
  private:
+  void check_start(const Checkpoint& checkpoint, const RunOptions& options) const;
   void on_first(const std::function<void()>& work) const;
   std::optional<std::filesystem::path> from_first(const std::optional<std::filesystem::path>& path) const;
 

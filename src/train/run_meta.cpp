@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/log.h"
+#include "base/remarks.h"
 
 namespace polymoe {
 namespace {
@@ -24,7 +24,7 @@ nlohmann::json to_json(const DelayedUpdate::State& waiting) {
 void restore_delayed_update(const nlohmann::json& waiting, const RunOptions& options, DelayedUpdate& delayed) {
   if (waiting.is_null()) return;
   if (!options.offload.delayed_update) {
-    log_warning("the checkpoint's delayed update is dropped: offload.delayed-update is off now");
+    remark("the checkpoint's delayed update is dropped: offload.delayed-update is off now");
     return;
   }
   delayed.restore({true, waiting.at("learning_rate").get<double>(), waiting.at("gradient_norm").get<double>(),

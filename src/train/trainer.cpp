@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/remarks.h"
 #include "checkpoint/model_checkpoint.h"
 #include "comm/hosts.h"
 #include "config/describe.h"
@@ -26,6 +27,7 @@
 #include "optim/schedule.h"
 #include "plan/check.h"
 #include "report/html_report.h"
+#include "train/changes.h"
 #include "train/recorder.h"
 #include "train/run_folder.h"
 #include "train/run_meta.h"
@@ -71,6 +73,10 @@ struct Trainer::State {
         folder(world, options),
         train(checked_options(), world),
         validator(dataset, options, stream.shares()) {
+    has_metrics = folder.has("metrics.jsonl");
+    if (folder.latest() && !has_metrics) {
+      on_first([&] { remark("is gone; the records begin here", {output() / "metrics.jsonl", 0}); });
+    }
     start_or_resume();
     const bool validated = counters.validated_update == train.update;
     on_first([&] { recorder.emplace(output(), options.train.tensorboard, train.update, validated, !folder.latest()); });
@@ -176,7 +182,28 @@ struct Trainer::State {
                   "train into another folder with --init, to start from its weights");
     }
     saved_update = train.update;
+    saved_validation = counters.validated_update;
+    take_best(checkpoint);
+    log_changes(checkpoint, options);
     log_info("resuming after update {} from {}", train.update, checkpoint.path().string());
+  }
+
+  // What was best so far counts no more where it was measured otherwise, or is gone.
+  void take_best(const Checkpoint& checkpoint) {
+    if (!counters.best) return;
+    const std::string before = options_of(checkpoint).train.keep_best;
+    std::string reason;
+    if (before != options.train.keep_best) {
+      reason = fmt::format("train.keep-best is {} now and was {}", options.train.keep_best, before);
+    } else if (!folder.has(kBestCheckpoint)) {
+      reason = fmt::format("{} is gone", kBestCheckpoint);
+    }
+    if (reason.empty()) return;
+    together(world, [&] {
+      if (is_first()) remark(reason + "; the next validation counts as the best so far", {output(), 0});
+    });
+    counters.best.reset();
+    counters.validations_without_best = 0;
   }
 
   std::size_t num_tasks() const { return task_names(dataset.vocabulary()).size(); }
@@ -189,7 +216,8 @@ struct Trainer::State {
 
   void save() {
     const fs::path path = output() / checkpoint_name(train.update);
-    if (saved_update == train.update) return;
+    // A validation after the last save has changed what the run knows of its best.
+    if (saved_update == train.update && saved_validation == counters.validated_update) return;
     if (skipped_in_a_row > 0) {
       log_info("not saved after update {}: its gradient was not finite", train.update);
       return;
@@ -205,6 +233,7 @@ struct Trainer::State {
     writer.commit(all);
     on_first([&] { prune_checkpoints(output(), options.train.keep_checkpoints); });
     saved_update = train.update;
+    saved_validation = counters.validated_update;
     log_info("saved {}", path.string());
   }
 
@@ -434,7 +463,7 @@ struct Trainer::State {
   }
 
   TrainSummary run(const std::atomic<bool>& stop, const ProgressSink& progress) {
-    if (!folder.latest()) record_start();
+    if (!folder.latest() || !has_metrics) record_start();
     const TrainOptions& t = options.train;
     TrainSummary summary;
     const double seconds_before = counters.seconds;
@@ -453,7 +482,7 @@ struct Trainer::State {
       if (is_first()) show(progress, window.total(), false);
       if (train.update % t.log_freq == 0) record_window(learning_rate);
       if (t.valid_freq > 0 && train.update % t.valid_freq == 0) validate_now();
-      if (t.save_freq > 0 && train.update % t.save_freq == 0) save();
+      if (t.save_freq > 0 && train.update % t.save_freq == 0 && train.update < t.max_updates) save();
       read_clock();
     }
     if (!summary.interrupted && counters.validated_update != train.update) validate_now();
@@ -477,7 +506,8 @@ struct Trainer::State {
   std::optional<Recorder> recorder;
   RunCounters counters;
   Window window;
-  std::int64_t saved_update = -1;
+  std::int64_t saved_update = -1, saved_validation = -1;
+  bool has_metrics = false;
   std::int64_t skipped_in_a_row = 0;
 };
 

@@ -81,6 +81,17 @@ TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
   EXPECT_EQ(testing::names_in(folder.path()), (std::set<std::string>{checkpoint_name(5), "checkpoint-best"}));
 }
 
+TEST(RunFolder, WhatIsMadeOfOthersIsNoPartOfTheRun) {
+  const testing::TemporaryFolder folder;
+  for (const int update : {1, 2}) write_checkpoint(folder / checkpoint_name(update));
+  CheckpointWriter average(folder / checkpoint_name(9));
+  average.add("model", "w", at::ones({1}));
+  average.commit({{"origin", {{"command", "average"}}}});
+  EXPECT_EQ(find_start(folder.path(), Check::kHeaders), folder / checkpoint_name(2));
+  prune_checkpoints(folder.path(), 1);
+  EXPECT_EQ(testing::names_in(folder.path()), (std::set<std::string>{checkpoint_name(2), checkpoint_name(9)}));
+}
+
 TEST(RunFolder, PruneClearsWhatKilledProcessesLeft) {
   const testing::TemporaryFolder folder;
   write_checkpoint(folder / "checkpoint-best");

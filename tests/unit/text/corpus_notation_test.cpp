@@ -88,6 +88,7 @@ TEST(CorpusNotation, SaysWhatIsWrongWithANotation) {
   EXPECT_THAT(error_of("tr/ain:files:en=a,de=b"), HasSubstr("'tr/ain' is not the name of a split"));
   EXPECT_THAT(error_of("train:files:en=a,b"), HasSubstr("'b' is not LANGUAGE=FILE"));
   EXPECT_THAT(error_of("train:files:en=a,de="), HasSubstr("'de=' is not LANGUAGE=FILE"));
+  EXPECT_THAT(error_of("train:jsonl::de,en"), HasSubstr("'train:jsonl::de,en' names no file"));
   EXPECT_THAT(error_of("train:files:en=a,en=b"), HasSubstr("'en' is named twice"));
   EXPECT_THAT(error_of("train:files:en=a"), HasSubstr("fewer than two languages"));
   EXPECT_THAT(error_of("train:files:e=a,de=b"), HasSubstr("'e' is not a language code"));

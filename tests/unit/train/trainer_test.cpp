@@ -17,6 +17,7 @@
 #include "decode/translator.h"
 #include "nn/torch_headers.h"
 #include "support/device.h"
+#include "support/log_capture.h"
 #include "support/thread_communicator.h"
 #include "text/corpus.h"
 #include "text/vocabulary.h"
@@ -776,6 +777,84 @@ TEST_F(TrainerTest, TheValidationAtTheEndStandsOnceHoweverOftenTheRunIsStarted) 
   for (int i = 0; i < 3; ++i) train(options);
   EXPECT_EQ(records(options, "valid").size(), 1u);
   EXPECT_EQ(records(options, "train").size(), 4u);
+}
+
+TEST_F(TrainerTest, AValidationAfterTheLastSaveIsSavedToo) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 4;
+  options.train.save_freq = 2;
+  options.train.keep_best = "loss";
+  train(options);  // validates after update 4 alone
+  const nlohmann::json before = records(options, "valid");
+  options.train.max_updates = 8;
+  options.optimizer.learning_rate = 3.0;  // which ruins it
+  train(options);
+  const nlohmann::json after = records(options, "valid");
+  ASSERT_EQ(after.size(), 2u);
+  EXPECT_EQ(after[0], before[0]);
+  EXPECT_FALSE(after[1].at("best").get<bool>());
+  EXPECT_EQ(Checkpoint::open(fs::path(options.train.output) / kBestCheckpoint).meta().at("update"), 4);
+}
+
+TEST_F(TrainerTest, RefusesOptionsWithWhichTheWeightsWouldComputeSomethingElse) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 2;
+  train(options);
+  const fs::path first = options.train.output;
+  options.model.heads = 2;
+  options.train.max_updates = 4;
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("model.heads = 4, not 2"));
+  options.train.init = first;
+  options.train.output = folder_ / "tuned";
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("model.heads = 4, not 2"));
+  options.model.heads = 4;
+  options.model.activation = "gelu";
+  EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("model.activation = relu, not gelu"));
+  options.model.activation = "relu";
+  options.model.moe.top_k = 2;
+  const testing::LogCapture log;
+  EXPECT_EQ(refusal([&] { train(options); }), "");
+  EXPECT_THAT(log.warnings(), ::testing::Contains(::testing::HasSubstr("trained with model.moe.top-k = 1")));
+}
+
+TEST_F(TrainerTest, WhatIsMissingInItsFolderIsMadeAgainAndTold) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 2;
+  options.train.keep_best = "loss";
+  train(options);
+  const fs::path run = options.train.output;
+  write_file(run / "vocab.model", "not this");
+  fs::remove(run / "metrics.jsonl");
+  fs::remove_all(run / kBestCheckpoint);
+  options.train.max_updates = 4;
+  options.optimizer.learning_rate = 1e-9;  // nothing gets better
+  const testing::LogCapture log;
+  train(options);
+  EXPECT_EQ(read_file(run / "vocab.model"), read_file(folder_ / "vocab.model"));
+  EXPECT_EQ(records(options, "run").size(), 1u);
+  EXPECT_TRUE(fs::exists(run / kBestCheckpoint));
+  for (const char* told : {"vocab.model: is not the vocabulary of this training, and is replaced",
+                           "metrics.jsonl: is gone; the records begin here", "checkpoint-best is gone"}) {
+    EXPECT_THAT(log.warnings(), ::testing::Contains(::testing::HasSubstr(told)));
+  }
+}
+
+TEST_F(TrainerTest, WhatWasBestByAnotherMeasureIsForgotten) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.max_updates = 2;
+  options.train.valid_beam_size = 1;
+  options.train.keep_best = "chrf";
+  train(options);
+  options.train.max_updates = 3;
+  options.train.keep_best = "loss";
+  const testing::LogCapture log;
+  train(options);
+  EXPECT_TRUE(records(options, "valid").back().at("best").get<bool>());
+  EXPECT_THAT(log.warnings(), ::testing::Contains(::testing::HasSubstr("train.keep-best is loss now and was chrf")));
 }
 
 TEST_F(TrainerTest, DamagedDataIsFoundBeforeItIsTrainedOn) {

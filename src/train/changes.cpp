@@ -1,0 +1,71 @@
+#include "train/changes.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/remarks.h"
+#include "checkpoint/model_checkpoint.h"
+#include "config/describe.h"
+
+namespace polymoe {
+namespace {
+
+template <typename Value>
+void must_stay(const Checkpoint& checkpoint, const char* key, const Value& before, const Value& now) {
+  if (before == now) return;
+  throw Error(fmt::format("was trained with {} = {}, not {}", key, before, now), {checkpoint.path(), 0},
+              "the same weights would compute something else; leave the key as it was");
+}
+
+template <typename Value>
+void should_stay(const Checkpoint& checkpoint, const char* key, const Value& before, const Value& now) {
+  if (before == now) return;
+  remark(fmt::format("was trained with {} = {}; it is {} from here on", key, before, now), {checkpoint.path(), 0},
+         "the experts meet other tokens than they learned from");
+}
+
+std::map<std::string, std::string> values_of(RunOptions options) {
+  std::map<std::string, std::string> values;
+  for (const Section& section : sections_of(options)) {
+    for (const Field& field : section.fields) {
+      values.emplace(fmt::format("{}.{}", section.name, field.key), yaml_value(field));
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+void check_model_options(const Checkpoint& checkpoint, const ModelOptions& now) {
+  const ModelOptions before = options_of(checkpoint).model;
+  must_stay(checkpoint, "model.heads", before.heads, now.heads);
+  must_stay(checkpoint, "model.activation", before.activation, now.activation);
+  must_stay(checkpoint, "model.norm", before.norm, now.norm);
+  must_stay(checkpoint, "model.embedding-scale", before.embedding_scale, now.embedding_scale);
+  must_stay(checkpoint, "model.position-offset", before.position_offset, now.position_offset);
+  if (before.moe.experts == 0 || now.moe.experts == 0) return;
+  should_stay(checkpoint, "model.moe.top-k", before.moe.top_k, now.moe.top_k);
+  should_stay(checkpoint, "model.moe.normalize-gates", before.moe.normalize_gates, now.moe.normalize_gates);
+}
+
+void log_changes(const Checkpoint& checkpoint, const RunOptions& now) {
+  // Where a run goes on, how long, and on what is not a change of the run.
+  static const std::set<std::string> kBeside{"data.path", "train.output", "train.max-updates", "train.threads"};
+  const std::map<std::string, std::string> before = values_of(options_of(checkpoint));
+  std::vector<std::string> changes;
+  for (const auto& [key, value] : values_of(now)) {
+    if (before.at(key) != value && !kBeside.contains(key)) {
+      changes.push_back(fmt::format("{} {} (before: {})", key, value, before.at(key)));
+    }
+  }
+  if (!changes.empty()) log_info("changed since {}: {}", checkpoint.path().string(), fmt::join(changes, ", "));
+}
+
+}  // namespace polymoe
