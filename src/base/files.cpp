@@ -95,7 +95,10 @@ const std::string& LineReader::path() const { return state_->path; }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code ignored;
-  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);  // the link stays
+  constexpr int kMostLinks = 40;  // Linux's own limit
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path_, ignored); ++i) {
+    path_ = path_.parent_path() / fs::read_symlink(path_);  // the link stays, also where it leads nowhere yet
+  }
   const fs::file_type type = fs::status(path_, ignored).type();
   if (type != fs::file_type::regular && type != fs::file_type::not_found) {
     throw Error("is not a regular file", {path_, 0}, "choose another name for the result");

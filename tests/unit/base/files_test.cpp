@@ -238,5 +238,16 @@ TEST_F(Files, Crc32OfAFileReadsAllOfIt) {
   EXPECT_THAT(error_of([&] { crc32_of_file(path("")); }), HasSubstr("cannot read: Is a directory"));
 }
 
+TEST_F(Files, AtomicFileWritesThroughLinksAndNotOverWhatIsNoFile) {
+  std::filesystem::create_symlink("target", folder_ / "link");
+  write_file(folder_ / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder_ / "link"));
+  EXPECT_EQ(read_file(folder_ / "target"), "new");
+  EXPECT_THROW(write_file(folder_, "no"), Error);
+  EXPECT_THROW(write_file("/dev/null", "no"), Error);
+  std::filesystem::create_symlink("loop", folder_ / "loop");
+  EXPECT_THROW(write_file(folder_ / "loop", "no"), Error);
+}
+
 }  // namespace
 }  // namespace polymoe
