@@ -26,30 +26,105 @@ namespace fs = std::filesystem;
 struct LineReader::State {
   std::string path;
   std::size_t max_line_bytes = 0;
-  gzFile file = nullptr;
+  int descriptor = -1;
+  std::vector<Bytef> packed = std::vector<Bytef>(kChunk);  // as it stands in the file
+  z_stream stream{};                                       // its input is what is left of `packed`
+  bool is_gzip = false;
+  bool in_member = false;  // of a gzip file, which may be several, one behind the other
   std::string buffer;
   std::size_t begin = 0;
   std::uint64_t line_number = 0;
   bool at_end = false;
 
+  static constexpr std::size_t kChunk = std::size_t{1} << 16;
+
   ~State() {
-    if (file != nullptr) gzclose(file);
+    if (is_gzip) inflateEnd(&stream);
+    if (descriptor >= 0) close(descriptor);
+  }
+
+  [[noreturn]] void fail_reading(const std::string& reason) const {
+    throw Error("cannot read: " + reason, {path, line_number + 1}, "check that the file is whole");
+  }
+
+  /// Reads more behind what is left of the input; false at the end of the file.
+  bool refill() {
+    std::memmove(packed.data(), stream.next_in, stream.avail_in);
+    stream.next_in = packed.data();
+    ssize_t got = 0;
+    do {
+      got = ::read(descriptor, packed.data() + stream.avail_in, packed.size() - stream.avail_in);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) fail_reading(std::strerror(errno));
+    stream.avail_in += static_cast<uInt>(got);
+    return got > 0;
+  }
+
+  /// Tells gzip from other text by its first two bytes.
+  void begin_reading() {
+    stream.next_in = packed.data();
+    while (stream.avail_in < 2 && refill()) {
+    }
+    is_gzip = stream.avail_in >= 2 && packed[0] == 0x1F && packed[1] == 0x8B;
+    constexpr int kGzipOnly = 15 + 16;
+    if (is_gzip && inflateInit2(&stream, kGzipOnly) != Z_OK) {
+      is_gzip = false;
+      fail_reading("not enough memory");
+    }
+    in_member = is_gzip;
+  }
+
+  /// Whether another member of a gzip file begins. Zeros at the end are padding, as tapes have; other bytes would be
+  /// lost.
+  bool next_member() {
+    bool padding = false;
+    for (;;) {
+      for (; stream.avail_in > 0 && *stream.next_in == 0; ++stream.next_in, --stream.avail_in) padding = true;
+      if (stream.avail_in >= 2 && !padding && stream.next_in[0] == 0x1F && stream.next_in[1] == 0x8B) return true;
+      const bool may_begin = stream.avail_in == 0 || (stream.avail_in == 1 && !padding && *stream.next_in == 0x1F);
+      if (may_begin && refill()) continue;
+      if (stream.avail_in == 0) return false;
+      throw Error("what follows the packed text is not gzip", {path, line_number + 1},
+                  "is the file damaged? 'gzip -dc FILE' gives the text without the rest");
+    }
+  }
+
+  /// Unpacks what one piece of the file gives; 0 at its end.
+  std::size_t unpack(char* to, std::size_t room) {
+    stream.next_out = reinterpret_cast<Bytef*>(to);
+    stream.avail_out = static_cast<uInt>(room);
+    while (stream.avail_out == room) {
+      if (!in_member) {
+        if (!next_member()) break;
+        inflateReset(&stream);
+        in_member = true;
+      }
+      if (stream.avail_in == 0 && !refill()) fail_reading("unexpected end");
+      const int code = inflate(&stream, Z_NO_FLUSH);
+      if (code == Z_STREAM_END) in_member = false;
+      if (code == Z_MEM_ERROR) fail_reading("not enough memory");
+      if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
+        fail_reading(stream.msg != nullptr ? stream.msg : "damaged");
+      }
+    }
+    return room - stream.avail_out;
   }
 
   void fill() {
+    if (stream.next_in == nullptr) begin_reading();
     buffer.erase(0, begin);
     begin = 0;
-    constexpr std::size_t kChunk = std::size_t{1} << 16;
     const std::size_t old_size = buffer.size();
-    buffer.resize(old_size + kChunk);
-    const int got = gzread(file, buffer.data() + old_size, kChunk);
-    int code = Z_OK;
-    const char* reason = gzerror(file, &code);
-    if (got < 0 || code == Z_BUF_ERROR) {
-      const std::string text = code == Z_ERRNO ? std::strerror(errno) : code == Z_BUF_ERROR ? "unexpected end" : reason;
-      throw Error("cannot read: " + text, {path, line_number + 1}, "check that the file is whole");
+    std::size_t got = 0;
+    if (is_gzip) {
+      buffer.resize(old_size + kChunk);
+      got = unpack(buffer.data() + old_size, kChunk);
+      buffer.resize(old_size + got);
+    } else if (stream.avail_in > 0 || refill()) {
+      got = stream.avail_in;
+      buffer.append(reinterpret_cast<const char*>(stream.next_in), got);
+      stream.avail_in = 0;
     }
-    buffer.resize(old_size + static_cast<std::size_t>(got));
     at_end = got == 0;
   }
 };
@@ -58,8 +133,8 @@ LineReader::LineReader(const std::string& path, std::size_t max_line_bytes) : st
   state_->path = path == "-" ? "standard input" : path;
   state_->max_line_bytes = max_line_bytes;
   if (path != "-" && fs::is_directory(path)) throw Error("is a folder, not a file", {path, 0});
-  state_->file = path == "-" ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path.c_str(), "rb");
-  if (state_->file == nullptr) fail_errno("cannot open", path);
+  state_->descriptor = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (state_->descriptor < 0) fail_errno("cannot open", path);
 }
 
 LineReader::~LineReader() = default;
@@ -86,6 +161,12 @@ bool LineReader::next(std::string& line) {
     s.fill();
     scanned = length;
   }
+}
+
+std::string_view LineReader::beginning() {
+  State& s = *state_;
+  if (s.line_number == 0 && s.buffer.empty() && !s.at_end) s.fill();
+  return s.line_number == 0 ? s.buffer : std::string_view();
 }
 
 std::uint64_t LineReader::line_number() const { return state_->line_number; }
@@ -222,15 +303,6 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 // Functions -----------------------------------------------------------------------------------------------------------
-
-std::string read_beginning(const fs::path& path, std::size_t bytes) {
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) fail_errno("cannot open", path);
-  std::string beginning(bytes, '\0');
-  const int got = gzread(file.get(), beginning.data(), static_cast<unsigned>(bytes));
-  beginning.resize(got > 0 ? static_cast<std::size_t>(got) : 0);  // a damaged rest is for those who read it
-  return beginning;
-}
 
 std::string read_file(const fs::path& path) {
   const MappedFile file(path);

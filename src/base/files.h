@@ -20,8 +20,13 @@ class LineReader {
   LineReader(LineReader&&) noexcept;
 
   /// Reads the next line, without its line end ("\n" or "\r\n"), into `line`. False at the end of the file.
-  /// Throws Error with file and line for a line over max_line_bytes, a damaged gzip stream or a read error.
+  /// Throws Error with file and line for a line over max_line_bytes, a damaged gzip stream, bytes behind it that are no
+  /// gzip, or a read error. Of a pipe no more is waited for than the line needs.
   bool next(std::string& line);
+
+  /// Some of the unpacked text at the beginning of the file, before the first next(): as much as one read gives, so
+  /// that a pipe, which cannot be read twice, can be looked at as well. Empty for an empty file.
+  std::string_view beginning();
 
   /// The number of the line that next() gave last, from 1.
   std::uint64_t line_number() const;
@@ -79,9 +84,6 @@ class MappedFile {
 
 /// The file that is mapped at an address; "" for none. For handlers of SIGBUS: it allocates nothing.
 const char* mapped_file_at(const void* address) noexcept;
-
-/// Up to `bytes` from the beginning of a file, unpacked where it is gzip. Throws Error when it cannot be read.
-std::string read_beginning(const std::filesystem::path& path, std::size_t bytes);
 
 /// The whole content of a small file. Throws Error when it cannot be read.
 std::string read_file(const std::filesystem::path& path);

@@ -83,14 +83,22 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
                             language_named(arguments.target, translator.vocabulary())};
   parse_task(arguments.task, translator.vocabulary());
   remark_untrained(arguments, direction);
-  if (arguments.input != "-") check_text_file(arguments.input);
   LineReader reader(arguments.input);
+  check_beginning(reader);
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   RemarkTally cut_lines("lines of which the model read only the beginning");
+  RemarkTally unknown_lines("lines with text that the vocabulary does not know");
   std::uint64_t done = 0;
-  const auto tell_cut = [&](const CutSource& cut) {
-    cut_lines.add(fmt::format("{} tokens, of which the model reads the first {}", cut.tokens, cut.read),
-                  {reader.path(), done + cut.sentence + 1}, "give it one sentence a line");
+  const auto tell_lost = [&](const LossySource& lost) {
+    const Where where{reader.path(), done + lost.sentence + 1};
+    if (lost.read < lost.tokens) {
+      cut_lines.add(fmt::format("{} tokens, of which the model reads the first {}", lost.tokens, lost.read), where,
+                    "give it one sentence a line");
+    }
+    if (lost.unknown > 0) {
+      unknown_lines.add(fmt::format("{} tokens, of which the vocabulary does not know {}", lost.tokens, lost.unknown),
+                        where, "write it with other characters, or use a model whose vocabulary has --byte-fallback");
+    }
   };
   RemarkTally endless_lines("translations that were cut at the longest output");
   const auto tell_endless = [&](std::uint64_t line) {
@@ -101,7 +109,7 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
     const std::vector<std::string> lines = read_lines(reader, arguments.lines_at_a_time);
     if (lines.empty()) break;
     const auto results =
-        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_cut);
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost);
     print(results, done, arguments.with_scores || options.n_best > 1);
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (results[i].front().cut_off) tell_endless(done + i + 1);
@@ -109,6 +117,7 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
     done += lines.size();
   }
   cut_lines.finish();
+  unknown_lines.finish();
   endless_lines.finish();
 }
 
@@ -144,9 +153,9 @@ void add_translate(CLI::App& app) {
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
       "Translations come on standard output, in the order of the input; --n-best prints several for each sentence.\n"
-      "A line without visible text gives an empty one. Lines that are longer than the model reads, and directions "
-      "that\n"
-      "it was not trained for, are warned of on standard error; with --strict they are errors.\n\n"
+      "A line without visible text gives an empty one. Lines that are longer than the model reads, text that its\n"
+      "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
+      "--strict they are errors.\n\n"
       "Example:\n"
       "  echo 'Open the file.' | polymoe translate --model run -s en -t de\n"
       "  polymoe translate --model run --task summary -s en -t en < articles.txt");

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "text/corpus.h"
 #include "text/sample.h"
 #include "text/vocabulary.h"
+#include "text/vocabulary_target.h"
 
 namespace polymoe::cli {
 namespace {
@@ -40,22 +40,12 @@ void add_tasks(std::vector<std::string>& tasks, const std::vector<std::string>& 
   }
 }
 
-void remark_left_out(const Sample& sample) {
-  for (const auto& [corpus, report] : sample.reports) remark(fmt::format("{} train: {}", corpus, report.summary()));
-  for (const auto& [language, count] : sample.unlearned) {
-    if (count == 0) continue;
-    remark(
-        fmt::format("{} sentences of {} are not learned from: they hold U+2585, which SentencePiece keeps for itself",
-                    count, language));
-  }
-}
-
 void run(Options& options) {
   const std::vector<CorpusSpec> corpora = parse_corpora(options.corpora);
   add_tasks(options.vocabulary.tasks, options.tasks, corpora);
-  if (std::filesystem::exists(options.out)) remark("an older file, which is replaced", {options.out, 0});
+  check_vocabulary_target(options.out, corpora);
   const Sample sample = sample_sentences(corpora, options.checks, options.sample, console_progress());
-  remark_left_out(sample);
+  remark_left_out(sample, corpora);
   log_info("learning {} ids from {} sentences", options.vocabulary.size, sample.sentences.size());
   const std::string model = train_vocabulary(options.vocabulary, sample.languages, sample.sentences);
   const Vocabulary vocabulary = Vocabulary::parse(model, options.out);
@@ -80,7 +70,9 @@ void add_vocab(CLI::App& app) {
   command->add_option("--corpus", options->corpora, "corpus to read, in the notation below; more may follow")
       ->required()
       ->type_name("SPEC");
-  command->add_option("--out", options->out, "file to write")->required()->type_name("FILE");
+  command->add_option("--out", options->out, "file to write; an older vocabulary there is replaced")
+      ->required()
+      ->type_name("FILE");
   command->add_option("--size", options->vocabulary.size, "ids in all, special symbols included")
       ->check(CLI::Range(16, 1 << 24))
       ->capture_default_str();

@@ -248,16 +248,57 @@ void check_before(const PrepareOptions& options, const Vocabulary& vocabulary) {
   if (fs::exists(options.out / kDescriptionName)) remark("an older dataset, which is replaced", {options.out, 0});
 }
 
-void remark_left_out(const std::vector<PreparedSplit>& splits, std::int64_t max_length) {
+/// Tells what gave nothing: a corpus, which it returns, or a language of it, which in folders is no fault.
+bool remark_empty(const PreparedSplit& split, const CorpusSpec& spec) {
+  const std::string name = split.corpus + " " + split.split;
+  std::vector<std::string> empty;
+  for (const auto& language : split.languages) {
+    if (language.segments == 0) empty.push_back(language.name);
+  }
+  const Where where{spec.files.empty() ? "" : spec.files.front(), 0};
+  if (empty.size() == split.languages.size()) {
+    remark(fmt::format("{} gives no segment ({})", name, split.report.summary()), where,
+           "is it the right file? leave it out, or mend its lines");
+    return true;
+  }
+  if (!empty.empty() && spec.kind != CorpusKind::kFolder) {
+    remark(fmt::format("{} gives no segment of {}", name, fmt::join(empty, ", ")), where,
+           "are its keys and columns the right ones?");
+  }
+  return false;
+}
+
+/// Throws Error where there are corpora to train with, but nothing in them.
+void check_train(const std::vector<PreparedSplit>& splits, const std::vector<CorpusSpec>& corpora) {
+  std::vector<std::string> empty;
   for (const PreparedSplit& split : splits) {
+    if (split.split != "train") continue;
+    for (const auto& language : split.languages) {
+      if (language.segments > 0) return;
+    }
+    empty.push_back(fmt::format("{} ({})", split.corpus, split.report.summary()));
+  }
+  if (empty.empty()) return;
+  const auto first =
+      std::find_if(corpora.begin(), corpora.end(), [](const auto& spec) { return spec.split == "train"; });
+  throw Error(fmt::format("the train split holds no segment: {}", fmt::join(empty, ", ")),
+              {first->files.empty() ? "" : first->files.front(), 0}, "give a corpus with text to train with");
+}
+
+void remark_left_out(const std::vector<PreparedSplit>& splits, const PrepareOptions& options) {
+  check_train(splits, options.corpora);
+  for (std::size_t i = 0; i < splits.size(); ++i) {
+    const PreparedSplit& split = splits[i];
     const std::string name = split.corpus + " " + split.split;
-    if (split.report.skipped() > 0) remark(fmt::format("{}: {}", name, split.report.summary()));
+    const bool is_told = remark_empty(split, options.corpora[i]);
+    if (split.report.skipped() > 0 && !is_told) remark(fmt::format("{}: {}", name, split.report.summary()));
     std::vector<std::string> too_long;
     for (const auto& language : split.languages) {
       if (language.too_long > 0) too_long.push_back(fmt::format("{} of {}", language.too_long, language.name));
     }
     if (too_long.empty()) continue;
-    remark(fmt::format("{}: segments over {} tokens are left out: {}", name, max_length, fmt::join(too_long, ", ")));
+    remark(fmt::format("{}: segments over {} tokens are left out: {}", name, options.max_length,
+                       fmt::join(too_long, ", ")));
   }
 }
 
@@ -278,10 +319,12 @@ void remark_lost(std::vector<PreparedSplit>& splits, const Vocabulary& vocabular
   for (const auto& [language, counts] : tokens) {
     const auto& [unknown, all] = counts;
     const double share = static_cast<double>(unknown) / static_cast<double>(std::max<std::uint64_t>(all, 1));
-    if (share <= kMostUnknown) continue;
-    remark(fmt::format("{:.1f} % of the tokens of {} are <unk>: text that the vocabulary does not know", 100 * share,
-                       language),
-           {}, "learn a vocabulary from text of this kind, a larger one, or one with --byte-fallback");
+    if (unknown == 0) continue;
+    remark(fmt::format("<unk>, text that the vocabulary does not know: {} of the {} tokens of {} ({:.3g} %)", unknown,
+                       all, language, 100 * share),
+           {},
+           share > kMostUnknown ? "learn a vocabulary from text of this kind, a larger one, or one with --byte-fallback"
+                                : "where it matters, learn the vocabulary with --byte-fallback");
   }
 }
 
@@ -301,7 +344,7 @@ std::vector<PreparedSplit> prepare(const PrepareOptions& given, const ProgressSi
     splits.push_back(prepare_split(spec, options, vocabulary, folder.temporary() / spec.name, threads, meter));
   }
   meter.finish();
-  remark_left_out(splits, options.max_length);
+  remark_left_out(splits, options);
   remark_lost(splits, vocabulary);
 
   const std::string model = read_file(options.vocabulary);

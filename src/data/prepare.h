@@ -41,12 +41,13 @@ struct PreparedSplit {
   std::vector<Language> languages;
 };
 
-/// A greater share of `<unk>` among the tokens of a language is remarked on.
+/// Every `<unk>` is remarked on; a greater share of them among the tokens of a language asks for another vocabulary.
 inline constexpr double kMostUnknown = 0.01;
 
 /// Encodes corpora into a dataset folder, in memory that does not grow with them, and reads all of it back to see that
-/// it is whole. Languages get the vocabulary's names. What the vocabulary makes nothing of counts as empty. The folder
-/// appears at the end or, after an Error, not at all.
+/// it is whole. Languages get the vocabulary's names. What the vocabulary makes nothing of counts as empty. Throws
+/// Error where there are train corpora without any segment. The folder appears at the end or, after an Error, not at
+/// all.
 std::vector<PreparedSplit> prepare(const PrepareOptions& options, const ProgressSink& progress = {});
 
 }  // namespace polymoe

@@ -15,9 +15,9 @@ namespace polymoe {
 namespace {
 
 // A sentence as the model reads it: [tag of the task] [tag of the target language] tokens... </s>, cut to what the
-// model can take, which `cut` then tells.
+// model can take; `lost` tells of what it does not read.
 Example make_source(const Vocabulary& vocabulary, const std::string& text, Task task, std::int32_t source_language,
-                    std::int32_t target_language, std::int64_t max_positions, CutSource& cut) {
+                    std::int32_t target_language, std::int64_t max_positions, LossySource& lost) {
   Example example;
   example.target_tag = vocabulary.language_tag(target_language);
   example.source_language = source_language;
@@ -27,10 +27,12 @@ Example make_source(const Vocabulary& vocabulary, const std::string& text, Task 
   example.source.push_back(example.target_tag);
   const std::size_t tags = example.source.size();
   vocabulary.encode(text, example.source);
-  cut.tokens = example.source.size() - tags;
+  lost.tokens = example.source.size() - tags;
+  const auto text_begin = example.source.begin() + static_cast<std::ptrdiff_t>(tags);
+  lost.unknown = static_cast<std::size_t>(std::count(text_begin, example.source.end(), Vocabulary::unk()));
   const auto longest = static_cast<std::size_t>(max_positions - 1);
   if (example.source.size() > longest) example.source.resize(longest);
-  cut.read = example.source.size() - tags;
+  lost.read = example.source.size() - tags;
   example.source.push_back(Vocabulary::eos());
   example.target.push_back(Vocabulary::eos());
   return example;
@@ -69,7 +71,7 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
                                                             const ProgressSink& progress, std::string_view task_name,
-                                                            const CutSink& cut) {
+                                                            const LossSink& lost) {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
@@ -79,11 +81,11 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   std::vector<Example> examples;
   std::vector<std::size_t> order;
   for (const std::string& sentence : sentences) {
-    CutSource found{examples.size(), 0, 0};
+    LossySource found{.sentence = examples.size()};
     if (!vocabulary_.is_empty(sentence)) order.push_back(examples.size());
     examples.push_back(
         make_source(vocabulary_, sentence, task, source_language, target_language, max_positions, found));
-    if (found.read < found.tokens && cut) cut(found);
+    if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
   }
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return examples[a].source.size() > examples[b].source.size(); });

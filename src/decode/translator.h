@@ -23,13 +23,14 @@ struct Translation {
   bool cut_off = false;  ///< see Hypothesis
 };
 
-/// A sentence of which the model reads only the beginning.
-struct CutSource {
+/// A sentence of which the model reads only a part: its beginning, or not the tokens that are `<unk>`.
+struct LossySource {
   std::size_t sentence = 0;  ///< its place in the input
   std::size_t tokens = 0;    ///< of the whole text, without tags and end mark
   std::size_t read = 0;      ///< of them
+  std::size_t unknown = 0;   ///< of `tokens`, those that are `<unk>`
 };
-using CutSink = std::function<void(const CutSource&)>;
+using LossSink = std::function<void(const LossySource&)>;
 
 /// Translates text: a model, its vocabulary and beam search. Sentences are sorted by length into batches; results come
 /// in the order of the input.
@@ -45,10 +46,11 @@ class Translator {
 
   /// n-best translations of each sentence, or what another task makes of it: "denoising", or one of the user's naming.
   /// An empty sentence (see Vocabulary::is_empty) gives empty text. A source of over model.max-positions tokens is cut
-  /// off at its end, which `cut` is told before anything is translated. Throws Error for an unknown language or task.
+  /// off at its end. Of this and of `<unk>` in a source `lost` is told before anything is translated. Throws Error for
+  /// an unknown language or task.
   std::vector<std::vector<Translation>> translate(std::span<const std::string> sentences, const std::string& source,
                                                   const std::string& target, const ProgressSink& progress = {},
-                                                  std::string_view task = "translation", const CutSink& cut = {});
+                                                  std::string_view task = "translation", const LossSink& lost = {});
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
 

@@ -2,19 +2,17 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/utf8.h"
 #include "text/text_encoding.h"
 
 namespace polymoe {
 
 std::vector<std::string> read_segments(const std::string& path) {
-  if (path != "-") check_text_file(path);
   LineReader reader(path);
+  check_beginning(reader);
   std::vector<std::string> segments;
   std::string line;
   while (reader.next(line)) {
-    if (find_bad_utf8(line) != std::string::npos) {
-      const TextFault fault = find_text_fault(line);
+    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
       throw Error(fault.message, {reader.path(), reader.line_number()}, fault.remedy);
     }
     segments.push_back(line);

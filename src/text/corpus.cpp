@@ -48,7 +48,8 @@ struct CorpusReader::State {
         return false;
       }
       if (const TextFault fault = find_text_fault(segment); !fault.message.empty()) {
-        reject(report.bad_utf8, fault.message, i, fault.remedy + "; or have bad lines skipped (--skip-bad)");
+        reject(fault.kind == TextFault::Kind::kNulByte ? report.nul_bytes : report.bad_utf8, fault.message, i,
+               fault.remedy + "; or have bad lines skipped (--skip-bad)");
         return false;
       }
       if (segment.empty() && !may_lack) {
@@ -71,7 +72,6 @@ struct CorpusReader::State {
 CorpusReader::CorpusReader(const CorpusSpec& spec, const CorpusChecks& checks) : state_(std::make_unique<State>()) {
   state_->spec = spec;
   state_->checks = checks;
-  for (const std::string& file : spec.files) check_text_file(file);
   state_->rows = open_rows(spec);
 }
 
@@ -111,11 +111,9 @@ const CorpusReport& CorpusReader::report() const { return state_->report; }
 
 std::string CorpusReport::summary() const {
   std::string text = fmt::format("{} lines, {} kept", lines, kept);
-  const std::pair<std::uint64_t, const char*> reasons[] = {{bad_utf8, "not UTF-8"},
-                                                           {too_long, "too long"},
-                                                           {empty, "empty"},
-                                                           {malformed, "malformed"},
-                                                           {unpaired, "unpaired"}};
+  const std::pair<std::uint64_t, const char*> reasons[] = {{bad_utf8, "not UTF-8"},  {nul_bytes, "with NUL bytes"},
+                                                           {too_long, "too long"},   {empty, "empty"},
+                                                           {malformed, "malformed"}, {unpaired, "unpaired"}};
   const char* separator = "; skipped: ";
   for (const auto& [count, reason] : reasons) {
     if (count == 0) continue;

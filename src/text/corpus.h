@@ -24,7 +24,7 @@ enum class CorpusKind {
 /// One split of one corpus: what a CorpusReader opens.
 struct CorpusSpec {
   std::string name;   ///< short, without '/'; unique for each split over one parse_corpora()
-  std::string split;  ///< "train", "valid", "test" or any other word of letters, digits, '-' and '_'
+  std::string split;  ///< "train", "valid" or "test"
   CorpusKind kind = CorpusKind::kFiles;
   /// "": the languages' segments are translations of each other. Else: pairs of the task of this name, the first
   /// segment what the model reads and the second what it is to write; kFiles, kTsv or kJsonLines, with two languages,
@@ -71,13 +71,14 @@ struct CorpusReport {
   std::uint64_t lines = 0;      ///< read
   std::uint64_t kept = 0;       ///< given by next()
   std::uint64_t absent = 0;     ///< in a folder: lines that none of the spec's languages has, which is no fault
-  std::uint64_t bad_utf8 = 0;   ///< not UTF-8, or with a NUL byte
+  std::uint64_t bad_utf8 = 0;   ///< not UTF-8
+  std::uint64_t nul_bytes = 0;  ///< with a NUL byte
   std::uint64_t too_long = 0;   ///< a segment over max_line_bytes
   std::uint64_t empty = 0;      ///< a side without text (in JSON Lines: all sides)
-  std::uint64_t malformed = 0;  ///< wrong number of columns; not a JSON object of strings
+  std::uint64_t malformed = 0;  ///< wrong number of columns; not a JSON object of strings, each key once
   std::uint64_t unpaired = 0;   ///< surplus lines of files that are longer than the shortest
 
-  std::uint64_t skipped() const { return bad_utf8 + too_long + empty + malformed + unpaired; }
+  std::uint64_t skipped() const { return bad_utf8 + nul_bytes + too_long + empty + malformed + unpaired; }
   /// "29000 lines, 28990 kept; skipped: 8 empty, 2 too long".
   std::string summary() const;
 };

@@ -9,7 +9,9 @@
 #include "base/files.h"
 #include "base/quote.h"
 #include "text/corpus.h"
+#include "text/known_names.h"
 #include "text/language_names.h"
+#include "text/segment_table.h"
 #include "text/text_encoding.h"
 #include "text/vocabulary.h"
 
@@ -48,9 +50,9 @@ std::vector<std::string> split_at(std::string_view text, char separator) {
 }
 
 void check_split(const std::string& split, const Where& where = {}) {
-  const bool good = !split.empty() && std::all_of(split.begin(), split.end(),
-                                                  [](char c) { return is_alphanumeric(c) || c == '-' || c == '_'; });
-  if (!good) throw Error(in_quotes(split) + " is not the name of a split", where, "use train, valid or test");
+  const std::vector<std::string> names(kSplitNames.begin(), kSplitNames.end());
+  if (std::find(names.begin(), names.end(), split) != names.end()) return;
+  throw Error(in_quotes(split) + " is not the name of a split", where, known_names(split, names));
 }
 
 /// Throws for a language that is named twice, which only the two sides of a task may be.
@@ -93,8 +95,8 @@ void parse_files(std::string_view rest, CorpusSpec& spec) {
 }
 
 std::string first_line(const std::string& path) {
-  check_text_file(path);
   LineReader reader(path);
+  check_beginning(reader);
   std::string line;
   if (!reader.next(line)) throw Error("is empty", {path, 0});
   if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
@@ -173,7 +175,7 @@ std::vector<CorpusSpec> parse_folder(const fs::path& folder) {
     std::replace_if(
         name.begin(), name.end(), [](char c) { return !is_alphanumeric(c) && c != '-' && c != '_'; }, '_');
     for (const auto& [split, lines] : json.at("splits").items()) {
-      check_split(split);
+      check_split(split, {description, 0});
       CorpusSpec spec;
       spec.name = name;
       spec.split = split;

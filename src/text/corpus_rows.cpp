@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/quote.h"
 #include "text/text_encoding.h"
 
 namespace polymoe {
@@ -13,6 +14,13 @@ namespace {
 
 // A bound on memory, not on segments: a longer line is no text.
 constexpr std::size_t kLongestLine = std::size_t{1} << 26;
+
+/// A reader of what begins as text.
+LineReader open_text(const std::string& file) {
+  LineReader reader(file, kLongestLine);
+  check_beginning(reader);
+  return reader;
+}
 
 /// Removes the byte-order mark that some programs put before UTF-8.
 void drop_byte_order_mark(std::string& line) {
@@ -39,7 +47,7 @@ std::string json_fault(const std::string& line) {
 class ParallelRows : public RowSource {
  public:
   explicit ParallelRows(const CorpusSpec& spec) : lines_(spec.lines) {
-    for (const std::string& file : spec.files) readers_.emplace_back(file, kLongestLine);
+    for (const std::string& file : spec.files) readers_.push_back(open_text(file));
   }
 
   Found next(std::vector<std::string>& segments, std::string& fault) override {
@@ -84,8 +92,7 @@ class ParallelRows : public RowSource {
 
 class TsvRows : public RowSource {
  public:
-  explicit TsvRows(const CorpusSpec& spec)
-      : reader_(spec.files.at(0), kLongestLine), num_columns_(spec.columns.size()) {
+  explicit TsvRows(const CorpusSpec& spec) : reader_(open_text(spec.files.at(0))), num_columns_(spec.columns.size()) {
     std::size_t used = 0;  // the languages stand in the order of their columns
     for (const std::string& column : spec.columns) target_of_.push_back(column.empty() ? kIgnored : used++);
     if (spec.has_header) reader_.next(line_);
@@ -120,18 +127,23 @@ class TsvRows : public RowSource {
 
 class JsonRows : public RowSource {
  public:
-  explicit JsonRows(const CorpusSpec& spec) : reader_(spec.files.at(0), kLongestLine), keys_(spec.columns) {}
+  explicit JsonRows(const CorpusSpec& spec) : reader_(open_text(spec.files.at(0))), keys_(spec.columns) {}
 
   Found next(std::vector<std::string>& segments, std::string& fault) override {
     if (!reader_.next(line_)) return Found::kEnd;
     if (reader_.line_number() == 1) drop_byte_order_mark(line_);
-    const nlohmann::json row = nlohmann::json::parse(line_, nullptr, /*allow_exceptions=*/false);
+    std::string twice;
+    const nlohmann::json row = parse(twice);
     if (!row.is_object()) {
       if (!find_text_fault(line_).message.empty()) {
         segments.assign(keys_.size(), line_);  // it is refused as what it is: no text
         return Found::kRow;
       }
       fault = row.is_discarded() ? json_fault(line_) : "not a JSON object such as {\"en\": \"...\", \"de\": \"...\"}";
+      return Found::kMalformed;
+    }
+    if (!twice.empty()) {
+      fault = fmt::format("the key {} stands twice", in_quotes(twice));
       return Found::kMalformed;
     }
     for (std::size_t i = 0; i < keys_.size(); ++i) {
@@ -143,6 +155,10 @@ class JsonRows : public RowSource {
         return Found::kMalformed;
       }
       segments[i] = value->get<std::string>();
+      if (segments[i].find('\0') != std::string::npos) {  // the bytes of the line hold none
+        fault = fmt::format("the escape \\u0000, a NUL byte, in the value of \"{}\"", keys_[i]);
+        return Found::kMalformed;
+      }
       // A segment is one line, whatever the string holds.
       std::replace_if(
           segments[i].begin(), segments[i].end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
@@ -153,6 +169,21 @@ class JsonRows : public RowSource {
   Where where(std::size_t) const override { return {reader_.path(), reader_.line_number()}; }
 
  private:
+  /// The line; `twice` gets the first of the wanted keys that it holds twice, of which the parser keeps one.
+  nlohmann::json parse(std::string& twice) const {
+    std::vector<bool> seen(keys_.size());
+    const auto look = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+      if (event != nlohmann::json::parse_event_t::key || depth != 1) return true;
+      const auto key = std::find(keys_.begin(), keys_.end(), parsed.get_ref<const std::string&>());
+      if (key == keys_.end()) return true;
+      const auto index = static_cast<std::size_t>(key - keys_.begin());
+      if (seen[index] && twice.empty()) twice = *key;
+      seen[index] = true;
+      return true;
+    };
+    return nlohmann::json::parse(line_, look, /*allow_exceptions=*/false);
+  }
+
   LineReader reader_;
   std::vector<std::string> keys_;
   std::string line_;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <set>
 
 #include "base/random.h"
+#include "base/remarks.h"
 #include "text/vocabulary.h"
 
 namespace polymoe {
@@ -29,7 +31,7 @@ std::map<std::string, CorpusReport> for_each_sentence(
       }
       if (++state.done % kProgressLines == 0 && progress) progress(state);
     }
-    if (reader.report().skipped() > 0) reports[corpus.name] = reader.report();
+    if (reader.report().skipped() > 0 || reader.report().kept == 0) reports[corpus.name] = reader.report();
   }
   state.finished = true;
   if (progress) progress(state);
@@ -99,10 +101,40 @@ Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChec
     }
   });
   for (const auto& [language, count] : sample.available) {
+    if (chosen[language] < sample.taken[language]) {
+      throw Error(
+          fmt::format("the text of {} cannot be read twice: it gives fewer sentences the second time", language), {},
+          "give files, not pipes, that nothing writes meanwhile");
+    }
     sample.languages.push_back(language);
-    sample.taken[language] = chosen[language];
   }
   return sample;
+}
+
+void remark_left_out(const Sample& sample, const std::vector<CorpusSpec>& corpora) {
+  std::set<std::string> told;
+  for (const CorpusSpec& corpus : corpora) {
+    const Where where{corpus.files.empty() ? "" : corpus.files.front(), 0};
+    const auto report = corpus.split == "train" ? sample.reports.find(corpus.name) : sample.reports.end();
+    if (report != sample.reports.end() && report->second.kept == 0) {
+      remark(fmt::format("{} train gives no sentence ({})", corpus.name, report->second.summary()), where,
+             "is it the right file? leave it out, or mend its lines");
+    } else if (report != sample.reports.end()) {
+      remark(fmt::format("{} train: {}", corpus.name, report->second.summary()));
+    }
+    for (const std::string& language : corpus.languages) {
+      if (sample.available.contains(language) || !told.insert(language).second) continue;
+      remark(fmt::format("no train split holds a sentence of '{}', so that the vocabulary is without this language",
+                         language),
+             where, "name a corpus of it with the split train");
+    }
+  }
+  for (const auto& [language, count] : sample.unlearned) {
+    if (count == 0) continue;
+    remark(
+        fmt::format("{} sentences of {} are not learned from: they hold U+2585, which SentencePiece keeps for itself",
+                    count, language));
+  }
 }
 
 }  // namespace polymoe

@@ -25,15 +25,19 @@ struct Sample {
   std::map<std::string, std::uint64_t> unlearned;     ///< sentences that no vocabulary learns from, by language; not in
                                                       ///< the others
   std::map<std::string, CharacterCounts> characters;  ///< of all sentences, by language
-  std::map<std::string, CorpusReport> reports;        ///< by corpus, of those with lines that were skipped
+  std::map<std::string, CorpusReport> reports;        ///< by corpus, of those that gave no sentence or skipped lines
   std::vector<std::string> sentences;
 };
 
 /// Draws sentences without replacement from the "train" splits of `corpora`. Reads everything twice, to count and to
 /// draw, and holds nothing but the sample. Sentences that no vocabulary learns from (see can_be_learned_from) are left
-/// out. Throws Error as CorpusReader does, and when there is no sentence.
+/// out. Throws Error as CorpusReader does, when there is no sentence, and when the second reading gives fewer, as of a
+/// pipe.
 Sample sample_sentences(const std::vector<CorpusSpec>& corpora, const CorpusChecks& checks,
                         const SampleOptions& options, const ProgressSink& progress = {});
+
+/// Tells what gave no sentence, or not all: corpora, skipped lines, languages that the vocabulary is then without.
+void remark_left_out(const Sample& sample, const std::vector<CorpusSpec>& corpora);
 
 /// Splits `total` over languages in proportion to available^(1/temperature); what a language cannot fill goes to the
 /// others. Exposed for its tests.

@@ -2,11 +2,8 @@
 
 #include <array>
 #include <cstddef>
-#include <filesystem>
-#include <system_error>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/utf8.h"
 
 namespace polymoe {
@@ -52,23 +49,35 @@ std::string encoding_by_zeros(std::string_view text) {
   // In UTF-16 even text without Latin letters has NUL bytes at its line ends, always on the same side.
   const bool wide_lines = newlines > 0 && wide_newlines == newlines;
   if (all < 2 || (!wide_lines && all * 5 < text.size())) return "";
-  if (zeros[0] * 8 > text.size() && zeros[1] * 8 > text.size()) return "UTF-32BE";
-  if (zeros[2] * 8 > text.size() && zeros[3] * 8 > text.size()) return "UTF-32LE";
+  // The lowest byte of a character is hardly ever zero: where all places have zeros, it is no encoding.
+  const auto many = [&](std::size_t place) { return zeros[place] * 8 > text.size(); };
+  const auto few = [&](std::size_t place) { return zeros[place] * 32 <= text.size(); };
+  if (many(0) && many(1) && few(3)) return "UTF-32BE";
+  if (many(2) && many(3) && few(0)) return "UTF-32LE";
   if (even == 0) return "UTF-16LE";
   return odd == 0 ? "UTF-16BE" : "";
 }
 
+/// Half of a UTF-16 pair, U+D800 to U+DFFF, in the bytes that UTF-8 would have for it.
+bool begins_with_surrogate(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  return text.size() >= 3 && byte(0) == 0xED && byte(1) >= 0xA0 && byte(1) <= 0xBF && (byte(2) & 0xC0) == 0x80;
+}
+
 }  // namespace
 
-void check_text_file(const std::string& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return;  // a pipe can be read once only
-  constexpr std::size_t kBeginning = 4096;
-  const std::string beginning = read_beginning(path, kBeginning);
+void check_beginning(LineReader& reader) {
+  constexpr std::size_t kLooked = 4096;
+  const std::string_view beginning = reader.beginning().substr(0, kLooked);
+  const Where where{reader.path(), 0};
   for (const Packed& packed : kPacked) {
     if (!beginning.starts_with(packed.magic)) continue;
-    throw Error(fmt::format("{}; only gzip is read", packed.name), {path, 0},
+    throw Error(fmt::format("{}; only gzip is read", packed.name), where,
                 fmt::format("unpack it, e.g. with '{} FILE | gzip > FILE.gz'", packed.program));
+  }
+  if (!beginning.empty() && beginning.find_first_not_of('\0') == std::string_view::npos) {
+    throw Error("NUL bytes where text should begin", where,
+                "the file is none of text, or lost its content: take it from where it came from");
   }
   std::string encoding;
   for (const Mark& mark : kMarks) {
@@ -76,17 +85,27 @@ void check_text_file(const std::string& path) {
   }
   if (encoding.empty()) encoding = encoding_by_zeros(beginning);
   if (encoding.empty()) return;
-  throw Error(encoding + " text, not UTF-8", {path, 0},
-              fmt::format("convert the file: 'iconv -f {} -t UTF-8'", encoding));
+  throw Error(encoding + " text, not UTF-8", where, fmt::format("convert the file: 'iconv -f {} -t UTF-8'", encoding));
 }
 
 TextFault find_text_fault(std::string_view line) {
   if (const std::size_t zero = line.find('\0'); zero != std::string_view::npos) {
-    return {fmt::format("a NUL byte at column {}", zero + 1), "remove it, e.g. with 'tr -d \"\\000\"'"};
+    return {TextFault::Kind::kNulByte, fmt::format("a NUL byte at column {}", zero + 1),
+            "remove it, e.g. with 'tr -d \"\\000\"'"};
   }
   const std::size_t bad = find_bad_utf8(line);
   if (bad == std::string_view::npos) return {};
-  return {fmt::format("not UTF-8 text: byte 0x{:02X} at column {}", static_cast<unsigned char>(line[bad]), bad + 1),
+  if (const std::string_view rest = line.substr(bad); begins_with_surrogate(rest)) {
+    const bool low = static_cast<unsigned char>(rest[1]) >= 0xB0;
+    const bool pair = !low && begins_with_surrogate(rest.substr(3)) && static_cast<unsigned char>(rest[4]) >= 0xB0;
+    return {TextFault::Kind::kBadUtf8,
+            fmt::format("an encoded surrogate at column {}, which is no UTF-8 ({})", bad + 1,
+                        pair ? "CESU-8" : "a character that a program broke"),
+            pair ? "convert the file, e.g. with ICU's 'uconv -f CESU-8 -t UTF-8'"
+                 : "put the whole character there, or remove its half"};
+  }
+  return {TextFault::Kind::kBadUtf8,
+          fmt::format("not UTF-8 text: byte 0x{:02X} at column {}", static_cast<unsigned char>(line[bad]), bad + 1),
           "find out the encoding ('file' guesses it, 'iconv -l' lists the names) and convert the file: "
           "'iconv -f NAME -t UTF-8'"};
 }

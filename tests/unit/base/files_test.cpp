@@ -121,6 +121,59 @@ TEST_F(Files, LineReaderReportsDamagedGzip) {
   EXPECT_THAT(error_of([&] { lines_of(bad); }), HasSubstr(bad + ":"));
 }
 
+TEST_F(Files, ReadsGzipFilesOneBehindTheOther) {
+  const std::string first = read_file(put_gzip("1.gz", "one\ntw")), second = read_file(put_gzip("2.gz", "o\nthree\n"));
+  const std::string empty = read_file(put_gzip("3.gz", ""));
+  EXPECT_THAT(lines_of(put("all.gz", first + empty + second)), ElementsAre("one", "two", "three"));
+  EXPECT_THAT(lines_of(put("padded.gz", first + second + std::string(200'000, '\0'))),
+              ElementsAre("one", "two", "three"));
+  EXPECT_THAT(lines_of(put("empty.gz", empty)), ElementsAre());
+}
+
+TEST_F(Files, BytesBehindAGzipFileAreAnError) {
+  const std::string whole = read_file(put_gzip("whole.gz", "one\ntwo\n"));
+  for (const std::string& rest : {std::string("junk\n"), std::string("\x1F"), std::string("\x1Fx"),
+                                  std::string(100'000, '\0') + "junk", std::string(1, '\0') + whole}) {
+    const std::string file = put("junk.gz", whole + rest);
+    EXPECT_THAT(error_of([&] { lines_of(file); }), HasSubstr("junk.gz:3: what follows the packed text is not gzip"));
+  }
+  const std::string cut = put("cut.gz", whole + whole.substr(0, 5));
+  EXPECT_THAT(error_of([&] { lines_of(cut); }), HasSubstr("cannot read: unexpected end"));
+}
+
+TEST_F(Files, ReadsAPipeAsFarAsItGoes) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  LineReader reader("/proc/self/fd/" + std::to_string(ends[0]));
+  const auto send = [&](std::string_view text) {
+    ASSERT_EQ(write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  };
+  send("one\ntwo\nth");
+  EXPECT_EQ(reader.beginning(), "one\ntwo\nth");
+  std::string line;
+  EXPECT_TRUE(reader.next(line));  // while the writer still holds the other end
+  EXPECT_EQ(line, "one");
+  EXPECT_EQ(reader.beginning(), "");
+  EXPECT_TRUE(reader.next(line));
+  send("ree\n");
+  EXPECT_TRUE(reader.next(line));
+  EXPECT_EQ(line, "three");
+  close(ends[1]);
+  EXPECT_FALSE(reader.next(line));
+  close(ends[0]);
+}
+
+TEST_F(Files, ShowsTheBeginningWithoutTakingIt) {
+  const std::string file = put_gzip("a.gz", "one\ntwo\n");
+  LineReader reader(file);
+  EXPECT_EQ(reader.beginning(), "one\ntwo\n");
+  EXPECT_EQ(reader.beginning(), "one\ntwo\n");
+  std::string line;
+  EXPECT_TRUE(reader.next(line));
+  EXPECT_EQ(line, "one");
+  EXPECT_EQ(LineReader(put("none", "")).beginning(), "");
+}
+
 TEST_F(Files, OpeningWhatIsNoFileFails) {
   const std::string missing = path("missing");
   EXPECT_THAT(error_of([&] { LineReader reader(missing); }), HasSubstr(missing + ": cannot open: No such file"));
@@ -140,12 +193,6 @@ TEST_F(Files, TellsWhichFileIsMappedAtAnAddress) {
     EXPECT_STREQ(mapped_file_at(&file), "");
   }
   EXPECT_STREQ(mapped_file_at(address), "");
-}
-
-TEST_F(Files, ReadsTheBeginningPlainOrCompressed) {
-  EXPECT_EQ(read_beginning(put("plain", "abcdef"), 4), "abcd");
-  EXPECT_EQ(read_beginning(put("short", "ab"), 4), "ab");
-  EXPECT_EQ(read_beginning(put_gzip("packed.gz", "abcdef"), 4), "abcd");
 }
 
 TEST_F(Files, AtomicFileAppearsOnlyWhenCommitted) {

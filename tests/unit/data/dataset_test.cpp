@@ -288,7 +288,54 @@ TEST_F(PrepareRemarks, TellTheShareOfUnknownTokens) {
   EXPECT_EQ(splits.at(0).languages.at(0).unknown, 1u);
   EXPECT_EQ(splits.at(0).languages.at(1).unknown, 0u);
   ASSERT_EQ(log_.warnings().size(), 1u);
-  EXPECT_THAT(log_.warnings()[0], HasSubstr("% of the tokens of en are <unk>"));
+  EXPECT_THAT(log_.warnings()[0], HasSubstr("<unk>, text that the vocabulary does not know: 1 of the "));
+  EXPECT_THAT(log_.warnings()[0], HasSubstr(" %); learn a vocabulary from text of this kind"));
+}
+
+TEST_F(PrepareRemarks, TellAnyUnknownTokenOnceForEachLanguage) {
+  std::vector<std::string> english(200, "ba ko mi ren tu sa lo fe"), german(200, "ko");
+  english[7] += " \u4E00";
+  english[9] += " \u4E00";
+  const std::uint64_t tokens = prepare_lines(english, german).at(0).languages.at(0).tokens;
+  ASSERT_LT(2.0 / static_cast<double>(tokens), kMostUnknown);
+  EXPECT_THAT(
+      log_.warnings(),
+      ElementsAre(fmt::format("<unk>, text that the vocabulary does not know: 2 of the {} tokens of en ({:.3g} %); "
+                              "where it matters, learn the vocabulary with --byte-fallback",
+                              tokens, 200.0 / static_cast<double>(tokens))));
+  set_strict(true);
+  fs::remove_all(folder_ / "data");
+  EXPECT_THAT(error_of([&] { prepare_lines(english, german); }), HasSubstr("does not know: 2 of the"));
+  EXPECT_FALSE(fs::exists(folder_ / "data"));
+}
+
+TEST_F(PrepareRemarks, TellCorporaThatGiveNothing) {
+  const auto prepare_corpora = [&](const std::vector<std::string>& notations) {
+    PrepareOptions options = options_for(folder_, parse_corpora(notations));
+    options.checks.skip_bad = true;
+    return prepare(options);
+  };
+  const std::string good = "train:mono:en=" + folder_.write("good", "ba ko\n");
+  const std::string empty = ":mono:en=" + folder_.write("empty", "");
+  const std::string bad = ":mono:de=" + folder_.write("bad", "\xFF\n\xFF\n");
+  prepare_corpora({good, "train" + bad, "valid" + empty});
+  EXPECT_THAT(log_.warnings(),
+              ElementsAre(HasSubstr("bad: bad train gives no segment (2 lines, 0 kept; skipped: 2 not UTF-8); is it"),
+                          HasSubstr("empty: empty valid gives no segment (0 lines, 0 kept); is it the right file?")));
+  fs::remove_all(folder_ / "data");
+  EXPECT_THAT(error_of([&] {
+                prepare_corpora({"train" + bad, "train" + empty, "valid" + empty});
+              }),
+              HasSubstr("bad: the train split holds no segment: bad (2 lines, 0 kept; skipped: 2 not UTF-8), empty"));
+  set_strict(true);
+  EXPECT_THAT(error_of([&] { prepare_corpora({good, "valid" + empty}); }), HasSubstr("empty valid gives no segment"));
+  EXPECT_FALSE(fs::exists(folder_ / "data"));
+}
+
+TEST_F(PrepareRemarks, TellLanguagesOfWhichACorpusGivesNothing) {
+  const std::string file = folder_.write("a.jsonl", "{\"en\": \"ba ko\", \"german\": \"mi\"}\n");
+  prepare(options_for(folder_, parse_corpora({"train:jsonl:" + file + ":en,de"})));
+  EXPECT_THAT(log_.warnings(), ElementsAre(HasSubstr("a.jsonl: a train gives no segment of de; are its keys")));
 }
 
 TEST_F(PrepareRemarks, TellCharactersThatCanNeverBeWritten) {

@@ -39,6 +39,19 @@ TEST(ReadSegments, BadUtf8IsAnErrorWithFileAndLine) {
   }
 }
 
+TEST(ReadSegments, ANulByteIsAnErrorWithFileAndLine) {
+  const std::string path = ::testing::TempDir() + "nul.txt";
+  write_file(path, std::string("fine\nna\0ve\n", 11));
+  try {
+    read_segments(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where().path, path);
+    EXPECT_EQ(error.where().line, 2u);
+    EXPECT_EQ(error.message(), "a NUL byte at column 3");
+  }
+}
+
 TEST(ReadSegments, AMissingFileIsAnErrorThatNamesIt) {
   try {
     read_segments("/nowhere/segments.txt");

@@ -73,7 +73,9 @@ TEST(CorpusNotation, SaysWhatIsWrongWithACorpusFolder) {
   EXPECT_THAT(error_with("{"), HasSubstr("corpus.json: not the description of a corpus"));
   EXPECT_THAT(error_with(R"({"name": "a", "splits": {"train": 1}})"), HasSubstr("languages"));
   EXPECT_THAT(error_with(R"({"name": "a", "languages": ["en"], "splits": {"../x": 1}})"),
-              HasSubstr("is not the name of a split"));
+              HasSubstr("corpus.json: '../x' is not the name of a split"));
+  EXPECT_THAT(error_with(R"({"name": "a", "languages": ["en"], "splits": {"vaild": 1}})"),
+              HasSubstr("corpus.json: 'vaild' is not the name of a split; did you mean 'valid'?"));
   EXPECT_THAT(error_with(R"({"name": "a", "languages": ["../en"], "splits": {"train": 1}})"),
               HasSubstr("is not a language code"));
   EXPECT_THAT(error_with(R"({"name": "a", "languages": ["en"], "splits": {"train": "many"}})"),
@@ -86,6 +88,9 @@ TEST(CorpusNotation, SaysWhatIsWrongWithANotation) {
   EXPECT_THAT(error_of("train:files:"), HasSubstr("neither a folder"));
   EXPECT_THAT(error_of("train:csv:a.csv"), HasSubstr("unknown kind of corpus 'csv'"));
   EXPECT_THAT(error_of("tr/ain:files:en=a,de=b"), HasSubstr("'tr/ain' is not the name of a split"));
+  EXPECT_THAT(error_of("trian:mono:en=a"),
+              HasSubstr("'trian' is not the name of a split; did you mean 'train'? known: train, valid, test"));
+  EXPECT_THAT(error_of("dev:mono:en=a"), HasSubstr("'dev' is not the name of a split; known: train, valid, test"));
   EXPECT_THAT(error_of("train:files:en=a,b"), HasSubstr("'b' is not LANGUAGE=FILE"));
   EXPECT_THAT(error_of("train:files:en=a,de="), HasSubstr("'de=' is not LANGUAGE=FILE"));
   EXPECT_THAT(error_of("train:jsonl::de,en"), HasSubstr("'train:jsonl::de,en' names no file"));

@@ -139,7 +139,9 @@ TEST_F(CorpusReaderTest, CountsBadUtf8AndNulBytesWhereSkippingIsAskedFor) {
       report_of(files("One\nTwo\nThree\n", std::string("Eins\nZw\xFC\nDr\0ei\n", 15)), kSkipBad);
   EXPECT_EQ(report.lines, 3u);
   EXPECT_EQ(report.kept, 1u);
-  EXPECT_EQ(report.bad_utf8, 2u);
+  EXPECT_EQ(report.bad_utf8, 1u);
+  EXPECT_EQ(report.nul_bytes, 1u);
+  EXPECT_EQ(report.summary(), "3 lines, 1 kept; skipped: 1 not UTF-8, 1 with NUL bytes");
 }
 
 TEST_F(CorpusReaderTest, ReportsLongSegments) {
@@ -179,10 +181,20 @@ TEST_F(CorpusReaderTest, TellsWhatIsWrongWithJson) {
   EXPECT_THAT(error_of(jsonl(R"({"en":"cut \ud83d","de":"b"})")),
               HasSubstr("a.jsonl:1: not JSON: a lone surrogate at column 13"));
   EXPECT_THAT(error_of(jsonl(R"({"en":"\udc00","de":"b"})")), HasSubstr("a lone surrogate at column 9"));
-  EXPECT_THAT(error_of(jsonl(R"({"en":"A\u0000B","de":"b"})")), HasSubstr("a.jsonl:1: a NUL byte at column 2"));
+  EXPECT_THAT(error_of(jsonl(R"({"en":"A\u0000B","de":"b"})")),
+              HasSubstr("a.jsonl:1: the escape \\u0000, a NUL byte, in the value of \"en\"; repair the line"));
   EXPECT_THAT(error_of(jsonl(std::string("{\"en\":\"A\0\"}", 11))), HasSubstr("a.jsonl:1: a NUL byte at column 9"));
   EXPECT_THAT(error_of(jsonl("{\"en\":\"\xCF\xF4\",\"de\":\"b\"}")), HasSubstr("a.jsonl:1: not UTF-8 text: byte 0xCF"));
   EXPECT_THAT(error_of(jsonl(R"({"en" "One"})")), HasSubstr("broken at column 11"));
+}
+
+TEST_F(CorpusReaderTest, RefusesJsonKeysThatStandTwice) {
+  EXPECT_THAT(error_of(jsonl(R"({"en":"One","de":"Eins","en":"Two"})")),
+              HasSubstr("a.jsonl:1: the key 'en' stands twice; repair the line"));
+  EXPECT_EQ(error_of(jsonl(R"({"en":"One","de":"Eins","id":1,"id":2,"more":{"en":1,"de":2}})")), "no error");
+  const std::string notation = jsonl("{\"en\":\"One\",\"en\":\"One\"}\n{\"en\":\"Two\"}\n");
+  EXPECT_EQ(report_of(notation, kSkipBad).malformed, 1u);
+  EXPECT_EQ(report_of(notation, kSkipBad).kept, 1u);
 }
 
 TEST_F(CorpusReaderTest, ReportsMalformedRows) {

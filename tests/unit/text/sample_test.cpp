@@ -5,14 +5,19 @@
 #include <set>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "support/log_capture.h"
 
 namespace polymoe {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using Counts = std::map<std::string, std::uint64_t>;
 
 TEST(SampleQuotas, FollowTheTemperature) {
@@ -88,6 +93,58 @@ TEST_F(SampleSentences, LeaveOutAndCountWhatNoVocabularyLearnsFrom) {
   EXPECT_EQ(sample.taken.at("en"), 1000u);
   EXPECT_EQ(sample.unlearned.at("en"), 1u);
   EXPECT_EQ(sample.sentences.size(), 1000u);
+}
+
+TEST_F(SampleSentences, TellLanguagesThatStandInOtherSplitsOnly) {
+  CorpusSpec other = corpora_[1];
+  other.languages = {"de"};
+  corpora_.push_back(other);
+  const testing::LogCapture log;
+  const Sample sample = sample_sentences(corpora_, {}, {10, 2.0, 1});
+  remark_left_out(sample, {corpora_[0], corpora_[1]});
+  EXPECT_THAT(log.warnings(), ElementsAre());
+  remark_left_out(sample, corpora_);
+  EXPECT_THAT(log.warnings(),
+              ElementsAre(AllOf(HasSubstr("test: no train split holds a sentence of 'de', so that the vocabulary is "
+                                          "without this language"),
+                                HasSubstr("name a corpus of it"))));
+}
+
+TEST_F(SampleSentences, TellCorporaThatGiveNothing) {
+  CorpusSpec bad = corpora_[0];
+  bad.name = "bad";
+  bad.languages = {"de"};
+  bad.files = {path("bad")};
+  corpora_.push_back(bad);
+  const testing::LogCapture log;
+  for (const char* text : {"", "\xFF\n\xFF\n"}) {
+    std::ofstream(path("bad")) << text;
+    const Sample sample = sample_sentences(corpora_, {.skip_bad = true}, {10, 2.0, 1});
+    remark_left_out(sample, corpora_);
+  }
+  std::filesystem::remove(path("bad"));
+  ASSERT_EQ(log.warnings().size(), 3u);
+  EXPECT_THAT(log.warnings()[0], HasSubstr("bad train gives no sentence (0 lines, 0 kept)"));
+  EXPECT_THAT(log.warnings()[1], HasSubstr("no train split holds a sentence of 'de'"));
+  EXPECT_THAT(log.warnings()[2], HasSubstr("bad train gives no sentence (2 lines, 0 kept; skipped: 2 not UTF-8)"));
+}
+
+TEST_F(SampleSentences, NeedTextThatCanBeReadTwice) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(write(ends[1], "one\ntwo\n", 8), 8);
+  close(ends[1]);
+  CorpusSpec once = corpora_[0];
+  once.languages = {"de"};
+  once.files = {"/proc/self/fd/" + std::to_string(ends[0])};
+  corpora_.push_back(once);
+  try {
+    sample_sentences(corpora_, {}, {5000, 2.0, 1});
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the text of de cannot be read twice"));
+  }
+  close(ends[0]);
 }
 
 TEST_F(SampleSentences, CountCharactersAndSkippedLines) {
