@@ -20,6 +20,7 @@
 #include "cli/options.h"
 #include "cli/parallel.h"
 #include "cli/stop_file.h"
+#include "config/effects.h"
 #include "train/trainer.h"
 
 namespace polymoe::cli {
@@ -92,6 +93,7 @@ void add_train(CLI::App& app) {
     } else if (*processes > 0 && *processes != launched_processes()) {
       fail("--processes {}, but {} were launched already; leave it out", *processes, launched_processes());
     } else {
+      remark_without_effect(options, binder->given());
       train(options);
     }
   });
