@@ -12,10 +12,9 @@ namespace polymoe::cli {
 
 void check_output_file(const std::filesystem::path& path, const char* what,
                        const std::function<bool(std::string_view beginning)>& is_one) {
-  constexpr std::size_t kBeginning = 1024;
   if (!std::filesystem::exists(path)) return;
   const bool is_file = std::filesystem::is_regular_file(path);
-  if (!is_file || !is_one(read_beginning(path, kBeginning))) {
+  if (!is_file || !is_one(LineReader(path).beginning())) {
     throw Error(fmt::format("is there already and is not {}", what), {path, 0}, "choose another name for the result");
   }
   remark(fmt::format("{} made before, which is replaced", what), {path, 0});
