@@ -143,7 +143,9 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "polymoe " POLYMOE_VERSION, "Print the version and exit");
   bool verbose = false, strict = false;
   app.add_flag("-v,--verbose", verbose, "also show messages for debugging, and those of all processes");
-  app.add_flag("--strict", strict, "make errors of warnings: of text that is left out, cut or lost, of changed names");
+  app.add_flag(
+      "--strict", strict,
+      "make errors of warnings: of text that is left out, cut or lost, of changed names, of options without effect");
   app.fallthrough();
   app.require_subcommand(1);
   app.parse_complete_callback([&] {
