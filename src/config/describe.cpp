@@ -89,6 +89,14 @@ std::string describe_values(const Field& field) {
 
 std::string yaml_value(const Field& field) { return std::visit(ValueWriter{}, field.target); }
 
+std::map<std::string, std::string> values_of(RunOptions options) {
+  std::map<std::string, std::string> values;
+  for (const Section& section : sections_of(options)) {
+    for (const Field& field : section.fields) values[section.name + "." + field.key] = yaml_value(field);
+  }
+  return values;
+}
+
 std::string dump_yaml(const std::vector<Section>& sections) {
   constexpr std::size_t kHelpColumn = 36;
   std::string yaml;

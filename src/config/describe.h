@@ -1,9 +1,11 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "config/field.h"
+#include "config/options.h"
 
 /// The tables of options as text: configuration files and documentation.
 namespace polymoe {
@@ -13,6 +15,9 @@ std::string describe_values(const Field& field);
 
 /// The present value as one writes it in YAML: 512, 0.0005, true, "en-*", [en-de, de-en].
 std::string yaml_value(const Field& field);
+
+/// All values as in YAML, by "section.key".
+std::map<std::string, std::string> values_of(RunOptions options);
 
 /// The sections as a YAML file with each key's help as a comment. It loads back to the same values.
 std::string dump_yaml(const std::vector<Section>& sections);

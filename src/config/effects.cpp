@@ -144,14 +144,6 @@ std::vector<Rule> rules_that_hold(const RunOptions& options) {
   return rules;
 }
 
-std::map<std::string, std::string> values_of(RunOptions options) {
-  std::map<std::string, std::string> values;
-  for (const Section& section : sections_of(options)) {
-    for (const Field& field : section.fields) values[section.name + "." + field.key] = yaml_value(field);
-  }
-  return values;
-}
-
 bool concerns(const Rule& rule, const std::string& key) {
   return std::any_of(rule.keys.begin(), rule.keys.end(), [&](const std::string& named) {
     return named.ends_with('.') ? key.starts_with(named) : key == named;
@@ -171,11 +163,13 @@ bool is_excused(const Rule& rule, const Where& where, const GivenKeys& given) {
 
 std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKeys& given) {
   const std::vector<Rule> rules = rules_that_hold(options);
-  const std::map<std::string, std::string> values = values_of(options), defaults = values_of({});
+  const std::map<std::string, std::string> values = values_of(options), defaults = values_of(RunOptions{});
   std::vector<Ineffective> found;
-  for (const auto& [key, where] : given) {
+  for (const auto& option : given) {
+    const auto& [key, where] = option;
     if (values.at(key) == defaults.at(key)) continue;
-    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const Rule& r) { return concerns(r, key); });
+    const auto rule =
+        std::find_if(rules.begin(), rules.end(), [&](const Rule& r) { return concerns(r, option.first); });
     if (rule == rules.end() || is_excused(*rule, where, given)) continue;
     found.push_back({key, key + " " + rule->says, where});
   }

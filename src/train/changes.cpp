@@ -31,16 +31,6 @@ void should_stay(const Checkpoint& checkpoint, const char* key, const Value& bef
          "the experts meet other tokens than they learned from");
 }
 
-std::map<std::string, std::string> values_of(RunOptions options) {
-  std::map<std::string, std::string> values;
-  for (const Section& section : sections_of(options)) {
-    for (const Field& field : section.fields) {
-      values.emplace(fmt::format("{}.{}", section.name, field.key), yaml_value(field));
-    }
-  }
-  return values;
-}
-
 }  // namespace
 
 void check_model_options(const Checkpoint& checkpoint, const ModelOptions& now) {
