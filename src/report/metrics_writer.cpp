@@ -50,6 +50,7 @@ std::size_t MetricsWriter::truncate_after_update(std::int64_t update, bool valid
     if (comes_after(record, update, validated)) {
       ++dropped;
     } else {
+      line.erase(line.find_last_not_of('\r') + 1);  // of which an editor may have left several
       shorter.write(line + '\n');
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <exception>
 #include <iterator>
 #include <unordered_map>
 
@@ -112,8 +113,12 @@ Vocabulary Vocabulary::parse(const std::string& bytes, const std::filesystem::pa
   auto state = std::make_unique<State>();
   sentencepiece::SentencePieceProcessor& processor = state->processor;
   if (!has_sound_normalization(bytes)) throw Error("a damaged SentencePiece model", {path, 0}, kRemedy);
-  const auto status = processor.LoadFromSerializedProto(bytes);
-  if (!status.ok()) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
+  bool loads = false;
+  try {
+    loads = processor.LoadFromSerializedProto(bytes).ok();
+  } catch (const std::exception&) {  // SentencePiece's table of normalisation throws, of an empty rule for one
+  }
+  if (!loads) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
 
   constexpr const char* kFirstPieces[] = {"<s>", "<pad>", "</s>", "<unk>"};
   for (std::int32_t id = 0; id < 4; ++id) {
