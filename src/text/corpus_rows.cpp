@@ -39,6 +39,8 @@ std::string json_fault(const std::string& line) {
       return fmt::format("not JSON: a lone surrogate at column {}", column);
     }
     return fmt::format("not a JSON object: broken at column {}", error.byte);
+  } catch (const nlohmann::json::out_of_range&) {
+    return "not JSON: a number beyond all bounds";
   }
   return "not a JSON object";
 }
