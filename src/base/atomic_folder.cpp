@@ -1,5 +1,6 @@
 #include "base/atomic_folder.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <system_error>
 #include <utility>
@@ -38,6 +39,7 @@ AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
     fs::create_directories(temporary_, error);
     if (error) throw Error("cannot create the folder: " + error.message(), {temporary_, 0});
     lock_ = open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock_ < 0 && errno != ENOENT) fail_errno("cannot open", temporary_);
   } while (lock_ < 0 || !lock_partial(lock_, temporary_));
 }
 

@@ -28,6 +28,11 @@ std::optional<Number> parse_number(std::string_view text) {
   return number;
 }
 
+/// The update of a numbered checkpoint, by its name, which begins with kCheckpointPrefix.
+std::optional<std::int64_t> update_of(std::string_view name) {
+  return parse_number<std::int64_t>(name.substr(std::string_view(kCheckpointPrefix).size()));
+}
+
 std::vector<std::string> checkpoint_folders(const fs::path& run_folder) {
   std::vector<std::string> names;
   std::error_code code;
@@ -46,8 +51,7 @@ std::vector<std::string> checkpoint_folders(const fs::path& run_folder) {
 std::vector<fs::path> numbered_checkpoints(const fs::path& run_folder) {
   std::vector<std::pair<std::int64_t, fs::path>> found;
   for (const std::string& name : checkpoint_folders(run_folder)) {
-    const auto update =
-        parse_number<std::int64_t>(std::string_view(name).substr(std::string_view(kCheckpointPrefix).size()));
+    const auto update = update_of(name);
     if (update) found.emplace_back(*update, run_folder / name);
   }
   std::sort(found.rbegin(), found.rend());
@@ -87,10 +91,7 @@ std::vector<fs::path> all_checkpoints(const fs::path& run_folder) {
   std::error_code code;
   if (!fs::is_directory(run_folder, code)) return found;
   for (const std::string& name : checkpoint_folders(run_folder)) {
-    const bool is_named =
-        name == kBestCheckpoint ||
-        parse_number<std::int64_t>(std::string_view(name).substr(std::string_view(kCheckpointPrefix).size()));
-    if (is_named) found.push_back(run_folder / name);
+    if (name == kBestCheckpoint || update_of(name)) found.push_back(run_folder / name);
   }
   std::sort(found.begin(), found.end());
   return found;

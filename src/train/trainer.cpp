@@ -44,14 +44,6 @@ using Clock = std::chrono::steady_clock;
 
 std::string config_text(RunOptions& options) { return dump_yaml(sections_of(options)); }
 
-nlohmann::json config_json(RunOptions& options) {
-  nlohmann::json config = nlohmann::json::object();
-  for (const Section& section : sections_of(options)) {
-    for (const Field& field : section.fields) config[section.name][field.key] = yaml_value(field);
-  }
-  return config;
-}
-
 // Every process reads the same options and files: a mistake in them is told once, as nobody's in particular.
 template <typename Make>
 auto made_together(Communicator& world, const Make& make) {
@@ -199,9 +191,7 @@ struct Trainer::State {
       reason = fmt::format("{} is gone", kBestCheckpoint);
     }
     if (reason.empty()) return;
-    together(world, [&] {
-      if (is_first()) remark(reason + "; the next validation counts as the best so far", {output(), 0});
-    });
+    on_first([&] { remark(reason + "; the next validation counts as the best so far", {output(), 0}); });
     counters.best.reset();
     counters.validations_without_best = 0;
   }
@@ -373,18 +363,6 @@ struct Trainer::State {
       peaks[memory_kind_name(static_cast<MemoryKind>(kind))] = *value++;
     }
     return peaks;
-  }
-
-  // What a process sends and waits for in an update, on average.
-  static void add_traffic(nlohmann::json& record, const Window& all, int processes) {
-    double waited = 0.0;
-    for (const auto& [group, sent] : all.traffic) {
-      const double seconds = sent.seconds / processes;
-      record["communication"][group] = {{"bytes", sent.bytes / processes / all.updates},
-                                        {"seconds", seconds / static_cast<double>(all.updates)}};
-      waited += seconds;
-    }
-    record["communication_share"] = waited / all.seconds;
   }
 
   // Every process goes through the same segments, so that all meet at the experts; the first one's figures count, and
