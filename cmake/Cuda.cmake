@@ -12,10 +12,12 @@ if(cuda_sources AND (POLYMOE_TORCH_CUDA OR POLYMOE_CUDA_COMPILE_ONLY))
 endif()
 if(CMAKE_CUDA_COMPILER)
   enable_language(CUDA)
-  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # one CUDA runtime in the process: the one that LibTorch loads
   add_library(polymoe_cuda STATIC ${cuda_sources})
-  target_include_directories(polymoe_cuda PRIVATE "${CMAKE_SOURCE_DIR}")
+  target_include_directories(polymoe_cuda PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/src")
+  # What CPU and GPU share are constexpr functions.
+  target_compile_options(polymoe_cuda PRIVATE --expt-relaxed-constexpr)
   string(REGEX MATCH "^[0-9]+" nvcc_major "${CMAKE_CUDA_COMPILER_VERSION}")
   if(POLYMOE_TORCH_CUDA AND NOT nvcc_major EQUAL POLYMOE_TORCH_CUDA_MAJOR)
     message(WARNING "nvcc is of CUDA ${nvcc_major}, torch of CUDA ${POLYMOE_TORCH_CUDA_MAJOR}: the CUDA kernels are "

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/bfloat16.h"
+#include "kernels/bfloat16.h"
 
 namespace polymoe::kernels {
 

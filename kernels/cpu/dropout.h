@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "base/random.h"
-#include "kernels/cpu/bfloat16.h"
+#include "kernels/bfloat16.h"
 
 /// Dropout whose mask is a pure function of (key, row, column), so that any process, and the backward pass, can make
 /// any part of it again. One Philox block serves eight neighbouring columns, 16 bits each: a probability is rounded to

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/bfloat16.h"
+#include "kernels/bfloat16.h"
 
 /// Moving rows between tokens and expert slots. `slot_of` is [tokens, top_k]; -1 marks a dropped assignment. All
 /// functions work on the range [begin, end) of their outer index, so that callers spread it over threads; no two

@@ -10,12 +10,12 @@ struct BFloat16 {
   std::uint16_t bits;
 };
 
-inline float to_float(float value) { return value; }
-inline float to_float(BFloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
+constexpr float to_float(float value) { return value; }
+constexpr float to_float(BFloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
 
-inline void from_float(float value, float& out) { out = value; }
+constexpr void from_float(float value, float& out) { out = value; }
 /// Rounds to nearest, ties to even. NaN stays NaN.
-inline void from_float(float value, BFloat16& out) {
+constexpr void from_float(float value, BFloat16& out) {
   const std::uint32_t word = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t rounded = (word + 0x7FFFu + ((word >> 16) & 1u)) >> 16;
   out.bits = static_cast<std::uint16_t>(value != value ? 0x7FC0u : rounded);
