@@ -1,18 +1,16 @@
 #include "kernels/cpu/dropout.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/cpu/clones.h"
+#include "kernels/dropout_mask.h"
 
 namespace polymoe::kernels {
 namespace {
 
-constexpr int kLanes = 16;    // blocks made at a time, one in each lane of a vector register
-constexpr int kPerBlock = 8;  // 16-bit numbers in a Philox block
-constexpr int kChunk = kLanes * kPerBlock;
+constexpr int kLanes = kMaskLanes, kChunk = kMaskChunk;
 
-// Philox for kLanes neighbouring counters, written so that the compiler vectorises over lanes. The lane loops run
+// mask_block() for kLanes neighbouring counters, written so that the compiler vectorises over lanes. The lane loops run
 // over plain arrays with known bounds.
 inline __attribute__((always_inline)) void philox_lanes(std::uint64_t first_block, std::uint64_t row, PhiloxKey key,
                                                         std::uint32_t (&out)[4][kLanes]) {
@@ -51,14 +49,13 @@ inline __attribute__((always_inline)) void dropout_rows(const T* input, T* outpu
                                                         std::int64_t width, const std::int64_t* row_ids,
                                                         std::int64_t first_row, std::int64_t first_column, double p,
                                                         PhiloxKey key) {
-  const auto threshold = static_cast<std::uint32_t>(std::lround(p * 65536.0));
-  const auto scale = static_cast<float>(1.0 / (1.0 - threshold / 65536.0));
+  const auto [threshold, scale] = MaskNumbers(p);
   for (std::int64_t r = 0; r < rows; ++r) {
     const auto row = static_cast<std::uint64_t>(row_ids != nullptr ? row_ids[r] : first_row + r);
     // Chunks stand at multiples of kChunk; a part that begins within one takes the rest of it.
     for (std::int64_t begin = first_column - first_column % kChunk; begin < first_column + width; begin += kChunk) {
       std::uint32_t words[4][kLanes];
-      philox_lanes(static_cast<std::uint64_t>(begin / kPerBlock), row, key, words);
+      philox_lanes(static_cast<std::uint64_t>(begin / kMaskPerBlock), row, key, words);
       float keep[kChunk];
       for (int word = 0; word < 4; ++word) {
         for (int lane = 0; lane < kLanes; ++lane) {

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -26,6 +27,19 @@ inline void check_launch(const char* kernel) {
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return;
   throw std::runtime_error(std::string("the GPU's kernel ") + kernel + " did not start: " + cudaGetErrorString(error));
+}
+
+/// Calls f with the number of elements, as a constant, that a thread may take at a time: 16 bytes where rows of this
+/// width and the addresses allow it. Null pointers allow it.
+template <typename T, typename Function, typename... Pointers>
+void with_pack(std::int64_t width, const Function& f, const Pointers*... pointers) {
+  constexpr int kWide = static_cast<int>(16 / sizeof(T));
+  const bool aligned = ((reinterpret_cast<std::uintptr_t>(pointers) | ...) % 16) == 0;
+  if (aligned && width % kWide == 0) {
+    f(std::integral_constant<int, kWide>{});
+  } else {
+    f(std::integral_constant<int, 1>{});
+  }
 }
 
 /// The sum over the lanes of a warp, in all of them.

@@ -28,10 +28,10 @@ constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
 }
 
 /// A key as one number, for places that store plain integers.
-inline std::int64_t pack_key(PhiloxKey key) {
+constexpr std::int64_t pack_key(PhiloxKey key) {
   return static_cast<std::int64_t>((std::uint64_t{key[1]} << 32) | key[0]);
 }
-inline PhiloxKey unpack_key(std::int64_t packed) {
+constexpr PhiloxKey unpack_key(std::int64_t packed) {
   const auto word = static_cast<std::uint64_t>(packed);
   return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
 }

@@ -7,13 +7,17 @@
 namespace polymoe {
 namespace {
 
-double mean_of(const std::vector<at::Tensor>& losses) {
-  double sum = 0.0;
-  for (const at::Tensor& loss : losses) sum += loss.item<double>();
-  return losses.empty() ? 0.0 : sum / static_cast<double>(losses.size());
+std::vector<at::Tensor> without_autograd(const std::vector<at::Tensor>& losses) {
+  std::vector<at::Tensor> result;
+  for (const at::Tensor& loss : losses) result.push_back(loss.detach());
+  return result;
 }
 
 }  // namespace
+
+double mean_of(const std::vector<at::Tensor>& losses) {
+  return losses.empty() ? 0.0 : at::stack(losses).to(at::kCPU, at::kDouble).mean().item<double>();
+}
 
 Objective make_objective(CrossEntropy cross_entropy, const ForwardContext& context, const MoeOptions& options,
                          const Normalisation& normalisation) {
@@ -29,8 +33,8 @@ Objective make_objective(CrossEntropy cross_entropy, const ForwardContext& conte
       objective.value = objective.value + loss * (options.router_z_loss / micro_batches);
     }
   }
-  objective.balance_loss = mean_of(context.balance_losses);
-  objective.router_z_loss = mean_of(context.router_z_losses);
+  objective.balance_losses = without_autograd(context.balance_losses);
+  objective.router_z_losses = without_autograd(context.router_z_losses);
   return objective;
 }
 

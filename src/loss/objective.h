@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "config/options.h"
 #include "loss/cross_entropy.h"
@@ -23,9 +24,12 @@ struct Normalisation {
 struct Objective {
   at::Tensor value;            ///< scalar to call backward() on; the shares of an update add up to its objective
   CrossEntropy cross_entropy;  ///< its loss is divided by target_tokens
-  double balance_loss = 0.0;   ///< mean over MoE layers, not weighted
-  double router_z_loss = 0.0;
+  std::vector<at::Tensor> balance_losses;   ///< of each MoE layer, not weighted, without autograd
+  std::vector<at::Tensor> router_z_losses;
 };
+
+/// The mean of scalars, 0 of none. Waits for the device that they are on.
+double mean_of(const std::vector<at::Tensor>& losses);
 
 /// objective = cross entropy / target_tokens + sum over MoE layers of (balance weight * balance loss + z weight * z
 /// loss) / micro_batches. The MoE losses are means over a micro-batch's tokens, hence the other divisor.

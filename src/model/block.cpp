@@ -11,9 +11,9 @@ namespace {
 template <typename Function>
 at::Tensor residual(const at::Tensor& x, LayerNorm& norm, bool pre_norm, double dropout, const std::string& place,
                     const ForwardContext& context, const Function& f) {
-  at::Tensor y = f(pre_norm ? norm(x) : x);
-  if (context.training) y = counter_dropout(y, dropout, context.random_key(place));
-  return pre_norm ? x + y : norm(x + y);
+  const at::Tensor y = f(pre_norm ? norm(x) : x);
+  const at::Tensor sum = add_dropout(x, y, context.training ? dropout : 0.0, context.random_key(place));
+  return pre_norm ? sum : norm(sum);
 }
 
 }  // namespace

@@ -4,9 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace polymoe {
+#include "kernels/activation.h"
 
-enum class Activation { kRelu, kGelu, kSwish };
+namespace polymoe {
 
 /// "relu", "gelu" or "swish". Throws Error for anything else.
 Activation parse_activation(const std::string& name);

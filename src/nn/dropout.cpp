@@ -3,6 +3,8 @@
 #include "nn/torch_headers.h"
 
 #include "kernels/cpu/dropout.h"
+#include "kernels/cuda/dropout.h"
+#include "nn/gpu.h"
 
 namespace polymoe {
 namespace {
@@ -21,7 +23,23 @@ void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxK
       });
 }
 
+// output = added + dropout(input); `added` may be undefined.
+void apply_on_gpu(const at::Tensor& input, const at::Tensor& added, const at::Tensor& output, double p, PhiloxKey key,
+                  const MaskPlace& place) {
+  const at::Tensor ids = place.row_ids.defined() ? place.row_ids.to(input.device()) : place.row_ids;
+  with_elements(input, [&](auto element) {
+    using Element = decltype(element);
+    kernels::cuda::dropout(elements<Element>(input), added.defined() ? elements<Element>(added) : nullptr,
+                           mutable_elements<Element>(output), input.size(0), input.size(1),
+                           ids.defined() ? ids.const_data_ptr<std::int64_t>() : nullptr, place.first_row,
+                           place.first_column, p, key, gpu_stream(input));
+  });
+}
+
 void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const MaskPlace& place) {
+  if constexpr (kernels::cuda::kBuilt) {
+    if (has_gpu_kernel(input)) return apply_on_gpu(input, {}, output, p, key, place);
+  }
   if (!input.is_cpu()) {
     // Make the mask on the host: the same numbers on every device.
     at::Tensor mask = at::ones(input.sizes(), at::kFloat);
@@ -41,6 +59,14 @@ void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey
   at::Tensor mask = at::ones(input.sizes(), at::kFloat);
   apply_mask(mask, mask, p, key, place);
   at::mul_out(output, input, mask.to(input.scalar_type()));
+}
+
+void add_masked(const at::Tensor& x, const at::Tensor& y, at::Tensor& output, double p, PhiloxKey key) {
+  if constexpr (kernels::cuda::kBuilt) {
+    if (has_gpu_kernel(y)) return apply_on_gpu(y, x, output, p, key, {});
+  }
+  apply_mask(y, output, p, key, {});
+  output.add_(x);
 }
 
 class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
@@ -67,7 +93,31 @@ class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
   }
 };
 
+// x + dropout(y); the gradient of x is that of the sum.
+class AddDropoutFunction : public torch::autograd::Function<AddDropoutFunction> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& x, const at::Tensor& y, double p,
+                            PhiloxKey key) {
+    ctx->saved_data["p"] = p;
+    ctx->saved_data["key"] = pack_key(key);
+    at::Tensor output = at::empty_like(y);
+    add_masked(x, y, output, p, key);
+    return output;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& grads) {
+    const at::Tensor grad = grads[0].contiguous();
+    at::Tensor grad_y = at::empty_like(grad);
+    apply_mask(grad, grad_y, ctx->saved_data["p"].toDouble(), unpack_key(ctx->saved_data["key"].toInt()), {});
+    return {grad, grad_y, {}, {}};
+  }
+};
+
 }  // namespace
+
+at::Tensor add_dropout(const at::Tensor& x, const at::Tensor& y, double p, PhiloxKey key) {
+  return p == 0.0 ? x + y : AddDropoutFunction::apply(x.contiguous(), y.contiguous(), p, key);
+}
 
 at::Tensor counter_dropout(const at::Tensor& x, double p, PhiloxKey key, const MaskPlace& place) {
   return p == 0.0 ? x : DropoutFunction::apply(x.contiguous(), p, key, place);

@@ -19,7 +19,10 @@ struct MaskPlace {
 /// 1 - p. `x` is [rows, width], float32, bfloat16 or float16. With p = 0 it returns `x`.
 at::Tensor counter_dropout(const at::Tensor& x, double p, PhiloxKey key, const MaskPlace& place = {});
 
-/// The same without autograd: applies the mask to `x` in place.
+/// x + counter_dropout(y), both [rows, width] of one type, in fewer passes over memory.
+at::Tensor add_dropout(const at::Tensor& x, const at::Tensor& y, double p, PhiloxKey key);
+
+/// counter_dropout() without autograd: applies the mask to `x` in place.
 void counter_dropout_(at::Tensor& x, double p, PhiloxKey key, const MaskPlace& place = {});
 
 }  // namespace polymoe

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "kernels/cpu/adam.h"
+#include "kernels/cuda/adam.h"
+#include "nn/gpu.h"
 #include "nn/host_copy.h"
 #include "nn/torch_headers.h"
 
@@ -43,9 +45,21 @@ void adam_on_cpu(const UnitUpdate& update, const kernels::AdamStep& step) {
   if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master, /*non_blocking=*/unit.master.is_pinned());
 }
 
-// The same arithmetic with the device's own elementwise functions.
+// The same arithmetic in one kernel, or with LibTorch's elementwise functions.
 void adam_on_device(const UnitUpdate& update, const kernels::AdamStep& step) {
   const ParameterUnit& unit = update.unit;
+  if constexpr (kernels::cuda::kBuilt) {
+    if (has_gpu_kernel(unit.master)) {
+      const bool rounds = update.rounded.defined() && update.rounded.is_cuda() &&
+                          update.rounded.scalar_type() == at::kBFloat16;
+      kernels::cuda::adam(unit.master.mutable_data_ptr<float>(), update.gradients.const_data_ptr<float>(),
+                          unit.first_moments.mutable_data_ptr<float>(), unit.second_moments.mutable_data_ptr<float>(),
+                          rounds ? mutable_elements<kernels::BFloat16>(update.rounded) : nullptr, unit.master.numel(),
+                          step, gpu_stream(unit.master));
+      if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master);
+      return;
+    }
+  }
   const at::Tensor gradient = update.gradients * step.gradient_scale;
   unit.first_moments.mul_(step.beta1).add_(gradient, 1.0f - step.beta1);
   unit.second_moments.mul_(step.beta2).addcmul_(gradient, gradient, 1.0f - step.beta2);
@@ -89,11 +103,6 @@ std::vector<BufferUse> uses_of(const ParameterUnit& unit, bool late) {
 }
 
 }  // namespace
-
-double sum_of_squares(const at::Tensor& values) {
-  if (values.is_cpu()) return kernels::sum_of_squares(values.const_data_ptr<float>(), values.numel());
-  return values.square().sum(at::kDouble).item<double>();
-}
 
 UpdateReport Adam::update(double learning_rate, double gradient_norm, double loss_scale,
                           const std::function<void(ParameterUnit&)>& done) {

@@ -46,7 +46,4 @@ class Adam {
   std::int64_t steps_ = 0;
 };
 
-/// The sum of squares of `values` [count] float32, in float64.
-double sum_of_squares(const at::Tensor& values);
-
 }  // namespace polymoe

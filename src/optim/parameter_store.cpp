@@ -197,9 +197,20 @@ StoreBytes ParameterStore::bytes() const {
   return bytes;
 }
 
+void ParameterStore::clear_gradients(ParameterUnit& unit) {
+  if (unit.values.scalar_type() == at::kFloat) {
+    unit.gradients.zero_();
+    return;
+  }
+  // What is collected next takes the place of what is there: that saves a pass over the buffer.
+  unit.gradients_are_stale = true;
+  const std::int64_t used = unit.parameters.back().offset + unit.parameters.back().size;
+  unit.gradients.narrow(0, used, unit.size - used).zero_();
+}
+
 void ParameterStore::zero_gradients() {
   for (ParameterUnit& unit : units_) {
-    if (has_memory(unit.gradients)) unit.gradients.zero_();
+    if (has_memory(unit.gradients)) clear_gradients(unit);
     if (unit.stage == 0) continue;
     if (files_ != nullptr && files_->has(unit.own_gradients)) {
       files_->clear(unit.own_gradients);
@@ -213,10 +224,16 @@ void ParameterStore::collect_gradients(ParameterUnit& unit) {
   const at::NoGradGuard no_grad;
   if (unit.values.scalar_type() == at::kFloat) return;
   for (FlatParameter& p : unit.parameters) {
-    if (!p.parameter.grad().defined()) continue;
-    view_in(unit.gradients, p).add_(p.parameter.grad());
+    at::Tensor sum = view_in(unit.gradients, p);
+    const at::Tensor gradient = p.parameter.grad();
+    if (!gradient.defined()) {
+      if (unit.gradients_are_stale) sum.zero_();
+      continue;
+    }
+    unit.gradients_are_stale ? sum.copy_(gradient) : sum.add_(gradient);
     p.parameter.mutable_grad().reset();
   }
+  unit.gradients_are_stale = false;
 }
 
 void ParameterStore::round_masters() {

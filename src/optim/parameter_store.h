@@ -46,6 +46,7 @@ struct ParameterUnit {
 
   at::Tensor values;          ///< [size], the parameters' element type
   at::Tensor gradients;       ///< [size] float32; sums over what was collected
+  bool gradients_are_stale = false;  ///< they are of an update before: what is collected next replaces them
   at::Tensor own_values;      ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
   at::Tensor master;          ///< [shard size] float32 weights: `own_values` itself where that is float32
   at::Tensor own_gradients;   ///< [shard size] float32; `gradients` itself with one shard
@@ -114,7 +115,10 @@ class ParameterStore {
   FileTier* files() const { return files_.get(); }
   StoreBytes bytes() const;
 
-  /// Sets all gradients to zero, here and in the shards.
+  /// Lets the gradients of a unit begin at zero. Those of low precision do so when they are collected, which must happen
+  /// before they are read.
+  static void clear_gradients(ParameterUnit& unit);
+  /// The same for all units, and sets the shards to zero.
   void zero_gradients();
   /// After a backward: adds low-precision gradients to the flat buffer.
   static void collect_gradients(ParameterUnit& unit);

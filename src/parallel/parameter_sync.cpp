@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "nn/torch_headers.h"
-#include "optim/adam.h"
+#include "optim/square_sum.h"
 
 namespace polymoe {
 namespace {
@@ -95,7 +95,7 @@ void ParameterSync::before_backward(const std::string& block) {
   for (ParameterUnit* unit : units_of(block)) {
     if (unit->stage < 2) continue;
     restore_memory(unit->gradients, MemoryKind::kGradients);
-    unit->gradients.zero_();
+    ParameterStore::clear_gradients(*unit);
   }
   if (stage_ < 3 || block == kOutside) return;
   start_gather(block);
@@ -223,18 +223,17 @@ std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& 
 }
 
 double ParameterSync::gradient_norm() {
-  double sum = 0.0;
+  SquareSum squares;
   for (const ParameterUnit& unit : store_.units()) {
     const std::int64_t start = unit.shard * unit.shard_size();
     use_buffers(store_.files(), {{unit.own_gradients, Access::kRead}}, [&] {
       for (const FlatParameter& parameter : unit.parameters) {
         const auto [begin, end] = owned(unit, parameter);
-        if (begin < end)
-          sum += sum_of_squares(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
+        if (begin < end) squares.add(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
       }
     });
   }
-  const at::Tensor total = at::full({1}, sum, at::kDouble);
+  const at::Tensor total = at::full({1}, squares.total(), at::kDouble);
   layout_.world().all_reduce(total);
   return std::sqrt(total.item<double>());
 }

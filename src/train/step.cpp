@@ -86,8 +86,8 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     if (!is_mine) continue;
 
     for (const auto& [task, loss] : losses_by_task(objective.cross_entropy, batch)) report.tasks[task] += loss;
-    report.balance_loss += objective.balance_loss / static_cast<double>(plan.normalisation.micro_batches);
-    report.router_z_loss += objective.router_z_loss / static_cast<double>(plan.normalisation.micro_batches);
+    report.balance_loss += mean_of(objective.balance_losses) / static_cast<double>(plan.normalisation.micro_batches);
+    report.router_z_loss += mean_of(objective.router_z_losses) / static_cast<double>(plan.normalisation.micro_batches);
     report.source_tokens += batch.source_tokens();
   }
   return report;

@@ -5,15 +5,16 @@ namespace polymoe {
 // All experts are one run. Nothing travels: x itself is what the handle holds.
 DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing,
                                          const ForwardContext& /*context*/) {
-  const auto experts = static_cast<std::int64_t>(routing.plan->expert_begin.size()) - 1;
-  return {.routing = routing, .runs = {experts}, .exchange = std::make_shared<at::Tensor>(x)};
+  return {.routing = routing, .runs = {routing.experts}, .exchange = std::make_shared<at::Tensor>(x)};
 }
 
 ExpertInputs LocalDispatcher::receive(const DispatchHandle& handle, std::size_t /*run*/,
                                       const ForwardContext& context) {
   const Routing& routing = handle.routing;
   ExpertInputs inputs{
-      tokens_to_slots(*static_cast<const at::Tensor*>(handle.exchange.get()), routing), routing.expert_begin, {}};
+      tokens_to_slots(*static_cast<const at::Tensor*>(handle.exchange.get()), routing), routing.expert_begin, {},
+      routing.expert_end};
+  if (routing.plan == nullptr) return inputs;
   const std::vector<std::int64_t>& begin = routing.plan->expert_begin;
   for (std::size_t e = 0; e + 1 < begin.size(); ++e) {
     if (begin[e] == begin[e + 1]) continue;

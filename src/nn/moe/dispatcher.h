@@ -27,6 +27,9 @@ struct ExpertInputs {
   at::Tensor rows;                    ///< [slots of the run, hidden], sorted by expert
   at::Tensor expert_begin;            ///< [experts of the run + 1] int64 on the CPU
   std::vector<SlotSegment> segments;  ///< in the order of rows; they cover all slots
+  /// Routing::expert_end, where the plan is a GPU's: then it takes the place of expert_begin and segments. All experts
+  /// are in the run, and each expert's slots are a segment of this micro-batch.
+  at::Tensor expert_end = {};
 };
 
 /// Tokens on their way to the experts that live here, and what it takes to bring the outputs back.
@@ -45,6 +48,9 @@ class Dispatcher {
  public:
   virtual ~Dispatcher() = default;
 
+  /// Whether dispatch() needs Routing::plan.
+  virtual bool needs_plan() const { return true; }
+
   /// Begins to bring x [tokens, hidden] to the experts.
   virtual DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) = 0;
 
@@ -62,6 +68,7 @@ class Dispatcher {
 /// All experts in this process: rows are permuted, nothing is sent.
 class LocalDispatcher : public Dispatcher {
  public:
+  bool needs_plan() const override { return false; }
   DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override;
   ExpertInputs receive(const DispatchHandle& handle, std::size_t run, const ForwardContext& context) override;
   at::Tensor send_back(const DispatchHandle& handle, std::size_t run, const at::Tensor& outputs) override;

@@ -4,7 +4,10 @@
 
 #include "nn/torch_headers.h"
 
+#include "kernels/cuda/segments.h"
 #include "nn/dropout.h"
+#include "nn/gpu.h"
+#include "nn/moe/grouped_experts.h"
 
 namespace polymoe {
 namespace {
@@ -21,9 +24,9 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
   }
 }
 
-// A plan [segments, 5] int64 holds for each segment of slots: its expert here, its first slot, its number of slots, the
-// name of the first, and the packed key of its micro-batch.
-constexpr std::int64_t kPlanColumns = 5;
+// A plan [segments, 5] int64 is a table of kernels::cuda::Segments: for each segment of slots its expert here, its first
+// slot, its number of slots, the name of the first, and the packed key of its micro-batch.
+constexpr std::int64_t kPlanColumns = kernels::cuda::Segments::kColumns;
 
 // Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must
 // not depend on which other micro-batches are there: a matrix product of another number of rows may round differently,
@@ -43,14 +46,6 @@ void drop_activations(at::Tensor& active, double dropout, const at::Tensor& plan
     counter_dropout_(part, dropout, unpack_key(segment[4]), {.first_row = segment[3], .first_column = first_column});
   }
 }
-
-// What ExpertsFunction takes beside tensors.
-struct ExpertsCall {
-  Activation activation;
-  double dropout;
-  std::int64_t first_column;  // of the activations here, in their full width
-  bool adds_bias;
-};
 
 // Both products of every expert in one autograd node: slices of the stacked weights stay views, and each expert's
 // weight gradient is written once, into its place in the stacked gradient.
@@ -130,6 +125,18 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
   }
 };
 
+// Inputs whose plan is on the GPU, with the numbers of slots read from there.
+ExpertInputs with_counts(const ExpertInputs& inputs, const ForwardContext& context) {
+  const at::Tensor end = inputs.expert_end.to(at::kCPU, at::kLong);
+  ExpertInputs known{inputs.rows, at::cat({at::zeros({1}, at::kLong), end}), {}};
+  const auto* begin = known.expert_begin.const_data_ptr<std::int64_t>();
+  for (std::int64_t e = 0; e < end.size(0); ++e) {
+    const std::int64_t count = begin[e + 1] - begin[e];
+    if (count > 0) known.segments.push_back({e, begin[e], count, context.micro_batch, first_slot_name(e)});
+  }
+  return known;
+}
+
 }  // namespace
 
 ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const Partition& partition)
@@ -181,11 +188,27 @@ std::vector<ExpertWeights> ExpertsImpl::split(const std::vector<std::int64_t>& r
   return weights;
 }
 
+at::Tensor ExpertsImpl::forward_grouped(const ExpertInputs& inputs, const ExpertWeights& weights,
+                                        const ExpertsCall& call, const ForwardContext& context) const {
+  const at::Device device = inputs.rows.device();
+  if (!inputs.expert_end.defined()) {
+    const at::Tensor end = inputs.expert_begin.slice(0, 1).to(at::kInt).to(device);
+    return grouped_experts(inputs.rows, weights, end, plan_segments(inputs.segments, context).to(device), call);
+  }
+  const PhiloxKey key = context.random_key(place_ + ".activation");
+  return grouped_experts(inputs.rows, weights, inputs.expert_end, segments_of_experts(inputs.expert_end, key), call);
+}
+
 at::Tensor ExpertsImpl::forward(const ExpertInputs& inputs, const ExpertWeights& weights,
                                 const ForwardContext& context) {
   const ExpertsCall call{activation_, context.training ? activation_dropout_ : 0.0, first_column_, adds_bias_};
-  return ExpertsFunction::apply(inputs.rows, weights.up_weight, weights.up_bias, weights.down_weight, weights.down_bias,
-                                inputs.expert_begin, plan_segments(inputs.segments, context), call);
+  if constexpr (kernels::cuda::kBuilt) {
+    if (can_group(inputs.rows, weights)) return forward_grouped(inputs, weights, call, context);
+  }
+  // Products one by one need the numbers of slots on the host.
+  const ExpertInputs known = inputs.expert_end.defined() ? with_counts(inputs, context) : inputs;
+  return ExpertsFunction::apply(known.rows, weights.up_weight, weights.up_bias, weights.down_weight, weights.down_bias,
+                                known.expert_begin, plan_segments(known.segments, context), call);
 }
 
 }  // namespace polymoe

@@ -16,6 +16,14 @@ struct ExpertWeights {
   at::Tensor up_weight, up_bias, down_weight, down_bias;
 };
 
+/// What experts compute with beside tensors.
+struct ExpertsCall {
+  Activation activation;
+  double dropout;             ///< of the activations
+  std::int64_t first_column;  ///< of the activations here, in their full width
+  bool adds_bias;             ///< the second one
+};
+
 /// The experts of one layer that live here: feed-forward blocks whose weights are stacked, applied to slots sorted by
 /// expert. One matrix product for each expert that has slots; nothing is padded. The parameters' logical tensors are
 /// stacks of all experts, [experts, ...].
@@ -38,8 +46,9 @@ class ExpertsImpl : public PlacedModule {
   at::Tensor down_bias;    ///< [experts here, hidden], whole on every slice
 
  private:
-  // [segments, 5], see kPlanColumns.
   at::Tensor plan_segments(const std::vector<SlotSegment>& segments, const ForwardContext& context) const;
+  at::Tensor forward_grouped(const ExpertInputs& inputs, const ExpertWeights& weights, const ExpertsCall& call,
+                             const ForwardContext& context) const;
 
   std::string place_;
   Activation activation_;

@@ -49,7 +49,8 @@ Routing MoeLayerImpl::route(const GateDecision& decision, const ForwardContext& 
   const std::int64_t tokens = decision.expert_ids.size(0);
   const std::int64_t capacity =
       context.dropless ? 0 : expert_capacity(options_, tokens, context.training, context.update);
-  return make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"));
+  return make_routing(decision.expert_ids, options_, capacity, context.random_key(place_ + ".selection"),
+                      /*stay_on_gpu=*/!dispatcher_->needs_plan() && context.statistics == nullptr);
 }
 
 // Top-1 scales by the probability itself. Top-2 may divide the two values by their sum over the kept assignments, so

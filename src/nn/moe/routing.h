@@ -13,13 +13,16 @@
 namespace polymoe {
 
 /// Where each token of a micro-batch goes: a RoutingPlan, with its index arrays as tensors too (int64; they share the
-/// plan's memory on the CPU, and are copies on the layer's device elsewhere).
+/// plan's memory on the CPU, and are copies on the layer's device elsewhere). A plan that a GPU made stays there: then
+/// only the tensors are defined, and there may be more slots than are in use.
 struct Routing {
-  std::shared_ptr<const kernels::RoutingPlan> plan;
+  std::shared_ptr<const kernels::RoutingPlan> plan;  ///< null where a GPU made it
+  std::int64_t experts = 0;
   at::Tensor expert_ids;    ///< [tokens, top_k]: what it was planned for
   at::Tensor slot_token;    ///< [slots]
   at::Tensor slot_of;       ///< [tokens, top_k]
-  at::Tensor expert_begin;  ///< [experts + 1], on the CPU
+  at::Tensor expert_begin;  ///< [experts + 1], on the CPU; undefined where a GPU made the plan
+  at::Tensor expert_end;    ///< [experts] int32 on the GPU that made the plan; else undefined
 };
 
 /// The routings of a pass through some layers, for the same pass computed anew. A product may round otherwise the
@@ -51,8 +54,9 @@ double capacity_factor_at(const MoeOptions& options, std::uint64_t update);
 std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update = 0);
 
 /// Plans the routing of `expert_ids` [tokens, top_k] int64. `capacity` is expert_capacity()'s; `key` draws the tokens
-/// that stay.
-Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, std::int64_t capacity, PhiloxKey key);
+/// that stay. `stay_on_gpu`: on a GPU for which there are kernels the plan is made there, and the host need not wait.
+Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, std::int64_t capacity, PhiloxKey key,
+                     bool stay_on_gpu = false);
 
 /// The slots' inputs: row s of the result is x[slot_token[s]]. x [tokens, hidden] -> [slots, hidden].
 at::Tensor tokens_to_slots(const at::Tensor& x, const Routing& routing);

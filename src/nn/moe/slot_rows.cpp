@@ -5,6 +5,8 @@
 #include "nn/torch_headers.h"
 
 #include "kernels/cpu/rows.h"
+#include "kernels/cuda/rows.h"
+#include "nn/gpu.h"
 
 namespace polymoe {
 namespace {
@@ -19,21 +21,6 @@ bool has_kernel(const at::Tensor& x) {
 
 // What sums are taken in.
 at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
-// Calls f with the kernels' view of the element type.
-template <typename Function>
-void with_elements(const at::Tensor& x, const Function& f) {
-  if (x.scalar_type() == at::kFloat) {
-    f(float{});
-  } else {
-    f(kernels::BFloat16{});
-  }
-}
-
-template <typename Element>
-const Element* elements(const at::Tensor& x) {
-  return static_cast<const Element*>(x.const_data_ptr());
-}
 
 }  // namespace
 
@@ -51,15 +38,25 @@ at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index) {
 }
 
 at::Tensor combine_slots(const at::Tensor& slots, const at::Tensor& weights, const at::Tensor& slot_of) {
-  if (!has_kernel(slots)) return combine_slots_without_kernel(slots, weights, slot_of);
+  if (!has_kernel(slots) && !has_gpu_kernel(slots)) return combine_slots_without_kernel(slots, weights, slot_of);
   const std::int64_t tokens = slot_of.size(0), top_k = slot_of.size(1), width = slots.size(1);
   at::Tensor out = at::empty({tokens, width}, slots.options());
   const float* weight = weights.defined() ? weights.const_data_ptr<float>() : nullptr;
   const std::int64_t* slot = slot_of.const_data_ptr<std::int64_t>();
+  if constexpr (kernels::cuda::kBuilt) {
+    if (has_gpu_kernel(slots)) {
+      with_elements(slots, [&](auto element) {
+        using Element = decltype(element);
+        kernels::cuda::combine_rows(elements<Element>(slots), weight, slot, mutable_elements<Element>(out), tokens,
+                                    width, top_k, gpu_stream(slots));
+      });
+      return out;
+    }
+  }
   with_elements(slots, [&](auto element) {
     using Element = decltype(element);
     const Element* from = elements<Element>(slots);
-    auto* to = static_cast<Element*>(out.mutable_data_ptr());
+    auto* to = mutable_elements<Element>(out);
     at::parallel_for(0, tokens, grain(width), [&](std::int64_t begin, std::int64_t end) {
       kernels::combine_rows(from, weight, slot, to, width, top_k, begin, end);
     });
@@ -81,15 +78,28 @@ at::Tensor combine_slots_without_kernel(const at::Tensor& slots, const at::Tenso
 
 CombineGradients combine_slots_backward(const at::Tensor& grad, const at::Tensor& slots, const at::Tensor& weights,
                                         const at::Tensor& slot_of) {
-  if (!has_kernel(slots)) return combine_slots_backward_without_kernel(grad, slots, weights, slot_of);
+  if (!has_kernel(slots) && !has_gpu_kernel(slots)) {
+    return combine_slots_backward_without_kernel(grad, slots, weights, slot_of);
+  }
   const std::int64_t tokens = slot_of.size(0), top_k = slot_of.size(1), width = slots.size(1);
   CombineGradients result{at::empty_like(slots), at::empty_like(weights)};
   const float* weight = weights.const_data_ptr<float>();
   auto* grad_weight = result.weights.mutable_data_ptr<float>();
   const std::int64_t* slot = slot_of.const_data_ptr<std::int64_t>();
+  if constexpr (kernels::cuda::kBuilt) {
+    if (has_gpu_kernel(slots)) {
+      with_elements(slots, [&](auto element) {
+        using Element = decltype(element);
+        kernels::cuda::combine_rows_backward(elements<Element>(grad), elements<Element>(slots), weight, slot,
+                                             mutable_elements<Element>(result.slots), grad_weight, tokens, width, top_k,
+                                             gpu_stream(slots));
+      });
+      return result;
+    }
+  }
   with_elements(slots, [&](auto element) {
     using Element = decltype(element);
-    auto* to = static_cast<Element*>(result.slots.mutable_data_ptr());
+    auto* to = mutable_elements<Element>(result.slots);
     at::parallel_for(0, tokens, grain(width), [&](std::int64_t begin, std::int64_t end) {
       kernels::combine_rows_backward(elements<Element>(grad), elements<Element>(slots), weight, slot, to, grad_weight,
                                      width, top_k, begin, end);

@@ -8,6 +8,7 @@
 #include "optim/adam.h"
 #include "optim/loss_scale.h"
 #include "optim/schedule.h"
+#include "optim/square_sum.h"
 #include "support/device.h"
 
 namespace polymoe {
@@ -182,7 +183,9 @@ TEST(Adam, ClipsByTheGlobalNorm) {
   store.units()[0].gradients.zero_();
   model->first->weight.mutable_grad()[0][0] = 3.0;
   model->second->bias.mutable_grad()[0] = 4.0;
-  adam.update(0.0, std::sqrt(sum_of_squares(store.units()[0].gradients)));
+  SquareSum squares;
+  squares.add(store.units()[0].gradients);
+  adam.update(0.0, std::sqrt(squares.total()));
   // The first moment is (1 - beta1) times the clipped gradient: 0.1 * 3 * 0.5 / 5.
   EXPECT_NEAR(store.units()[0].first_moments.max().item<double>(), 0.1 * 4 * 0.1, tolerance(1e-7));
 }

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "base/random.h"
+
+/// How dropout draws its mask (kernels/cpu/dropout.h), for all who make one.
+namespace polymoe::kernels {
+
+constexpr int kMaskLanes = 16;    ///< Philox blocks of a chunk: one for each lane of a vector register
+constexpr int kMaskPerBlock = 8;  ///< 16-bit numbers in a Philox block
+constexpr int kMaskChunk = kMaskLanes * kMaskPerBlock;  ///< columns; chunks stand at multiples of it
+
+/// Keeping is `number >= threshold`; what is kept is multiplied by `scale`.
+struct MaskNumbers {
+  explicit MaskNumbers(double p)
+      : threshold(static_cast<std::uint32_t>(std::lround(p * 65536.0))),
+        scale(static_cast<float>(1.0 / (1.0 - threshold / 65536.0))) {}
+
+  std::uint32_t threshold;
+  float scale;
+};
+
+/// The block of one lane of the chunk that begins at column `begin`. Its 16-bit parts, in the order of mask_number(),
+/// belong to the columns begin + part * kMaskLanes + lane.
+constexpr PhiloxCounter mask_block(std::uint64_t row, std::uint64_t begin, int lane, PhiloxKey key) {
+  const auto first = static_cast<std::uint32_t>(begin / kMaskPerBlock);
+  return philox({first + static_cast<std::uint32_t>(lane), static_cast<std::uint32_t>(row),
+                 static_cast<std::uint32_t>(row >> 32), 2u},
+                key);
+}
+
+/// How many blocks a row of `width` columns from `first_column` takes: a lane of a chunk each.
+constexpr std::int64_t mask_items(std::int64_t first_column, std::int64_t width) {
+  const std::int64_t first = first_column / kMaskChunk, end = (first_column + width + kMaskChunk - 1) / kMaskChunk;
+  return (end - first) * kMaskLanes;
+}
+
+/// The number of part 0 to 7 of a block.
+constexpr std::uint32_t mask_number(const PhiloxCounter& block, int part) {
+  const std::uint32_t word = block[static_cast<std::size_t>(part / 2)];
+  return part % 2 == 0 ? word & 0xFFFFu : word >> 16;
+}
+
+}  // namespace polymoe::kernels
