@@ -34,6 +34,7 @@ RunOptions step_options(const bench::Arguments& arguments) {
   options.model.moe.capacity_factor = arguments.real("capacity-factor");
   options.model.max_positions =
       std::max({options.model.max_positions, arguments.number("source-length"), arguments.number("target-length")});
+  options.train.micro_batches = arguments.number("micro-batches");
   options.train.device = arguments.word("device");
   options.train.precision = arguments.word("precision");
   return options;
@@ -58,7 +59,7 @@ MicroBatch random_batch(const bench::Arguments& arguments) {
 // computes for every token. Attention scores are counted, the other elementwise work is not.
 double model_flops(const RunOptions& options, const bench::Arguments& arguments) {
   const ModelOptions& m = options.model;
-  const auto rows = arguments.real("rows"), source = arguments.real("source-length"),
+  const auto rows = arguments.real("rows") * arguments.real("micro-batches"), source = arguments.real("source-length"),
              target = arguments.real("target-length");
   const auto hidden = static_cast<double>(m.hidden), ffn = static_cast<double>(m.ffn);
   const double source_tokens = rows * source, target_tokens = rows * target;
@@ -105,6 +106,7 @@ int main(int argc, char** argv) {
                                     {"top-k", 1},
                                     {"capacity-factor", 1.0},
                                     {"rows", 64},
+                                    {"micro-batches", 1},
                                     {"source-length", 32},
                                     {"target-length", 32},
                                     {"dropout", 0.1}},
@@ -114,21 +116,27 @@ int main(int argc, char** argv) {
   const at::Device device = open_device(options.train.device, options.train.deterministic);
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   TrainState state(options, *alone);
-  const MicroBatch batch = random_batch(arguments);
+  std::vector<MicroBatch> batches;
+  for (std::int64_t i = 0; i < arguments.number("micro-batches"); ++i) batches.push_back(random_batch(arguments));
 
   nlohmann::json seconds = nlohmann::json::array();
   double peak = 0.0;
   const std::int64_t warmup = arguments.number("warmup");
   for (std::int64_t i = 0; i < warmup + arguments.number("repeats"); ++i) {
     peak = std::max(peak, bench::matrix_peak(device, parse_precision(options.train.precision)));
-    const double step = bench::seconds_on(device, [&] { train_step(state, {batch}, options, 1e-4); });
+    const double step = bench::seconds_on(device, [&] { train_step(state, batches, options, 1e-4); });
     if (i >= warmup) seconds.push_back(step);
   }
   bench::reset_peak_bytes(device);
-  const nlohmann::json calls = bench::count_calls(device, [&] { train_step(state, {batch}, options, 1e-4); });
+  const nlohmann::json calls = bench::count_calls(device, [&] { train_step(state, batches, options, 1e-4); });
+  std::int64_t source_tokens = 0, target_tokens = 0;
+  for (const MicroBatch& batch : batches) {
+    source_tokens += batch.source_tokens();
+    target_tokens += batch.target_tokens();
+  }
   nlohmann::json shape;
   for (const char* name : {"encoder-layers", "decoder-layers", "hidden", "ffn", "heads", "vocabulary", "experts",
-                           "every", "top-k", "rows", "source-length", "target-length"}) {
+                           "every", "top-k", "rows", "micro-batches", "source-length", "target-length"}) {
     std::string key = name;
     std::replace(key.begin(), key.end(), '-', '_');
     shape[key] = arguments.number(name);
@@ -141,8 +149,8 @@ int main(int argc, char** argv) {
                                     {"precision", options.train.precision},
                                     {"seconds", seconds},
                                     {"model_flops", model_flops(options, arguments)},
-                                    {"source_tokens", batch.source_tokens()},
-                                    {"target_tokens", batch.target_tokens()},
+                                    {"source_tokens", source_tokens},
+                                    {"target_tokens", target_tokens},
                                     {"peak_flops_per_second", peak},
                                     {"peak_bytes", bench::peak_bytes(device)},
                                     {"calls", calls}}

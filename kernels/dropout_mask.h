@@ -22,7 +22,7 @@ struct MaskNumbers {
   float scale;
 };
 
-/// The block of one lane of the chunk that begins at column `begin`. Its 16-bit parts, in the order of mask_number(),
+/// The block of one lane of the chunk that begins at column `begin`. Its 16-bit parts, in the order of mask_factor(),
 /// belong to the columns begin + part * kMaskLanes + lane.
 constexpr PhiloxCounter mask_block(std::uint64_t row, std::uint64_t begin, int lane, PhiloxKey key) {
   const auto first = static_cast<std::uint32_t>(begin / kMaskPerBlock);
@@ -37,10 +37,11 @@ constexpr std::int64_t mask_items(std::int64_t first_column, std::int64_t width)
   return (end - first) * kMaskLanes;
 }
 
-/// The number of part 0 to 7 of a block.
-constexpr std::uint32_t mask_number(const PhiloxCounter& block, int part) {
+/// What an element of part 0 to 7 of a block is multiplied by.
+constexpr float mask_factor(const PhiloxCounter& block, int part, const MaskNumbers& mask) {
   const std::uint32_t word = block[static_cast<std::size_t>(part / 2)];
-  return part % 2 == 0 ? word & 0xFFFFu : word >> 16;
+  const std::uint32_t number = part % 2 == 0 ? word & 0xFFFFu : word >> 16;
+  return number >= mask.threshold ? mask.scale : 0.0f;
 }
 
 }  // namespace polymoe::kernels

@@ -35,7 +35,7 @@ POLYMOE_HOST_DEVICE void dropout_item(const DropoutWork<T>& work, std::int64_t i
     const std::int64_t column = begin + part * kMaskLanes + lane - work.first_column;
     if (column < 0 || column >= work.width) continue;
     const std::int64_t i = r * work.width + column;
-    const float kept = mask_number(block, part) >= work.mask.threshold ? to_float(work.input[i]) * work.mask.scale : 0.0f;
+    const float kept = to_float(work.input[i]) * mask_factor(block, part, work.mask);
     from_float(work.added != nullptr ? to_float(work.added[i]) + kept : kept, work.output[i]);
   }
 }

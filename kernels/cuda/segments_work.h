@@ -80,7 +80,7 @@ POLYMOE_HOST_DEVICE void segment_dropout_item(T* values, std::int64_t width, std
     const std::int64_t column = begin + part * kMaskLanes + lane - first_column;
     if (column < 0 || column >= width) continue;
     T& value = values[row * width + column];
-    from_float(mask_number(block, part) >= mask.threshold ? to_float(value) * mask.scale : 0.0f, value);
+    from_float(to_float(value) * mask_factor(block, part, mask), value);
   }
 }
 

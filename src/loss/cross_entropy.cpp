@@ -2,6 +2,9 @@
 
 #include "nn/torch_headers.h"
 
+#include "kernels/cuda/cross_entropy.h"
+#include "nn/gpu.h"
+
 namespace polymoe {
 namespace {
 
@@ -52,6 +55,49 @@ ChunkTotals chunk_losses(at::Tensor& logits, const at::Tensor& labels, const Pro
   return totals;
 }
 
+// The losses and, with `want_gradient`, the gradient at the logits, divided and in the element type of the states.
+struct Chunk {
+  ChunkTotals totals;
+  at::Tensor gradient;
+};
+
+Chunk chunk_with_torch(at::Tensor logits, const at::Tensor& labels, const Projection& projection, double smoothing,
+                       double normaliser, bool want_gradient, at::ScalarType type) {
+  Chunk chunk{chunk_losses(logits, labels, projection, smoothing, want_gradient), {}};
+  // Divided before it is narrowed: sums over a batch would leave float16's range.
+  if (want_gradient) chunk.gradient = logits.div_(normaliser).to(type);
+  return chunk;
+}
+
+Chunk chunk_on_gpu(const at::Tensor& logits, const at::Tensor& labels, double smoothing, double normaliser,
+                   bool want_gradient, at::ScalarType type) {
+  const at::Tensor per_token = at::empty({2, logits.size(0)}, logits.options());
+  Chunk chunk{{per_token[0], per_token[1]}, {}};
+  if (want_gradient) chunk.gradient = type == at::kFloat ? logits : at::empty(logits.sizes(), logits.options().dtype(type));
+  if constexpr (kernels::cuda::kBuilt) {
+    const kernels::cuda::CrossEntropyRows rows{elements<float>(logits), labels.const_data_ptr<std::int64_t>(),
+                                               logits.size(0),          logits.size(1),
+                                               smoothing,               1.0 / normaliser};
+    auto* nll = mutable_elements<float>(chunk.totals.token_nll);
+    auto* loss = mutable_elements<float>(chunk.totals.token_loss);
+    if (!want_gradient) {
+      kernels::cuda::cross_entropy(rows, nll, loss, gpu_stream(logits));
+    } else {
+      with_elements(chunk.gradient, [&](auto element) {
+        kernels::cuda::cross_entropy(rows, nll, loss, mutable_elements<decltype(element)>(chunk.gradient),
+                                     gpu_stream(logits));
+      });
+    }
+  }
+  return chunk;
+}
+
+// A product in a wider type. GPUs sum in it anyway, and then need not round.
+at::Tensor wide_product(const at::Tensor& a, const at::Tensor& b, at::ScalarType wide) {
+  if (a.scalar_type() == wide || !a.is_cuda()) return at::mm(a, b).to(wide);
+  return at::mm(a, b, wide);
+}
+
 class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEntropy> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& states, const at::Tensor& weight,
@@ -66,6 +112,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
       grad_states = at::empty_like(states);
       grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
     }
+    const bool on_gpu = has_gpu_kernel(states) && projection.axis->size() == 1;
     // Slices may differ by an entry, but must agree on the chunks.
     const std::int64_t entries = projection.vocabulary / projection.axis->size();
     const std::int64_t elements = states.is_cpu() ? kChunkElements : kChunkElementsOnGpu;
@@ -73,23 +120,22 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
     for (std::int64_t first = 0; first < tokens; first += chunk) {
       const std::int64_t count = std::min(chunk, tokens - first);
       const at::Tensor part = states.narrow(0, first, count);
-      at::Tensor logits = at::mm(part, weight.t()).to(wide);
-      const ChunkTotals totals =
-          chunk_losses(logits, labels.narrow(0, first, count), projection, smoothing, want_gradient);
-      token_nll.narrow(0, first, count).copy_(totals.token_nll);
-      token_loss.narrow(0, first, count).copy_(totals.token_loss);
-      if (want_gradient) {
-        // Divided before it is narrowed: sums over a batch would leave float16's range.
-        logits.div_(normaliser);
-        const at::Tensor grad = logits.to(states.scalar_type());
-        at::Tensor grad_part = grad_states.narrow(0, first, count);
-        at::mm_out(grad_part, grad, weight);
-        // The sum over chunks is wide: of many small addends a narrow one would lose the last. A GPU multiplies narrow.
-        if (states.is_cpu()) {
-          grad_weight.addmm_(logits.t(), part.to(wide));
-        } else {
-          grad_weight.add_(at::mm(grad.t(), part));
-        }
+      const at::Tensor part_labels = labels.narrow(0, first, count);
+      at::Tensor logits = wide_product(part, weight.t(), wide);
+      const Chunk part_result =
+          on_gpu ? chunk_on_gpu(logits, part_labels, smoothing, normaliser, want_gradient, states.scalar_type())
+                 : chunk_with_torch(logits, part_labels, projection, smoothing, normaliser, want_gradient,
+                                    states.scalar_type());
+      token_nll.narrow(0, first, count).copy_(part_result.totals.token_nll);
+      token_loss.narrow(0, first, count).copy_(part_result.totals.token_loss);
+      if (!want_gradient) continue;
+      at::Tensor grad_part = grad_states.narrow(0, first, count);
+      at::mm_out(grad_part, part_result.gradient, weight);
+      // The sum over chunks is wide: of many small addends a narrow one would lose the last.
+      if (states.is_cpu()) {
+        grad_weight.addmm_(logits.t(), part.to(wide));
+      } else {
+        grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
       }
     }
     ctx->save_for_backward({grad_states, grad_weight});

@@ -26,20 +26,20 @@ void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxK
 // output = added + dropout(input); `added` may be undefined.
 void apply_on_gpu(const at::Tensor& input, const at::Tensor& added, const at::Tensor& output, double p, PhiloxKey key,
                   const MaskPlace& place) {
-  const at::Tensor ids = place.row_ids.defined() ? place.row_ids.to(input.device()) : place.row_ids;
-  with_elements(input, [&](auto element) {
-    using Element = decltype(element);
-    kernels::cuda::dropout(elements<Element>(input), added.defined() ? elements<Element>(added) : nullptr,
-                           mutable_elements<Element>(output), input.size(0), input.size(1),
-                           ids.defined() ? ids.const_data_ptr<std::int64_t>() : nullptr, place.first_row,
-                           place.first_column, p, key, gpu_stream(input));
-  });
+  if constexpr (kernels::cuda::kBuilt) {
+    const at::Tensor ids = place.row_ids.defined() ? place.row_ids.to(input.device()) : place.row_ids;
+    with_elements(input, [&](auto element) {
+      using Element = decltype(element);
+      kernels::cuda::dropout(elements<Element>(input), added.defined() ? elements<Element>(added) : nullptr,
+                             mutable_elements<Element>(output), input.size(0), input.size(1),
+                             ids.defined() ? ids.const_data_ptr<std::int64_t>() : nullptr, place.first_row,
+                             place.first_column, p, key, gpu_stream(input));
+    });
+  }
 }
 
 void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const MaskPlace& place) {
-  if constexpr (kernels::cuda::kBuilt) {
-    if (has_gpu_kernel(input)) return apply_on_gpu(input, {}, output, p, key, place);
-  }
+  if (has_gpu_kernel(input)) return apply_on_gpu(input, {}, output, p, key, place);
   if (!input.is_cpu()) {
     // Make the mask on the host: the same numbers on every device.
     at::Tensor mask = at::ones(input.sizes(), at::kFloat);
@@ -62,9 +62,7 @@ void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey
 }
 
 void add_masked(const at::Tensor& x, const at::Tensor& y, at::Tensor& output, double p, PhiloxKey key) {
-  if constexpr (kernels::cuda::kBuilt) {
-    if (has_gpu_kernel(y)) return apply_on_gpu(y, x, output, p, key, {});
-  }
+  if (has_gpu_kernel(y)) return apply_on_gpu(y, x, output, p, key, {});
   apply_mask(y, output, p, key, {});
   output.add_(x);
 }

@@ -9,7 +9,7 @@
 namespace polymoe {
 
 /// Whether a function of kernels/cuda may be called for `x`: it lies on a GPU, holds float32 or bfloat16, and the build
-/// has the kernels. To be asked as `if constexpr (kernels::cuda::kBuilt)` first, so that no other build links them.
+/// has the kernels. The call itself stands in `if constexpr (kernels::cuda::kBuilt)`, so that no other build links it.
 inline bool has_gpu_kernel(const at::Tensor& x) {
   return kernels::cuda::kBuilt && x.is_cuda() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }

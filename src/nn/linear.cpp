@@ -2,6 +2,9 @@
 
 #include "nn/torch_headers.h"
 
+#include "kernels/cuda/layer_norm.h"
+#include "nn/gpu.h"
+
 namespace polymoe {
 namespace {
 
@@ -10,11 +13,60 @@ using torch::autograd::variable_list;
 
 constexpr double kEpsilon = 1e-5;
 
+struct Normed {
+  at::Tensor y, mean, rstd;
+};
+struct NormGradients {
+  at::Tensor x, weight, bias;
+};
+
+bool has_norm_kernel(const at::Tensor& x, const at::Tensor& weight) {
+  return has_gpu_kernel(x) && weight.scalar_type() == at::kFloat;
+}
+
+Normed norm_on_gpu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const std::int64_t width = x.size(-1), rows = x.numel() / width;
+  Normed normed{at::empty_like(x), at::empty({rows}, weight.options()), at::empty({rows}, weight.options())};
+  if constexpr (kernels::cuda::kBuilt) {
+    with_elements(x, [&](auto element) {
+      using Element = decltype(element);
+      kernels::cuda::layer_norm(elements<Element>(x), elements<float>(weight), elements<float>(bias), rows, width,
+                                static_cast<float>(kEpsilon), mutable_elements<Element>(normed.y),
+                                mutable_elements<float>(normed.mean), mutable_elements<float>(normed.rstd),
+                                gpu_stream(x));
+    });
+  }
+  return normed;
+}
+
+NormGradients norm_backward_on_gpu(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& mean,
+                                   const at::Tensor& rstd, const at::Tensor& weight) {
+  const std::int64_t width = x.size(-1), rows = x.numel() / width;
+  NormGradients gradients{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
+  if constexpr (kernels::cuda::kBuilt) {
+    const at::Tensor workspace = at::empty({kernels::cuda::layer_norm_workspace(rows, width)}, weight.options());
+    with_elements(x, [&](auto element) {
+      using Element = decltype(element);
+      kernels::cuda::layer_norm_backward(
+          elements<Element>(grad), elements<Element>(x), elements<float>(mean), elements<float>(rstd),
+          elements<float>(weight), rows, width, mutable_elements<Element>(gradients.x),
+          mutable_elements<float>(gradients.weight), mutable_elements<float>(gradients.bias),
+          mutable_elements<float>(workspace), gpu_stream(x));
+    });
+  }
+  return gradients;
+}
+
 // Layer normalisation in the parameters' float32. Between forward and backward x is kept as it came.
 class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias) {
+    if (has_norm_kernel(x, weight)) {
+      const Normed normed = norm_on_gpu(x, weight, bias);
+      ctx->save_for_backward({x, weight, bias, normed.mean, normed.rstd});
+      return normed.y;
+    }
     auto [y, mean, rstd] = at::native_layer_norm(x.to(weight.scalar_type()), {x.size(-1)}, weight, bias, kEpsilon);
     ctx->save_for_backward({x, weight, bias, mean, rstd});
     return y.to(x.scalar_type());
@@ -23,6 +75,10 @@ class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
+    if (has_norm_kernel(x, weight)) {
+      const NormGradients gradients = norm_backward_on_gpu(grads[0].contiguous(), x, saved[3], saved[4], weight);
+      return {gradients.x, gradients.weight, gradients.bias};
+    }
     const at::ScalarType wide = weight.scalar_type();
     auto [grad_x, grad_weight, grad_bias] =
         at::native_layer_norm_backward(grads[0].to(wide), x.to(wide), {x.size(-1)}, saved[3], saved[4], weight,
@@ -71,13 +127,13 @@ LayerNormImpl::LayerNormImpl(std::int64_t width) {
 }
 
 at::Tensor wide_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return WideLayerNorm::apply(x, weight, bias);
+  return WideLayerNorm::apply(x.contiguous(), weight, bias);
 }
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
-  // The CPU's kernel takes float32 parameters beside bfloat16 values; other devices want one type.
-  const bool has_kernel = x.is_cpu() || x.scalar_type() == weight.scalar_type();
-  return has_kernel ? at::layer_norm(x, {x.size(-1)}, weight, bias, kEpsilon) : wide_layer_norm(x, weight, bias);
+  // LibTorch's kernel for the CPU takes float32 parameters beside bfloat16 values; those for others want one type.
+  const bool one_call = x.is_cpu() || x.scalar_type() == weight.scalar_type();
+  return one_call && !has_norm_kernel(x, weight) ? at::layer_norm(x, {x.size(-1)}, weight, bias, kEpsilon) : wide_layer_norm(x, weight, bias);
 }
 
 }  // namespace polymoe

@@ -202,9 +202,7 @@ at::Tensor ExpertsImpl::forward_grouped(const ExpertInputs& inputs, const Expert
 at::Tensor ExpertsImpl::forward(const ExpertInputs& inputs, const ExpertWeights& weights,
                                 const ForwardContext& context) {
   const ExpertsCall call{activation_, context.training ? activation_dropout_ : 0.0, first_column_, adds_bias_};
-  if constexpr (kernels::cuda::kBuilt) {
-    if (can_group(inputs.rows, weights)) return forward_grouped(inputs, weights, call, context);
-  }
+  if (can_group(inputs.rows, weights)) return forward_grouped(inputs, weights, call, context);
   // Products one by one need the numbers of slots on the host.
   const ExpertInputs known = inputs.expert_end.defined() ? with_counts(inputs, context) : inputs;
   return ExpertsFunction::apply(known.rows, weights.up_weight, weights.up_bias, weights.down_weight, weights.down_bias,

@@ -15,33 +15,41 @@ kernels::cuda::Segments table_of(const at::Tensor& segments) {
   return {segments.const_data_ptr<std::int64_t>(), segments.size(0)};
 }
 
+// Where no kernels are built nothing comes here: can_group() says no.
+
 // values += bias of each row's expert; where `active` is defined it becomes the activation of the sums.
 void add_bias(const at::Tensor& values, const at::Tensor& bias, const at::Tensor& active, Activation activation,
               const at::Tensor& segments) {
-  with_elements(values, [&](auto element) {
-    using Element = decltype(element);
-    kernels::cuda::add_segment_bias(mutable_elements<Element>(values), elements<Element>(bias),
-                                    active.defined() ? mutable_elements<Element>(active) : nullptr, activation,
-                                    values.size(0), values.size(1), table_of(segments), gpu_stream(values));
-  });
+  if constexpr (kernels::cuda::kBuilt) {
+    with_elements(values, [&](auto element) {
+      using Element = decltype(element);
+      kernels::cuda::add_segment_bias(mutable_elements<Element>(values), elements<Element>(bias),
+                                      active.defined() ? mutable_elements<Element>(active) : nullptr, activation,
+                                      values.size(0), values.size(1), table_of(segments), gpu_stream(values));
+    });
+  }
 }
 
 void drop(const at::Tensor& active, double dropout, std::int64_t first_column, const at::Tensor& segments) {
   if (dropout == 0) return;
-  with_elements(active, [&](auto element) {
-    kernels::cuda::segment_dropout(mutable_elements<decltype(element)>(active), active.size(0), active.size(1),
-                                   first_column, dropout, table_of(segments), gpu_stream(active));
-  });
+  if constexpr (kernels::cuda::kBuilt) {
+    with_elements(active, [&](auto element) {
+      kernels::cuda::segment_dropout(mutable_elements<decltype(element)>(active), active.size(0), active.size(1),
+                                     first_column, dropout, table_of(segments), gpu_stream(active));
+    });
+  }
 }
 
 at::Tensor sum_by_expert(const at::Tensor& values, const at::Tensor& expert_end) {
   at::Tensor sums = at::empty({expert_end.size(0), values.size(1)}, values.options());
-  with_elements(values, [&](auto element) {
-    using Element = decltype(element);
-    kernels::cuda::sum_by_expert(elements<Element>(values), expert_end.const_data_ptr<std::int32_t>(),
-                                 expert_end.size(0), values.size(1), mutable_elements<Element>(sums),
-                                 gpu_stream(values));
-  });
+  if constexpr (kernels::cuda::kBuilt) {
+    with_elements(values, [&](auto element) {
+      using Element = decltype(element);
+      kernels::cuda::sum_by_expert(elements<Element>(values), expert_end.const_data_ptr<std::int32_t>(),
+                                   expert_end.size(0), values.size(1), mutable_elements<Element>(sums),
+                                   gpu_stream(values));
+    });
+  }
   return sums;
 }
 
@@ -101,8 +109,10 @@ bool can_group(const at::Tensor& rows, const ExpertWeights& weights) {
 at::Tensor segments_of_experts(const at::Tensor& expert_end, PhiloxKey key) {
   at::Tensor table = at::empty({expert_end.size(0), kernels::cuda::Segments::kColumns},
                                expert_end.options().dtype(at::kLong));
-  kernels::cuda::make_segments(expert_end.const_data_ptr<std::int32_t>(), expert_end.size(0), pack_key(key),
-                               table.mutable_data_ptr<std::int64_t>(), gpu_stream(expert_end));
+  if constexpr (kernels::cuda::kBuilt) {
+    kernels::cuda::make_segments(expert_end.const_data_ptr<std::int32_t>(), expert_end.size(0), pack_key(key),
+                                 table.mutable_data_ptr<std::int64_t>(), gpu_stream(expert_end));
+  }
   return table;
 }
 

@@ -50,26 +50,28 @@ at::Tensor view_of(const std::vector<std::int64_t>& values, at::IntArrayRef size
       data, sizes, [owner = std::move(owner)](void*) {}, at::kLong);
 }
 
+// Only where the kernels are built.
 Routing route_on_gpu(const at::Tensor& expert_ids, const MoeOptions& options, std::int64_t capacity, PhiloxKey key) {
   const at::Tensor ids = expert_ids.contiguous();
   const std::int64_t tokens = ids.size(0), top_k = ids.size(1), experts = options.experts;
   const std::int64_t most_slots = kernels::cuda::most_slots(tokens, top_k, experts, capacity);
-  const std::size_t workspace_bytes = kernels::cuda::routing_workspace_bytes(tokens, top_k, experts);
-  const at::Tensor workspace = at::empty({static_cast<std::int64_t>(workspace_bytes)}, ids.options().dtype(at::kByte));
-  const at::Tensor assigned = at::empty({experts}, ids.options());
   Routing routing;
   routing.experts = experts;
   routing.expert_ids = expert_ids;
   routing.slot_token = at::empty({most_slots}, ids.options());
   routing.slot_of = at::empty({tokens, top_k}, ids.options());
   routing.expert_end = at::empty({experts}, ids.options().dtype(at::kInt));
-  kernels::cuda::plan_routing(ids.const_data_ptr<std::int64_t>(), tokens, top_k, experts, capacity,
-                              {options.random_token_selection, key},
-                              {routing.slot_token.mutable_data_ptr<std::int64_t>(),
-                               routing.slot_of.mutable_data_ptr<std::int64_t>(),
-                               routing.expert_end.mutable_data_ptr<std::int32_t>(),
-                               assigned.mutable_data_ptr<std::int64_t>(), workspace.mutable_data_ptr()},
-                              gpu_stream(ids));
+  if constexpr (kernels::cuda::kBuilt) {
+    const std::size_t bytes = kernels::cuda::routing_workspace_bytes(tokens, top_k, experts);
+    const at::Tensor workspace = at::empty({static_cast<std::int64_t>(bytes)}, ids.options().dtype(at::kByte));
+    const at::Tensor assigned = at::empty({experts}, ids.options());
+    kernels::cuda::plan_routing(
+        ids.const_data_ptr<std::int64_t>(), tokens, top_k, experts, capacity, {options.random_token_selection, key},
+        {routing.slot_token.mutable_data_ptr<std::int64_t>(), routing.slot_of.mutable_data_ptr<std::int64_t>(),
+         routing.expert_end.mutable_data_ptr<std::int32_t>(), assigned.mutable_data_ptr<std::int64_t>(),
+         workspace.mutable_data_ptr()},
+        gpu_stream(ids));
+  }
   return routing;
 }
 
@@ -91,8 +93,8 @@ std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, boo
 
 Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, std::int64_t capacity, PhiloxKey key,
                      bool stay_on_gpu) {
-  if constexpr (kernels::cuda::kBuilt) {
-    if (stay_on_gpu && expert_ids.is_cuda()) return route_on_gpu(expert_ids, options, capacity, key);
+  if (kernels::cuda::kBuilt && stay_on_gpu && expert_ids.is_cuda()) {
+    return route_on_gpu(expert_ids, options, capacity, key);
   }
   const at::Tensor ids = expert_ids.to(at::kCPU).contiguous();
   const std::int64_t tokens = ids.size(0), top_k = ids.size(1);

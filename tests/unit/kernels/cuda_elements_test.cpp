@@ -1,0 +1,205 @@
+// What each thread of the GPU's kernels does, run on the CPU over all items of a grid, beside the CPU's kernels.
+
+#include <cstring>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "kernels/adam_element.h"
+#include "kernels/cpu/adam.h"
+#include "kernels/cpu/dropout.h"
+#include "kernels/cpu/routing.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/cuda/dropout_work.h"
+#include "kernels/cuda/rows_work.h"
+#include "kernels/cuda/segments_work.h"
+#include "kernels/cuda/sum_of_squares_work.h"
+#include "support/simulated_grid.h"
+
+namespace polymoe::kernels {
+namespace {
+
+std::vector<float> random_floats(std::size_t count, std::uint64_t seed) {
+  const RandomStream random(seed, 1);
+  std::vector<float> values;
+  for (std::size_t i = 0; i < count; ++i) values.push_back(static_cast<float>(2.0 * random.uniform(i) - 1.0));
+  return values;
+}
+
+template <typename T>
+std::vector<T> random_elements(std::size_t count, std::uint64_t seed) {
+  const std::vector<float> values = random_floats(count, seed);
+  std::vector<T> elements(count);
+  for (std::size_t i = 0; i < count; ++i) from_float(values[i], elements[i]);
+  return elements;
+}
+
+template <typename T>
+void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(T)), 0);
+}
+
+template <typename T>
+class CudaElements : public testing::Test {};
+using Types = testing::Types<float, BFloat16>;
+TYPED_TEST_SUITE(CudaElements, Types);
+
+TYPED_TEST(CudaElements, DropoutHasTheMaskOfTheCpu) {
+  using T = TypeParam;
+  const std::vector<std::int64_t> ids{3, 1ll << 40, 7, 0, 12};
+  for (const std::int64_t width : {1, 7, 128, 300}) {
+    for (const std::int64_t first_column : {0, 128, 50}) {
+      for (const bool named : {false, true}) {
+        const std::int64_t rows = 5, first_row = 1ll << 33;
+        const auto input = random_elements<T>(static_cast<std::size_t>(rows * width), 1);
+        std::vector<T> expected(input.size()), got(input.size());
+        const std::int64_t* row_ids = named ? ids.data() : nullptr;
+        dropout(input.data(), expected.data(), rows, width, row_ids, first_row, first_column, 0.3, {5, 6});
+        const cuda::DropoutWork<T> work{input.data(), nullptr,   got.data(),   rows,             width,
+                                        row_ids,      first_row, first_column, MaskNumbers(0.3), {5, 6}};
+        for (std::int64_t i = 0; i < rows * mask_items(first_column, width); ++i) cuda::dropout_item(work, i);
+        expect_same_bits(got, expected);
+      }
+    }
+  }
+}
+
+TEST(CudaDropout, AddsInFloat32) {
+  const auto input = random_elements<float>(256, 1), added = random_elements<float>(256, 2);
+  std::vector<float> dropped(256), got(256);
+  dropout(input.data(), dropped.data(), 2, 128, nullptr, 0, 0, 0.5, {1, 2});
+  const cuda::DropoutWork<float> work{input.data(), added.data(), got.data(), 2, 128, nullptr, 0, 0, MaskNumbers(0.5), {1, 2}};
+  for (std::int64_t i = 0; i < 2 * mask_items(0, 128); ++i) cuda::dropout_item(work, i);
+  for (std::size_t i = 0; i < 256; ++i) EXPECT_EQ(got[i], added[i] + dropped[i]);
+}
+
+TYPED_TEST(CudaElements, CombineIsTheCpus) {
+  using T = TypeParam;
+  constexpr std::int64_t kWidth = 16, kTokens = 4, kTopK = 2;
+  const std::vector<std::int64_t> slot_of{0, 3, -1, 2, 4, -1, -1, -1};
+  const auto slots = random_elements<T>(5 * kWidth, 1), grad = random_elements<T>(kTokens * kWidth, 2);
+  const std::vector<float> weights = random_floats(kTokens * kTopK, 3);
+  for (const float* weight : {weights.data(), static_cast<const float*>(nullptr)}) {
+    std::vector<T> expected(kTokens * kWidth), got(kTokens * kWidth);
+    combine_rows(slots.data(), weight, slot_of.data(), expected.data(), kWidth, kTopK, 0, kTokens);
+    for (std::int64_t token = 0; token < kTokens; ++token) {
+      for (std::int64_t first = 0; first < kWidth; first += 4) {
+        cuda::combine_elements<T, 4>(slots.data(), weight, slot_of.data(), got.data(), kWidth, kTopK, token, first);
+      }
+    }
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(to_float(got[i]), to_float(expected[i]), 1e-2) << i;
+    if (sizeof(T) == 4) {
+      for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(to_float(got[i]), to_float(expected[i]), 1e-6) << i;
+    }
+  }
+
+  std::vector<T> expected(5 * kWidth), got(5 * kWidth);
+  std::vector<float> expected_weights(kTokens * kTopK);
+  combine_rows_backward(grad.data(), slots.data(), weights.data(), slot_of.data(), expected.data(),
+                        expected_weights.data(), kWidth, kTopK, 0, kTokens);
+  for (std::int64_t a = 0; a < kTokens * kTopK; ++a) {
+    const std::int64_t slot = slot_of[static_cast<std::size_t>(a)];
+    if (slot < 0) continue;
+    const float product = cuda::sum_of_warp([&](int lane) {
+      return cuda::combine_gradient_lane<T, 4>(grad.data() + a / kTopK * kWidth, slots.data() + slot * kWidth,
+                                               weights[static_cast<std::size_t>(a)], got.data() + slot * kWidth, kWidth,
+                                               lane);
+    });
+    EXPECT_NEAR(product, expected_weights[static_cast<std::size_t>(a)], 1e-5);
+  }
+  expect_same_bits(got, expected);
+}
+
+// Six rows of three experts, the second of which has none; the last row is not in use.
+class CudaSegments : public testing::Test {
+ protected:
+  CudaSegments() {
+    for (std::int64_t e = 0; e < kExperts; ++e) cuda::make_segment(ends_.data(), e, pack_key({3, 4}), table_.data());
+  }
+  cuda::Segments segments() const { return {table_.data(), kExperts}; }
+
+  static constexpr std::int64_t kExperts = 3, kRows = 6, kWidth = 8;
+  std::vector<std::int32_t> ends_{2, 2, 5};
+  std::vector<std::int64_t> table_ = std::vector<std::int64_t>(kExperts * cuda::Segments::kColumns);
+};
+
+TEST_F(CudaSegments, FindTheirRows) {
+  const std::vector<std::int64_t> experts{0, 0, 2, 2, 2}, numbers{0, 1, 0, 1, 2};
+  for (std::int64_t row = 0; row < 5; ++row) {
+    const cuda::RowPlace place = cuda::place_of_row(segments(), row);
+    ASSERT_NE(place.line, nullptr) << row;
+    EXPECT_EQ(place.line[0], experts[static_cast<std::size_t>(row)]);
+    EXPECT_EQ(place.number, numbers[static_cast<std::size_t>(row)]);
+  }
+  EXPECT_EQ(cuda::place_of_row(segments(), 5).line, nullptr);
+}
+
+TEST_F(CudaSegments, AddTheirExpertsBias) {
+  const std::vector<float> before = random_floats(kRows * kWidth, 1), bias = random_floats(kExperts * kWidth, 2);
+  for (const Activation activation : {Activation::kRelu, Activation::kGelu, Activation::kSwish}) {
+    std::vector<float> values = before, active(values.size(), 7.0f);
+    for (std::int64_t row = 0; row < kRows; ++row) {
+      for (std::int64_t first = 0; first < kWidth; first += 4) {
+        cuda::add_bias_elements<float, 4>(values.data(), bias.data(), active.data(), activation, kWidth, segments(), row,
+                                          first);
+      }
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t row = i / kWidth, expert = row < 2 ? 0 : 2;
+      const float sum = before[i] + bias[expert * kWidth + i % kWidth];
+      EXPECT_EQ(values[i], row < 5 ? sum : before[i]);
+      EXPECT_EQ(active[i], row < 5 ? activate(sum, activation) : 7.0f);
+    }
+  }
+}
+
+TEST_F(CudaSegments, DropWithTheNamesOfTheirExperts) {
+  std::vector<float> values(kRows * kWidth, 1.0f), expected = values;
+  dropout(expected.data(), expected.data(), 2, kWidth, nullptr, 0, 0, 0.5, {3, 4});
+  dropout(expected.data() + 2 * kWidth, expected.data() + 2 * kWidth, 3, kWidth, nullptr, 2ll << 32, 0, 0.5, {3, 4});
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    for (std::int64_t item = 0; item < mask_items(0, kWidth); ++item) {
+      cuda::segment_dropout_item(values.data(), kWidth, 0, MaskNumbers(0.5), segments(), row, item);
+    }
+  }
+  expect_same_bits(values, expected);
+}
+
+TEST_F(CudaSegments, AddUpByExpert) {
+  const std::vector<float> values = random_floats(kRows * kWidth, 1);
+  float sums[4] = {};
+  for (int warp = 0; warp < 2; ++warp) cuda::sum_rows<float, 4>(values.data(), kWidth, 4, 2, 5, warp, 2, sums);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(sums[i], values[2 * kWidth + 4 + i] + values[3 * kWidth + 4 + i] + values[4 * kWidth + 4 + i], 1e-6);
+  }
+}
+
+TEST(CudaSumOfSquares, TakesEachElementOnce) {
+  alignas(16) float values[103];
+  for (int i = 0; i < 103; ++i) values[i] = static_cast<float>(i);
+  for (const int first : {0, 1}) {  // aligned and not
+    double sum = 0.0;
+    for (int thread = 0; thread < 9; ++thread) sum += cuda::squares_of_thread(values + first, 103 - first, thread, 9);
+    EXPECT_EQ(sum, sum_of_squares(values + first, 103 - first));
+  }
+}
+
+TEST(AdamElement, IsTheKernelsArithmetic) {
+  const AdamStep step{1e-3f, 0.9f, 0.98f, 1e-8f, 0.01f, 0.1f, 0.02f, 0.5f};
+  std::vector<float> p = random_floats(50, 1), m = random_floats(50, 3), v = random_floats(50, 4);
+  const std::vector<float> g = random_floats(50, 2);
+  for (float& value : v) value = value * value;
+  std::vector<float> p2 = p, m2 = m, v2 = v;
+  adam(p.data(), g.data(), m.data(), v.data(), 50, step);
+  for (std::size_t i = 0; i < 50; ++i) p2[i] = adam_element(p2[i], g[i], m2[i], v2[i], AdamFactors(step));
+  for (std::size_t i = 0; i < 50; ++i) {
+    EXPECT_NEAR(p[i], p2[i], 1e-6);
+    EXPECT_NEAR(m[i], m2[i], 1e-6);
+    EXPECT_NEAR(v[i], v2[i], 1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace polymoe::kernels
