@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/clones.h"
 #include "kernels/dropout_mask.h"
+#include "kernels/uniform_number.h"
 
 namespace polymoe::kernels {
 namespace {
@@ -90,10 +91,7 @@ void dropout(const BFloat16* input, BFloat16* output, std::int64_t rows, std::in
 void fill_uniform(float* values, std::int64_t count, std::int64_t first, float low, float high, PhiloxKey key) {
   for (std::int64_t i = 0; i < count; ++i) {
     const auto index = static_cast<std::uint64_t>(first + i);
-    const PhiloxCounter block =
-        philox({static_cast<std::uint32_t>(index >> 2), static_cast<std::uint32_t>(index >> 34), 0u, 3u}, key);
-    const std::uint32_t word = block[index & 3];
-    values[i] = low + (high - low) * (static_cast<float>(word >> 8) * 0x1.0p-24f);
+    values[i] = uniform_number(uniform_words(index, key)[index & 3], low, high);
   }
 }
 

@@ -3,28 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/routing_rank.h"
+
 namespace polymoe::kernels {
 namespace {
 
-// The rank that decides who stays: smallest first. Philox at the assignment's index makes it independent of layout; the
-// assignment itself breaks ties.
-using Rank = std::pair<std::uint64_t, std::int64_t>;
-
-std::uint64_t random_rank(std::int64_t assignment, PhiloxKey key) {
-  const auto index = static_cast<std::uint64_t>(assignment);
-  const PhiloxCounter block =
-      philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0u, 4u}, key);
-  return (std::uint64_t{block[1]} << 32) | block[0];
-}
+using Rank = std::pair<std::uint64_t, std::int64_t>;  // the assignment breaks ties
 
 // Leaves the `capacity` assignments that stay in `members`, in token order.
 void limit_expert(std::vector<std::int64_t>& members, std::int64_t capacity, std::int64_t top_k,
                   const TokenSelection& selection, std::vector<Rank>& ranks) {
   ranks.clear();
   for (const std::int64_t assignment : members) {
-    const std::uint64_t rank =
-        selection.enabled ? random_rank(assignment, selection.key) : static_cast<std::uint64_t>(assignment % top_k);
-    ranks.emplace_back(rank, assignment);
+    ranks.emplace_back(routing_rank(assignment, top_k, selection), assignment);
   }
   std::nth_element(ranks.begin(), ranks.begin() + capacity, ranks.end());
   members.clear();

@@ -5,6 +5,8 @@
 #include "nn/torch_headers.h"
 
 #include "kernels/cpu/dropout.h"
+#include "kernels/cuda/random.h"
+#include "nn/gpu.h"
 
 namespace polymoe {
 
@@ -14,9 +16,16 @@ GateImpl::GateImpl(std::int64_t hidden, const MoeOptions& options, std::string p
 }
 
 at::Tensor GateImpl::noise_like(const at::Tensor& x, const ForwardContext& context) const {
+  const PhiloxKey key = context.random_key(place_ + ".noise");
+  if constexpr (kernels::cuda::kBuilt) {
+    if (x.is_cuda()) {
+      at::Tensor noise = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+      kernels::cuda::fill_uniform(noise.mutable_data_ptr<float>(), noise.numel(), 0, 0.0f, 1.0f, key, gpu_stream(x));
+      return noise;
+    }
+  }
   at::Tensor noise = at::empty(x.sizes(), at::kFloat);
-  kernels::fill_uniform(noise.mutable_data_ptr<float>(), noise.numel(), 0, 0.0f, 1.0f,
-                        context.random_key(place_ + ".noise"));
+  kernels::fill_uniform(noise.mutable_data_ptr<float>(), noise.numel(), 0, 0.0f, 1.0f, key);
   return noise.to(x.device());
 }
 
