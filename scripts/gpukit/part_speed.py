@@ -2,23 +2,48 @@
 
 import json
 import statistics
+import typing
 
 from .results import failed, passed
 from .steps import Step
 
-# Experts, tokens, dropout: first what matters most, for the time may not do for all. z-code-m3's widths.
-STEPS = [(64, 16384, 0.1), (8, 16384, 0.1), (0, 16384, 0.1), (64, 32768, 0.1), (64, 16384, 0.0), (8, 16384, 0.0),
-         (0, 16384, 0.0), (8, 32768, 0.1), (0, 32768, 0.1), (64, 32768, 0.0), (64, 8192, 0.1), (8, 8192, 0.1),
-         (0, 8192, 0.1), (8, 32768, 0.0), (0, 32768, 0.0), (64, 8192, 0.0), (8, 8192, 0.0), (0, 8192, 0.0)]
+
+
+class Shape(typing.NamedTuple):
+    experts: int  # 0: dense
+    tokens: int  # of a micro-batch
+    dropout: float = 0.1
+    micro_batches: int = 1  # of an update
+    model: str = "z-code-m3"
+
+    def name(self):
+        parts = [f"{self.experts} experts" if self.experts else "dense", f"{self.tokens} tokens",
+                 f"dropout {self.dropout}"]
+        if self.micro_batches > 1:
+            parts.append(f"{self.micro_batches} micro-batches")
+        if self.model == "wide":
+            parts.append("hidden 4096")
+        return ", ".join(parts)
+
+
+# First what matters most, for the time may not do for all.
+STEPS = [Shape(64, 32768), Shape(8, 32768), Shape(0, 32768), Shape(64, 32768, micro_batches=4),
+         Shape(8, 32768, model="wide"), Shape(8, 32768, micro_batches=4), Shape(64, 16384), Shape(8, 16384),
+         Shape(0, 16384), Shape(64, 32768, dropout=0.0), Shape(8, 32768, dropout=0.0), Shape(0, 32768, dropout=0.0),
+         Shape(64, 8192), Shape(8, 8192), Shape(0, 8192)]
 LAYERS = [(64, 16384), (8, 16384), (64, 32768), (8, 32768)]
 WIDTHS = {"hidden": 1024, "ffn": 4096}
-MODEL = {"heads": 16, "vocabulary": 16000, "encoder-layers": 4, "decoder-layers": 2, "every": 2}
+MODELS = {  # z-code-m3's widths; and wider ones, in as many layers as one GPU holds with all its state
+    "z-code-m3": {**WIDTHS, "heads": 16, "vocabulary": 16000, "encoder-layers": 4, "decoder-layers": 2, "every": 2},
+    "wide": {"hidden": 4096, "ffn": 16384, "heads": 32, "vocabulary": 16000, "encoder-layers": 2, "decoder-layers": 2,
+             "every": 2},
+    "small": {"hidden": 64, "ffn": 128, "heads": 4, "vocabulary": 1000, "encoder-layers": 2, "decoder-layers": 1,
+              "every": 2}}
 SENTENCE = 64  # tokens, source and target each
 
 # Without a GPU the steps show only that they run.
-SMALL_STEPS, SMALL_LAYERS = [(4, 256, 0.1), (0, 256, 0.0)], [(4, 256)]
-SMALL_WIDTHS = {"hidden": 64, "ffn": 128}
-SMALL_MODEL = {"heads": 4, "vocabulary": 1000, "encoder-layers": 2, "decoder-layers": 1, "every": 2}
+SMALL_STEPS = [Shape(4, 256, model="small"), Shape(0, 256, 0.0, 2, "small")]
+SMALL_LAYERS, SMALL_WIDTHS = [(4, 256)], {"hidden": 64, "ffn": 128}
 
 
 def bench(context, name, options):
@@ -42,22 +67,26 @@ def calls_of(calls, what):
     return (calls or {}).get(what)
 
 
-def training_step(context, experts, tokens, dropout):
-    """One shape. Keys that an older benchmark does not print are left unknown."""
-    widths, model = (WIDTHS, MODEL) if context.on_gpu else (SMALL_WIDTHS, SMALL_MODEL)
+def training_step(context, shape):
     length = SENTENCE if context.on_gpu else 8
     result, error = bench(context, "train_step", {
-        **device_options(context), "repeats": 5, "warmup": 2, **widths, **model, "experts": experts, "dropout": dropout,
-        "rows": tokens // (2 * length), "source-length": length, "target-length": length})
+        **device_options(context), "repeats": 5, "warmup": 2, **MODELS[shape.model], "experts": shape.experts,
+        "dropout": shape.dropout, "rows": shape.tokens // (2 * length), "micro-batches": shape.micro_batches,
+        "source-length": length, "target-length": length})
     if error:
         return failed(error)
     seconds = statistics.median(result["seconds"])
     peak, flops, calls = result.get("peak_flops_per_second"), result.get("model_flops"), result.get("calls")
-    return passed(**{f"step {experts} experts {tokens} tokens dropout {dropout}": {
-        "tokens_per_second": tokens / seconds, "seconds": seconds, "peak_tflops": peak and peak / 1e12,
+    return passed(**{f"step, {shape.name()}": {
+        "tokens_per_second": shape.tokens * shape.micro_batches / seconds, "seconds": seconds, "peak_tflops": peak and peak / 1e12,
         "share_of_peak": flops / seconds / peak if flops and peak else None, "device": result.get("device"),
         "launches": calls_of(calls, "launches"), "synchronizations": calls_of(calls, "synchronizations"),
-        "copies": calls_of(calls, "copies")}})
+        "copies": calls_of(calls, "copies"), "device_ms": device_milliseconds(calls)}})
+
+
+def device_milliseconds(calls):
+    """What the device computed or copied, of the step whose calls were counted; its table is in the log."""
+    return sum(line[2] for line in calls["kernels"]) if calls else None
 
 
 def layer(context, experts, tokens):
@@ -78,14 +107,10 @@ def layer(context, experts, tokens):
 
 def steps(context):
     shapes, layers = (STEPS, LAYERS) if context.on_gpu else (SMALL_STEPS, SMALL_LAYERS)
-    result = [Step(f"step, {name_of(experts)}, {tokens} tokens, dropout {dropout}",
-                   lambda c, shape=(experts, tokens, dropout): training_step(c, *shape), 60, least=5)
-              for experts, tokens, dropout in shapes]
+    result = [Step(f"step, {shape.name()}", lambda c, shape=shape: training_step(c, shape), 60, least=5)
+              for shape in shapes]
     # The layers come after the first three shapes, which stand for the rest.
-    result[3:3] = [Step(f"layer, {name_of(experts)}, {tokens} tokens",
+    result[3:3] = [Step(f"layer, {experts} experts, {tokens} tokens",
                         lambda c, shape=(experts, tokens): layer(c, *shape), 40, least=5) for experts, tokens in layers]
     return result
 
-
-def name_of(experts):
-    return f"{experts} experts" if experts else "dense"

@@ -203,6 +203,7 @@ TEST(WithoutEffect, IsSilentAboutTheConfigurationsHere) {
   const std::filesystem::path root = POLYMOE_SOURCE_DIR;
   int files = 0;
   for (const char* folder : {"configs", "experiments"}) {
+    if (!std::filesystem::exists(root / folder)) GTEST_SKIP() << "no folder " << folder << " here";
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
       if (entry.path().extension() != ".yaml") continue;
       ++files;

@@ -1,0 +1,109 @@
+// What the GPU's kernels make of a MoE layer. Elsewhere there is nothing to compare.
+
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "nn/gpu.h"
+#include "nn/moe/grouped_experts.h"
+#include "nn/moe/layer.h"
+#include "nn/torch_headers.h"
+#include "support/device.h"
+
+namespace polymoe {
+namespace {
+
+#define NEEDS_KERNELS()                                                                           \
+  if (!kernels::cuda::kBuilt || !test_device().is_cuda()) GTEST_SKIP() << "needs a GPU and a build with its kernels"
+
+TEST(RoutingOnGpu, IsTheHostsPlan) {
+  NEEDS_KERNELS();
+  torch::manual_seed(1);
+  for (const std::int64_t experts : {1, 8, 64, 300}) {
+    for (const std::int64_t top_k : {1, 2}) {
+      if (top_k > experts) continue;
+      for (const bool random : {false, true}) {
+        for (const std::int64_t capacity : {std::int64_t{0}, 3000 * top_k / experts + 1, std::int64_t{1}}) {
+          MoeOptions options;
+          options.experts = experts;
+          options.top_k = top_k;
+          options.random_token_selection = random;
+          const at::Tensor ids = std::get<1>(at::rand({3000, experts}).pow(3).topk(top_k, 1));
+          const Routing host = make_routing(ids, options, capacity, {1, 2});
+          const Routing gpu = make_routing(on_device(ids), options, capacity, {1, 2}, /*stay_on_gpu=*/true);
+          const std::int64_t slots = host.slot_token.size(0);
+          EXPECT_EQ(gpu.plan, nullptr);
+          EXPECT_TRUE(at::equal(gpu.slot_of.cpu(), host.slot_of)) << experts << " " << top_k << " " << capacity;
+          EXPECT_TRUE(at::equal(gpu.slot_token.cpu().narrow(0, 0, slots), host.slot_token));
+          EXPECT_TRUE(at::equal(gpu.expert_end.cpu().to(at::kLong), host.expert_begin.slice(0, 1)));
+        }
+      }
+    }
+  }
+}
+
+struct Pass {
+  at::Tensor y;
+  std::vector<at::Tensor> gradients;  // of x, then of the parameters
+};
+
+Pass pass(MoeLayer& layer, const at::Tensor& x, const at::Tensor& grad) {
+  ForwardContext context;
+  context.training = true;
+  const at::Tensor own = x.detach().requires_grad_();
+  Pass result{layer(own, context), {}};
+  torch::autograd::backward({result.y}, {grad});
+  result.y = result.y.detach().cpu().to(at::kFloat);
+  result.gradients.push_back(own.grad().cpu().to(at::kFloat));
+  for (const at::Tensor& p : layer->parameters()) {
+    result.gradients.push_back(p.grad().defined() ? p.grad().cpu().to(at::kFloat) : at::Tensor());
+  }
+  return result;
+}
+
+double relative_difference(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).norm() / b.norm().clamp_min(1e-12)).item<double>();
+}
+
+TEST(GroupedExperts, AreTheExpertsOneByOne) {
+  NEEDS_KERNELS();
+  for (const char* activation : {"relu", "gelu", "swish"}) {
+    for (const double dropout : {0.0, 0.3}) {
+      for (const char* capacity : {"dropless", "limited"}) {
+        torch::manual_seed(2);
+        ModelOptions options;
+        options.hidden = 64;
+        options.ffn = 128;
+        options.activation = activation;
+        options.activation_dropout = dropout;
+        options.moe.experts = 5;
+        options.moe.capacity = capacity;
+        MoeLayer narrow(options, "layer", Partition{}), wide(options, "layer", Partition{});
+        const at::NoGradGuard no_grad;
+        const auto parameters = narrow->named_parameters(), wide_parameters = wide->named_parameters();
+        for (const auto& item : parameters) {
+          // One row an expert must not rely on: the fifth expert is hardly ever chosen.
+          at::Tensor value = at::randn_like(item.value()) * 0.2;
+          if (item.key() == "gate.weight") value[4].fill_(-10.0);
+          value = value.to(at::kBFloat16);
+          const bool gate = item.key() == "gate.weight";
+          at::Tensor in_narrow = item.value(), in_wide = wide_parameters[item.key()];
+          in_narrow.set_data(on_device(gate ? value.to(at::kFloat) : value));
+          in_wide.set_data(on_device(value.to(at::kFloat)));
+        }
+        const at::Tensor x = at::rand({301, 64}).to(at::kBFloat16), grad = at::randn({301, 64}).to(at::kBFloat16);
+        const at::AutoGradMode with_gradients(true);
+        const Pass got = pass(narrow, on_device(x), on_device(grad));
+        const Pass expected = pass(wide, on_device(x.to(at::kFloat)), on_device(grad.to(at::kFloat)));
+        // bfloat16 has 8 bits.
+        EXPECT_LT(relative_difference(got.y, expected.y), 0.02) << activation << " " << dropout << " " << capacity;
+        for (std::size_t i = 0; i < got.gradients.size(); ++i) {
+          EXPECT_LT(relative_difference(got.gradients[i], expected.gradients[i]), 0.05)
+              << activation << " " << dropout << " " << capacity << " " << i;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace polymoe
