@@ -1,7 +1,7 @@
 #include "bench/call_counts.h"
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <map>
 #include <set>
@@ -12,6 +12,7 @@
 #include <torch/csrc/autograd/profiler_kineto.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/device.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe::bench {
@@ -55,6 +56,7 @@ nlohmann::json count_calls(const at::Device& device, const std::function<void()>
   profiler::prepareProfiler(config, activities);
   profiler::enableProfiler(config, activities);
   f();
+  synchronize(device);  // or what is still queued would be missing
   const auto result = profiler::disableProfiler();
 
   std::int64_t launches = 0, synchronizations = 0, copies = 0;

@@ -14,10 +14,36 @@ namespace {
 // again: its gradient is zero, and in floating point just the rounding, of which Adam would make steps of full size.
 constexpr std::int64_t kKeys = 1;
 
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// [rows, length, parts * heads * head width] -> [parts, rows, heads, length, head width], a view.
+at::Tensor heads_apart(const at::Tensor& x, std::int64_t parts, std::int64_t heads) {
+  const std::int64_t head_width = x.size(2) / (parts * heads);
+  return x.view({x.size(0), x.size(1), parts, heads, head_width}).permute({2, 0, 3, 1, 4});
+}
+
+// The gradients of the parts are written to their places in one pass: autograd would stack them and then permute that.
+class SplitHeads : public torch::autograd::Function<SplitHeads> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, std::int64_t parts, std::int64_t heads) {
+    ctx->saved_data["heads"] = heads;
+    return heads_apart(x, parts, heads).unbind(0);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const std::int64_t heads = ctx->saved_data["heads"].toInt(), parts = static_cast<std::int64_t>(grads.size());
+    const at::Tensor& first = grads[0];
+    at::Tensor grad = at::empty({first.size(0), first.size(2), parts * heads * first.size(3)}, first.options());
+    const at::Tensor places = heads_apart(grad, parts, heads);
+    for (std::int64_t part = 0; part < parts; ++part) places[part].copy_(grads[static_cast<std::size_t>(part)]);
+    return {grad, {}, {}};
+  }
+};
+
 // [rows, length, parts * heads * head width] -> parts tensors [rows, heads, length, head width], views.
 std::vector<at::Tensor> split_heads(const at::Tensor& x, std::int64_t parts, std::int64_t heads) {
-  const std::int64_t head_width = x.size(2) / (parts * heads);
-  return x.view({x.size(0), x.size(1), parts, heads, head_width}).permute({2, 0, 3, 1, 4}).unbind(0);
+  if (at::GradMode::is_enabled()) return SplitHeads::apply(x, parts, heads);
+  return heads_apart(x, parts, heads).unbind(0);
 }
 
 // [rows, heads, length, head width] -> [rows, length, heads * head width]

@@ -50,6 +50,12 @@ const at::Tensor& HostCopy::get() const {
   return copy_;
 }
 
+at::Tensor send_to(const at::Tensor& source, const at::Device& device) {
+  if (device.is_cpu()) return source;
+  // LibTorch keeps the pinned memory until the copy has been made.
+  return source.pin_memory().to(device, /*non_blocking=*/true);
+}
+
 DeviceCopy::DeviceCopy(const at::Tensor& source, const at::Device& device)
     : source_(source), copy_(at::empty(source.sizes(), source.options().device(device))) {
   copy_.copy_(source, /*non_blocking=*/true);

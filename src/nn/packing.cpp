@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "nn/host_copy.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -58,18 +59,18 @@ Packing make_packing(const std::vector<std::int32_t>& lengths, std::int64_t leng
       *place++ = row * length + i;
     }
   }
-  packing.positions = positions.to(device);
-  packing.padded = padded.to(device);
+  packing.positions = send_to(positions, device);
+  packing.padded = send_to(padded, device);
   if (packing.has_padding()) {
     at::Tensor mask = at::full({packing.rows * length}, -std::numeric_limits<float>::infinity(), at::kFloat);
     mask.index_fill_(0, padded, 0.0);
-    packing.mask = mask.view({packing.rows, 1, 1, length}).to(device);
+    packing.mask = send_to(mask.view({packing.rows, 1, 1, length}), device);
   }
   return packing;
 }
 
 at::Tensor pack_ids(const std::vector<std::int32_t>& padded_ids, const Packing& packing) {
-  const at::Tensor all = at::tensor(at::ArrayRef<std::int32_t>(padded_ids), at::kLong).to(packing.padded.device());
+  const at::Tensor all = send_to(at::tensor(at::ArrayRef<std::int32_t>(padded_ids), at::kLong), packing.padded.device());
   return packing.has_padding() ? all.index_select(0, packing.padded) : all;
 }
 

@@ -4,6 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "kernels/cuda/collect.h"
+#include "nn/gpu.h"
 #include "nn/pinned_memory.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
@@ -86,6 +88,18 @@ void take_over(ParameterUnit& unit, const ParameterStore::Initializer& initializ
 
 std::int64_t memory_of(const at::Tensor& buffer) {
   return has_memory(buffer) ? buffer.numel() * static_cast<std::int64_t>(buffer.element_size()) : 0;
+}
+
+// sum = gradient, or with `add` sum += gradient, where they have different element types.
+void add_to(at::Tensor& sum, const at::Tensor& gradient, bool add) {
+  if constexpr (kernels::cuda::kBuilt) {
+    if (has_gpu_kernel(sum) && gradient.scalar_type() == at::kBFloat16 && gradient.is_contiguous()) {
+      kernels::cuda::collect(elements<kernels::BFloat16>(gradient), sum.mutable_data_ptr<float>(), add, sum.numel(),
+                             gpu_stream(sum));
+      return;
+    }
+  }
+  add ? sum.add_(gradient) : sum.copy_(gradient);
 }
 
 }  // namespace
@@ -230,7 +244,7 @@ void ParameterStore::collect_gradients(ParameterUnit& unit) {
       if (unit.gradients_are_stale) sum.zero_();
       continue;
     }
-    unit.gradients_are_stale ? sum.copy_(gradient) : sum.add_(gradient);
+    add_to(sum, gradient, !unit.gradients_are_stale);
     p.parameter.mutable_grad().reset();
   }
   unit.gradients_are_stale = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "nn/host_copy.h"
 #include "nn/torch_headers.h"
 #include "parallel/linear_map.h"
 #include "parallel/model_parts.h"
@@ -20,7 +21,7 @@ Counts parts_of(const Counts& counts, std::int64_t index, std::int64_t parts) {
 }
 
 at::Tensor index_tensor(const Counts& values, const at::Device& device) {
-  return at::tensor(values, at::kLong).to(device);
+  return send_to(at::tensor(values, at::kLong), device);
 }
 
 at::Tensor permute_rows(const at::Tensor& rows, const at::Tensor& order) {

@@ -10,6 +10,13 @@
 namespace polymoe {
 namespace {
 
+// What a micro-batch gave that is reported: on its device until all are done, so that the host need not wait between.
+struct MicroBatchResult {
+  const MicroBatch* batch;
+  CrossEntropy cross_entropy;
+  std::vector<at::Tensor> balance_losses, router_z_losses;
+};
+
 // Splits the tokens' losses by the task of their row.
 std::map<std::int32_t, TokenLoss> losses_by_task(const CrossEntropy& cross_entropy, const MicroBatch& batch) {
   const at::Tensor loss = cross_entropy.token_loss.to(at::kCPU, at::kFloat).contiguous();
@@ -62,10 +69,12 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
   StepReport report;
   report.all_target_tokens = plan.normalisation.target_tokens;
 
+  const MicroBatch stand_in = make_stand_in();
+  std::vector<MicroBatchResult> results;
   state.sync.begin_update();
   for (std::size_t round = 0; round < plan.rounds.size(); ++round) {
     const bool is_mine = round < micro_batches.size();
-    const MicroBatch batch = is_mine ? micro_batches[round] : make_stand_in();
+    const MicroBatch& batch = is_mine ? micro_batches[round] : stand_in;
     ForwardContext context;
     context.training = true;
     context.seed = static_cast<std::uint64_t>(options.train.seed);
@@ -79,16 +88,22 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     const ModelInput input = make_model_input(batch, state.model->projection().device());
     CrossEntropy cross_entropy =
         forward(state.model, input, context, options.train.label_smoothing, plan.normalisation.token_divisor());
-    const Objective objective =
+    Objective objective =
         make_objective(std::move(cross_entropy), context, state.model->options().moe, plan.normalisation);
     (is_mine ? objective.value : objective.value * 0.0).backward();
     state.sync.end_micro_batch();
     if (!is_mine) continue;
+    CrossEntropy& losses = objective.cross_entropy;
+    results.push_back({&batch, {losses.loss.detach(), losses.token_nll, losses.token_loss},
+                       std::move(objective.balance_losses), std::move(objective.router_z_losses)});
+  }
 
-    for (const auto& [task, loss] : losses_by_task(objective.cross_entropy, batch)) report.tasks[task] += loss;
-    report.balance_loss += mean_of(objective.balance_losses) / static_cast<double>(plan.normalisation.micro_batches);
-    report.router_z_loss += mean_of(objective.router_z_losses) / static_cast<double>(plan.normalisation.micro_batches);
-    report.source_tokens += batch.source_tokens();
+  const auto micro_batch_count = static_cast<double>(plan.normalisation.micro_batches);
+  for (const MicroBatchResult& result : results) {
+    for (const auto& [task, loss] : losses_by_task(result.cross_entropy, *result.batch)) report.tasks[task] += loss;
+    report.balance_loss += mean_of(result.balance_losses) / micro_batch_count;
+    report.router_z_loss += mean_of(result.router_z_losses) / micro_batch_count;
+    report.source_tokens += result.batch->source_tokens();
   }
   return report;
 }

@@ -7,6 +7,7 @@
 #include "kernels/cuda/segments.h"
 #include "nn/dropout.h"
 #include "nn/gpu.h"
+#include "nn/host_copy.h"
 #include "nn/moe/grouped_experts.h"
 
 namespace polymoe {
@@ -192,8 +193,9 @@ at::Tensor ExpertsImpl::forward_grouped(const ExpertInputs& inputs, const Expert
                                         const ExpertsCall& call, const ForwardContext& context) const {
   const at::Device device = inputs.rows.device();
   if (!inputs.expert_end.defined()) {
-    const at::Tensor end = inputs.expert_begin.slice(0, 1).to(at::kInt).to(device);
-    return grouped_experts(inputs.rows, weights, end, plan_segments(inputs.segments, context).to(device), call);
+    const at::Tensor end = send_to(inputs.expert_begin.slice(0, 1).to(at::kInt), device);
+    const at::Tensor segments = send_to(plan_segments(inputs.segments, context), device);
+    return grouped_experts(inputs.rows, weights, end, segments, call);
   }
   const PhiloxKey key = context.random_key(place_ + ".activation");
   return grouped_experts(inputs.rows, weights, inputs.expert_end, segments_of_experts(inputs.expert_end, key), call);

@@ -5,6 +5,7 @@
 #include "nn/torch_headers.h"
 
 #include "nn/dropout.h"
+#include "nn/host_copy.h"
 #include "nn/moe/statistics.h"
 
 namespace polymoe {
@@ -65,7 +66,7 @@ at::Tensor MoeLayerImpl::combine_weights(const GateDecision& decision, const Rou
   if (!context.training || options_.output_masking == 0) return weights;
   const at::Tensor kept =
       counter_dropout(at::ones({weights.size(0), 1}), options_.output_masking, context.random_key(place_ + ".masking"));
-  return weights * kept.to(weights.device());
+  return weights * send_to(kept, weights.device());
 }
 
 }  // namespace polymoe

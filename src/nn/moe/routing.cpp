@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/routing.h"
 #include "nn/gpu.h"
+#include "nn/host_copy.h"
 #include "nn/moe/slot_rows.h"
 
 namespace polymoe {
@@ -105,8 +106,8 @@ Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, st
   routing.plan = plan;
   routing.experts = options.experts;
   routing.expert_ids = expert_ids;
-  routing.slot_token = view_of(plan->slot_token, {plan->slots()}, plan).to(expert_ids.device());
-  routing.slot_of = view_of(plan->slot_of, {tokens, top_k}, plan).to(expert_ids.device());
+  routing.slot_token = send_to(view_of(plan->slot_token, {plan->slots()}, plan), expert_ids.device());
+  routing.slot_of = send_to(view_of(plan->slot_of, {tokens, top_k}, plan), expert_ids.device());
   routing.expert_begin = view_of(plan->expert_begin, {plan->experts + 1}, plan);
   return routing;
 }
