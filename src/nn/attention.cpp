@@ -6,6 +6,7 @@
 #include "nn/torch_headers.h"
 
 #include "nn/dropout.h"
+#include "nn/packed_attention.h"
 
 namespace polymoe {
 namespace {
@@ -122,11 +123,16 @@ SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, s
 }
 
 at::Tensor SelfAttentionImpl::forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context) {
-  const std::vector<at::Tensor> qkv = split_heads(pad(qkv_(x), packing), 3, heads_.count);
+  const at::Tensor projected = qkv_(x);
+  const double dropout = context.training ? dropout_ : 0.0;
+  if (dropout == 0.0 && can_attend_packed(projected, projected.size(1) / (3 * heads_.count))) {
+    return out_(packed_attention(projected, {}, heads_.count, packing, packing, causal_));
+  }
+  const std::vector<at::Tensor> qkv = split_heads(pad(projected, packing), 3, heads_.count);
   // Padding stands at the end of a row: a causal mask already hides it from every real token.
   const at::Tensor mask = causal_ ? at::Tensor() : packing.mask;
-  const at::Tensor y = attend(qkv[0], qkv[1], qkv[2], mask, causal_, context.training ? dropout_ : 0.0,
-                              context.random_key(place_ + ".weights"), heads_);
+  const at::Tensor y = attend(qkv[0], qkv[1], qkv[2], mask, causal_, dropout, context.random_key(place_ + ".weights"),
+                              heads_);
   return out_(unpad(join_heads(y), packing));
 }
 
@@ -151,9 +157,14 @@ CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string 
 
 at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory,
                                        const Packing& source, const ForwardContext& context) {
-  const at::Tensor q = split_heads(pad(q_(x), target), 1, heads_.count)[0];
-  const std::vector<at::Tensor> kv = split_heads(pad(kv_(memory), source), 2, heads_.count);
-  const at::Tensor y = attend(q, kv[0], kv[1], source.mask, /*causal=*/false, context.training ? dropout_ : 0.0,
+  const at::Tensor queries = q_(x), keys_and_values = kv_(memory);
+  const double dropout = context.training ? dropout_ : 0.0;
+  if (dropout == 0.0 && can_attend_packed(queries, queries.size(1) / heads_.count)) {
+    return out_(packed_attention(queries, keys_and_values, heads_.count, target, source, /*causal=*/false));
+  }
+  const at::Tensor q = split_heads(pad(queries, target), 1, heads_.count)[0];
+  const std::vector<at::Tensor> kv = split_heads(pad(keys_and_values, source), 2, heads_.count);
+  const at::Tensor y = attend(q, kv[0], kv[1], source.mask, /*causal=*/false, dropout,
                               context.random_key(place_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), target));
 }

@@ -51,16 +51,20 @@ Packing make_packing(const std::vector<std::int32_t>& lengths, std::int64_t leng
   const auto int64_cpu = at::TensorOptions().dtype(at::kLong);
   at::Tensor positions = at::empty({packing.tokens}, int64_cpu);
   at::Tensor padded = at::empty({packing.tokens}, int64_cpu);
+  at::Tensor row_begins = at::zeros({packing.rows + 1}, at::kInt);
   auto* position = positions.mutable_data_ptr<std::int64_t>();
   auto* place = padded.mutable_data_ptr<std::int64_t>();
+  auto* begins = row_begins.mutable_data_ptr<std::int32_t>();
   for (std::int64_t row = 0; row < packing.rows; ++row) {
     for (std::int64_t i = 0; i < lengths[static_cast<std::size_t>(row)]; ++i) {
       *position++ = i;
       *place++ = row * length + i;
     }
+    begins[row + 1] = begins[row] + lengths[static_cast<std::size_t>(row)];
   }
   packing.positions = send_to(positions, device);
   packing.padded = send_to(padded, device);
+  packing.row_begins = send_to(row_begins, device);
   if (packing.has_padding()) {
     at::Tensor mask = at::full({packing.rows * length}, -std::numeric_limits<float>::infinity(), at::kFloat);
     mask.index_fill_(0, padded, 0.0);

@@ -13,9 +13,10 @@ struct Packing {
   std::int64_t rows = 0;
   std::int64_t length = 0;  ///< of the padded form
   std::int64_t tokens = 0;
-  at::Tensor positions;  ///< [tokens] int64, place of each token in its row
-  at::Tensor padded;     ///< [tokens] int64, row * length + position
-  at::Tensor mask;       ///< [rows, 1, 1, length] float32, 0 for tokens and -inf for padding; undefined without padding
+  at::Tensor positions;   ///< [tokens] int64, place of each token in its row
+  at::Tensor padded;      ///< [tokens] int64, row * length + position
+  at::Tensor row_begins;  ///< [rows + 1] int32, where each row's tokens begin, and their number
+  at::Tensor mask;        ///< [rows, 1, 1, length] float32, 0 for tokens and -inf for padding; undefined without padding
 
   bool has_padding() const { return tokens != rows * length; }
 };

@@ -8,6 +8,7 @@
 #include "nn/moe/layer.h"
 #include "nn/torch_headers.h"
 #include "support/device.h"
+#include "support/difference.h"
 
 namespace polymoe {
 namespace {
@@ -58,10 +59,6 @@ Pass pass(MoeLayer& layer, const at::Tensor& x, const at::Tensor& grad) {
     result.gradients.push_back(p.grad().defined() ? p.grad().cpu().to(at::kFloat) : at::Tensor());
   }
   return result;
-}
-
-double relative_difference(const at::Tensor& a, const at::Tensor& b) {
-  return ((a - b).norm() / b.norm().clamp_min(1e-12)).item<double>();
 }
 
 TEST(GroupedExperts, AreTheExpertsOneByOne) {
