@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/partial.h"
+#include "base/path_kind.h"
 
 namespace polymoe {
 
@@ -132,7 +133,7 @@ struct LineReader::State {
 LineReader::LineReader(const std::string& path, std::size_t max_line_bytes) : state_(std::make_unique<State>()) {
   state_->path = path == "-" ? "standard input" : path;
   state_->max_line_bytes = max_line_bytes;
-  if (path != "-" && fs::is_directory(path)) throw Error("is a folder, not a file", {path, 0});
+  if (path != "-" && is_folder(path)) throw Error("is a folder, not a file", {path, 0});
   state_->descriptor = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (state_->descriptor < 0) fail_errno("cannot open", path);
 }

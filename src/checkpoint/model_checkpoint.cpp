@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "config/yaml_reader.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
@@ -226,8 +227,8 @@ EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision
 }
 
 fs::path resolve_checkpoint(const fs::path& path) {
-  if (fs::exists(path / "index.json")) return path;
-  if (fs::exists(path / kBestCheckpoint / "index.json")) return path / kBestCheckpoint;
+  if (path_exists(path / "index.json")) return path;
+  if (path_exists(path / kBestCheckpoint / "index.json")) return path / kBestCheckpoint;
   if (const auto latest = find_latest(path, Check::kHeaders)) return *latest;
   throw Error("holds no checkpoint", {path, 0}, "give a folder that `polymoe train` wrote, or one of its checkpoints");
 }

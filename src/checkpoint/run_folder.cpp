@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/partial.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/index.h"
@@ -116,7 +117,7 @@ std::optional<fs::path> find_start(const fs::path& run_folder, Check check) {
       ++damaged;
     }
   }
-  const bool has_best = fs::exists(run_folder / kBestCheckpoint / kIndexFile);
+  const bool has_best = path_exists(run_folder / kBestCheckpoint / kIndexFile);
   if (damaged == 0 && !has_best) return std::nullopt;
   const std::string what = damaged > 0
                                ? fmt::format("none of its {} numbered checkpoints is whole", damaged)

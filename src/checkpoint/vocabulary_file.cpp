@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 
 namespace polymoe {
@@ -26,7 +27,7 @@ std::optional<fs::path> find_vocabulary(const fs::path& checkpoint) {
   const fs::path beside = fs::absolute(checkpoint).lexically_normal();
   const fs::path folder = beside.has_filename() ? beside : beside.parent_path();
   for (const fs::path& place : {folder / "vocab.model", folder.parent_path() / "vocab.model"}) {
-    if (fs::exists(place)) return place;
+    if (path_exists(place)) return place;
   }
   return std::nullopt;
 }

@@ -12,6 +12,7 @@
 #include "base/atomic_folder.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -58,7 +59,7 @@ fs::path dataset_of(const Arguments& arguments, const RunOptions& run, const fs:
     return prepare_corpora(arguments, vocabulary, folder);
   }
   if (!arguments.data.empty()) return arguments.data;
-  if (fs::exists(run.data.path)) return run.data.path;
+  if (path_exists(run.data.path)) return run.data.path;
   throw Error(fmt::format("the data that it was trained on, '{}', is not there", run.data.path), {checkpoint, 0},
               "name a dataset with --data, or text with --corpus");
 }
@@ -87,7 +88,7 @@ std::vector<ValidationSet> sets_of(const Arguments& arguments, DataOptions optio
 
 void measure(const Arguments& arguments) {
   const fs::path folder_of_result = fs::path(arguments.out).parent_path();
-  if (!folder_of_result.empty() && !fs::is_directory(folder_of_result)) {
+  if (!folder_of_result.empty() && !is_folder(folder_of_result)) {
     throw Error("no such folder for the result", {folder_of_result, 0}, "make it, or name another file with --out");
   }
   if (!arguments.out.empty()) {

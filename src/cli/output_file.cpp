@@ -6,14 +6,15 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 
 namespace polymoe::cli {
 
 void check_output_file(const std::filesystem::path& path, const char* what,
                        const std::function<bool(std::string_view beginning)>& is_one) {
-  if (!std::filesystem::exists(path)) return;
-  const bool is_file = std::filesystem::is_regular_file(path);
+  if (!path_exists(path)) return;
+  const bool is_file = is_plain_file(path);
   if (!is_file || !is_one(LineReader(path).beginning())) {
     throw Error(fmt::format("is there already and is not {}", what), {path, 0}, "choose another name for the result");
   }

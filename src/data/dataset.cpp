@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "base/random.h"
 #include "data/layout.h"
 
@@ -17,7 +18,7 @@ const char* const kRemedy = "make the dataset anew with `polymoe prepare`";
 
 nlohmann::json read_description(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kDescriptionName;
-  if (!std::filesystem::exists(path)) {
+  if (!path_exists(path)) {
     throw Error("not a dataset: it has no dataset.json", {folder, 0}, "give a folder made by `polymoe prepare`");
   }
   try {
@@ -150,7 +151,7 @@ std::vector<std::string> Dataset::texts(const std::string& corpus, const std::st
   };
   if (found == corpora_.end() || !found->splits.contains(split)) missing();
   const std::filesystem::path path = folder_ / corpus / text_name(split, column);
-  if (!std::filesystem::exists(path)) missing();
+  if (!path_exists(path)) missing();
 
   std::vector<std::string> lines;
   LineReader reader(path);

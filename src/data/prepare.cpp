@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/gzip_writer.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 #include "data/dataset.h"
 #include "data/id_file.h"
@@ -241,11 +242,11 @@ void check_before(const PrepareOptions& options, const Vocabulary& vocabulary) {
     check_path_part(spec.split, spec.files.empty() ? "" : spec.files.front());
     if (!spec.task.empty()) vocabulary.task_tag(spec.task);
   }
-  if (fs::exists(options.out) && !fs::exists(options.out / kDescriptionName) &&
-      !(fs::is_directory(options.out) && fs::is_empty(options.out))) {
+  if (path_exists(options.out) && !path_exists(options.out / kDescriptionName) &&
+      !(is_folder(options.out) && fs::is_empty(options.out))) {
     throw Error("exists and is no dataset, so it is left alone", {options.out, 0}, "give another folder");
   }
-  if (fs::exists(options.out / kDescriptionName)) remark("an older dataset, which is replaced", {options.out, 0});
+  if (path_exists(options.out / kDescriptionName)) remark("an older dataset, which is replaced", {options.out, 0});
 }
 
 /// Tells what gave nothing: a corpus, which it returns, or a language of it, which in folders is no fault.

@@ -15,12 +15,13 @@ at::Tensor apart(const at::Tensor& x, std::int64_t parts, std::int64_t heads) {
 
 class PackedAttention : public torch::autograd::Function<PackedAttention> {
  public:
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& queries, const at::Tensor& keys_and_values,
-                            const at::Tensor& query_begins, const at::Tensor& key_begins, std::int64_t heads,
-                            std::int64_t query_length, std::int64_t key_length, bool causal) {
-    const bool own_keys = !keys_and_values.defined();
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& queries,
+                            const std::optional<at::Tensor>& keys_and_values, const at::Tensor& query_begins,
+                            const at::Tensor& key_begins, std::int64_t heads, std::int64_t query_length,
+                            std::int64_t key_length, bool causal) {
+    const bool own_keys = !keys_and_values.has_value();
     const at::Tensor first = apart(queries, own_keys ? 3 : 1, heads);
-    const at::Tensor second = own_keys ? first.narrow(1, 1, 2) : apart(keys_and_values, 2, heads);
+    const at::Tensor second = own_keys ? first.narrow(1, 1, 2) : apart(*keys_and_values, 2, heads);
     const at::Tensor q = first.select(1, 0), k = second.select(1, 0), v = second.select(1, 1);
     const auto [y, logsumexp, rng_state, unused, mask] = at::_flash_attention_forward(
         q, k, v, query_begins, key_begins, query_length, key_length, /*dropout_p=*/0.0, causal,
@@ -63,10 +64,11 @@ bool can_attend_packed(const at::Tensor& projected, std::int64_t head_width) {
 
 at::Tensor packed_attention(const at::Tensor& queries, const at::Tensor& keys_and_values, std::int64_t heads,
                             const Packing& query_rows, const Packing& key_rows, bool causal) {
-  return PackedAttention::apply(queries.contiguous(),
-                                keys_and_values.defined() ? keys_and_values.contiguous() : keys_and_values,
-                                query_rows.row_begins, key_rows.row_begins, heads, query_rows.length, key_rows.length,
-                                causal);
+  // Autograd takes no undefined tensor, but an absent one.
+  std::optional<at::Tensor> others;
+  if (keys_and_values.defined()) others = keys_and_values.contiguous();
+  return PackedAttention::apply(queries.contiguous(), others, query_rows.row_begins, key_rows.row_begins, heads,
+                                query_rows.length, key_rows.length, causal);
 }
 
 }  // namespace polymoe

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "report/record.h"
 
 namespace polymoe {
@@ -172,12 +173,12 @@ std::vector<std::string> RunMetrics::scored_directions() const {
 
 RunMetrics read_run_metrics(const fs::path& run) {
   const fs::path path = run / "metrics.jsonl";
-  if (!fs::is_regular_file(path)) {
+  if (!is_plain_file(path)) {
     throw Error("there is no such file", {path.string(), 0}, "name a folder that `polymoe train` has written to");
   }
   RunMetrics metrics;
   metrics.name = run_name(run);
-  if (fs::exists(run / "usage.json")) read_usage(run / "usage.json", metrics);
+  if (path_exists(run / "usage.json")) read_usage(run / "usage.json", metrics);
   const MappedFile file(path);
   std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   Where where{path.string(), 0};

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 #include "checkpoint/index.h"
 #include "checkpoint/vocabulary_file.h"
@@ -33,7 +34,7 @@ void check_output(const fs::path& path, const std::vector<fs::path>& sources) {
       throw Error("is what the new checkpoint is made from", {path, 0}, remedy);
     }
   }
-  if (!fs::exists(path / kIndexFile)) return;
+  if (!path_exists(path / kIndexFile)) return;
   if (!Checkpoint::open(path, Check::kHeaders).meta().contains("origin")) {
     throw Error("holds a checkpoint of a training", {path, 0}, remedy);
   }

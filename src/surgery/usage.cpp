@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 
 namespace polymoe {
 namespace {
@@ -93,7 +94,7 @@ bool is_wanted(const std::string& wanted, const std::string& key, bool in_encode
 }  // namespace
 
 ExpertUsage ExpertUsage::read(const fs::path& path) {
-  const fs::path file = fs::is_directory(path) ? path / "metrics.jsonl" : path;
+  const fs::path file = is_folder(path) ? path / "metrics.jsonl" : path;
   try {
     if (file.extension() != ".jsonl") return from_usage(json::parse(read_file(file)), file);
     const std::optional<json> record = last_experts_record(file);

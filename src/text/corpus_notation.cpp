@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "base/quote.h"
 #include "text/corpus.h"
 #include "text/known_names.h"
@@ -105,7 +106,7 @@ std::string first_line(const std::string& path) {
 
 /// "FILE:en,de" or "FILE": the file, and the words of the list.
 std::pair<std::string, std::vector<std::string>> file_and_list(std::string_view rest) {
-  if (fs::exists(fs::path(rest))) return {std::string(rest), {}};
+  if (path_exists(fs::path(rest))) return {std::string(rest), {}};
   const std::size_t colon = rest.rfind(':');
   if (colon == std::string_view::npos) return {std::string(rest), {}};
   return {std::string(rest.substr(0, colon)), split_at(rest.substr(colon + 1), ',')};
@@ -164,7 +165,7 @@ void parse_json_lines(std::string_view rest, CorpusSpec& spec) {
 /// The specs of a corpus folder, one for each split.
 std::vector<CorpusSpec> parse_folder(const fs::path& folder) {
   const fs::path description = folder / "corpus.json";
-  if (!fs::exists(description)) {
+  if (!path_exists(description)) {
     throw Error("is not a corpus folder: it holds no corpus.json", {folder, 0},
                 "give a folder made by 'polymoe corpus', or name files; see --help");
   }
@@ -211,7 +212,7 @@ std::string take_part(std::string_view& rest, const std::string& notation) {
 }
 
 std::vector<CorpusSpec> parse_corpus(const std::string& notation) {
-  if (fs::is_directory(notation)) return parse_folder(notation);
+  if (is_folder(notation)) return parse_folder(notation);
   std::string_view rest = notation;
   CorpusSpec spec;
   spec.split = take_part(rest, notation);

@@ -16,6 +16,7 @@
 #include "base/gzip_writer.h"
 #include "base/log.h"
 #include "base/parallel_for.h"
+#include "base/path_kind.h"
 #include "base/quote.h"
 #include "base/remarks.h"
 #include "text/corpus.h"
@@ -45,10 +46,10 @@ void check_options(const GettextOptions& options) {
   if (options.max_chars < 1) fail("--max-chars {} leaves no text", options.max_chars);
   std::error_code error;
   const bool there = fs::exists(options.output, error);
-  if (there && !fs::exists(options.output / "corpus.json") && !fs::is_empty(options.output, error)) {
+  if (there && !path_exists(options.output / "corpus.json") && !fs::is_empty(options.output, error)) {
     throw Error("exists and is not a corpus folder", {options.output, 0}, "choose another --out or remove it");
   }
-  if (fs::exists(options.output / "corpus.json")) remark("an older corpus, which is replaced", {options.output, 0});
+  if (path_exists(options.output / "corpus.json")) remark("an older corpus, which is replaced", {options.output, 0});
 }
 
 /// The catalogues of each language, in the order of package and path.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 #include "text/vocabulary.h"
 
@@ -28,9 +29,9 @@ bool is_vocabulary(const fs::path& path) {
 }  // namespace
 
 void check_vocabulary_target(const fs::path& path, const std::vector<CorpusSpec>& corpora) {
-  if (fs::is_directory(path)) throw Error("is a folder, not a file", {path, 0}, "give the name of a file in it");
-  const bool exists = fs::exists(path);
-  if (exists && !fs::is_regular_file(path)) throw Error("is no file that can be replaced", {path, 0}, kRemedy);
+  if (is_folder(path)) throw Error("is a folder, not a file", {path, 0}, "give the name of a file in it");
+  const bool exists = path_exists(path);
+  if (exists && !is_plain_file(path)) throw Error("is no file that can be replaced", {path, 0}, kRemedy);
   for (const CorpusSpec& corpus : corpora) {
     for (const std::string& file : corpus.files) {
       std::error_code ignored;  // a file that is not there is told where it is read

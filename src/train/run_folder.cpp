@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/partial.h"
+#include "base/path_kind.h"
 #include "base/remarks.h"
 #include "checkpoint/model_checkpoint.h"
 #include "checkpoint/vocabulary_file.h"
@@ -37,7 +38,7 @@ void RunFolder::write_basics(const std::string& config) const {
   on_first([&] {
     const fs::path own = path_ / "vocab.model";
     const std::string vocabulary = read_file(data_vocabulary_);
-    const bool is_there = fs::exists(own);
+    const bool is_there = path_exists(own);
     if (latest_ && is_there && read_file(own) != vocabulary) {
       remark("is not the vocabulary of this training, and is replaced", {own, 0});
     }
@@ -54,7 +55,7 @@ void RunFolder::check_start(const Checkpoint& checkpoint, const RunOptions& opti
 bool RunFolder::has(const char* name) const {
   std::optional<fs::path> found;
   on_first([&] {
-    if (fs::exists(path_ / name)) found = path_ / name;
+    if (path_exists(path_ / name)) found = path_ / name;
   });
   return from_first(found).has_value();
 }

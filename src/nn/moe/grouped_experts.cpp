@@ -66,7 +66,7 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
     add_bias(inner, up_bias, active, call.activation, segments);
     drop(active, call.dropout, call.first_column, segments);
 
-    const at::Tensor y = at::_grouped_mm(active, down_weight.transpose(1, 2), expert_end);
+    at::Tensor y = at::_grouped_mm(active, down_weight.transpose(1, 2), expert_end);
     if (call.adds_bias) add_bias(y, down_bias, {}, call.activation, segments);
     ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_end, segments});
     ctx->saved_data["activation"] = static_cast<std::int64_t>(call.activation);
