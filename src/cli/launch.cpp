@@ -113,12 +113,13 @@ void set_environment(int processes, const LaunchFolder& folder) {
   }
 }
 
-[[noreturn]] void become_mpirun(std::vector<std::string> words, pid_t parent, int errors) {
+[[noreturn]] void become_mpirun(std::vector<std::string> words, pid_t parent, int output, int errors) {
   // A process group of its own, so that Ctrl-C goes through ask_to_stop() alone; ended should this process be killed.
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   const int null = open("/dev/null", O_RDONLY);
   if (null >= 0) dup2(null, STDIN_FILENO);
+  dup2(output, STDOUT_FILENO);
   dup2(errors, STDERR_FILENO);
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -126,6 +127,26 @@ void set_environment(int processes, const LaunchFolder& folder) {
   if (getppid() == parent) execv(pointers[0], pointers.data());
   constexpr int kCannotRun = 126;
   _exit(kCannotRun);
+}
+
+/// Passes on what comes from mpirun's stdout until it is closed: mpirun itself would not say that it cannot write. The
+/// error of the first write that failed; 0 for none.
+int pass_on_output(int stream) {
+  std::array<char, 4096> buffer;
+  int error = 0;
+  while (true) {
+    const ssize_t got = read(stream, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return error;
+    for (ssize_t done = 0; error == 0 && done < got;) {
+      const ssize_t put = write(STDOUT_FILENO, buffer.data() + done, static_cast<std::size_t>(got - done));
+      if (put >= 0) {
+        done += put;
+      } else if (errno != EINTR) {
+        error = errno;
+      }
+    }
+  }
 }
 
 /// Shows what comes from mpirun's stderr until it is closed.
@@ -186,25 +207,33 @@ int run_under_mpirun(int processes) {
   sigemptyset(&stop_signals);
   for (const int signal : kStops) sigaddset(&stop_signals, signal);
   sigprocmask(SIG_BLOCK, &stop_signals, &before);
-  int errors[2];
-  if (pipe2(errors, O_CLOEXEC) != 0) fail("cannot make a pipe: {}", std::strerror(errno));
+  int output[2], errors[2];
+  if (pipe2(output, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
+    fail("cannot make a pipe: {}", std::strerror(errno));
+  }
   const pid_t self_id = getpid(), child = fork();
   if (child < 0) fail("cannot start mpirun: {}", std::strerror(errno));
   if (child == 0) {
     sigprocmask(SIG_SETMASK, &before, nullptr);
-    become_mpirun(std::move(words), self_id, errors[1]);
+    become_mpirun(std::move(words), self_id, output[1], errors[1]);
   }
+  close(output[1]);
   close(errors[1]);
   mpirun_process = child;
   for (const int signal : kStops) std::signal(signal, ask_to_stop);
+  int output_error = 0;
+  std::thread output_thread([&] { output_error = pass_on_output(output[0]); });  // takes none of the signals
   sigprocmask(SIG_SETMASK, &before, nullptr);
 
   show_messages(errors[0]);
+  output_thread.join();
+  close(output[0]);
   close(errors[0]);
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) fail("cannot wait for mpirun: {}", std::strerror(errno));
   }
+  if (status == 0 && output_error != 0) fail("cannot write to standard output: {}", std::strerror(output_error));
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
