@@ -9,10 +9,11 @@ namespace {
 __global__ void adam_kernel(float* parameters, const float* gradients, float* first_moments, float* second_moments,
                             BFloat16* rounded, std::int64_t count, AdamFactors factors) {
   using Four = Pack<float, 4>;
-  const bool aligned = ((reinterpret_cast<std::uintptr_t>(parameters) | reinterpret_cast<std::uintptr_t>(gradients) |
-                         reinterpret_cast<std::uintptr_t>(first_moments) |
-                         reinterpret_cast<std::uintptr_t>(second_moments)) % sizeof(Four) |
-                        reinterpret_cast<std::uintptr_t>(rounded) % sizeof(Pack<BFloat16, 4>)) == 0;
+  const bool aligned =
+      ((reinterpret_cast<std::uintptr_t>(parameters) | reinterpret_cast<std::uintptr_t>(gradients) |
+        reinterpret_cast<std::uintptr_t>(first_moments) | reinterpret_cast<std::uintptr_t>(second_moments)) %
+           sizeof(Four) |
+       reinterpret_cast<std::uintptr_t>(rounded) % sizeof(Pack<BFloat16, 4>)) == 0;
   const std::int64_t packs = aligned ? count / 4 : 0;
   for (std::int64_t i = thread_of_grid(); i < packs; i += threads_of_grid()) {
     Four p = reinterpret_cast<Four*>(parameters)[i], m = reinterpret_cast<Four*>(first_moments)[i],

@@ -19,8 +19,7 @@ void dropout(const T* input, const T* added, T* output, std::int64_t rows, std::
              const std::int64_t* row_ids, std::int64_t first_row, std::int64_t first_column, double p, PhiloxKey key,
              Stream stream) {
   if (rows == 0 || width == 0) return;
-  const DropoutWork<T> work{input,   added,     output,       rows,           width,
-                            row_ids, first_row, first_column, MaskNumbers(p), key};
+  const DropoutWork<T> work{input, added, output, rows, width, row_ids, first_row, first_column, MaskNumbers(p), key};
   dropout_kernel<<<blocks_for(rows * mask_items(first_column, width)), kThreads, 0, stream>>>(work);
   check_launch("dropout");
 }

@@ -38,10 +38,13 @@ template <typename T>
 void combine_rows(const T* input, const float* weights, const std::int64_t* slot_of, T* output, std::int64_t tokens,
                   std::int64_t width, std::int64_t top_k, Stream stream) {
   if (tokens == 0) return;
-  with_pack<T>(width, [&](auto count) {
-    combine_kernel<T, count.value><<<blocks_for(tokens * width / count.value), kThreads, 0, stream>>>(
-        input, weights, slot_of, output, tokens, width, top_k);
-  }, input, output);
+  with_pack<T>(
+      width,
+      [&](auto count) {
+        combine_kernel<T, count.value><<<blocks_for(tokens * width / count.value), kThreads, 0, stream>>>(
+            input, weights, slot_of, output, tokens, width, top_k);
+      },
+      input, output);
   check_launch("combine_rows");
 }
 
@@ -50,10 +53,13 @@ void combine_rows_backward(const T* grad_output, const T* input, const float* we
                            T* grad_input, float* grad_weights, std::int64_t tokens, std::int64_t width,
                            std::int64_t top_k, Stream stream) {
   if (tokens == 0) return;
-  with_pack<T>(width, [&](auto count) {
-    combine_backward_kernel<T, count.value><<<blocks_for(tokens * top_k * kWarp), kThreads, 0, stream>>>(
-        grad_output, input, weights, slot_of, grad_input, grad_weights, tokens * top_k, width, top_k);
-  }, grad_output, input, grad_input);
+  with_pack<T>(
+      width,
+      [&](auto count) {
+        combine_backward_kernel<T, count.value><<<blocks_for(tokens * top_k * kWarp), kThreads, 0, stream>>>(
+            grad_output, input, weights, slot_of, grad_input, grad_weights, tokens * top_k, width, top_k);
+      },
+      grad_output, input, grad_input);
   check_launch("combine_rows_backward");
 }
 

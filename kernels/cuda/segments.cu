@@ -67,10 +67,13 @@ template <typename T>
 void add_segment_bias(T* values, const T* bias, T* active, Activation activation, std::int64_t rows, std::int64_t width,
                       const Segments& segments, Stream stream) {
   if (rows == 0) return;
-  with_pack<T>(width, [&](auto count) {
-    add_bias_kernel<T, count.value><<<blocks_for(rows * width / count.value), kThreads, 0, stream>>>(
-        values, bias, active, activation, rows, width, segments);
-  }, values, bias, active);
+  with_pack<T>(
+      width,
+      [&](auto count) {
+        add_bias_kernel<T, count.value><<<blocks_for(rows * width / count.value), kThreads, 0, stream>>>(
+            values, bias, active, activation, rows, width, segments);
+      },
+      values, bias, active);
   check_launch("add_segment_bias");
 }
 
@@ -86,12 +89,15 @@ void segment_dropout(T* values, std::int64_t rows, std::int64_t width, std::int6
 template <typename T>
 void sum_by_expert(const T* values, const std::int32_t* expert_end, std::int64_t experts, std::int64_t width, T* sums,
                    Stream stream) {
-  with_pack<T>(width, [&](auto count) {
-    const std::int64_t columns_of_block = kWarp * count.value;
-    const dim3 grid(static_cast<unsigned>((width + columns_of_block - 1) / columns_of_block),
-                    static_cast<unsigned>(experts));
-    sum_by_expert_kernel<T, count.value><<<grid, kThreads, 0, stream>>>(values, expert_end, width, sums);
-  }, values, sums);
+  with_pack<T>(
+      width,
+      [&](auto count) {
+        const std::int64_t columns_of_block = kWarp * count.value;
+        const dim3 grid(static_cast<unsigned>((width + columns_of_block - 1) / columns_of_block),
+                        static_cast<unsigned>(experts));
+        sum_by_expert_kernel<T, count.value><<<grid, kThreads, 0, stream>>>(values, expert_end, width, sums);
+      },
+      values, sums);
   check_launch("sum_by_expert");
 }
 

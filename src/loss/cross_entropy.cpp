@@ -73,11 +73,12 @@ Chunk chunk_on_gpu(const at::Tensor& logits, const at::Tensor& labels, double sm
                    bool want_gradient, at::ScalarType type) {
   const at::Tensor per_token = at::empty({2, logits.size(0)}, logits.options());
   Chunk chunk{{per_token[0], per_token[1]}, {}};
-  if (want_gradient) chunk.gradient = type == at::kFloat ? logits : at::empty(logits.sizes(), logits.options().dtype(type));
+  if (want_gradient)
+    chunk.gradient = type == at::kFloat ? logits : at::empty(logits.sizes(), logits.options().dtype(type));
   if constexpr (kernels::cuda::kBuilt) {
-    const kernels::cuda::CrossEntropyRows rows{elements<float>(logits), labels.const_data_ptr<std::int64_t>(),
-                                               logits.size(0),          logits.size(1),
-                                               smoothing,               1.0 / normaliser};
+    const kernels::cuda::CrossEntropyRows rows{
+        elements<float>(logits), labels.const_data_ptr<std::int64_t>(), logits.size(0), logits.size(1), smoothing,
+        1.0 / normaliser};
     auto* nll = mutable_elements<float>(chunk.totals.token_nll);
     auto* loss = mutable_elements<float>(chunk.totals.token_loss);
     if (!want_gradient) {

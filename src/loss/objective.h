@@ -24,7 +24,7 @@ struct Normalisation {
 struct Objective {
   at::Tensor value;            ///< scalar to call backward() on; the shares of an update add up to its objective
   CrossEntropy cross_entropy;  ///< its loss is divided by target_tokens
-  std::vector<at::Tensor> balance_losses;   ///< of each MoE layer, not weighted, without autograd
+  std::vector<at::Tensor> balance_losses;  ///< of each MoE layer, not weighted, without autograd
   std::vector<at::Tensor> router_z_losses;
 };
 

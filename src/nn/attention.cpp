@@ -131,8 +131,8 @@ at::Tensor SelfAttentionImpl::forward(const at::Tensor& x, const Packing& packin
   const std::vector<at::Tensor> qkv = split_heads(pad(projected, packing), 3, heads_.count);
   // Padding stands at the end of a row: a causal mask already hides it from every real token.
   const at::Tensor mask = causal_ ? at::Tensor() : packing.mask;
-  const at::Tensor y = attend(qkv[0], qkv[1], qkv[2], mask, causal_, dropout, context.random_key(place_ + ".weights"),
-                              heads_);
+  const at::Tensor y =
+      attend(qkv[0], qkv[1], qkv[2], mask, causal_, dropout, context.random_key(place_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), packing));
 }
 
@@ -164,8 +164,8 @@ at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const Packing& targe
   }
   const at::Tensor q = split_heads(pad(queries, target), 1, heads_.count)[0];
   const std::vector<at::Tensor> kv = split_heads(pad(keys_and_values, source), 2, heads_.count);
-  const at::Tensor y = attend(q, kv[0], kv[1], source.mask, /*causal=*/false, dropout,
-                              context.random_key(place_ + ".weights"), heads_);
+  const at::Tensor y =
+      attend(q, kv[0], kv[1], source.mask, /*causal=*/false, dropout, context.random_key(place_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), target));
 }
 

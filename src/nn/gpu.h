@@ -1,7 +1,7 @@
 #pragma once
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <ATen/core/Tensor.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/stream.h"

@@ -133,7 +133,8 @@ at::Tensor wide_layer_norm(const at::Tensor& x, const at::Tensor& weight, const 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
   // LibTorch's kernel for the CPU takes float32 parameters beside bfloat16 values; those for others want one type.
   const bool one_call = x.is_cpu() || x.scalar_type() == weight.scalar_type();
-  return one_call && !has_norm_kernel(x, weight) ? at::layer_norm(x, {x.size(-1)}, weight, bias, kEpsilon) : wide_layer_norm(x, weight, bias);
+  return one_call && !has_norm_kernel(x, weight) ? at::layer_norm(x, {x.size(-1)}, weight, bias, kEpsilon)
+                                                 : wide_layer_norm(x, weight, bias);
 }
 
 }  // namespace polymoe

@@ -38,10 +38,10 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], &y = saved[3];
     const bool own_keys = ctx->saved_data["own_keys"].toBool();
-    const auto [grad_q, grad_k, grad_v] = at::_flash_attention_backward(
-        grads[0].contiguous().view(y.sizes()), q, k, v, y, saved[4], saved[5], saved[6],
-        ctx->saved_data["query_length"].toInt(), ctx->saved_data["key_length"].toInt(), /*dropout_p=*/0.0,
-        ctx->saved_data["causal"].toBool(), saved[7], saved[8]);
+    const auto [grad_q, grad_k, grad_v] =
+        at::_flash_attention_backward(grads[0].contiguous().view(y.sizes()), q, k, v, y, saved[4], saved[5], saved[6],
+                                      ctx->saved_data["query_length"].toInt(), ctx->saved_data["key_length"].toInt(),
+                                      /*dropout_p=*/0.0, ctx->saved_data["causal"].toBool(), saved[7], saved[8]);
     if (own_keys) return {side_by_side({grad_q, grad_k, grad_v}), {}, {}, {}, {}, {}, {}, {}};
     return {grad_q.flatten(1), side_by_side({grad_k, grad_v}), {}, {}, {}, {}, {}, {}};
   }

@@ -74,7 +74,8 @@ Packing make_packing(const std::vector<std::int32_t>& lengths, std::int64_t leng
 }
 
 at::Tensor pack_ids(const std::vector<std::int32_t>& padded_ids, const Packing& packing) {
-  const at::Tensor all = send_to(at::tensor(at::ArrayRef<std::int32_t>(padded_ids), at::kLong), packing.padded.device());
+  const at::Tensor all =
+      send_to(at::tensor(at::ArrayRef<std::int32_t>(padded_ids), at::kLong), packing.padded.device());
   return packing.has_padding() ? all.index_select(0, packing.padded) : all;
 }
 

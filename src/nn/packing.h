@@ -16,7 +16,7 @@ struct Packing {
   at::Tensor positions;   ///< [tokens] int64, place of each token in its row
   at::Tensor padded;      ///< [tokens] int64, row * length + position
   at::Tensor row_begins;  ///< [rows + 1] int32, where each row's tokens begin, and their number
-  at::Tensor mask;        ///< [rows, 1, 1, length] float32, 0 for tokens and -inf for padding; undefined without padding
+  at::Tensor mask;  ///< [rows, 1, 1, length] float32, 0 for tokens and -inf for padding; undefined without padding
 
   bool has_padding() const { return tokens != rows * length; }
 };

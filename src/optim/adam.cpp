@@ -50,8 +50,8 @@ void adam_on_device(const UnitUpdate& update, const kernels::AdamStep& step) {
   const ParameterUnit& unit = update.unit;
   if constexpr (kernels::cuda::kBuilt) {
     if (has_gpu_kernel(unit.master)) {
-      const bool rounds = update.rounded.defined() && update.rounded.is_cuda() &&
-                          update.rounded.scalar_type() == at::kBFloat16;
+      const bool rounds =
+          update.rounded.defined() && update.rounded.is_cuda() && update.rounded.scalar_type() == at::kBFloat16;
       kernels::cuda::adam(unit.master.mutable_data_ptr<float>(), update.gradients.const_data_ptr<float>(),
                           unit.first_moments.mutable_data_ptr<float>(), unit.second_moments.mutable_data_ptr<float>(),
                           rounds ? mutable_elements<kernels::BFloat16>(update.rounded) : nullptr, unit.master.numel(),

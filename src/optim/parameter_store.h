@@ -44,8 +44,8 @@ struct ParameterUnit {
   /// gradients live in another tier and come to the device for a block's work alone, else 0.
   std::int64_t stage = 0;
 
-  at::Tensor values;          ///< [size], the parameters' element type
-  at::Tensor gradients;       ///< [size] float32; sums over what was collected
+  at::Tensor values;                 ///< [size], the parameters' element type
+  at::Tensor gradients;              ///< [size] float32; sums over what was collected
   bool gradients_are_stale = false;  ///< they are of an update before: what is collected next replaces them
   at::Tensor own_values;      ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
   at::Tensor master;          ///< [shard size] float32 weights: `own_values` itself where that is float32
@@ -115,8 +115,8 @@ class ParameterStore {
   FileTier* files() const { return files_.get(); }
   StoreBytes bytes() const;
 
-  /// Lets the gradients of a unit begin at zero. Those of low precision do so when they are collected, which must happen
-  /// before they are read.
+  /// Lets the gradients of a unit begin at zero. Those of low precision do so when they are collected, which must
+  /// happen before they are read.
   static void clear_gradients(ParameterUnit& unit);
   /// The same for all units, and sets the shards to zero.
   void zero_gradients();

@@ -94,8 +94,10 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     state.sync.end_micro_batch();
     if (!is_mine) continue;
     CrossEntropy& losses = objective.cross_entropy;
-    results.push_back({&batch, {losses.loss.detach(), losses.token_nll, losses.token_loss},
-                       std::move(objective.balance_losses), std::move(objective.router_z_losses)});
+    results.push_back({&batch,
+                       {losses.loss.detach(), losses.token_nll, losses.token_loss},
+                       std::move(objective.balance_losses),
+                       std::move(objective.router_z_losses)});
   }
 
   const auto micro_batch_count = static_cast<double>(plan.normalisation.micro_batches);

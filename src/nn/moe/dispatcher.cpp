@@ -11,9 +11,10 @@ DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& rou
 ExpertInputs LocalDispatcher::receive(const DispatchHandle& handle, std::size_t /*run*/,
                                       const ForwardContext& context) {
   const Routing& routing = handle.routing;
-  ExpertInputs inputs{
-      tokens_to_slots(*static_cast<const at::Tensor*>(handle.exchange.get()), routing), routing.expert_begin, {},
-      routing.expert_end};
+  ExpertInputs inputs{tokens_to_slots(*static_cast<const at::Tensor*>(handle.exchange.get()), routing),
+                      routing.expert_begin,
+                      {},
+                      routing.expert_end};
   if (routing.plan == nullptr) return inputs;
   const std::vector<std::int64_t>& begin = routing.plan->expert_begin;
   for (std::size_t e = 0; e + 1 < begin.size(); ++e) {

@@ -25,8 +25,8 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
   }
 }
 
-// A plan [segments, 5] int64 is a table of kernels::cuda::Segments: for each segment of slots its expert here, its first
-// slot, its number of slots, the name of the first, and the packed key of its micro-batch.
+// A plan [segments, 5] int64 is a table of kernels::cuda::Segments: for each segment of slots its expert here, its
+// first slot, its number of slots, the name of the first, and the packed key of its micro-batch.
 constexpr std::int64_t kPlanColumns = kernels::cuda::Segments::kColumns;
 
 // Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must

@@ -60,7 +60,8 @@ at::Tensor balance_loss(const at::Tensor& probabilities, const at::Tensor& first
   const std::int64_t tokens = probabilities.size(0), experts = probabilities.size(1);
   // Counted so that a GPU need not be asked how many bins there are.
   const at::Tensor ones = at::ones({tokens}, probabilities.options());
-  const at::Tensor assigned = at::zeros({experts}, probabilities.options()).scatter_add_(0, first_choices, ones) / tokens;
+  const at::Tensor assigned =
+      at::zeros({experts}, probabilities.options()).scatter_add_(0, first_choices, ones) / tokens;
   return experts * (probabilities.mean(0) * assigned).sum();
 }
 

@@ -107,8 +107,8 @@ bool can_group(const at::Tensor& rows, const ExpertWeights& weights) {
 }
 
 at::Tensor segments_of_experts(const at::Tensor& expert_end, PhiloxKey key) {
-  at::Tensor table = at::empty({expert_end.size(0), kernels::cuda::Segments::kColumns},
-                               expert_end.options().dtype(at::kLong));
+  at::Tensor table =
+      at::empty({expert_end.size(0), kernels::cuda::Segments::kColumns}, expert_end.options().dtype(at::kLong));
   if constexpr (kernels::cuda::kBuilt) {
     kernels::cuda::make_segments(expert_end.const_data_ptr<std::int32_t>(), expert_end.size(0), pack_key(key),
                                  table.mutable_data_ptr<std::int64_t>(), gpu_stream(expert_end));

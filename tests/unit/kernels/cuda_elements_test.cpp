@@ -57,8 +57,8 @@ TYPED_TEST(CudaElements, DropoutHasTheMaskOfTheCpu) {
         std::vector<T> expected(input.size()), got(input.size());
         const std::int64_t* row_ids = named ? ids.data() : nullptr;
         dropout(input.data(), expected.data(), rows, width, row_ids, first_row, first_column, 0.3, {5, 6});
-        const cuda::DropoutWork<T> work{input.data(), nullptr,   got.data(),   rows,             width,
-                                        row_ids,      first_row, first_column, MaskNumbers(0.3), {5, 6}};
+        const cuda::DropoutWork<T> work{input.data(), nullptr,      got.data(),       rows,  width, row_ids,
+                                        first_row,    first_column, MaskNumbers(0.3), {5, 6}};
         for (std::int64_t i = 0; i < rows * mask_items(first_column, width); ++i) cuda::dropout_item(work, i);
         expect_same_bits(got, expected);
       }
@@ -70,7 +70,8 @@ TEST(CudaDropout, AddsInFloat32) {
   const auto input = random_elements<float>(256, 1), added = random_elements<float>(256, 2);
   std::vector<float> dropped(256), got(256);
   dropout(input.data(), dropped.data(), 2, 128, nullptr, 0, 0, 0.5, {1, 2});
-  const cuda::DropoutWork<float> work{input.data(), added.data(), got.data(), 2, 128, nullptr, 0, 0, MaskNumbers(0.5), {1, 2}};
+  const cuda::DropoutWork<float> work{input.data(),     added.data(), got.data(), 2, 128, nullptr, 0, 0,
+                                      MaskNumbers(0.5), {1, 2}};
   for (std::int64_t i = 0; i < 2 * mask_items(0, 128); ++i) cuda::dropout_item(work, i);
   for (std::size_t i = 0; i < 256; ++i) EXPECT_EQ(got[i], added[i] + dropped[i]);
 }
@@ -142,8 +143,8 @@ TEST_F(CudaSegments, AddTheirExpertsBias) {
     std::vector<float> values = before, active(values.size(), 7.0f);
     for (std::int64_t row = 0; row < kRows; ++row) {
       for (std::int64_t first = 0; first < kWidth; first += 4) {
-        cuda::add_bias_elements<float, 4>(values.data(), bias.data(), active.data(), activation, kWidth, segments(), row,
-                                          first);
+        cuda::add_bias_elements<float, 4>(values.data(), bias.data(), active.data(), activation, kWidth, segments(),
+                                          row, first);
       }
     }
     for (std::size_t i = 0; i < values.size(); ++i) {

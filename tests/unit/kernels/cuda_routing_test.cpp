@@ -105,13 +105,13 @@ void expect_the_cpus_plan(const RoutingCase& c) {
     auto slots_found = garbage<std::int64_t>(assignments);
     auto ends_found = garbage<std::int32_t>(c.experts);
     auto assigned_found = garbage<std::int64_t>(c.experts);
-    auto workspace = garbage<char>(
-        static_cast<std::int64_t>(routing::workspace_bytes(assignments, c.experts, kThreads)));
+    auto workspace =
+        garbage<char>(static_cast<std::int64_t>(routing::workspace_bytes(assignments, c.experts, kThreads)));
     const RoutingBuffers out{tokens_found.data(), slots_found.data(), ends_found.data(), assigned_found.data(),
                              workspace.data()};
-    simulate_grid(routing::make_work(ids.data(), c.tokens, c.top_k, c.experts, c.capacity, selection_of(c), out,
-                                     kThreads),
-                  SimulatedBlock<kThreads>{backwards});
+    simulate_grid(
+        routing::make_work(ids.data(), c.tokens, c.top_k, c.experts, c.capacity, selection_of(c), out, kThreads),
+        SimulatedBlock<kThreads>{backwards});
     EXPECT_EQ(tokens_found, slot_token);
     EXPECT_EQ(slots_found, expected.slot_of);
     EXPECT_TRUE(std::equal(ends_found.begin(), ends_found.end(), expected.expert_begin.begin() + 1,

@@ -13,7 +13,7 @@
 namespace polymoe {
 namespace {
 
-#define NEEDS_KERNELS()                                                                           \
+#define NEEDS_KERNELS() \
   if (!kernels::cuda::kBuilt || !test_device().is_cuda()) GTEST_SKIP() << "needs a GPU and a build with its kernels"
 
 TEST(RoutingOnGpu, IsTheHostsPlan) {

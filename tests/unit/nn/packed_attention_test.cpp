@@ -43,7 +43,8 @@ TEST(PackedAttention, SelfAttentionIsThatOfPaddedRows) {
   if (!test_device().is_cuda()) GTEST_SKIP() << "needs a GPU";
   for (const bool causal : {false, true}) {
     torch::manual_seed(3);
-    SelfAttention narrow(options_of_attention(), causal, "a", Partition{}), wide(options_of_attention(), causal, "a", Partition{});
+    SelfAttention narrow(options_of_attention(), causal, "a", Partition{}),
+        wide(options_of_attention(), causal, "a", Partition{});
     give_parameters(narrow, wide);
     const at::Tensor x = at::randn({22, 64}).to(at::kBFloat16), grad = at::randn({22, 64}).to(at::kBFloat16);
     const auto run = [&](SelfAttention& module, const at::Device& device, at::ScalarType type) {
@@ -67,7 +68,8 @@ TEST(PackedAttention, CrossAttentionIsThatOfPaddedRows) {
   const auto run = [&](CrossAttention& module, const at::Device& device, at::ScalarType type) {
     const at::Tensor in = x.to(device, type).detach().requires_grad_();
     const at::Tensor from = memory.to(device, type).detach().requires_grad_();
-    const at::Tensor y = module(in, make_packing(kTarget, 8, device), from, make_packing(kSource, 9, device), ForwardContext{});
+    const at::Tensor y =
+        module(in, make_packing(kTarget, 8, device), from, make_packing(kSource, 9, device), ForwardContext{});
     torch::autograd::backward({y}, {grad.to(device, type)});
     return std::vector<at::Tensor>{y.detach(), in.grad(), from.grad(), module->named_parameters()["kv.weight"].grad()};
   };
