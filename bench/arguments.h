@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <map>
 #include <string>
 #include <vector>
@@ -58,6 +59,17 @@ class Arguments {
   Words words_;
   std::map<std::string, std::string> chosen_;
 };
+
+/// A benchmark's main(): an error ends it with a line on stderr and status 1.
+inline int run(void (*measure)(int, char**), int argc, char** argv) {
+  try {
+    measure(argc, argv);
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: error: {}\n", argv[0], error.what());
+    return 1;
+  }
+}
 
 /// Seconds that `f` takes.
 template <typename Function>

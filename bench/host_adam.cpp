@@ -38,9 +38,7 @@ double bandwidth(const ParameterUnit& unit) {
   return std::max(one_stream, two_streams);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+void measure(int argc, char** argv) {
   map_large_tensors();  // as the program does
   const bench::Arguments arguments(argc, argv,
                                    {{"threads", 2}, {"repeats", 5}, {"warmup", 2}, {"parameters", 1 << 26}});
@@ -70,5 +68,8 @@ int main(int argc, char** argv) {
                                     {"bytes_per_parameter", {{"float32", 28}, {"bfloat16", 30}}},
                                     {"bandwidth", bandwidths}}
                          .dump());
-  return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return polymoe::bench::run(measure, argc, argv); }

@@ -80,9 +80,7 @@ nlohmann::json calls_of(Layer& layer, const at::Tensor& x, const at::Tensor& gra
   return bench::count_calls(x.device(), [&] { pass(layer, x, gradient, 0); });
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+void measure(int argc, char** argv) {
   map_large_tensors();  // as the program does
   const bench::Arguments arguments(argc, argv,
                                    {{"threads", 1},
@@ -143,5 +141,8 @@ int main(int argc, char** argv) {
                                     {"peak_flops_per_second", peak},
                                     {"calls", calls}}
                          .dump());
-  return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return polymoe::bench::run(measure, argc, argv); }

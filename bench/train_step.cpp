@@ -87,9 +87,7 @@ bench::Arguments::Words words() {
   return words;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+void measure(int argc, char** argv) {
   map_large_tensors();  // as the program does
   const bench::Arguments arguments(argc, argv,
                                    {{"threads", 1},
@@ -159,5 +157,8 @@ int main(int argc, char** argv) {
                                     {"peak_bytes", bench::peak_bytes(device)},
                                     {"calls", calls}}
                          .dump());
-  return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return polymoe::bench::run(measure, argc, argv); }
