@@ -147,7 +147,9 @@ Section train_section(TrainOptions& o) {
        choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept", {"loss", "bleu", "chrf"}),
        number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
        number("max-skipped", o.max_skipped,
-              "updates in a row without a finite gradient after which training ends as diverged; 0: never", 0),
+              "updates in a row without a finite gradient after which training ends as diverged; 0: never; float16 has "
+              "the loss scale instead",
+              0),
        flag("verify", o.verify, "hold data and checkpoint against their checksums before training begins or goes on"),
        flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
