@@ -1,7 +1,6 @@
 #include "text/vocabulary.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -302,14 +301,12 @@ TEST(Vocabulary, KnowsWhichCharactersItCanWrite) {
 }
 
 TEST(Vocabulary, EncodesLongTextInLinearTime) {
-  // Quadratic, each of these would take minutes.
+  // Quadratic, these would take minutes, and CTest would end the test.
   const std::string zeros(1 << 20, '\0');
   std::string unknown;
   while (unknown.size() < 1 << 20) unknown += "\u4E00";
   for (const std::string& text : {zeros, unknown, std::string(1 << 20, 'x')}) {
-    const auto start = std::chrono::steady_clock::now();
     EXPECT_FALSE(sample_vocabulary().encode(text).empty());
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
   }
 }
 
