@@ -225,7 +225,12 @@ int run_under_mpirun(int processes) {
   std::thread output_thread([&] { output_error = pass_on_output(output[0]); });  // takes none of the signals
   sigprocmask(SIG_SETMASK, &before, nullptr);
 
-  show_messages(errors[0]);
+  try {
+    show_messages(errors[0]);
+  } catch (...) {
+    output_thread.join();
+    throw;
+  }
   output_thread.join();
   close(output[0]);
   close(errors[0]);

@@ -5,6 +5,7 @@
 #include "kernels/cpu/dropout.h"
 #include "kernels/cuda/dropout.h"
 #include "nn/gpu.h"
+#include "nn/host_copy.h"
 
 namespace polymoe {
 namespace {
@@ -27,7 +28,7 @@ void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxK
 void apply_on_gpu(const at::Tensor& input, const at::Tensor& added, const at::Tensor& output, double p, PhiloxKey key,
                   const MaskPlace& place) {
   if constexpr (kernels::cuda::kBuilt) {
-    const at::Tensor ids = place.row_ids.defined() ? place.row_ids.to(input.device()) : place.row_ids;
+    const at::Tensor ids = place.row_ids.defined() ? send_to(place.row_ids, input.device()) : place.row_ids;
     with_elements(input, [&](auto element) {
       using Element = decltype(element);
       kernels::cuda::dropout(elements<Element>(input), added.defined() ? elements<Element>(added) : nullptr,

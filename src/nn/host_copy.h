@@ -24,9 +24,9 @@ class HostCopy {
   std::shared_ptr<StreamMilestone> arrival_;  // null where nothing travels
 };
 
-/// A tensor of host memory on a device, without a wait: what the current stream is given next finds it there, and
-/// `source` may be released or written to at once. For small ones: it passes through pinned memory. On the CPU `source`
-/// itself.
+/// A tensor of pageable host memory on a device, without a wait: what the current stream is given next finds it there,
+/// and `source` may be released or written to at once. For small ones: it passes through pinned memory. On the CPU
+/// `source` itself.
 at::Tensor send_to(const at::Tensor& source, const at::Device& device);
 
 /// The copy of a tensor that get() of a HostCopy gave, on a device: what the current stream is given next finds it

@@ -71,7 +71,8 @@ void adam_on_device(const UnitUpdate& update, const kernels::AdamStep& step) {
 
 void update_unit(const ParameterUnit& unit, const at::Tensor& gradients, const kernels::AdamStep& step, bool late) {
   const at::NoGradGuard no_grad;
-  UnitUpdate update{gradients, {}, unit};
+  // A copy where they are in another tier than the optimiser state; the host waits for it.
+  UnitUpdate update{gradients.to(unit.master.device()), {}, unit};
   if (!late && !unit.master.is_same(unit.own_values)) update.rounded = unit.own_values;
   unit.master.is_cpu() ? adam_on_cpu(update, step) : adam_on_device(update, step);
 }

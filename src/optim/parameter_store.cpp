@@ -218,8 +218,6 @@ void ParameterStore::clear_gradients(ParameterUnit& unit) {
   }
   // What is collected next takes the place of what is there: that saves a pass over the buffer.
   unit.gradients_are_stale = true;
-  const std::int64_t used = unit.parameters.back().offset + unit.parameters.back().size;
-  unit.gradients.narrow(0, used, unit.size - used).zero_();
 }
 
 void ParameterStore::zero_gradients() {
@@ -237,7 +235,10 @@ void ParameterStore::zero_gradients() {
 void ParameterStore::collect_gradients(ParameterUnit& unit) {
   const at::NoGradGuard no_grad;
   if (unit.values.scalar_type() == at::kFloat) return;
+  std::int64_t end = 0;  // of the parameter before
   for (FlatParameter& p : unit.parameters) {
+    if (unit.gradients_are_stale && p.offset > end) unit.gradients.narrow(0, end, p.offset - end).zero_();
+    end = p.offset + p.size;
     at::Tensor sum = view_in(unit.gradients, p);
     const at::Tensor gradient = p.parameter.grad();
     if (!gradient.defined()) {
@@ -247,6 +248,7 @@ void ParameterStore::collect_gradients(ParameterUnit& unit) {
     add_to(sum, gradient, !unit.gradients_are_stale);
     p.parameter.mutable_grad().reset();
   }
+  if (unit.gradients_are_stale && unit.size > end) unit.gradients.narrow(0, end, unit.size - end).zero_();
   unit.gradients_are_stale = false;
 }
 

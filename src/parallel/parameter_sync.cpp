@@ -225,6 +225,7 @@ std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& 
 double ParameterSync::gradient_norm() {
   SquareSum squares;
   for (const ParameterUnit& unit : store_.units()) {
+    if (unit.gradients_are_stale) fail("the gradients of {} were not collected in this update", unit.name);
     const std::int64_t start = unit.shard * unit.shard_size();
     use_buffers(store_.files(), {{unit.own_gradients, Access::kRead}}, [&] {
       for (const FlatParameter& parameter : unit.parameters) {

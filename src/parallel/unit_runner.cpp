@@ -1,5 +1,6 @@
 #include "parallel/unit_runner.h"
 
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -40,14 +41,17 @@ struct BlockPass : torch::CustomClassHolder {
   ForwardContext context;
   RoutingMemo routings;
   bool has_memory;
-  bool inputs_on_host;
-  std::optional<HostCopy> input;  // where inputs are on the host
+  std::deque<HostCopy>* under_way;  // where inputs go to the host: those of the blocks before
+  std::optional<HostCopy> input;    // there
 };
 
-// Where device and host share their memory a copy all the same: it counts against the host's budget.
-HostCopy put_on_host(const at::Tensor& x) {
+// Where device and host share their memory a copy all the same: it counts against the host's budget. The host waits for
+// the copies before the last: it would queue the whole forward, and the device free no input before the end.
+HostCopy put_on_host(const at::Tensor& x, std::deque<HostCopy>& under_way) {
+  constexpr std::size_t kAtATime = 2;
+  for (; under_way.size() >= kAtATime; under_way.pop_front()) under_way.front().get();
   const MemoryScope scope(MemoryKind::kActivations, /*on_host=*/true);
-  return HostCopy(x.is_cpu() ? x.clone() : x);
+  return under_way.emplace_back(x.is_cpu() ? x.clone() : x);
 }
 
 class Recompute : public torch::autograd::Function<Recompute> {
@@ -55,8 +59,9 @@ class Recompute : public torch::autograd::Function<Recompute> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& memory,
                                c10::intrusive_ptr<BlockPass> pass) {
     ctx->set_materialize_grads(false);  // a loss that nobody asked for has no gradient, not one of zeros
-    if (pass->inputs_on_host) pass->input = put_on_host(x.detach());
-    ctx->save_for_backward({pass->inputs_on_host ? at::Tensor() : x, memory});
+    const bool on_host = pass->under_way != nullptr;
+    if (on_host) pass->input = put_on_host(x.detach(), *pass->under_way);
+    ctx->save_for_backward({on_host ? at::Tensor() : x, memory});
     ctx->saved_data["device"] = x.device();
     pass->sync->before_forward(pass->place);
     ForwardContext own = pass->context;
@@ -75,7 +80,8 @@ class Recompute : public torch::autograd::Function<Recompute> {
     pass.sync->before_backward(pass.place);
     at::Tensor x = saved[0], memory = saved[1];
     std::optional<DeviceCopy> fetched;
-    if (pass.inputs_on_host) {
+    if (pass.under_way != nullptr) {
+      pass.under_way->clear();
       x = fetched.emplace(pass.input->get(), ctx->saved_data["device"].toDevice()).get();
       pass.input.reset();
     }
@@ -118,7 +124,7 @@ at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const 
     pass->block = block;
     pass->context = own_context(context);
     pass->has_memory = memory.defined();
-    pass->inputs_on_host = inputs_on_host_;
+    pass->under_way = inputs_on_host_ ? &under_way_ : nullptr;
     const variable_list outputs = Recompute::apply(x, memory.defined() ? memory : at::empty({0}), std::move(pass));
     const std::size_t losses = (outputs.size() - 1) / 2;
     for (std::size_t i = 0; i < losses; ++i) {

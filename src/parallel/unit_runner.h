@@ -1,6 +1,9 @@
 #pragma once
 
+#include <deque>
+
 #include "nn/block_runner.h"
+#include "nn/host_copy.h"
 #include "parallel/parameter_sync.h"
 
 namespace polymoe {
@@ -23,6 +26,7 @@ class UnitRunner : public BlockRunner {
  private:
   bool recompute_, inputs_on_host_;
   ParameterSync* sync_ = nullptr;
+  std::deque<HostCopy> under_way_;  // inputs on their way to the host, in forward
 };
 
 }  // namespace polymoe

@@ -2,6 +2,7 @@
 
 #include "nn/torch_headers.h"
 
+#include "kernels/cuda/device.h"
 #include "kernels/cuda/segments.h"
 #include "nn/gpu.h"
 
@@ -93,6 +94,16 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
   }
 };
 
+// LibTorch has them for Hopper and Blackwell; elsewhere at::_grouped_mm() is a loop that waits for the numbers of
+// slots.
+bool has_grouped_products() {
+  if constexpr (kernels::cuda::kBuilt) {
+    const int generation = kernels::cuda::compute_capability_major();
+    return generation == 9 || generation == 10;
+  }
+  return false;
+}
+
 bool starts_aligned(const at::Tensor& x) { return reinterpret_cast<std::uintptr_t>(x.const_data_ptr()) % 16 == 0; }
 
 }  // namespace
@@ -100,7 +111,7 @@ bool starts_aligned(const at::Tensor& x) { return reinterpret_cast<std::uintptr_
 bool can_group(const at::Tensor& rows, const ExpertWeights& weights) {
   // Rows of 16 bytes' multiples, and what the grouped product was compiled for.
   constexpr std::int64_t kElements = 8, kMostExperts = 1024;
-  return has_gpu_kernel(rows) && rows.scalar_type() == at::kBFloat16 && rows.size(0) > 0 &&
+  return has_gpu_kernel(rows) && rows.scalar_type() == at::kBFloat16 && has_grouped_products() && rows.size(0) > 0 &&
          weights.up_weight.size(1) % kElements == 0 && weights.up_weight.size(2) % kElements == 0 &&
          weights.up_weight.size(0) < kMostExperts && starts_aligned(rows) && starts_aligned(weights.up_weight) &&
          starts_aligned(weights.down_weight);

@@ -4,8 +4,8 @@
 
 namespace polymoe {
 
-/// Whether grouped_experts() can compute on these: a GPU's bfloat16, in widths that grouped products take, in a build
-/// that has the kernels.
+/// Whether grouped_experts() can compute on these: a GPU's bfloat16, in widths that grouped products take, on a GPU
+/// that has such products, in a build that has the kernels.
 bool can_group(const at::Tensor& rows, const ExpertWeights& weights);
 
 /// The segments [experts, 5] of an ExpertInputs::expert_end, on its GPU.

@@ -187,18 +187,18 @@ TEST(CudaSumOfSquares, TakesEachElementOnce) {
   }
 }
 
-TEST(AdamElement, IsTheKernelsArithmetic) {
+TEST(AdamElement, IsTheFormula) {
   const AdamStep step{1e-3f, 0.9f, 0.98f, 1e-8f, 0.01f, 0.1f, 0.02f, 0.5f};
   std::vector<float> p = random_floats(50, 1), m = random_floats(50, 3), v = random_floats(50, 4);
   const std::vector<float> g = random_floats(50, 2);
   for (float& value : v) value = value * value;
-  std::vector<float> p2 = p, m2 = m, v2 = v;
-  adam(p.data(), g.data(), m.data(), v.data(), 50, step);
-  for (std::size_t i = 0; i < 50; ++i) p2[i] = adam_element(p2[i], g[i], m2[i], v2[i], AdamFactors(step));
   for (std::size_t i = 0; i < 50; ++i) {
-    EXPECT_NEAR(p[i], p2[i], 1e-6);
-    EXPECT_NEAR(m[i], m2[i], 1e-6);
-    EXPECT_NEAR(v[i], v2[i], 1e-6);
+    const double gradient = 0.5 * g[i], first = 0.9 * m[i] + 0.1 * gradient,
+                 second = 0.98 * v[i] + 0.02 * gradient * gradient;
+    const double root = std::sqrt(second / 0.02) + 1e-8, expected = p[i] - 1e-3 * (first / 0.1 / root + 0.01 * p[i]);
+    EXPECT_NEAR(adam_element(p[i], g[i], m[i], v[i], AdamFactors(step)), expected, 1e-6);
+    EXPECT_NEAR(m[i], first, 1e-6);
+    EXPECT_NEAR(v[i], second, 1e-6);
   }
 }
 

@@ -63,6 +63,7 @@ TEST(PackedAttention, CrossAttentionIsThatOfPaddedRows) {
   torch::manual_seed(4);
   CrossAttention narrow(options_of_attention(), "a", Partition{}), wide(options_of_attention(), "a", Partition{});
   give_parameters(narrow, wide);
+  EXPECT_TRUE(can_attend_packed(on_device(at::randn({18, 64}).to(at::kBFloat16)), 16));
   const at::Tensor x = at::randn({18, 64}).to(at::kBFloat16), memory = at::randn({22, 64}).to(at::kBFloat16),
                    grad = at::randn({18, 64}).to(at::kBFloat16);
   const auto run = [&](CrossAttention& module, const at::Device& device, at::ScalarType type) {

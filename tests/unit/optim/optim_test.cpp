@@ -70,6 +70,30 @@ TEST(ParameterStore, GradientsAccumulateUntilTheyAreCleared) {
   EXPECT_EQ(store.units()[0].gradients.abs().sum().item<float>(), 0.0f);
 }
 
+// Those of low precision are not set to zero at the beginning of an update: the first that come take their place.
+TEST(ParameterStore, LowPrecisionGradientsOfAnUpdateAreItsOwn) {
+  TwoLayers model = two_layers(at::kBFloat16);
+  ParameterStore store(*model);
+  ParameterUnit& unit = store.units()[0];
+  const auto pass = [&](double scale) {
+    (model(on_device(at::ones({1, 3}, at::kBFloat16))).sum() * scale).backward();
+    ParameterStore::collect_gradients(unit);
+  };
+  store.zero_gradients();
+  pass(1.0);
+  const at::Tensor once = unit.gradients.clone();
+  EXPECT_GT(once.abs().sum().item<double>(), 0.0);
+  pass(2.0);
+  EXPECT_TRUE(close(unit.gradients, 3 * once, 1e-2, 1e-6));
+  store.zero_gradients();
+  unit.gradients.fill_(std::nan(""));  // whatever is there counts for nothing, between the parameters too
+  pass(1.0);
+  EXPECT_TRUE(at::equal(unit.gradients, once));
+  store.zero_gradients();
+  ParameterStore::collect_gradients(unit);
+  EXPECT_EQ(unit.gradients.abs().sum().item<double>(), 0.0) << "no gradient came";
+}
+
 TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {
   TwoLayers model = two_layers(at::kBFloat16);
   ParameterStore store(*model);

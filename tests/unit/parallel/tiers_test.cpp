@@ -33,6 +33,8 @@ std::vector<TierCase> tier_cases() {
       {"OptimizerFile", {}, tiers("file", "device", "device")},
       {"OptimizerFileBFloat16", {}, tiers("file", "device", "device"), "bfloat16"},
       {"GradientsFile", {.zero_stage = 2}, tiers("file", "file", "device")},
+      {"GradientsFileAlone", {.zero_stage = 2}, tiers("device", "file", "device")},
+      {"GradientsHostAlone", {.zero_stage = 2}, tiers("device", "host", "device")},
       {"AllHost", {.zero_stage = 3}, host},
       {"AllFile", {.zero_stage = 3}, file},
       {"AllFileBFloat16", {.zero_stage = 3}, file, "bfloat16"},

@@ -288,7 +288,7 @@ TEST_F(TrainerTest, ARunWithStateInFilesResumesAsTheOneInMemoryGoesOnBitForBit) 
   train(options);
   const auto expected = losses(options);
   options.train.output = folder_ / "files";
-  options.offload = {.optimizer = "file", .gradients = "file", .parameters = "file"};
+  options.offload.optimizer = options.offload.gradients = options.offload.parameters = "file";
   for (const std::int64_t until : {3, 6}) {
     options.train.max_updates = until;
     train(options);
