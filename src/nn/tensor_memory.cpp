@@ -48,6 +48,9 @@ class MappedAllocator : public c10::Allocator {
 
 }  // namespace
 
-void map_large_tensors() { c10::SetCPUAllocator(new MappedAllocator); }  // lives as long as the program
+void map_large_tensors() {
+  static auto* const allocator = new MappedAllocator;  // lives as long as the program
+  c10::SetCPUAllocator(allocator);
+}
 
 }  // namespace polymoe
