@@ -26,18 +26,13 @@ template <typename T>
 POLYMOE_HOST_DEVICE void dropout_item(const DropoutWork<T>& work, std::int64_t item) {
   const std::int64_t items_of_row = mask_items(work.first_column, work.width);
   const std::int64_t r = item / items_of_row, in_row = item % items_of_row;
-  const std::int64_t begin = (work.first_column / kMaskChunk + in_row / kMaskLanes) * kMaskChunk;
-  const int lane = static_cast<int>(in_row % kMaskLanes);
   const std::int64_t row = work.row_ids != nullptr ? work.row_ids[r] : work.first_row + r;
-  const PhiloxCounter block =
-      mask_block(static_cast<std::uint64_t>(row), static_cast<std::uint64_t>(begin), lane, work.key);
-  for (int part = 0; part < kMaskPerBlock; ++part) {
-    const std::int64_t column = begin + part * kMaskLanes + lane - work.first_column;
-    if (column < 0 || column >= work.width) continue;
-    const std::int64_t i = r * work.width + column;
-    const float kept = to_float(work.input[i]) * mask_factor(block, part, work.mask);
-    from_float(work.added != nullptr ? to_float(work.added[i]) + kept : kept, work.output[i]);
-  }
+  for_each_masked(row, in_row, work.first_column, work.width, work.mask, work.key,
+                  [&](std::int64_t column, float factor) {
+                    const std::int64_t i = r * work.width + column;
+                    const float kept = to_float(work.input[i]) * factor;
+                    from_float(work.added != nullptr ? to_float(work.added[i]) + kept : kept, work.output[i]);
+                  });
 }
 
 }  // namespace polymoe::kernels::cuda

@@ -72,16 +72,11 @@ POLYMOE_HOST_DEVICE void segment_dropout_item(T* values, std::int64_t width, std
                                               std::int64_t item) {
   const RowPlace place = place_of_row(segments, row);
   if (place.line == nullptr) return;
-  const std::int64_t begin = (first_column / kMaskChunk + item / kMaskLanes) * kMaskChunk;
-  const int lane = static_cast<int>(item % kMaskLanes);
-  const PhiloxCounter block = mask_block(static_cast<std::uint64_t>(place.line[3] + place.number),
-                                         static_cast<std::uint64_t>(begin), lane, unpack_key(place.line[4]));
-  for (int part = 0; part < kMaskPerBlock; ++part) {
-    const std::int64_t column = begin + part * kMaskLanes + lane - first_column;
-    if (column < 0 || column >= width) continue;
-    T& value = values[row * width + column];
-    from_float(to_float(value) * mask_factor(block, part, mask), value);
-  }
+  for_each_masked(place.line[3] + place.number, item, first_column, width, mask, unpack_key(place.line[4]),
+                  [&](std::int64_t column, float factor) {
+                    T& value = values[row * width + column];
+                    from_float(to_float(value) * factor, value);
+                  });
 }
 
 /// Adds to sums[kCount] the elements of every `step`-th row of [begin, end), from `begin + offset`.

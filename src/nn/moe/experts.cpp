@@ -8,6 +8,7 @@
 #include "nn/dropout.h"
 #include "nn/gpu.h"
 #include "nn/host_copy.h"
+#include "nn/moe/experts_call.h"
 #include "nn/moe/grouped_experts.h"
 
 namespace polymoe {
@@ -80,9 +81,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
       }
     });
     ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_begin, plan});
-    ctx->saved_data["activation"] = static_cast<std::int64_t>(kind);
-    ctx->saved_data["dropout"] = call.dropout;
-    ctx->saved_data["first_column"] = call.first_column;
+    call.save(*ctx);
     return y;
   }
 
@@ -90,7 +89,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &inner = saved[1], &active = saved[2], &up_weight = saved[3],
                      &down_weight = saved[4], &expert_begin = saved[5], &plan = saved[6];
-    const auto kind = static_cast<Activation>(ctx->saved_data["activation"].toInt());
+    const ExpertsCall call = ExpertsCall::saved(*ctx);
     const at::Tensor grad = grads[0].contiguous();
 
     at::Tensor grad_up_weight = at::empty_like(up_weight), grad_down_weight = at::empty_like(down_weight);
@@ -111,8 +110,8 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
       at::sum_out(db, dy, 0);
       at::mm_out(da, dy, down_weight[e]);
     });
-    drop_activations(grad_inner, ctx->saved_data["dropout"].toDouble(), plan, ctx->saved_data["first_column"].toInt());
-    grad_inner = activate_backward(grad_inner, inner, kind);
+    drop_activations(grad_inner, call.dropout, plan, call.first_column);
+    grad_inner = activate_backward(grad_inner, inner, call.activation);
 
     at::Tensor grad_x = at::empty_like(x);
     for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {

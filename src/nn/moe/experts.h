@@ -16,17 +16,11 @@ struct ExpertWeights {
   at::Tensor up_weight, up_bias, down_weight, down_bias;
 };
 
-/// What experts compute with beside tensors.
-struct ExpertsCall {
-  Activation activation;
-  double dropout;             ///< of the activations
-  std::int64_t first_column;  ///< of the activations here, in their full width
-  bool adds_bias;             ///< the second one
-};
+struct ExpertsCall;
 
 /// The experts of one layer that live here: feed-forward blocks whose weights are stacked, applied to slots sorted by
-/// expert. One matrix product for each expert that has slots; nothing is padded. The parameters' logical tensors are
-/// stacks of all experts, [experts, ...].
+/// expert. One matrix product for each expert that has slots, or on a GPU one for all of them (grouped_experts.h);
+/// nothing is padded. The parameters' logical tensors are stacks of all experts, [experts, ...].
 class ExpertsImpl : public PlacedModule {
  public:
   /// `place` is the full name of the experts; their random numbers depend on it.

@@ -5,6 +5,7 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/segments.h"
 #include "nn/gpu.h"
+#include "nn/moe/experts_call.h"
 
 namespace polymoe {
 namespace {
@@ -70,9 +71,7 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
     at::Tensor y = at::_grouped_mm(active, down_weight.transpose(1, 2), expert_end);
     if (call.adds_bias) add_bias(y, down_bias, {}, call.activation, segments);
     ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_end, segments});
-    ctx->saved_data["activation"] = static_cast<std::int64_t>(call.activation);
-    ctx->saved_data["dropout"] = call.dropout;
-    ctx->saved_data["first_column"] = call.first_column;
+    call.save(*ctx);
     return y;
   }
 
@@ -80,12 +79,13 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &inner = saved[1], &active = saved[2], &up_weight = saved[3],
                      &down_weight = saved[4], &expert_end = saved[5], &segments = saved[6];
+    const ExpertsCall call = ExpertsCall::saved(*ctx);
     const at::Tensor grad = grads[0].contiguous();
     const at::Tensor grad_down_weight = at::_grouped_mm(grad.t(), active, expert_end);
     const at::Tensor grad_down_bias = sum_by_expert(grad, expert_end);
     at::Tensor grad_inner = at::_grouped_mm(grad, down_weight, expert_end);
-    drop(grad_inner, ctx->saved_data["dropout"].toDouble(), ctx->saved_data["first_column"].toInt(), segments);
-    grad_inner = activate_backward(grad_inner, inner, static_cast<Activation>(ctx->saved_data["activation"].toInt()));
+    drop(grad_inner, call.dropout, call.first_column, segments);
+    grad_inner = activate_backward(grad_inner, inner, call.activation);
 
     const at::Tensor grad_up_weight = at::_grouped_mm(grad_inner.t(), x, expert_end);
     const at::Tensor grad_up_bias = sum_by_expert(grad_inner, expert_end);

@@ -26,29 +26,21 @@ TEST(ReadSegments, GivesEveryLineAlsoEmptyOnes) {
   EXPECT_EQ(read_segments(path), (std::vector<std::string>{"one", "", " zwei drei"}));
 }
 
-TEST(ReadSegments, BadUtf8IsAnErrorWithFileAndLine) {
-  const std::string path = ::testing::TempDir() + "latin1.txt";
-  write_file(path, "fine\nna\xEFve\n");
-  try {
-    read_segments(path);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.where().path, path);
-    EXPECT_EQ(error.where().line, 2u);
-    EXPECT_EQ(error.message(), "not UTF-8 text: byte 0xEF at column 3");
-  }
-}
-
-TEST(ReadSegments, ANulByteIsAnErrorWithFileAndLine) {
-  const std::string path = ::testing::TempDir() + "nul.txt";
-  write_file(path, std::string("fine\nna\0ve\n", 11));
-  try {
-    read_segments(path);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.where().path, path);
-    EXPECT_EQ(error.where().line, 2u);
-    EXPECT_EQ(error.message(), "a NUL byte at column 3");
+TEST(ReadSegments, BadTextIsAnErrorWithFileAndLine) {
+  const std::string path = ::testing::TempDir() + "bad.txt";
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"fine\nna\xEFve\n", "not UTF-8 text: byte 0xEF at column 3"},
+      {std::string("fine\nna\0ve\n", 11), "a NUL byte at column 3"}};
+  for (const auto& [text, message] : cases) {
+    write_file(path, text);
+    try {
+      read_segments(path);
+      ADD_FAILURE() << message;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.where().path, path);
+      EXPECT_EQ(error.where().line, 2u);
+      EXPECT_EQ(error.message(), message);
+    }
   }
 }
 

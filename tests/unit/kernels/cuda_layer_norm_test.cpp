@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cuda/layer_norm_work.h"
-#include "unit/kernels/simulated_block.h"
+#include "support/simulated_grid.h"
 
 namespace polymoe::kernels::cuda {
 namespace {
