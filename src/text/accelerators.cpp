@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/core.h>
+
+#include "base/utf8.h"
+
 namespace polymoe {
 namespace {
 
@@ -76,6 +80,62 @@ bool remove_bracketed(std::string& text, char mark) {
   return false;
 }
 
+/// Where the mark of an English text stands; kNone where it has none.
+std::size_t accelerator_place(std::string_view english, char sign) {
+  const std::size_t place = find_mark(english, sign);
+  // Between two capitals the mark is part of a name: LC_ALL, AT&T.
+  const bool in_name = place != kNone && place > 0 && is_upper(english[place - 1]) && is_upper(english[place + 1]);
+  return in_name ? kNone : place;
+}
+
+/// Past the end of what must stay whole at `at`: a directive, a tag, an entity, a variable; `at` where nothing is.
+std::size_t skip_protected(std::string_view text, std::size_t at) {
+  const auto past = [&](char close) { return std::min(text.find(close, at), text.size() - 1) + 1; };
+  switch (text[at]) {
+    case '<':
+      return past('>');
+    case '{':
+      return past('}');
+    case '&':
+      return is_entity(text, at) ? past(';') : at;
+    case '%':
+    case '$':
+      while (++at < text.size() && text[at] != ' ') {
+      }
+      return at;
+    default:
+      return at;
+  }
+}
+
+/// Where the mark goes: before `letter`, at best where a word begins, else before the first letter; kNone without one.
+std::size_t place_for_mark(std::string_view text, char letter) {
+  std::size_t first = kNone, inside = kNone;
+  for (std::size_t at = 0; at < text.size();) {
+    if (const std::size_t past = skip_protected(text, at); past > at) {
+      at = past;
+      continue;
+    }
+    const bool is_start = is_word_byte(text[at]) && (at == 0 || !is_word_byte(text[at - 1]));
+    if (is_start && first == kNone) first = at;
+    if (is_alphanumeric(text[at]) && (text[at] | 0x20) == (letter | 0x20)) {
+      if (is_start) return at;
+      if (inside == kNone) inside = at;
+    }
+    ++at;
+  }
+  return inside != kNone ? inside : first;
+}
+
+/// Whether a text is of a script whose letters no key has: Chinese, Japanese, Korean.
+bool is_east_asian(std::string_view text) {
+  constexpr char32_t kFirst = 0x2E80, kLast = 0xDFFF;
+  for (const char32_t c : decode_utf8(text)) {
+    if (c >= kFirst && c <= kLast) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 AcceleratorMark accelerator_mark_of(const std::vector<CatalogMessage>& messages) {
@@ -100,16 +160,37 @@ AcceleratorMark accelerator_mark_of(const std::vector<CatalogMessage>& messages)
 std::string strip_accelerator(std::string_view english, AcceleratorMark mark) {
   if (mark == AcceleratorMark::kNone) return std::string(english);
   const char sign = static_cast<char>(mark);
-  std::size_t place = find_mark(english, sign);
-  // Between two capitals the mark is part of a name: LC_ALL, AT&T.
-  if (place != kNone && place > 0 && is_upper(english[place - 1]) && is_upper(english[place + 1])) place = kNone;
-  return without_mark(english, sign, place);
+  return without_mark(english, sign, accelerator_place(english, sign));
 }
 
 std::string strip_translated_accelerator(std::string_view translation, AcceleratorMark mark) {
   std::string text(translation);
   if (mark == AcceleratorMark::kNone || remove_bracketed(text, static_cast<char>(mark))) return text;
   return strip_accelerator(text, mark);
+}
+
+std::string add_accelerator(std::string_view translation, std::string_view english, AcceleratorMark mark) {
+  std::string text;
+  const char sign = static_cast<char>(mark);
+  for (std::size_t at = 0; at < translation.size(); ++at) {
+    text += translation[at];
+    if (mark == AcceleratorMark::kAmpersand && translation[at] == sign && !is_entity(translation, at)) text += sign;
+  }
+  if (mark == AcceleratorMark::kNone) return text;
+  const std::size_t marked = accelerator_place(english, sign);
+  if (marked == kNone) return text;
+  const char letter = english[marked + 1];
+  if (is_east_asian(text)) {
+    if (!is_alphanumeric(letter)) return text;
+    std::size_t end = text.find_last_not_of(" .:\n");
+    for (const std::string_view dots : {"…", "：", "。"}) {
+      if (text.ends_with(dots)) end = text.size() - dots.size() - 1;
+    }
+    return text.insert(end + 1, fmt::format("({}{})", sign, static_cast<char>(letter >= 'a' ? letter - 0x20 : letter)));
+  }
+  const std::size_t place = place_for_mark(text, letter);
+  if (place != kNone) text.insert(place, 1, sign);
+  return text;
 }
 
 std::size_t count_marks(std::string_view text, AcceleratorMark mark) {

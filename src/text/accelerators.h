@@ -23,6 +23,11 @@ std::string strip_accelerator(std::string_view english, AcceleratorMark mark);
 /// The same for a translation, where the whole "(_F)" goes.
 std::string strip_translated_accelerator(std::string_view translation, AcceleratorMark mark);
 
+/// The mark of `english` put into a translation that was made without it, as translators do: before the same letter
+/// where the translation has it, else before its first letter; behind the text, "(_F)", in East Asian scripts. Where
+/// `english` has none, only ampersands change, to "&&" where they mark.
+std::string add_accelerator(std::string_view translation, std::string_view english, AcceleratorMark mark);
+
 /// How many marks stand before a letter or digit. Where a stripped text and its stripped translation differ in it, one
 /// of them still holds an accelerator.
 std::size_t count_marks(std::string_view text, AcceleratorMark mark);

@@ -1,7 +1,6 @@
 #include "text/catalog_pairs.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "base/random.h"
 #include "text/accelerators.h"
@@ -11,13 +10,6 @@ namespace {
 
 std::size_t count_char(std::string_view text, char c) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), c));
-}
-
-/// Messages that ask translators for their names, and KDE's old way to put a context into the text.
-bool is_metadata(std::string_view english) {
-  constexpr std::array<std::string_view, 6> kCredits = {"translator-credits", "translator_credits", "Your names",
-                                                        "Your emails",        "translator credits", "TRANSLATORS"};
-  return english.starts_with("_:") || std::find(kCredits.begin(), kCredits.end(), english) != kCredits.end();
 }
 
 /// Adds the pairs of one text and its translation.
@@ -55,6 +47,12 @@ bool is_list(const std::vector<SegmentPair>& pairs) {
 }
 
 }  // namespace
+
+bool is_metadata(std::string_view english) {
+  constexpr std::array<std::string_view, 6> kCredits = {"translator-credits", "translator_credits", "Your names",
+                                                        "Your emails",        "translator credits", "TRANSLATORS"};
+  return english.starts_with("_:") || std::find(kCredits.begin(), kCredits.end(), english) != kCredits.end();
+}
 
 PairCounts& PairCounts::operator+=(const PairCounts& other) {
   messages += other.messages;

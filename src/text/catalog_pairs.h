@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/mo_catalog.h"
@@ -39,5 +40,9 @@ struct PairCounts {
 std::vector<SegmentPair> pairs_of(const MoCatalog& catalog, std::size_t max_chars, PairCounts& counts);
 
 inline constexpr std::size_t kListCap = 1000;
+
+/// Whether a message is no text to translate: it asks translators for their names, or begins with KDE's old way to put
+/// a context into the text.
+bool is_metadata(std::string_view english);
 
 }  // namespace polymoe

@@ -124,6 +124,8 @@ std::string clean_line(std::string_view text) {
   return clean;
 }
 
+bool has_letters(std::string_view text) { return count_letters(text) > 0; }
+
 const char* name_of(PairFault fault) {
   constexpr std::array<const char*, kNumPairFaults> kNames = {
       "kept", "no letters", "too long", "length ratio", "different directives", "untranslated", "markup"};

@@ -17,6 +17,9 @@ std::vector<std::string_view> split_paragraphs(std::string_view text);
 /// meaning in Persian and Indic scripts, stay. `text` must be UTF-8.
 std::string clean_line(std::string_view text);
 
+/// Whether a text holds a letter of any script, told roughly.
+bool has_letters(std::string_view text);
+
 /// Why a pair of segments is left out; kKeep where it is not.
 enum class PairFault { kKeep, kNoLetters, kTooLong, kLengthRatio, kDirectives, kUntranslated, kMarkup };
 inline constexpr std::size_t kNumPairFaults = 7;
