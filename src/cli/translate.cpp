@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -8,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
+#include "base/quote.h"
 #include "base/remarks.h"
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
@@ -15,6 +18,8 @@
 #include "cli/options.h"
 #include "data/trained.h"
 #include "decode/translator.h"
+#include "formats/document.h"
+#include "formats/fill.h"
 #include "text/text_encoding.h"
 
 namespace polymoe::cli {
@@ -27,6 +32,8 @@ struct Arguments {
   std::string target;
   std::string task = "translation";
   std::string input = "-";
+  std::string output = "-";
+  std::string format = "auto";
   std::string precision = "float32";
   std::string device = "cpu";
   bool verify = true;
@@ -34,6 +41,15 @@ struct Arguments {
   bool with_scores = false;
   bool show_progress = false;
 };
+
+std::string read_whole(const std::string& path) {
+  if (path != "-") return read_file(path);
+  std::string text;
+  std::array<char, std::size_t{1} << 16> chunk{};
+  while (const std::size_t got = std::fread(chunk.data(), 1, chunk.size(), stdin)) text.append(chunk.data(), got);
+  if (std::ferror(stdin) != 0) fail_errno("cannot read", "-");
+  return text;
+}
 
 // Reads up to `count` lines; fewer only at the end of the input.
 std::vector<std::string> read_lines(LineReader& reader, std::int64_t count) {
@@ -48,19 +64,38 @@ std::vector<std::string> read_lines(LineReader& reader, std::int64_t count) {
   return lines;
 }
 
+// Standard output, or a file that appears when it is whole.
+class Output {
+ public:
+  explicit Output(const std::string& path) {
+    if (path != "-") file_ = std::make_unique<AtomicFile>(path);
+  }
+
+  void write(const std::string& text) {
+    if (file_) return file_->write(text);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  void finish() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  std::unique_ptr<AtomicFile> file_;
+};
+
 // One line for each sentence; with several translations each, `number ||| translation ||| score` as Marian and Moses
 // have.
-void print(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists) {
+std::string lines_of(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists) {
+  std::string lines;
   for (std::size_t i = 0; i < results.size(); ++i) {
     for (const Translation& translation : results[i]) {
-      if (lists) {
-        fmt::print("{} ||| {} ||| {:.4f}\n", first_number + i, translation.text, translation.score);
-      } else {
-        fmt::print("{}\n", translation.text);
-      }
+      lines += lists ? fmt::format("{} ||| {} ||| {:.4f}\n", first_number + i, translation.text, translation.score)
+                     : translation.text + "\n";
     }
   }
-  std::fflush(stdout);
+  return lines;
 }
 
 const std::string& language_named(const std::string& name, const Vocabulary& vocabulary) {
@@ -76,16 +111,12 @@ void remark_untrained(const Arguments& arguments, const Direction& direction) {
          "what it writes may be of little use");
 }
 
-void translate(const Arguments& arguments, const DecodeOptions& options) {
-  Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
-                                           arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
-  const Direction direction{language_named(arguments.source, translator.vocabulary()),
-                            language_named(arguments.target, translator.vocabulary())};
-  parse_task(arguments.task, translator.vocabulary());
-  remark_untrained(arguments, direction);
+void translate_lines(const Arguments& arguments, const DecodeOptions& options, Translator& translator,
+                     const Direction& direction) {
   LineReader reader(arguments.input);
   check_beginning(reader);
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
+  Output output(arguments.output);
   RemarkTally cut_lines("lines of which the model read only the beginning");
   RemarkTally unknown_lines("lines with text that the vocabulary does not know");
   std::uint64_t done = 0;
@@ -110,7 +141,7 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
     if (lines.empty()) break;
     const auto results =
         translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost);
-    print(results, done, arguments.with_scores || options.n_best > 1);
+    output.write(lines_of(results, done, arguments.with_scores || options.n_best > 1));
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (results[i].front().cut_off) tell_endless(done + i + 1);
     }
@@ -119,13 +150,65 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
   cut_lines.finish();
   unknown_lines.finish();
   endless_lines.finish();
+  output.finish();
+}
+
+void translate_document(const Arguments& arguments, DocumentFormat format, Translator& translator,
+                        const Direction& direction) {
+  const auto document =
+      read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
+  const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
+  RemarkTally unknown_lines("lines with text that the vocabulary does not know");
+  const auto translate = [&](const std::vector<std::string>& lines) {
+    std::vector<bool> whole(lines.size(), true);
+    const auto tell_lost = [&](const LossySource& lost) {
+      whole[lost.sentence] = lost.read == lost.tokens;
+      if (lost.unknown == 0) return;
+      unknown_lines.add(fmt::format("the vocabulary does not know {} of the {} tokens of {}", lost.unknown, lost.tokens,
+                                    in_quotes(lines[lost.sentence])),
+                        {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
+    };
+    const auto results =
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost);
+    std::vector<LineTranslation> translations;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const Translation& best = results[i].front();
+      translations.push_back({best.text, whole[i] && !best.cut_off});
+    }
+    return translations;
+  };
+  const FillReport report = fill_document(*document, translate, arguments.input);
+  unknown_lines.finish();
+  Output output(arguments.output);
+  output.write(document->text());
+  output.finish();
+  log_info("{}: {}", arguments.input, report.summary());
+  for (const auto& [what, count] : document->passed_over()) log_info("{}: {} {}", arguments.input, count, what);
+}
+
+void translate(const Arguments& arguments, const DecodeOptions& options) {
+  const DocumentFormat format = parse_document_format(arguments.format, arguments.input);
+  if (format != DocumentFormat::kText && (arguments.with_scores || options.n_best > 1)) {
+    fail("--scores and --n-best print lists, which {} has no place for; give --format text", name_of(format));
+  }
+  Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
+                                           arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
+  const Direction direction{language_named(arguments.source, translator.vocabulary()),
+                            language_named(arguments.target, translator.vocabulary())};
+  parse_task(arguments.task, translator.vocabulary());
+  remark_untrained(arguments, direction);
+  if (format == DocumentFormat::kText) {
+    translate_lines(arguments, options, translator, direction);
+  } else {
+    translate_document(arguments, format, translator, direction);
+  }
 }
 
 }  // namespace
 
 void add_translate(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
-      "translate", "Translate sentences, one a line, from standard input, or do another task with them");
+      "translate", "Translate sentences, one a line, or the files of translators; or do another task with them");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
       ->required()
@@ -142,6 +225,14 @@ void add_translate(CLI::App& app) {
   command->add_option("--input", arguments->input, "file to translate, gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
+  command->add_option("--output,-o", arguments->output, "file to write, whole or not at all; - is standard output")
+      ->capture_default_str()
+      ->type_name("FILE");
+  std::vector<std::string> formats = document_format_names();
+  formats.insert(formats.begin(), "auto");
+  command->add_option("--format", arguments->format, "what the input is; auto: by its name's extension, else text")
+      ->check(CLI::IsMember(formats))
+      ->capture_default_str();
   add_model_placement(*command, arguments->precision, arguments->device);
   add_no_verify(*command, arguments->verify);
   command
@@ -152,13 +243,18 @@ void add_translate(CLI::App& app) {
   command->add_flag("--scores", arguments->with_scores, "print `number ||| translation ||| score`");
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
-      "Translations come on standard output, in the order of the input; --n-best prints several for each sentence.\n"
+      "Of text, translations come one a line, in the order of the input; --n-best prints several for each sentence.\n"
       "A line without visible text gives an empty one. Lines that are longer than the model reads, text that its\n"
       "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
       "--strict they are errors.\n\n"
-      "Example:\n"
+      "Of the other formats, whole files come out, with translations where they lack them; docs/files.md has the\n"
+      "details. Catalogues (.po) get fuzzy entries, TMX and XLIFF units for review. What the model breaks, a lost %s\n"
+      "say, stays untranslated, with a warning.\n\n"
+      "Examples:\n"
       "  echo 'Open the file.' | polymoe translate --model run -s en -t de\n"
-      "  polymoe translate --model run --task summary -s en -t en < articles.txt");
+      "  polymoe translate --model run --task summary -s en -t en < articles.txt\n"
+      "  polymoe translate --model run -s en -t de --input de.po --output de.po\n"
+      "  polymoe translate --model run -s en -t de --input index.html > index.de.html");
   auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});
   command->callback([arguments, binder] {
     const RunOptions& options = binder->finish();

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <pugixml.hpp>
+
+#include "formats/segment.h"
+
+/// What the documents in XML share. pugixml resolves no entities but XML's own five, so that no file can make it read
+/// others or grow without bounds.
+namespace polymoe {
+
+/// Parses; white space, comments and processing instructions stay. Throws Error, with the line, for what is no XML, for
+/// text that is not UTF-8 (once converted from the encoding that it declares), and for elements nested too deep.
+void load_xml(pugi::xml_document& document, const std::string& bytes, const std::string& path);
+
+/// The document in UTF-8, with as little changed as pugixml can.
+std::string save_xml(pugi::xml_document& document);
+
+/// The line that a node of `bytes` begins on, as far as it is known; 0 else.
+std::uint64_t line_of(const pugi::xml_node& node, const std::string& bytes);
+
+/// All elements of a name below `root`, in the order of the document.
+std::vector<pugi::xml_node> elements_named(const pugi::xml_node& root, const char* name);
+
+/// The content of a <seg>, <source> or <target> as spans. Elements around text are pairs of tags; others, such as
+/// placeholders and native code, are empty tags as a whole. `tags` gets the node of each tag, in the order of numbers;
+/// both tags of an element have its node.
+std::vector<Span> spans_of_xml(const pugi::xml_node& element, std::vector<pugi::xml_node>& tags);
+
+/// The text of an element without its tags.
+std::string text_of_xml(const pugi::xml_node& element);
+
+/// Puts spans into an element that is empty, with copies of the tags' nodes.
+void write_xml_spans(pugi::xml_node element, const std::vector<Span>& spans, const std::vector<pugi::xml_node>& tags);
+
+}  // namespace polymoe

@@ -1,0 +1,198 @@
+#include "formats/document.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "unit/formats/fake_model.h"
+
+namespace polymoe {
+namespace {
+
+using namespace testing;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string refusal(DocumentFormat format, const std::string& text) {
+  try {
+    read_document(format, text, {"file", "en", "de"});
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Documents, AreToldByTheirExtension) {
+  EXPECT_EQ(parse_document_format("auto", "a/de.po"), DocumentFormat::kPo);
+  EXPECT_EQ(parse_document_format("auto", "X.XLF"), DocumentFormat::kXliff);
+  EXPECT_EQ(parse_document_format("auto", "-"), DocumentFormat::kText);
+  EXPECT_EQ(parse_document_format("srt", "a.po"), DocumentFormat::kSrt);
+  EXPECT_THROW(parse_document_format("doc", "a.po"), Error);
+}
+
+TEST(Documents, RefuseWhatIsNoText) {
+  for (const std::string& name : document_format_names()) {
+    const DocumentFormat format = parse_document_format(name, "");
+    EXPECT_THAT(refusal(format, "a\n\xFF\xFE\xFF\n"), HasSubstr("file")) << name;
+    EXPECT_THAT(refusal(format, std::string("a\0b\n", 4)), HasSubstr("file")) << name;
+  }
+}
+
+TEST(Documents, KnowLanguagesByOtherNames) {
+  EXPECT_TRUE(means_language("de-AT", "de"));
+  EXPECT_TRUE(means_language("PT", "pt_BR"));
+  EXPECT_FALSE(means_language("den", "de"));
+  EXPECT_FALSE(means_language("", "de"));
+  EXPECT_EQ(xml_language("sr@latin"), "sr");
+  EXPECT_EQ(xml_language("pt_BR"), "pt-BR");
+}
+
+TEST(TextDocuments, KeepLinesOneToOne) {
+  EXPECT_EQ(translate_text(DocumentFormat::kText, "a\n\n  \nb", marks_lines()), "de:a\n\n  \nde:b");
+}
+
+TEST(TsvDocuments, FillTheTargetsColumn) {
+  EXPECT_EQ(translate_text(DocumentFormat::kTsv, "id\ten\tde\n1\ta\t\n2\tb\tB\n", marks_lines()),
+            "id\ten\tde\n1\ta\tde:a\n2\tb\tB\n");
+}
+
+TEST(TsvDocuments, NameTheFault) {
+  EXPECT_THAT(refusal(DocumentFormat::kTsv, "fr\nx\n"), HasSubstr("file:1: no column of the first line is named 'en'"));
+  EXPECT_THAT(refusal(DocumentFormat::kTsv, "en\tde\na\n"), HasSubstr("file:2: 1 tab-separated columns where 2"));
+  EXPECT_THAT(refusal(DocumentFormat::kTsv, ""), HasSubstr("is empty"));
+}
+
+TEST(JsonLinesDocuments, FillMissingKeys) {
+  EXPECT_EQ(translate_text(DocumentFormat::kJsonLines,
+                           "{\"id\": 7, \"en\": \"a\"}\n{\"translation\": {\"en\": \"b\", \"de\": \"\"}}\n"
+                           "{ \"en\": \"c\", \"de\": \"C\" }\n",
+                           marks_lines()),
+            "{\"id\":7,\"en\":\"a\",\"de\":\"de:a\"}\n{\"translation\":{\"en\":\"b\",\"de\":\"de:b\"}}\n"
+            "{ \"en\": \"c\", \"de\": \"C\" }\n");
+}
+
+TEST(JsonLinesDocuments, NameTheFault) {
+  EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"en\": \"a\"}\n[1]\n"), HasSubstr("file:2: not a JSON object"));
+  EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"fr\": \"a\"}\n"), HasSubstr("no text under the key \"en\""));
+  EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"en\": " + std::string(100'000, '[') + "\n"),
+              HasSubstr("too many lists"));
+}
+
+TEST(Subtitles, KeepTimesAndTags) {
+  EXPECT_EQ(translate_text(DocumentFormat::kSrt,
+                           "1\r\n00:00:01,000 --> 00:00:02,500\r\n{\\an8}<i>Good morning.</i>\r\n\r\n"
+                           "2\n00:00:03,000 --> 00:00:04,000\n- Yes.\n- No.\n",
+                           marks_lines()),
+            "1\r\n00:00:01,000 --> 00:00:02,500\r\n{\\an8}<i>de:Good morning.</i>\r\n\r\n"
+            "2\n00:00:03,000 --> 00:00:04,000\nde:- Yes.\nde:- No.\n");
+}
+
+TEST(Subtitles, KeepWhatWebVttAddsToThem) {
+  const std::string head = "WEBVTT\n\nNOTE not this\n\nSTYLE\n::cue {}\n\nid\n00:01.000 --> 00:02.000 align:start\n";
+  EXPECT_EQ(translate_text(DocumentFormat::kVtt, head + "<v Ann>Salt &amp; pepper</v>\n", marks_lines()),
+            head + "<v Ann>de:Salt &amp; pepper</v>\n");
+  EXPECT_EQ(translate_text(DocumentFormat::kVtt, head + "<v Ann>Hello\n", marks_lines()), head + "<v Ann>de:Hello\n");
+}
+
+TEST(Subtitles, NameTheFault) {
+  EXPECT_THAT(refusal(DocumentFormat::kSrt, "no times\n"), HasSubstr("holds no subtitle"));
+  EXPECT_THAT(refusal(DocumentFormat::kVtt, "1\n00:01.000 --> 00:02.000\na\n"), HasSubstr("file:1"));
+}
+
+TEST(Subtitles, RefuseTextThatWouldBeATime) {
+  FillReport report;
+  const std::string text = "1\n00:00:01,000 --> 00:00:02,500\na\n";
+  EXPECT_EQ(
+      translate_text(DocumentFormat::kSrt, text, each_line([](const std::string&) { return "b --> c"; }), &report),
+      text);
+  EXPECT_EQ(report.refused, 1u);
+}
+
+TEST(HtmlDocuments, TranslateTextOnly) {
+  const std::string page =
+      "<!DOCTYPE html>\n<html><head><title>Title</title><style>p { x }</style><script>if (a<b) c();</script></head>\n"
+      "<body class=\"x > y\"><!-- note --><p>One &amp; <em>two</em>.<br>Three</p><pre>keep  this</pre>"
+      "<p translate=\"no\">Name</p><ul><li>Item</ul></body></html>\n";
+  EXPECT_EQ(translate_text(DocumentFormat::kHtml, page, marks_lines()),
+            "<!DOCTYPE html>\n<html><head><title>de:Title</title><style>p { x }</style><script>if (a<b) c();</script>"
+            "</head>\n<body class=\"x > y\"><!-- note --><p>de:One &amp; <em>two</em>.<br>de:Three</p><pre>keep  this"
+            "</pre><p translate=\"no\">Name</p><ul><li>de:Item</ul></body></html>\n");
+}
+
+TEST(HtmlDocuments, KeepUnclosedTagsWhereTheyStand) {
+  EXPECT_EQ(translate_text(DocumentFormat::kHtml, "<p>a <b>c</p><p>d</b> e", marks_lines()),
+            "<p>de:a <b>de:c</p><p>de:d</b> de:e");
+}
+
+TEST(HtmlDocuments, ReadAndWriteEntities) {
+  EXPECT_EQ(translate_text(DocumentFormat::kHtml, "caf&eacute; &#x26; &lt;b&gt; &nosuch; &copy;", marks_lines()),
+            "de:café &amp; &lt;b&gt; &nosuch; ©");
+}
+
+TEST(TmxDocuments, AddMissingVariants) {
+  const std::string text = translate_text(
+      DocumentFormat::kTmx,
+      "<?xml version=\"1.0\"?>\n<tmx version=\"1.4\"><header srclang=\"en\"/><body>\n"
+      "  <tu>\n    <tuv xml:lang=\"en-US\"><seg>A <ph x=\"1\">{b}</ph> c</seg></tuv>\n  </tu>\n"
+      "  <tu><tuv xml:lang=\"en\"><seg>d</seg></tuv><tuv xml:lang=\"de\"><seg>D</seg></tuv></tu>\n</body></tmx>\n",
+      marks_lines());
+  EXPECT_EQ(
+      text,
+      "<?xml version=\"1.0\"?>\n<tmx version=\"1.4\"><header srclang=\"en\"/><body>\n"
+      "  <tu>\n    <tuv xml:lang=\"en-US\"><seg>A <ph x=\"1\">{b}</ph> c</seg></tuv>\n"
+      "    <tuv xml:lang=\"de\" creationid=\"polymoe\"><seg>de:A <ph x=\"1\">{b}</ph> c</seg></tuv>\n  </tu>\n"
+      "  <tu><tuv xml:lang=\"en\"><seg>d</seg></tuv><tuv xml:lang=\"de\"><seg>D</seg></tuv></tu>\n</body></tmx>\n");
+}
+
+TEST(XliffDocuments, FillTargetsForReview) {
+  const std::string text = translate_text(
+      DocumentFormat::kXliff,
+      "<xliff version=\"1.2\"><file source-language=\"en\" original=\"x\"><body>\n"
+      "<trans-unit id=\"1\"><source>A <g id=\"1\">b</g> c</source></trans-unit>\n"
+      "<trans-unit id=\"2\"><source>d</source><target>D</target></trans-unit>\n"
+      "<trans-unit id=\"3\" translate=\"no\"><source>e</source></trans-unit>\n"
+      "<trans-unit id=\"4\"><source>f &lt;</source><target state=\"new\"/></trans-unit>\n</body></file></xliff>\n",
+      marks_lines());
+  EXPECT_THAT(text, HasSubstr("<source>A <g id=\"1\">b</g> c</source><target state=\"needs-review-translation\" "
+                              "state-qualifier=\"mt-suggestion\">de:A <g id=\"1\">b</g> c</target>"));
+  EXPECT_THAT(text, HasSubstr("<target>D</target>"));
+  EXPECT_THAT(text, Not(HasSubstr("de:e")));
+  EXPECT_THAT(text, HasSubstr("state-qualifier=\"mt-suggestion\">de:f &lt;</target>"));
+  EXPECT_THAT(text, HasSubstr("target-language=\"de\""));
+}
+
+TEST(XliffDocuments, FillTheSecondVersion) {
+  const std::string text =
+      translate_text(DocumentFormat::kXliff,
+                     "<xliff version=\"2.0\" srcLang=\"en\" trgLang=\"de\"><file id=\"f\"><unit id=\"1\"><segment>"
+                     "<source>A <pc id=\"1\">b</pc><ph id=\"2\"/></source></segment></unit></file></xliff>",
+                     marks_lines());
+  EXPECT_THAT(text, HasSubstr("<segment state=\"translated\"><source>A <pc id=\"1\">b</pc><ph id=\"2\"/></source>"
+                              "<target>de:A <pc id=\"1\">b</pc><ph id=\"2\"/></target></segment>"));
+}
+
+TEST(XmlDocuments, NameTheFault) {
+  EXPECT_THAT(refusal(DocumentFormat::kTmx, "<tmx>\n<body>\n"), HasSubstr("not XML"));
+  EXPECT_THAT(refusal(DocumentFormat::kTmx, "<xliff/>"), HasSubstr("its root is not <tmx>"));
+  EXPECT_THAT(refusal(DocumentFormat::kXliff, "<xliff version='1.2'/>"), HasSubstr("holds no <trans-unit>"));
+  EXPECT_THAT(refusal(DocumentFormat::kXliff, "<xliff srcLang='fr' version='2.0'/>"), HasSubstr("-s"));
+  EXPECT_THAT(refusal(DocumentFormat::kTmx, "<tmx/>\nx\n"), HasSubstr("text beside its root"));
+  EXPECT_THAT(refusal(DocumentFormat::kTmx, "<tmx/><tmx/>"), HasSubstr("2 root elements"));
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += "<g>";
+  for (int i = 0; i < 100'000; ++i) deep += "</g>";
+  EXPECT_THAT(refusal(DocumentFormat::kXliff, deep), HasSubstr("nested over 200 deep"));
+}
+
+TEST(XmlDocuments, ReadNoOtherFiles) {
+  const std::string text =
+      translate_text(DocumentFormat::kXliff,
+                     "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>"
+                     "<xliff version=\"1.2\"><file source-language=\"en\"><body><trans-unit id=\"1\">"
+                     "<source>a &e;</source></trans-unit></body></file></xliff>",
+                     marks_lines());
+  EXPECT_THAT(text, HasSubstr(">de:a &amp;e;</target>"));
+}
+
+}  // namespace
+}  // namespace polymoe

@@ -1,0 +1,55 @@
+#include "formats/pairs.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace polymoe {
+namespace {
+
+std::string listed(const MoCatalog& catalog) {
+  std::string text;
+  for (const CatalogMessage& message : catalog.messages) {
+    text += message.id;
+    for (const std::string& translation : message.translations) text += "=" + translation;
+    text += ";";
+  }
+  return text;
+}
+
+std::string translations(DocumentFormat format, const std::string& text, bool unreviewed = false) {
+  return listed(read_translations(format, text, {"file", "en", "de"}, unreviewed));
+}
+
+TEST(Pairs, AreTheReviewedEntriesOfACatalogue) {
+  const std::string text =
+      "msgid \"a\"\nmsgstr \"A\"\n\n#, fuzzy\nmsgid \"b\"\nmsgstr \"B\"\n\n#~ msgid \"c\"\n#~ msgstr \"C\"\n\n"
+      "msgid \"d\"\nmsgid_plural \"ds\"\nmsgstr[0] \"D\"\nmsgstr[1] \"DS\"\n";
+  EXPECT_EQ(translations(DocumentFormat::kPo, text), "a=A;d=D=DS;");
+  EXPECT_EQ(translations(DocumentFormat::kPo, text, true), "a=A;b=B;d=D=DS;");
+}
+
+TEST(Pairs, AreTheUnitsOfAMemoryWithBothLanguages) {
+  EXPECT_EQ(translations(DocumentFormat::kTmx,
+                         "<tmx><body><tu><tuv xml:lang='en'><seg>a <ph>x</ph>b</seg></tuv><tuv xml:lang='de-AT'>"
+                         "<seg>A B</seg></tuv></tu><tu><tuv xml:lang='en'><seg>c</seg></tuv></tu></body></tmx>"),
+            "a b=A B;");
+}
+
+TEST(Pairs, AreTheReviewedTargetsOfXliff) {
+  const std::string first =
+      "<xliff version='1.2'><file><body><trans-unit><source>a</source><target>A</target></trans-unit><trans-unit>"
+      "<source>b</source><target state='needs-review-translation'>B</target></trans-unit></body></file></xliff>";
+  EXPECT_EQ(translations(DocumentFormat::kXliff, first), "a=A;");
+  EXPECT_EQ(translations(DocumentFormat::kXliff, first, true), "a=A;b=B;");
+  const std::string second =
+      "<xliff version='2.1'><file><unit><segment state='final'><source>a</source><target>A</target></segment><segment "
+      "state='translated'><source>b</source><target>B</target></segment></unit></file></xliff>";
+  EXPECT_EQ(translations(DocumentFormat::kXliff, second), "a=A;");
+  EXPECT_EQ(translations(DocumentFormat::kXliff, second, true), "a=A;b=B;");
+}
+
+TEST(Pairs, AreInNoOtherFormat) { EXPECT_THROW(translations(DocumentFormat::kHtml, "<p>a</p>"), Error); }
+
+}  // namespace
+}  // namespace polymoe
