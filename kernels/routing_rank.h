@@ -5,15 +5,16 @@
 #include "base/random.h"
 #include "kernels/cpu/routing.h"
 #include "kernels/host_device.h"
+#include "kernels/token_ranges.h"
 
 namespace polymoe::kernels {
 
 /// The rank that decides which assignments an expert over capacity keeps: smallest first, ties by the assignment
 /// itself. Random ranks are Philox at the assignment's index, which makes them independent of layout.
-POLYMOE_HOST_DEVICE inline std::uint64_t routing_rank(std::int64_t assignment, std::int64_t top_k,
+POLYMOE_HOST_DEVICE inline std::uint64_t routing_rank(std::int64_t assignment, const TokenRanges& tokens,
                                                       const TokenSelection& selection) {
+  if (!selection.enabled) return static_cast<std::uint64_t>(tokens.choice_of(assignment));
   const auto index = static_cast<std::uint64_t>(assignment);
-  if (!selection.enabled) return index % static_cast<std::uint64_t>(top_k);
   const PhiloxCounter block =
       philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0u, 4u}, selection.key);
   return (std::uint64_t{block[1]} << 32) | block[0];

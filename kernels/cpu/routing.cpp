@@ -11,11 +11,11 @@ namespace {
 using Rank = std::pair<std::uint64_t, std::int64_t>;  // the assignment breaks ties
 
 // Leaves the `capacity` assignments that stay in `members`, in token order.
-void limit_expert(std::vector<std::int64_t>& members, std::int64_t capacity, std::int64_t top_k,
+void limit_expert(std::vector<std::int64_t>& members, std::int64_t capacity, const TokenRanges& tokens,
                   const TokenSelection& selection, std::vector<Rank>& ranks) {
   ranks.clear();
   for (const std::int64_t assignment : members) {
-    ranks.emplace_back(routing_rank(assignment, top_k, selection), assignment);
+    ranks.emplace_back(routing_rank(assignment, tokens, selection), assignment);
   }
   std::nth_element(ranks.begin(), ranks.begin() + capacity, ranks.end());
   members.clear();
@@ -25,15 +25,13 @@ void limit_expert(std::vector<std::int64_t>& members, std::int64_t capacity, std
 
 }  // namespace
 
-RoutingPlan plan_routing(const std::int64_t* expert_ids, std::int64_t tokens, std::int64_t top_k, std::int64_t experts,
+RoutingPlan plan_routing(const std::int64_t* expert_ids, const TokenRanges& tokens, std::int64_t experts,
                          std::int64_t capacity, const TokenSelection& selection) {
   RoutingPlan plan;
-  plan.tokens = tokens;
   plan.experts = experts;
-  plan.top_k = top_k;
   plan.capacity = capacity;
   plan.assigned.assign(static_cast<std::size_t>(experts), 0);
-  const std::int64_t assignments = tokens * top_k;
+  const std::int64_t assignments = tokens.assignments;
   for (std::int64_t a = 0; a < assignments; ++a) ++plan.assigned[static_cast<std::size_t>(expert_ids[a])];
 
   // Counting sort: assignments of one expert together, in token order.
@@ -52,10 +50,10 @@ RoutingPlan plan_routing(const std::int64_t* expert_ids, std::int64_t tokens, st
   std::vector<Rank> ranks;
   for (std::size_t e = 0; e < static_cast<std::size_t>(experts); ++e) {
     members.assign(sorted.begin() + begin[e], sorted.begin() + begin[e + 1]);
-    if (capacity > 0 && plan.assigned[e] > capacity) limit_expert(members, capacity, top_k, selection, ranks);
+    if (capacity > 0 && plan.assigned[e] > capacity) limit_expert(members, capacity, tokens, selection, ranks);
     for (const std::int64_t assignment : members) {
       plan.slot_of[static_cast<std::size_t>(assignment)] = plan.slots();
-      plan.slot_token.push_back(assignment / top_k);
+      plan.slot_token.push_back(tokens.token_of(assignment));
     }
     plan.expert_begin.push_back(plan.slots());
   }

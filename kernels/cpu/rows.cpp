@@ -12,29 +12,52 @@ inline __attribute__((always_inline)) void scale_row(const T* in, float weight, 
   for (std::int64_t c = 0; c < width; ++c) from_float(weight * to_float(in[c]), out[c]);
 }
 
+// The sum of the rows of assignments [first, last), a block of columns at a time, which stays in registers.
+template <typename T>
+inline __attribute__((always_inline)) void sum_rows(const T* input, const float* weights, const std::int64_t* slot_of,
+                                                    std::int64_t first, std::int64_t last, T* out, std::int64_t width) {
+  constexpr std::int64_t kBlock = 64;
+  for (std::int64_t begin = 0; begin < width; begin += kBlock) {
+    const std::int64_t count = width - begin < kBlock ? width - begin : kBlock;
+    float sums[kBlock] = {};
+    for (std::int64_t a = first; a < last; ++a) {
+      if (slot_of[a] < 0) continue;
+      const T* row = input + slot_of[a] * width + begin;
+      const float weight = weights != nullptr ? weights[a] : 1.0f;
+      for (std::int64_t c = 0; c < count; ++c) sums[c] += weight * to_float(row[c]);
+    }
+    for (std::int64_t c = 0; c < count; ++c) from_float(sums[c], out[begin + c]);
+  }
+}
+
 template <typename T>
 inline __attribute__((always_inline)) void combine(const T* input, const float* weights, const std::int64_t* slot_of,
-                                                   T* output, std::int64_t width, std::int64_t top_k,
+                                                   T* output, std::int64_t width, const TokenRanges& tokens,
                                                    std::int64_t begin, std::int64_t end) {
   for (std::int64_t t = begin; t < end; ++t) {
     T* out = output + t * width;
     const T* rows[2] = {nullptr, nullptr};
     float row_weights[2] = {0.0f, 0.0f};
     int kept = 0;
-    for (std::int64_t j = 0; j < top_k; ++j) {
-      const std::int64_t slot = slot_of[t * top_k + j];
-      if (slot < 0) continue;
-      rows[kept] = input + slot * width;
-      row_weights[kept++] = weights != nullptr ? weights[t * top_k + j] : 1.0f;
+    const std::int64_t last = tokens.first(t + 1);
+    for (std::int64_t a = tokens.first(t); a < last; ++a) {
+      if (slot_of[a] < 0) continue;
+      if (kept < 2) {
+        rows[kept] = input + slot_of[a] * width;
+        row_weights[kept] = weights != nullptr ? weights[a] : 1.0f;
+      }
+      ++kept;
     }
     if (kept == 0) {
       std::memset(out, 0, static_cast<std::size_t>(width) * sizeof(T));
     } else if (kept == 1) {
       scale_row(rows[0], row_weights[0], out, width);
-    } else {
+    } else if (kept == 2) {
       for (std::int64_t c = 0; c < width; ++c) {
         from_float(row_weights[0] * to_float(rows[0][c]) + row_weights[1] * to_float(rows[1][c]), out[c]);
       }
+    } else {
+      sum_rows(input, weights, slot_of, tokens.first(t), last, out, width);
     }
   }
 }
@@ -56,15 +79,19 @@ inline __attribute__((always_inline)) float dot(const T* a, const T* b, std::int
 template <typename T>
 inline __attribute__((always_inline)) void combine_backward(const T* grad_output, const T* input, const float* weights,
                                                             const std::int64_t* slot_of, T* grad_input,
-                                                            float* grad_weights, std::int64_t width, std::int64_t top_k,
-                                                            std::int64_t begin, std::int64_t end) {
-  for (std::int64_t a = begin * top_k; a < end * top_k; ++a) {
-    const std::int64_t slot = slot_of[a];
-    grad_weights[a] = 0.0f;
-    if (slot < 0) continue;
-    const T* grad = grad_output + (a / top_k) * width;
-    scale_row(grad, weights[a], grad_input + slot * width, width);
-    grad_weights[a] = dot(grad, input + slot * width, width);
+                                                            float* grad_weights, std::int64_t width,
+                                                            const TokenRanges& tokens, std::int64_t begin,
+                                                            std::int64_t end) {
+  for (std::int64_t t = begin; t < end; ++t) {
+    const T* grad = grad_output + t * width;
+    const std::int64_t last = tokens.first(t + 1);
+    for (std::int64_t a = tokens.first(t); a < last; ++a) {
+      const std::int64_t slot = slot_of[a];
+      grad_weights[a] = 0.0f;
+      if (slot < 0) continue;
+      scale_row(grad, weights[a], grad_input + slot * width, width);
+      grad_weights[a] = dot(grad, input + slot * width, width);
+    }
   }
 }
 
@@ -81,32 +108,32 @@ void gather_rows(const void* input, void* output, const std::int64_t* index, std
 
 template <>
 POLYMOE_CPU_CLONES void combine_rows(const float* input, const float* weights, const std::int64_t* slot_of,
-                                     float* output, std::int64_t width, std::int64_t top_k, std::int64_t begin,
+                                     float* output, std::int64_t width, const TokenRanges& tokens, std::int64_t begin,
                                      std::int64_t end) {
-  combine(input, weights, slot_of, output, width, top_k, begin, end);
+  combine(input, weights, slot_of, output, width, tokens, begin, end);
 }
 
 template <>
 POLYMOE_CPU_CLONES void combine_rows(const BFloat16* input, const float* weights, const std::int64_t* slot_of,
-                                     BFloat16* output, std::int64_t width, std::int64_t top_k, std::int64_t begin,
-                                     std::int64_t end) {
-  combine(input, weights, slot_of, output, width, top_k, begin, end);
+                                     BFloat16* output, std::int64_t width, const TokenRanges& tokens,
+                                     std::int64_t begin, std::int64_t end) {
+  combine(input, weights, slot_of, output, width, tokens, begin, end);
 }
 
 template <>
 POLYMOE_CPU_CLONES void combine_rows_backward(const float* grad_output, const float* input, const float* weights,
                                               const std::int64_t* slot_of, float* grad_input, float* grad_weights,
-                                              std::int64_t width, std::int64_t top_k, std::int64_t begin,
+                                              std::int64_t width, const TokenRanges& tokens, std::int64_t begin,
                                               std::int64_t end) {
-  combine_backward(grad_output, input, weights, slot_of, grad_input, grad_weights, width, top_k, begin, end);
+  combine_backward(grad_output, input, weights, slot_of, grad_input, grad_weights, width, tokens, begin, end);
 }
 
 template <>
 POLYMOE_CPU_CLONES void combine_rows_backward(const BFloat16* grad_output, const BFloat16* input, const float* weights,
                                               const std::int64_t* slot_of, BFloat16* grad_input, float* grad_weights,
-                                              std::int64_t width, std::int64_t top_k, std::int64_t begin,
+                                              std::int64_t width, const TokenRanges& tokens, std::int64_t begin,
                                               std::int64_t end) {
-  combine_backward(grad_output, input, weights, slot_of, grad_input, grad_weights, width, top_k, begin, end);
+  combine_backward(grad_output, input, weights, slot_of, grad_input, grad_weights, width, tokens, begin, end);
 }
 
 }  // namespace polymoe::kernels

@@ -53,18 +53,18 @@ __global__ void __launch_bounds__(GpuBlock::kThreads) keep_members_kernel(routin
 
 }  // namespace
 
-std::size_t routing_workspace_bytes(std::int64_t tokens, std::int64_t top_k, std::int64_t experts) {
-  return routing::workspace_bytes(tokens * top_k, experts, GpuBlock::kThreads);
+std::size_t routing_workspace_bytes(std::int64_t assignments, std::int64_t experts) {
+  return routing::workspace_bytes(assignments, experts, GpuBlock::kThreads);
 }
 
-void plan_routing(const std::int64_t* expert_ids, std::int64_t tokens, std::int64_t top_k, std::int64_t experts,
+void plan_routing(const std::int64_t* expert_ids, const TokenRanges& tokens, std::int64_t experts,
                   std::int64_t capacity, const TokenSelection& selection, const RoutingBuffers& out, Stream stream) {
-  if (tokens * top_k > std::numeric_limits<std::int32_t>::max()) {
+  if (tokens.assignments > std::numeric_limits<std::int32_t>::max()) {
     throw std::runtime_error("the GPU routes at most 2^31 - 1 assignments of tokens to experts at a time");
   }
   if (experts == 0) return;
   const routing::Work work =
-      routing::make_work(expert_ids, tokens, top_k, experts, capacity, selection, out, GpuBlock::kThreads);
+      routing::make_work(expert_ids, tokens, experts, capacity, selection, out, GpuBlock::kThreads);
   const auto chunk_blocks = static_cast<unsigned>(work.chunks);
   const auto expert_blocks = static_cast<unsigned>(experts);
   count_chunks_kernel<<<chunk_blocks, GpuBlock::kThreads, 0, stream>>>(work);

@@ -20,7 +20,8 @@ namespace polymoe::kernels::cuda::routing {
 /// One routing: what goes in, what comes out, and what its kernels hand on to one another.
 struct Work {
   const std::int64_t* expert_ids;
-  std::int64_t assignments, top_k, experts, capacity, slots;  // `slots` is most_slots()
+  TokenRanges tokens;
+  std::int64_t assignments, experts, capacity, slots;  // `slots` is most_slots()
   std::int64_t chunks;
   TokenSelection selection;
   int rank_bits;  // a multiple of kDigitBits; ranks have no others
@@ -46,20 +47,21 @@ constexpr std::size_t workspace_bytes(std::int64_t assignments, std::int64_t exp
          sizeof(std::int32_t) * static_cast<std::size_t>(small);
 }
 
-inline Work make_work(const std::int64_t* expert_ids, std::int64_t tokens, std::int64_t top_k, std::int64_t experts,
+inline Work make_work(const std::int64_t* expert_ids, const TokenRanges& tokens, std::int64_t experts,
                       std::int64_t capacity, const TokenSelection& selection, const RoutingBuffers& out,
                       std::int64_t chunk) {
   Work work{};
   work.expert_ids = expert_ids;
-  work.assignments = tokens * top_k;
-  work.top_k = top_k;
+  work.tokens = tokens;
+  work.assignments = tokens.assignments;
   work.experts = experts;
   work.capacity = capacity;
-  work.slots = most_slots(tokens, top_k, experts, capacity);
+  work.slots = most_slots(work.assignments, experts, capacity);
   work.chunks = chunks_of(work.assignments, chunk);
   work.selection = selection;
-  const int order_bits = std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(top_k - 1, 0)));
-  work.rank_bits = selection.enabled ? 64 : (order_bits + kDigitBits - 1) / kDigitBits * kDigitBits;
+  const std::int64_t most_choices = tokens.begin == nullptr ? tokens.each : experts;
+  const int choice_bits = std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(most_choices - 1, 0)));
+  work.rank_bits = selection.enabled ? 64 : (choice_bits + kDigitBits - 1) / kDigitBits * kDigitBits;
   work.out = out;
   work.ranks = static_cast<std::uint64_t*>(out.workspace);
   work.sorted = reinterpret_cast<std::int32_t*>(work.ranks + work.assignments);
@@ -175,12 +177,12 @@ POLYMOE_HOST_DEVICE void place_assignment(const Work& work, std::int64_t assignm
                              work.earlier[assignment];
   if (work.capacity == 0) {
     work.out.slot_of[assignment] = place;
-    work.out.slot_token[place] = assignment / work.top_k;
+    work.out.slot_token[place] = work.tokens.token_of(assignment);
     return;
   }
   work.sorted[place] = static_cast<std::int32_t>(assignment);
   if (work.out.assigned[expert] > work.capacity) {
-    work.ranks[place] = routing_rank(assignment, work.top_k, work.selection);
+    work.ranks[place] = routing_rank(assignment, work.tokens, work.selection);
   }
 }
 
@@ -242,7 +244,6 @@ POLYMOE_HOST_DEVICE void keep_members(const Block& block, ExpertMemory<Block>& s
   const std::int64_t first_slot = expert > 0 ? work.out.expert_end[expert - 1] : 0;
   const std::int64_t members = work.out.assigned[expert];
   const std::int32_t* sorted = work.sorted + work.begin[expert];
-  const auto top_k = static_cast<std::int32_t>(work.top_k);
   block.each([&](int thread) {
     for (std::int64_t slot = work.out.expert_end[work.experts - 1] + expert * Block::kThreads + thread;
          slot < work.slots; slot += work.experts * Block::kThreads) {
@@ -251,7 +252,7 @@ POLYMOE_HOST_DEVICE void keep_members(const Block& block, ExpertMemory<Block>& s
     if (members > work.capacity) return;
     for (std::int64_t i = thread; i < members; i += Block::kThreads) {
       work.out.slot_of[sorted[i]] = first_slot + i;
-      work.out.slot_token[first_slot + i] = sorted[i] / top_k;
+      work.out.slot_token[first_slot + i] = work.tokens.token_of(sorted[i]);
     }
   });
   if (members <= work.capacity) return;
@@ -268,7 +269,7 @@ POLYMOE_HOST_DEVICE void keep_members(const Block& block, ExpertMemory<Block>& s
         const bool kept = first_of(own) > 0 || (second_of(own) > 0 && second_of(before) < cut.wanted);
         const std::int64_t slot = first_slot + first_of(before) + std::min(second_of(before), cut.wanted);
         work.out.slot_of[sorted[i]] = kept ? slot : -1;
-        if (kept) work.out.slot_token[slot] = sorted[i] / top_k;
+        if (kept) work.out.slot_token[slot] = work.tokens.token_of(sorted[i]);
       });
 }
 

@@ -4,20 +4,22 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/work.h"
+#include "kernels/token_ranges.h"
 
 namespace polymoe::kernels::cuda {
 
 /// The elements [first, first + kCount) of the token's sum; `input` and `output` are whole matrices.
 template <typename T, int kCount>
 POLYMOE_HOST_DEVICE void combine_elements(const T* input, const float* weights, const std::int64_t* slot_of, T* output,
-                                          std::int64_t width, std::int64_t top_k, std::int64_t token,
+                                          std::int64_t width, const TokenRanges& tokens, std::int64_t token,
                                           std::int64_t first) {
   using Elements = Pack<T, kCount>;
   float sums[kCount] = {};
-  for (std::int64_t j = 0; j < top_k; ++j) {
-    const std::int64_t slot = slot_of[token * top_k + j];
+  const std::int64_t last = tokens.first(token + 1);
+  for (std::int64_t a = tokens.first(token); a < last; ++a) {
+    const std::int64_t slot = slot_of[a];
     if (slot < 0) continue;
-    const float weight = weights != nullptr ? weights[token * top_k + j] : 1.0f;
+    const float weight = weights != nullptr ? weights[a] : 1.0f;
     const Elements in = *reinterpret_cast<const Elements*>(input + slot * width + first);
     for (int i = 0; i < kCount; ++i) sums[i] += weight * to_float(in.values[i]);
   }

@@ -58,10 +58,9 @@ struct Exchange {
 // Experts whole, or with model = 1, or sliced with expert > 1.
 class ExpertDispatcher : public Dispatcher {
  public:
-  ExpertDispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts, std::int64_t runs,
+  ExpertDispatcher(const ParallelLayout& layout, bool slice_experts, std::int64_t runs,
                    std::unique_ptr<RowExchange> exchange)
-      : options_(options),
-        model_group_(layout.model_group()),
+      : model_group_(layout.model_group()),
         expert_degree_(layout.degrees().expert),
         expert_rank_(layout.expert_rank()),
         model_(layout.degrees().model),
@@ -70,11 +69,11 @@ class ExpertDispatcher : public Dispatcher {
         most_runs_(expert_degree_ > 1 ? runs : 1),
         exchange_(std::move(exchange)) {}
 
-  DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override {
+  DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& /*context*/) override {
     const auto state = std::make_shared<Exchange>();
     DispatchHandle handle;
     handle.routing = routing;
-    const std::int64_t experts_here = routing.plan->experts / expert_degree_;
+    const std::int64_t experts_here = routing.assignments.experts / expert_degree_;
     const std::int64_t num_runs = std::min(most_runs_, experts_here);
     for (std::int64_t run = 0; run < num_runs; ++run) {
       const Part part = part_of(experts_here, num_runs, run);
@@ -87,7 +86,7 @@ class ExpertDispatcher : public Dispatcher {
     const Counts own = slot_counts(*routing.plan);
     const at::Tensor rows = to_parts(tokens_to_slots(x, routing), own, *state);
     // The tokens that each member sends to each expert here, [source][expert].
-    const bool counts_first = expert_degree_ > 1 && routing.plan->capacity == 0;
+    const bool counts_first = expert_degree_ > 1 && routing.limit.capacity == 0;
     const Counts arriving = counts_first ? exchange_counts(*exchange_, own, rows.device()) : own;
     const Counts mine = parts_of(own, model_rank_, model_);
     Counts run_rows;
@@ -106,7 +105,7 @@ class ExpertDispatcher : public Dispatcher {
         run.there->receive = received_rows(run);
         run.there->under_way = exchange_->start(run_parts[i].detach(), run.there->send, run.there->receive);
       } else {
-        run.there->under_way = start_limited(run_parts[i].detach(), counts_of(own, run), run, context);
+        run.there->under_way = start_limited(run_parts[i].detach(), counts_of(own, run), run, routing.limit);
       }
       run.departed = depart(run_parts[i], run.there);
     }
@@ -118,9 +117,9 @@ class ExpertDispatcher : public Dispatcher {
     ExpertRun& run = static_cast<Exchange*>(handle.exchange.get())->runs[index];
     at::Tensor rows = std::exchange(run.departed, {});
     if (expert_degree_ > 1) {
-      const bool limited = handle.routing.plan->capacity > 0;
-      const RowMap unpack = [&](const at::Tensor& received) { return unpack_limited(received, run, context); };
-      rows = arrive(rows, run.there, limited ? unpack : RowMap());
+      const ExpertLimit& limit = handle.routing.limit;
+      const RowMap unpack = [&](const at::Tensor& received) { return unpack_limited(received, run, limit); };
+      rows = arrive(rows, run.there, limit.capacity > 0 ? unpack : RowMap());
     }
     if (slices_) {
       for (std::int64_t m = 0; m < model_; ++m) {
@@ -215,23 +214,20 @@ class ExpertDispatcher : public Dispatcher {
   struct Block {
     std::int64_t count_bytes, front, room, size;
   };
-  Block block_of(const at::Tensor& rows, const ExpertRun& run, const ForwardContext& context) const {
-    MoeOptions layer = options_;
-    layer.experts = run.experts_here * expert_degree_;
-    const std::int64_t capacity = expert_capacity(layer, context.exchange_tokens, context.training, context.update);
+  Block block_of(const at::Tensor& rows, const ExpertRun& run, const ExpertLimit& limit) const {
     const std::int64_t row_bytes = rows.size(1) * static_cast<std::int64_t>(rows.element_size());
     Block block{};
     block.count_bytes = run.experts * static_cast<std::int64_t>(sizeof(std::int64_t));
     block.front = (block.count_bytes + row_bytes - 1) / row_bytes;
-    block.room = (capacity + model_ - 1) / model_;
+    block.room = (limit.exchange_capacity + model_ - 1) / model_;
     block.size = block.front + run.experts * block.room;
     return block;
   }
 
   // `own`: the counts of this run, all shares together.
   RowsUnderWay start_limited(const at::Tensor& rows, const Counts& own, const ExpertRun& run,
-                             const ForwardContext& context) {
-    const Block block = block_of(rows, run, context);
+                             const ExpertLimit& limit) {
+    const Block block = block_of(rows, run, limit);
     const Counts mine = parts_of(own, model_rank_, model_);
     at::Tensor sent = at::zeros({expert_degree_, block.size, rows.size(1)}, rows.options());
     std::int64_t first = 0;
@@ -250,8 +246,8 @@ class ExpertDispatcher : public Dispatcher {
   }
 
   // Reads the numbers in front and leaves out the room that was not needed.
-  at::Tensor unpack_limited(const at::Tensor& received, ExpertRun& run, const ForwardContext& context) const {
-    const Block block = block_of(received, run, context);
+  at::Tensor unpack_limited(const at::Tensor& received, ExpertRun& run, const ExpertLimit& limit) const {
+    const Block block = block_of(received, run, limit);
     const at::Tensor blocks = received.view({expert_degree_, block.size, received.size(1)});
     run.arriving.clear();
     for (std::int64_t from = 0; from < expert_degree_; ++from) {
@@ -320,7 +316,6 @@ class ExpertDispatcher : public Dispatcher {
     return inputs;
   }
 
-  MoeOptions options_;
   Communicator& model_group_;
   std::int64_t expert_degree_, expert_rank_;
   std::int64_t model_, model_rank_;
@@ -347,13 +342,12 @@ class SlicedDispatcher : public LocalDispatcher {
 
 }  // namespace
 
-std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
-                                            std::int64_t runs, std::unique_ptr<RowExchange> exchange,
-                                            std::shared_ptr<ModelAxis> axis) {
+std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, bool slice_experts, std::int64_t runs,
+                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis) {
   const Degrees& degrees = layout.degrees();
   if (degrees.expert == 1 && degrees.model == 1) return std::make_shared<LocalDispatcher>();
   if (degrees.expert == 1 && slice_experts) return std::make_shared<SlicedDispatcher>(std::move(axis));
-  return std::make_shared<ExpertDispatcher>(layout, options, slice_experts, runs, std::move(exchange));
+  return std::make_shared<ExpertDispatcher>(layout, slice_experts, runs, std::move(exchange));
 }
 
 }  // namespace polymoe

@@ -2,7 +2,6 @@
 
 #include <memory>
 
-#include "config/options.h"
 #include "nn/partition.h"
 #include "parallel/layout.h"
 #include "parallel/row_exchange.h"
@@ -18,8 +17,7 @@ namespace polymoe {
 /// Experts here compute in `runs` runs (at most one for each), each with an exchange of its own: the tokens of the next
 /// run travel while one computes. A run has whole experts, so that its products are those of the whole layer.
 /// At expert degree 1 nothing is exchanged. `axis` is the one of the model; both must outlive the dispatcher.
-std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, const MoeOptions& options, bool slice_experts,
-                                            std::int64_t runs, std::unique_ptr<RowExchange> exchange,
-                                            std::shared_ptr<ModelAxis> axis);
+std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, bool slice_experts, std::int64_t runs,
+                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis);
 
 }  // namespace polymoe

@@ -52,8 +52,8 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
   Partition partition;
   if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
   partition.slice_experts = options.parallel.expert_slicing == "sliced";
-  partition.dispatcher = make_dispatcher(layout, options.model.moe, partition.slice_experts,
-                                         options.parallel.exchange_chunks, std::move(exchange), partition.model_axis);
+  partition.dispatcher = make_dispatcher(layout, partition.slice_experts, options.parallel.exchange_chunks,
+                                         std::move(exchange), partition.model_axis);
   partition.expert_rank = layout.expert_rank();
   partition.expert_parts = layout.degrees().expert;
   partition.runner = std::move(runner);

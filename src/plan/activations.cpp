@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "nn/moe/routing.h"
+#include "nn/moe/capacity.h"
 
 namespace polymoe {
 namespace {

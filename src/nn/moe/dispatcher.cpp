@@ -5,7 +5,7 @@ namespace polymoe {
 // All experts are one run. Nothing travels: x itself is what the handle holds.
 DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing,
                                          const ForwardContext& /*context*/) {
-  return {.routing = routing, .runs = {routing.experts}, .exchange = std::make_shared<at::Tensor>(x)};
+  return {.routing = routing, .runs = {routing.assignments.experts}, .exchange = std::make_shared<at::Tensor>(x)};
 }
 
 ExpertInputs LocalDispatcher::receive(const DispatchHandle& handle, std::size_t /*run*/,

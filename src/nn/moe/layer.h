@@ -5,17 +5,17 @@
 
 #include "nn/feed_forward.h"
 #include "nn/moe/experts.h"
-#include "nn/moe/gate.h"
+#include "nn/moe/router.h"
 #include "nn/partition.h"
 
 namespace polymoe {
 
-/// The Mixture-of-Experts layer: gate, dispatch, experts, combine. x [tokens, hidden] -> [tokens, hidden]. Tokens over
-/// the capacity of their experts get zeros; the residual connection around the layer carries them on. Shared experts
-/// (Rajbhandari et al. 2022, DeepSpeed-MoE's residual expert; Dai et al. 2024, DeepSeekMoE) add their output for every
-/// token: n of them are one dense block of n times the width. While training, expert-output masking (NLLB Team 2022,
-/// section 6.2.2) takes the routed experts' output from a random part of the tokens, and scales it up for the others.
-/// Its losses are appended to the context.
+/// The Mixture-of-Experts layer: router, dispatch, experts, combine. x [tokens, hidden] -> [tokens, hidden]. Tokens
+/// over the capacity of their experts get zeros; the residual connection around the layer carries them on. Shared
+/// experts (Rajbhandari et al. 2022, DeepSpeed-MoE's residual expert; Dai et al. 2024, DeepSeekMoE) add their output
+/// for every token: n of them are one dense block of n times the width. While training, expert-output masking (NLLB
+/// Team 2022, section 6.2.2) takes the routed experts' output from a random part of the tokens, and scales it up for
+/// the others. Its losses are appended to the context.
 class MoeLayerImpl : public torch::nn::Module {
  public:
   /// `place` is the full name of the layer.
@@ -23,13 +23,12 @@ class MoeLayerImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, ForwardContext& context);
 
  private:
-  Routing route(const GateDecision& decision, const ForwardContext& context) const;
-  at::Tensor combine_weights(const GateDecision& decision, const Routing& routing, const ForwardContext& context) const;
+  at::Tensor combine_weights(const RouterOutput& routed, const ForwardContext& context) const;
 
   MoeOptions options_;
   std::string place_;
   std::shared_ptr<Dispatcher> dispatcher_;
-  Gate gate_{nullptr};
+  std::shared_ptr<Router> router_;
   Experts experts_{nullptr};
   FeedForward shared_{nullptr};  // none without shared experts
 };

@@ -6,21 +6,29 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "base/random.h"
-#include "config/options.h"
 #include "kernels/cpu/routing.h"
+#include "nn/moe/assignments.h"
 
 namespace polymoe {
+
+/// How many assignments an expert takes from a micro-batch, and which.
+struct ExpertLimit {
+  std::int64_t capacity = 0;          ///< the most; 0 for all
+  kernels::TokenSelection selection;  ///< which ones stay
+  /// The capacity for the largest of the micro-batches that meet at the experts, where several processes' do:
+  /// ForwardContext::exchange_tokens. Not used where capacity is 0.
+  std::int64_t exchange_capacity = 0;
+};
 
 /// Where each token of a micro-batch goes: a RoutingPlan, with its index arrays as tensors too (int64; they share the
 /// plan's memory on the CPU, and are copies on the layer's device elsewhere). A plan that a GPU made stays there: then
 /// only the tensors are defined, and there may be more slots than are in use.
 struct Routing {
+  Assignments assignments;
+  ExpertLimit limit;
   std::shared_ptr<const kernels::RoutingPlan> plan;  ///< null where a GPU made it
-  std::int64_t experts = 0;
-  at::Tensor expert_ids;    ///< [tokens, top_k]: what it was planned for
-  at::Tensor slot_token;    ///< [slots]
-  at::Tensor slot_of;       ///< [tokens, top_k]
+  at::Tensor slot_token;                             ///< [slots]
+  at::Tensor slot_of;       ///< of the shape of expert_ids; the slot of each assignment, -1 where it was dropped
   at::Tensor expert_begin;  ///< [experts + 1], on the CPU; undefined where a GPU made the plan
   at::Tensor expert_end;    ///< [experts] int32 on the GPU that made the plan; else undefined
 };
@@ -45,24 +53,15 @@ class RoutingMemo {
   std::size_t next_ = 0;
 };
 
-/// The capacity factor of a training update: from capacity_factor to final_capacity_factor in a straight line. It
-/// depends on the update alone, so every process and every resumed run has the same.
-double capacity_factor_at(const MoeOptions& options, std::uint64_t update);
-
-/// C = max(min_capacity, ceil(top_k * tokens / experts * factor)) with the factor of the training update or of
-/// evaluation; 0 (no limit) for dropless layers.
-std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update = 0);
-
-/// Plans the routing of `expert_ids` [tokens, top_k] int64. `capacity` is expert_capacity()'s; `key` draws the tokens
-/// that stay. `stay_on_gpu`: on a GPU for which there are kernels the plan is made there, and the host need not wait.
-Routing make_routing(const at::Tensor& expert_ids, const MoeOptions& options, std::int64_t capacity, PhiloxKey key,
-                     bool stay_on_gpu = false);
+/// Plans the routing of `assignments`. `stay_on_gpu`: on a GPU for which there are kernels the plan is made there, and
+/// the host need not wait.
+Routing make_routing(const Assignments& assignments, const ExpertLimit& limit, bool stay_on_gpu = false);
 
 /// The slots' inputs: row s of the result is x[slot_token[s]]. x [tokens, hidden] -> [slots, hidden].
 at::Tensor tokens_to_slots(const at::Tensor& x, const Routing& routing);
 
-/// Each token's weighted sum over its slots: y [slots, hidden], weights [tokens, top_k] float32 -> [tokens, hidden].
-/// Tokens without a slot get zeros.
+/// Each token's weighted sum over its slots: y [slots, hidden], weights float32 of the shape of expert_ids ->
+/// [tokens, hidden]. Tokens without a slot get zeros.
 at::Tensor slots_to_tokens(const at::Tensor& y, const at::Tensor& weights, const Routing& routing);
 
 }  // namespace polymoe

@@ -7,6 +7,7 @@
 #include "kernels/cpu/rows.h"
 #include "kernels/cuda/rows.h"
 #include "nn/gpu.h"
+#include "nn/moe/assignments.h"
 
 namespace polymoe {
 namespace {
@@ -21,6 +22,20 @@ bool has_kernel(const at::Tensor& x) {
 
 // What sums are taken in.
 at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+// A list of unequally many assignments as a table: [tokens, most] indices into it, -1 where there is none.
+at::Tensor assignment_table(const at::Tensor& token_begin) {
+  const at::Tensor first = token_begin.slice(0, 0, -1), counts = token_begin.slice(0, 1) - first;
+  const std::int64_t most = counts.size(0) > 0 ? counts.max().item<std::int64_t>() : 0;
+  const at::Tensor choice = at::arange(most, token_begin.options());
+  return at::where(choice < counts.unsqueeze(1), first.unsqueeze(1) + choice, at::full({}, -1, token_begin.options()));
+}
+
+// Values of a list's assignments in its table, `none` where there is none.
+at::Tensor in_table(const at::Tensor& values, const at::Tensor& table, double none) {
+  if (values.numel() == 0) return at::full(table.sizes(), none, values.options());
+  return values.index_select(0, table.clamp_min(0).view(-1)).view(table.sizes()).masked_fill(table < 0, none);
+}
 
 }  // namespace
 
@@ -37,18 +52,22 @@ at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index) {
   return out;
 }
 
-at::Tensor combine_slots(const at::Tensor& slots, const at::Tensor& weights, const at::Tensor& slot_of) {
-  if (!has_kernel(slots) && !has_gpu_kernel(slots)) return combine_slots_without_kernel(slots, weights, slot_of);
-  const std::int64_t tokens = slot_of.size(0), top_k = slot_of.size(1), width = slots.size(1);
-  at::Tensor out = at::empty({tokens, width}, slots.options());
+at::Tensor combine_slots(const at::Tensor& slots, const at::Tensor& weights, const at::Tensor& slot_of,
+                         const at::Tensor& token_begin) {
+  if (!has_kernel(slots) && !has_gpu_kernel(slots)) {
+    return combine_slots_without_kernel(slots, weights, slot_of, token_begin);
+  }
+  const kernels::TokenRanges tokens = ranges_of(slot_of, token_begin);
+  const std::int64_t width = slots.size(1);
+  at::Tensor out = at::empty({tokens.tokens, width}, slots.options());
   const float* weight = weights.defined() ? weights.const_data_ptr<float>() : nullptr;
   const std::int64_t* slot = slot_of.const_data_ptr<std::int64_t>();
   if constexpr (kernels::cuda::kBuilt) {
     if (has_gpu_kernel(slots)) {
       with_elements(slots, [&](auto element) {
         using Element = decltype(element);
-        kernels::cuda::combine_rows(elements<Element>(slots), weight, slot, mutable_elements<Element>(out), tokens,
-                                    width, top_k, gpu_stream(slots));
+        kernels::cuda::combine_rows(elements<Element>(slots), weight, slot, mutable_elements<Element>(out), width,
+                                    tokens, gpu_stream(slots));
       });
       return out;
     }
@@ -57,14 +76,20 @@ at::Tensor combine_slots(const at::Tensor& slots, const at::Tensor& weights, con
     using Element = decltype(element);
     const Element* from = elements<Element>(slots);
     auto* to = mutable_elements<Element>(out);
-    at::parallel_for(0, tokens, grain(width), [&](std::int64_t begin, std::int64_t end) {
-      kernels::combine_rows(from, weight, slot, to, width, top_k, begin, end);
+    at::parallel_for(0, tokens.tokens, grain(width), [&](std::int64_t begin, std::int64_t end) {
+      kernels::combine_rows(from, weight, slot, to, width, tokens, begin, end);
     });
   });
   return out;
 }
 
-at::Tensor combine_slots_without_kernel(const at::Tensor& slots, const at::Tensor& weights, const at::Tensor& slot_of) {
+at::Tensor combine_slots_without_kernel(const at::Tensor& slots, const at::Tensor& weights, const at::Tensor& slot_of,
+                                        const at::Tensor& token_begin) {
+  if (token_begin.defined()) {
+    const at::Tensor table = assignment_table(token_begin);
+    const at::Tensor weight_table = weights.defined() ? in_table(weights, table, 0.0) : at::Tensor();
+    return combine_slots_without_kernel(slots, weight_table, in_table(slot_of, table, -1));
+  }
   const at::ScalarType wide = wide_type(slots);
   at::Tensor sum = at::zeros({slot_of.size(0), slots.size(1)}, slots.options().dtype(wide));
   for (std::int64_t j = 0; j < slot_of.size(1) && slots.size(0) > 0; ++j) {
@@ -77,11 +102,12 @@ at::Tensor combine_slots_without_kernel(const at::Tensor& slots, const at::Tenso
 }
 
 CombineGradients combine_slots_backward(const at::Tensor& grad, const at::Tensor& slots, const at::Tensor& weights,
-                                        const at::Tensor& slot_of) {
+                                        const at::Tensor& slot_of, const at::Tensor& token_begin) {
   if (!has_kernel(slots) && !has_gpu_kernel(slots)) {
-    return combine_slots_backward_without_kernel(grad, slots, weights, slot_of);
+    return combine_slots_backward_without_kernel(grad, slots, weights, slot_of, token_begin);
   }
-  const std::int64_t tokens = slot_of.size(0), top_k = slot_of.size(1), width = slots.size(1);
+  const kernels::TokenRanges tokens = ranges_of(slot_of, token_begin);
+  const std::int64_t width = slots.size(1);
   CombineGradients result{at::empty_like(slots), at::empty_like(weights)};
   const float* weight = weights.const_data_ptr<float>();
   auto* grad_weight = result.weights.mutable_data_ptr<float>();
@@ -91,7 +117,7 @@ CombineGradients combine_slots_backward(const at::Tensor& grad, const at::Tensor
       with_elements(slots, [&](auto element) {
         using Element = decltype(element);
         kernels::cuda::combine_rows_backward(elements<Element>(grad), elements<Element>(slots), weight, slot,
-                                             mutable_elements<Element>(result.slots), grad_weight, tokens, width, top_k,
+                                             mutable_elements<Element>(result.slots), grad_weight, width, tokens,
                                              gpu_stream(slots));
       });
       return result;
@@ -100,16 +126,24 @@ CombineGradients combine_slots_backward(const at::Tensor& grad, const at::Tensor
   with_elements(slots, [&](auto element) {
     using Element = decltype(element);
     auto* to = mutable_elements<Element>(result.slots);
-    at::parallel_for(0, tokens, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, tokens.tokens, grain(width), [&](std::int64_t begin, std::int64_t end) {
       kernels::combine_rows_backward(elements<Element>(grad), elements<Element>(slots), weight, slot, to, grad_weight,
-                                     width, top_k, begin, end);
+                                     width, tokens, begin, end);
     });
   });
   return result;
 }
 
 CombineGradients combine_slots_backward_without_kernel(const at::Tensor& grad, const at::Tensor& slots,
-                                                       const at::Tensor& weights, const at::Tensor& slot_of) {
+                                                       const at::Tensor& weights, const at::Tensor& slot_of,
+                                                       const at::Tensor& token_begin) {
+  if (token_begin.defined()) {
+    const at::Tensor table = assignment_table(token_begin);
+    CombineGradients result =
+        combine_slots_backward_without_kernel(grad, slots, in_table(weights, table, 0.0), in_table(slot_of, table, -1));
+    result.weights = result.weights.masked_select(table >= 0);  // row after row, as the list has them
+    return result;
+  }
   const at::ScalarType wide = wide_type(slots);
   CombineGradients result{at::zeros_like(slots), at::zeros_like(weights)};
   for (std::int64_t j = 0; j < slot_of.size(1) && slots.size(0) > 0; ++j) {

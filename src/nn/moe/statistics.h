@@ -8,7 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "kernels/cpu/routing.h"
+#include "nn/moe/routing.h"
 
 namespace polymoe {
 
@@ -33,10 +33,10 @@ struct PositionUsage {
 /// Expert use by layer and language, summed over the micro-batches it was given to.
 class MoeStatistics {
  public:
-  /// Adds one layer's micro-batch. probabilities [tokens, experts]; expert_ids [tokens, top_k]; token_languages
-  /// [tokens].
-  void record(const std::string& layer, const at::Tensor& probabilities, const at::Tensor& expert_ids,
-              const kernels::RoutingPlan& plan, const std::vector<std::int32_t>& token_languages);
+  /// Adds one layer's micro-batch. probabilities [tokens, experts]; token_languages [tokens]. The routing has
+  /// a plan.
+  void record(const std::string& layer, const at::Tensor& probabilities, const Routing& routing,
+              const std::vector<std::int32_t>& token_languages);
 
   /// Layer name -> language index -> usage.
   const std::map<std::string, std::map<std::int32_t, ExpertUsage>>& layers() const { return layers_; }

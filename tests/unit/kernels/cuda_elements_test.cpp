@@ -79,15 +79,16 @@ TEST(CudaDropout, AddsInFloat32) {
 TYPED_TEST(CudaElements, CombineIsTheCpus) {
   using T = TypeParam;
   constexpr std::int64_t kWidth = 16, kTokens = 4, kTopK = 2;
+  const TokenRanges tokens = TokenRanges::equal(kTokens, kTopK);
   const std::vector<std::int64_t> slot_of{0, 3, -1, 2, 4, -1, -1, -1};
   const auto slots = random_elements<T>(5 * kWidth, 1), grad = random_elements<T>(kTokens * kWidth, 2);
   const std::vector<float> weights = random_floats(kTokens * kTopK, 3);
   for (const float* weight : {weights.data(), static_cast<const float*>(nullptr)}) {
     std::vector<T> expected(kTokens * kWidth), got(kTokens * kWidth);
-    combine_rows(slots.data(), weight, slot_of.data(), expected.data(), kWidth, kTopK, 0, kTokens);
+    combine_rows(slots.data(), weight, slot_of.data(), expected.data(), kWidth, tokens, 0, kTokens);
     for (std::int64_t token = 0; token < kTokens; ++token) {
       for (std::int64_t first = 0; first < kWidth; first += 4) {
-        cuda::combine_elements<T, 4>(slots.data(), weight, slot_of.data(), got.data(), kWidth, kTopK, token, first);
+        cuda::combine_elements<T, 4>(slots.data(), weight, slot_of.data(), got.data(), kWidth, tokens, token, first);
       }
     }
     for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(to_float(got[i]), to_float(expected[i]), 1e-2) << i;
@@ -99,7 +100,7 @@ TYPED_TEST(CudaElements, CombineIsTheCpus) {
   std::vector<T> expected(5 * kWidth), got(5 * kWidth);
   std::vector<float> expected_weights(kTokens * kTopK);
   combine_rows_backward(grad.data(), slots.data(), weights.data(), slot_of.data(), expected.data(),
-                        expected_weights.data(), kWidth, kTopK, 0, kTokens);
+                        expected_weights.data(), kWidth, tokens, 0, kTokens);
   for (std::int64_t a = 0; a < kTokens * kTopK; ++a) {
     const std::int64_t slot = slot_of[static_cast<std::size_t>(a)];
     if (slot < 0) continue;

@@ -1,6 +1,7 @@
 #include "kernels/cuda/routing.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -88,19 +89,14 @@ void simulate_grid(const routing::Work& work, Block block) {
 }
 
 template <int kThreads>
-void expect_the_cpus_plan(const RoutingCase& c) {
-  SCOPED_TRACE(std::to_string(c.tokens) + " tokens, top " + std::to_string(c.top_k) + " of " +
-               std::to_string(c.experts) + " experts, capacity " + std::to_string(c.capacity) +
-               (c.random_selection ? ", random selection" : "") + ", taste " + std::to_string(c.taste));
-  const std::vector<std::int64_t> ids = choose_experts(c);
-  const RoutingPlan expected =
-      kernels::plan_routing(ids.data(), c.tokens, c.top_k, c.experts, c.capacity, selection_of(c));
+void expect_the_cpus_plan(const RoutingCase& c, const std::vector<std::int64_t>& ids, const TokenRanges& tokens) {
+  const RoutingPlan expected = kernels::plan_routing(ids.data(), tokens, c.experts, c.capacity, selection_of(c));
   std::vector<std::int64_t> slot_token = expected.slot_token;
-  ASSERT_LE(expected.slots(), most_slots(c.tokens, c.top_k, c.experts, c.capacity));
-  slot_token.resize(static_cast<std::size_t>(most_slots(c.tokens, c.top_k, c.experts, c.capacity)), 0);
+  ASSERT_LE(expected.slots(), most_slots(tokens.assignments, c.experts, c.capacity));
+  slot_token.resize(static_cast<std::size_t>(most_slots(tokens.assignments, c.experts, c.capacity)), 0);
 
   for (const bool backwards : {false, true}) {
-    const std::int64_t assignments = c.tokens * c.top_k;
+    const std::int64_t assignments = tokens.assignments;
     auto tokens_found = garbage<std::int64_t>(static_cast<std::int64_t>(slot_token.size()));
     auto slots_found = garbage<std::int64_t>(assignments);
     auto ends_found = garbage<std::int32_t>(c.experts);
@@ -109,15 +105,23 @@ void expect_the_cpus_plan(const RoutingCase& c) {
         garbage<char>(static_cast<std::int64_t>(routing::workspace_bytes(assignments, c.experts, kThreads)));
     const RoutingBuffers out{tokens_found.data(), slots_found.data(), ends_found.data(), assigned_found.data(),
                              workspace.data()};
-    simulate_grid(
-        routing::make_work(ids.data(), c.tokens, c.top_k, c.experts, c.capacity, selection_of(c), out, kThreads),
-        SimulatedBlock<kThreads>{backwards});
+    simulate_grid(routing::make_work(ids.data(), tokens, c.experts, c.capacity, selection_of(c), out, kThreads),
+                  SimulatedBlock<kThreads>{backwards});
     EXPECT_EQ(tokens_found, slot_token);
     EXPECT_EQ(slots_found, expected.slot_of);
     EXPECT_TRUE(std::equal(ends_found.begin(), ends_found.end(), expected.expert_begin.begin() + 1,
                            expected.expert_begin.end()));
     EXPECT_EQ(assigned_found, expected.assigned);
   }
+}
+
+template <int kThreads>
+void expect_the_cpus_plan(const RoutingCase& c) {
+  SCOPED_TRACE(std::to_string(c.tokens) + " tokens, top " + std::to_string(c.top_k) + " of " +
+               std::to_string(c.experts) + " experts, capacity " + std::to_string(c.capacity) +
+               (c.random_selection ? ", random selection" : "") + ", taste " + std::to_string(c.taste));
+  const std::vector<std::int64_t> ids = choose_experts(c);
+  expect_the_cpus_plan<kThreads>(c, ids, TokenRanges::equal(c.tokens, c.top_k));
 }
 
 template <int kThreads>
@@ -161,15 +165,32 @@ TEST(CudaRouting, RanksOfSeveralDigitsWithTies) {
   }
 }
 
+// As many experts as the token's number has bits set, from the token's own on.
+TEST(CudaRouting, TokensWithUnequallyManyAssignments) {
+  const std::int64_t tokens = 900, experts = 12;
+  std::vector<std::int64_t> ids, begin{0};
+  for (std::int64_t token = 0; token < tokens; ++token) {
+    const int count = std::popcount(static_cast<std::uint64_t>(token));
+    for (std::int64_t choice = 0; choice < count; ++choice) ids.push_back((token * token + choice) % experts);
+    begin.push_back(static_cast<std::int64_t>(ids.size()));
+  }
+  const TokenRanges ranges{tokens, static_cast<std::int64_t>(ids.size()), 0, begin.data()};
+  for (const std::int64_t capacity : {0, 1, 100, 5000}) {
+    for (const bool random_selection : {false, true}) {
+      expect_the_cpus_plan<32>({tokens, 0, experts, capacity, random_selection, RoutingCase::kEven}, ids, ranges);
+    }
+  }
+}
+
 TEST(CudaRouting, NoTokens) {
   for (const std::int64_t capacity : {0, 3}) expect_the_cpus_plan<32>({0, 2, 40, capacity, true, RoutingCase::kEven});
 }
 
 TEST(CudaRouting, SlotsAreAtMostTheAssignmentsAndThePlacesOfAllExperts) {
-  EXPECT_EQ(most_slots(10, 2, 4, 0), 20);
-  EXPECT_EQ(most_slots(10, 2, 4, 3), 12);
-  EXPECT_EQ(most_slots(10, 2, 4, 6), 20);
-  EXPECT_EQ(most_slots(10, 2, 4, INT64_MAX), 20);
+  EXPECT_EQ(most_slots(20, 4, 0), 20);
+  EXPECT_EQ(most_slots(20, 4, 3), 12);
+  EXPECT_EQ(most_slots(20, 4, 6), 20);
+  EXPECT_EQ(most_slots(20, 4, INT64_MAX), 20);
 }
 
 }  // namespace

@@ -14,9 +14,11 @@ using testing::ElementsAre;
 
 constexpr TokenSelection kFirstCome{};
 
+TokenRanges tokens_with(std::int64_t tokens, std::int64_t each) { return TokenRanges::equal(tokens, each); }
+
 TEST(RoutingPlan, SortsTokensByExpertInTheirOrder) {
   const std::array<std::int64_t, 6> ids{2, 0, 2, 1, 0, 2};
-  const RoutingPlan plan = plan_routing(ids.data(), 6, 1, 4, 0, kFirstCome);
+  const RoutingPlan plan = plan_routing(ids.data(), tokens_with(6, 1), 4, 0, kFirstCome);
   EXPECT_THAT(plan.expert_begin, ElementsAre(0, 2, 3, 6, 6));
   EXPECT_THAT(plan.slot_token, ElementsAre(1, 4, 3, 0, 2, 5));
   EXPECT_THAT(plan.slot_of, ElementsAre(3, 0, 4, 2, 1, 5));
@@ -25,7 +27,7 @@ TEST(RoutingPlan, SortsTokensByExpertInTheirOrder) {
 
 TEST(RoutingPlan, FirstComeDropsTheLastTokensOfAFullExpert) {
   const std::array<std::int64_t, 5> ids{0, 0, 1, 0, 0};
-  const RoutingPlan plan = plan_routing(ids.data(), 5, 1, 2, 2, kFirstCome);
+  const RoutingPlan plan = plan_routing(ids.data(), tokens_with(5, 1), 2, 2, kFirstCome);
   EXPECT_THAT(plan.slot_token, ElementsAre(0, 1, 2));
   EXPECT_THAT(plan.slot_of, ElementsAre(0, 1, 2, -1, -1));
   EXPECT_THAT(plan.assigned, ElementsAre(4, 1));
@@ -34,14 +36,14 @@ TEST(RoutingPlan, FirstComeDropsTheLastTokensOfAFullExpert) {
 TEST(RoutingPlan, FirstComeServesFirstChoicesBeforeSecondOnes) {
   // Tokens 0 and 1 have expert 0 as their second choice, tokens 2 and 3 as their first: those keep it.
   const std::array<std::int64_t, 8> ids{1, 0, 1, 0, 0, 1, 0, 1};
-  const RoutingPlan plan = plan_routing(ids.data(), 4, 2, 2, 2, kFirstCome);
+  const RoutingPlan plan = plan_routing(ids.data(), tokens_with(4, 2), 2, 2, kFirstCome);
   EXPECT_THAT(plan.slot_token, ElementsAre(2, 3, 0, 1));
   EXPECT_THAT(plan.slot_of, ElementsAre(2, -1, 3, -1, 0, -1, 1, -1));
 }
 
 TEST(RoutingPlan, RandomSelectionKeepsTokensInOrderAndFillsTheCapacity) {
   std::vector<std::int64_t> ids(50, 0);
-  const RoutingPlan plan = plan_routing(ids.data(), 50, 1, 3, 20, {true, {7, 9}});
+  const RoutingPlan plan = plan_routing(ids.data(), tokens_with(50, 1), 3, 20, {true, {7, 9}});
   EXPECT_EQ(plan.slots(), 20);
   EXPECT_TRUE(std::is_sorted(plan.slot_token.begin(), plan.slot_token.end()));
   EXPECT_NE(plan.slot_token.back(), 19) << "the first tokens were kept, not random ones";
@@ -56,14 +58,29 @@ TEST(RoutingPlan, RandomSelectionIsUniformOverTokens) {
   std::vector<std::int64_t> ids(40, 0);
   std::vector<int> kept(40, 0);
   for (std::uint32_t draw = 0; draw < 4000; ++draw) {
-    const RoutingPlan plan = plan_routing(ids.data(), 40, 1, 1, 10, {true, {draw, 1}});
+    const RoutingPlan plan = plan_routing(ids.data(), tokens_with(40, 1), 1, 10, {true, {draw, 1}});
     for (const std::int64_t token : plan.slot_token) ++kept[static_cast<std::size_t>(token)];
   }
   for (const int count : kept) EXPECT_NEAR(count, 1000, 6 * 27.4);
 }
 
+TEST(RoutingPlan, TokensMayHaveUnequallyManyAssignments) {
+  // Token 0 has experts 1 and 0, token 1 none, token 2 expert 0, token 3 experts 0, 1 and 2.
+  const std::array<std::int64_t, 6> ids{1, 0, 0, 0, 1, 2};
+  const std::array<std::int64_t, 5> begin{0, 2, 2, 3, 6};
+  const TokenRanges tokens{4, 6, 0, begin.data()};
+  const RoutingPlan all = plan_routing(ids.data(), tokens, 3, 0, kFirstCome);
+  EXPECT_THAT(all.expert_begin, ElementsAre(0, 3, 5, 6));
+  EXPECT_THAT(all.slot_token, ElementsAre(0, 2, 3, 0, 3, 3));
+  EXPECT_THAT(all.slot_of, ElementsAre(3, 0, 1, 2, 4, 5));
+  // Expert 0 is the first choice of tokens 2 and 3 and the second of token 0, which goes.
+  const RoutingPlan limited = plan_routing(ids.data(), tokens, 3, 2, kFirstCome);
+  EXPECT_THAT(limited.slot_token, ElementsAre(2, 3, 0, 3, 3));
+  EXPECT_THAT(limited.slot_of, ElementsAre(2, -1, 0, 1, 3, 4));
+}
+
 TEST(RoutingPlan, NoTokensAndEmptyExpertsAreFine) {
-  const RoutingPlan none = plan_routing(nullptr, 0, 1, 4, 3, {true, {}});
+  const RoutingPlan none = plan_routing(nullptr, tokens_with(0, 1), 4, 3, {true, {}});
   EXPECT_EQ(none.slots(), 0);
   EXPECT_THAT(none.expert_begin, ElementsAre(0, 0, 0, 0, 0));
 }

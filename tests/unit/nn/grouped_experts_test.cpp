@@ -24,13 +24,10 @@ TEST(RoutingOnGpu, IsTheHostsPlan) {
       if (top_k > experts) continue;
       for (const bool random : {false, true}) {
         for (const std::int64_t capacity : {std::int64_t{0}, 3000 * top_k / experts + 1, std::int64_t{1}}) {
-          MoeOptions options;
-          options.experts = experts;
-          options.top_k = top_k;
-          options.random_token_selection = random;
           const at::Tensor ids = std::get<1>(at::rand({3000, experts}).pow(3).topk(top_k, 1));
-          const Routing host = make_routing(ids, options, capacity, {1, 2});
-          const Routing gpu = make_routing(on_device(ids), options, capacity, {1, 2}, /*stay_on_gpu=*/true);
+          const ExpertLimit limit{.capacity = capacity, .selection = {random, {1, 2}}};
+          const Routing host = make_routing({experts, ids, {}}, limit);
+          const Routing gpu = make_routing({experts, on_device(ids), {}}, limit, /*stay_on_gpu=*/true);
           const std::int64_t slots = host.slot_token.size(0);
           EXPECT_EQ(gpu.plan, nullptr);
           EXPECT_TRUE(at::equal(gpu.slot_of.cpu(), host.slot_of)) << experts << " " << top_k << " " << capacity;

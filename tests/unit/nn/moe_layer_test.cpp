@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "nn/moe/capacity.h"
 #include "nn/moe/statistics.h"
 #include "nn/torch_headers.h"
 #include "support/device.h"
@@ -38,7 +39,9 @@ at::Tensor oracle(MoeLayer& layer, const at::Tensor& x, const ModelOptions& opti
   const at::Tensor p = at::softmax(at::linear(x, parameter(layer, "gate.weight")), 1);
   const at::Tensor ids = std::get<1>(p.topk(top_k, 1));
   const std::int64_t capacity = expert_capacity(options.moe, tokens, context.training);
-  const Routing routing = make_routing(ids.contiguous(), options.moe, capacity, context.random_key("layer.selection"));
+  const ExpertLimit limit{.capacity = capacity,
+                          .selection = {options.moe.random_token_selection, context.random_key("layer.selection")}};
+  const Routing routing = make_routing({options.moe.experts, ids.contiguous(), {}}, limit);
   std::vector<at::Tensor> rows;
   for (std::int64_t t = 0; t < tokens; ++t) {
     at::Tensor sum = at::zeros_like(x[t]);
@@ -54,7 +57,7 @@ at::Tensor oracle(MoeLayer& layer, const at::Tensor& x, const ModelOptions& opti
       sum = sum + p[t][e] * y;
       total = total + p[t][e];
     }
-    const bool divide = top_k == 2 && options.moe.normalize_gates && total.item<double>() > 0;
+    const bool divide = top_k > 1 && options.moe.normalize_gates && total.item<double>() > 0;
     rows.push_back(divide ? sum / total : sum);
   }
   return at::stack(rows);
@@ -185,7 +188,7 @@ TEST(MoeLayer, BFloat16IsCloseToFloat32) {
 TEST(LocalDispatcher, NamesSlotsByExpertAndTheirOrderInIt) {
   const ModelOptions options = layer_options(4, 1);
   const at::Tensor ids = on_device(at::tensor({3, 1, 3, 3, 1}, at::kLong).view({5, 1}));
-  const Routing routing = make_routing(ids, options.moe, 0, {});
+  const Routing routing = make_routing({options.moe.experts, ids, {}}, {});
   ForwardContext context;
   context.micro_batch = 6;
   LocalDispatcher dispatcher;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "nn/moe/capacity.h"
 #include "nn/torch_headers.h"
 #include "parallel/model_axis.h"
 #include "support/thread_communicator.h"
@@ -68,9 +69,11 @@ Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank
   ForwardContext context;
   context.training = true;
   context.micro_batch = static_cast<std::uint64_t>(10 + rank);
-  context.exchange_tokens = tokens_of(3);
   const std::int64_t capacity = expert_capacity(options, x.size(0), true);
-  const Routing routing = make_routing(ids, options, capacity, context.random_key("test"));
+  const ExpertLimit limit{.capacity = capacity,
+                          .selection = {options.random_token_selection, context.random_key("test")},
+                          .exchange_capacity = expert_capacity(options, tokens_of(3), true)};
+  const Routing routing = make_routing({kExperts, ids, {}}, limit);
   const at::Tensor weights = (at::arange(ids.numel(), at::kFloat).view(ids.sizes()) + 1).requires_grad_();
   const DispatchHandle handle = dispatcher.dispatch(x, routing, context);
   Dispatched result;
@@ -103,7 +106,7 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
     const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
     Communicator& experts = layout.expert_group();
     auto exchange = c.hierarchical ? make_hierarchical_exchange(experts, {0, 0, 1, 1}) : make_flat_exchange(experts);
-    const auto dispatcher = make_dispatcher(layout, model.moe, c.sliced, c.runs, std::move(exchange), axis);
+    const auto dispatcher = make_dispatcher(layout, c.sliced, c.runs, std::move(exchange), axis);
     const std::int64_t rank = layout.batch_rank();
     const double share = c.sliced && c.model > 1 ? (layout.model_rank() == 0 ? 0.25 : 0.75) : 1.0;
     const Dispatched got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
@@ -173,8 +176,8 @@ std::int64_t bytes_of_pass(const DispatchCase& c, Communicator& world, std::int6
   ModelOptions model;
   model.moe = moe_options_of(c);
   const ParallelLayout layout({.expert = c.expert}, model, world);
-  const auto dispatcher = make_dispatcher(layout, model.moe, true, 1, make_flat_exchange(layout.expert_group()),
-                                          std::make_shared<ModelAxis>());
+  const auto dispatcher =
+      make_dispatcher(layout, true, 1, make_flat_exchange(layout.expert_group()), std::make_shared<ModelAxis>());
   pass(*dispatcher, c, layout.batch_rank(), layout.expert_rank() * kExperts / c.expert, 1.0);
   calls = layout.expert_group().count(Collective::kAllToAll).calls;
   return layout.expert_group().count(Collective::kAllToAll).bytes;
@@ -233,8 +236,7 @@ TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
       parallel.expert_slicing = sliced ? "sliced" : "whole";
       const ParallelLayout layout(parallel, model, world);
       const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
-      const auto dispatcher =
-          make_dispatcher(layout, model.moe, sliced, 1, make_flat_exchange(layout.expert_group()), axis);
+      const auto dispatcher = make_dispatcher(layout, sliced, 1, make_flat_exchange(layout.expert_group()), axis);
       pass(*dispatcher, c, 0, 0, 0.5);
       EXPECT_EQ(layout.expert_group().counts(), CollectiveCounts{});
     }

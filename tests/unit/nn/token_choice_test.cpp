@@ -1,0 +1,132 @@
+#include "nn/moe/token_choice.h"
+
+#include <cmath>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+#include "nn/torch_headers.h"
+#include "support/device.h"
+#include "unit/nn/gradient_check.h"
+
+namespace polymoe {
+namespace {
+
+MoeOptions moe_options(std::int64_t experts, std::int64_t top_k) {
+  MoeOptions options;
+  options.experts = experts;
+  options.top_k = top_k;
+  return options;
+}
+
+// Weights that make the logits equal to the input.
+std::shared_ptr<Router> identity_router(const MoeOptions& options) {
+  auto router = std::make_shared<TokenChoiceRouter>(options.experts, options, "layer");
+  const at::NoGradGuard no_grad;
+  router->weight.copy_(at::eye(options.experts));
+  return on_device(router);
+}
+
+// What each token chose, [tokens, top_k].
+at::Tensor choices(const RouterOutput& output) { return output.routing.assignments.expert_ids.cpu(); }
+
+TEST(TokenChoice, TopOneByHand) {
+  const auto router = identity_router(moe_options(3, 1));
+  const at::Tensor x =
+      on_device(at::tensor({0.0, std::log(2.0), 0.0, std::log(6.0), 0.0, 0.0}).to(at::kFloat).view({2, 3}));
+  const RouterOutput decision = router->forward(x, ForwardContext{});
+  // softmax of (0, ln 2, 0) is (1, 2, 1) / 4; of (ln 6, 0, 0) it is (6, 1, 1) / 8.
+  EXPECT_TRUE(at::equal(choices(decision), at::tensor({1, 0}, at::kLong).view({2, 1})));
+  EXPECT_NEAR(decision.weights[0][0].item<double>(), 0.5, tolerance(1e-6));
+  EXPECT_NEAR(decision.weights[1][0].item<double>(), 0.75, tolerance(1e-6));
+  // mean probabilities ((1/4 + 6/8)/2, (2/4 + 1/8)/2, (1/4 + 1/8)/2) = (0.5, 0.3125, 0.1875); half the tokens go to
+  // expert 0 and half to expert 1: 3 * (0.5 * 0.5 + 0.3125 * 0.5) = 1.21875.
+  EXPECT_NEAR(decision.balance_loss.item<double>(), 1.21875, tolerance(1e-6));
+  // logsumexp: ln 4 and ln 8.
+  const double z = (std::log(4.0) * std::log(4.0) + std::log(8.0) * std::log(8.0)) / 2;
+  EXPECT_NEAR(decision.router_z_loss.item<double>(), z, tolerance(1e-5));
+}
+
+TEST(TokenChoice, TopTwoByHand) {
+  MoeOptions options = moe_options(3, 2);
+  options.normalize_gates = false;
+  const auto router = identity_router(options);
+  const at::Tensor x = on_device(at::tensor({0.0, std::log(5.0), std::log(2.0)}).to(at::kFloat).view({1, 3}));
+  const RouterOutput decision = router->forward(x, ForwardContext{});
+  EXPECT_TRUE(at::equal(choices(decision), at::tensor({1, 2}, at::kLong).view({1, 2})));
+  EXPECT_NEAR(decision.weights[0][0].item<double>(), 0.625, tolerance(1e-6));
+  EXPECT_NEAR(decision.weights[0][1].item<double>(), 0.25, tolerance(1e-6));
+  const RouterOutput normalized = identity_router(moe_options(3, 2))->forward(x, ForwardContext{});
+  EXPECT_NEAR(normalized.weights[0][0].item<double>(), 0.625 / 0.875, tolerance(1e-6));
+  EXPECT_NEAR(normalized.weights[0][1].item<double>(), 0.25 / 0.875, tolerance(1e-6));
+}
+
+TEST(TokenChoice, TiesGoToTheLowerExpert) {
+  for (const std::int64_t top_k : {1, 2}) {
+    const auto router = identity_router(moe_options(4, top_k));
+    const RouterOutput decision = router->forward(on_device(at::zeros({2, 4})), ForwardContext{});
+    EXPECT_EQ(choices(decision)[1][0].item<std::int64_t>(), 0) << "top-" << top_k;
+  }
+}
+
+TEST(TokenChoice, EvenRoutingHasBalanceLossOne) {
+  const at::Tensor probabilities = on_device(at::full({8, 4}, 0.25));
+  const at::Tensor choices = on_device(at::arange(8, at::kLong).remainder(4));
+  EXPECT_NEAR(balance_loss(probabilities, choices).item<double>(), 1.0, tolerance(1e-6));
+}
+
+TEST(TokenChoice, ComputesInFloat32WhateverTheInput) {
+  const auto router = identity_router(moe_options(4, 1));
+  const RouterOutput decision = router->forward(on_device(at::randn({3, 4}).to(at::kBFloat16)), ForwardContext{});
+  EXPECT_EQ(decision.probabilities.scalar_type(), at::kFloat);
+}
+
+TEST(TokenChoice, NoiseIsForTrainingAndComesFromTheContext) {
+  for (const char* noise : {"jitter", "gumbel"}) {
+    MoeOptions options = moe_options(4, 1);
+    options.gate_noise = noise;
+    const auto router = identity_router(options);
+    const at::Tensor x = on_device(at::randn({200, 4}));
+    ForwardContext training;
+    training.training = true;
+    training.seed = 3;
+    const RouterOutput a = router->forward(x, training), again = router->forward(x, training),
+                       evaluated = router->forward(x, ForwardContext{});
+    EXPECT_TRUE(at::equal(choices(a), choices(again))) << noise;
+    EXPECT_TRUE(at::equal(choices(evaluated).squeeze(1), x.argmax(1).cpu())) << noise;
+    ForwardContext next = training;
+    next.update = 1;
+    const RouterOutput other = router->forward(x, next);
+    if (std::string(noise) == "gumbel") {
+      EXPECT_FALSE(at::equal(choices(a), choices(other)));
+      EXPECT_TRUE(at::equal(a.probabilities, evaluated.probabilities)) << "Gumbel noise only chooses";
+    } else {
+      EXPECT_FALSE(at::equal(a.probabilities, other.probabilities));
+      const at::Tensor ratio = (a.probabilities.log() - a.probabilities.log().mean(1, true)).abs().max();
+      EXPECT_LT((a.probabilities - evaluated.probabilities).abs().max().item<double>(), 0.05) << ratio;
+    }
+  }
+}
+
+TEST(TokenChoice, GradientsMatchFiniteDifferences) {
+  for (const std::int64_t top_k : {1, 2}) {
+    MoeOptions options = moe_options(4, top_k);
+    options.min_capacity = 2;
+    options.capacity_factor = 0.7;  // some assignments are dropped
+    TokenChoiceRouter router(5, options, "layer");
+    router.weight.set_data(on_device(at::randn({4, 5}, at::kDouble)));
+    const at::Tensor x = on_device(at::randn({6, 5}, at::kDouble)).requires_grad_();
+    const at::Tensor scale = on_device(at::randn({6, top_k}, at::kDouble));
+    const auto objective = [&] {
+      ForwardContext context;
+      context.training = true;
+      const RouterOutput d = router.forward(x, context);
+      return (d.weights * scale).sum() + 0.7 * d.balance_loss + 0.3 * d.router_z_loss;
+    };
+    expect_gradient_matches(x, objective);
+    expect_gradient_matches(router.weight, objective);
+  }
+}
+
+}  // namespace
+}  // namespace polymoe
