@@ -12,8 +12,8 @@ from .results import failed, passed, skipped
 from .steps import Step
 
 # MB of the device and of the host, the model's width. Small on a GPU too: the budget counts, not the card, and each
-# training writes a checkpoint of its model.
-DEVICE_MEMORY, HOST_MEMORY, HIDDEN = 48, 384, 128
+# training writes a checkpoint of its model; but cuBLAS alone takes tens of MB of it.
+CAPACITY = {"cuda": (400, 3200, 256), "cpu": (48, 384, 128)}
 CAPACITY_MODES = ("device", "host optimizer", "host", "file")
 
 # Of the models that learn to translate; the rest is in configs/quickstart-*.yaml.
@@ -31,9 +31,10 @@ BEFORE_AND_AFTER = 20  # seconds for the start of a training and its validation 
 def capacity(context, mode):
     """The largest model with its state in one place."""
     out = context.scratch / f"{mode}.json"
+    device_memory, host_memory, hidden = CAPACITY[context.device]
     done = context.call(sys.executable, context.kit / "bench" / "capacity", "--mode", mode, "--device", context.device,
-                        "--program", context.program, "--device-memory", DEVICE_MEMORY, "--host-memory", HOST_MEMORY,
-                        "--hidden", HIDDEN, "--out", out, *([] if context.on_gpu else ["--most-blocks", 4]))
+                        "--program", context.program, "--device-memory", device_memory, "--host-memory", host_memory,
+                        "--hidden", hidden, "--out", out, *([] if context.on_gpu else ["--most-blocks", 4]))
     if not done.succeeded():
         return failed(done.reason())
     return passed(**{f"parameters, {mode}": json.loads(out.read_text(encoding="utf-8"))["modes"][mode]})
