@@ -43,21 +43,21 @@ class Experiment:
         parser.add_argument("--seeds", type=int, help=f"seeds of each arm (default: {sizes['default']['seeds']})")
         parser.add_argument("--updates", type=int,
                             help=f"updates of a whole training (default: {sizes['default']['updates']})")
-        parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)),
-                            help="trainings at a time, a thread each (default: one for each core)")
+        parser.add_argument("--jobs", type=int,
+                            help="trainings at a time, a thread each (default: one for each core; with --large, one)")
         if gettext:
             parser.add_argument("--gettext", action="store_true",
                                 help=f"the text is that of `polymoe corpus gettext`: English with {', '.join(gettext)}; "
                                      f"the result is {name}-gettext")
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
-        size.add_argument("--large", action="store_true", help="the model of large.yaml, for a GPU (--jobs is 1)")
+        size.add_argument("--large", action="store_true", help="the model of large.yaml, for a GPU")
         options = parser.parse_args()
         self.size_name = "reduced" if options.reduced else "large" if options.large else "default"
         self.size = dict(sizes[self.size_name])
         self.size["updates"] = options.updates or self.size["updates"]
         self.size["seeds"] = options.seeds or self.size["seeds"]
-        self.jobs = 1 if options.large else max(1, options.jobs)
+        self.jobs = max(1, options.jobs if options.jobs else 1 if options.large else len(os.sched_getaffinity(0)))
         self.config = here / ("large.yaml" if options.large else "config.yaml")
         self.gettext_languages = gettext if gettext and options.gettext else ()
         if self.gettext_languages:
@@ -191,6 +191,12 @@ def _corpora(specs):
 def read_lines(path):
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
         return [line.rstrip("\n") for line in lines]
+
+
+def write_lines(path, lines):
+    """A gzipped file, a line for each."""
+    with gzip.open(path, "wt", encoding="utf-8", newline="\n", compresslevel=1) as file:
+        file.writelines(line + "\n" for line in lines)
 
 
 def curve(folder):

@@ -11,9 +11,6 @@
 namespace polymoe {
 namespace {
 
-// A gate that starts nearly undecided lets every expert learn from the start (Fedus et al. 2022 take the same scale).
-constexpr double kGateScale = 0.1;
-
 thread_local bool gives_memory = true;
 
 void collect_placements(const torch::nn::Module& module, const std::string& prefix,
@@ -80,8 +77,7 @@ void initialize_parameter(const std::string& name, const at::Tensor& parameter, 
   const auto fan_in = static_cast<double>(placement.logical_shape[dims - 1]);
   // A uniform number of variance 1 / hidden has the bound sqrt(3 / hidden).
   const bool is_embedding = name.find("embedding") != std::string::npos;
-  double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
-  if (name.find("gate") != std::string::npos) bound *= kGateScale;
+  const double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
   fill_part(parameter, placement, bound, RandomStream(seed, fnv1a(name)).key());
 }
 
