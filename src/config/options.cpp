@@ -203,18 +203,19 @@ Section optimizer_section(OptimizerOptions& o) {
 }
 
 Section decode_section(DecodeOptions& o) {
-  return {"decode",
-          "beam search",
-          {number("beam-size", o.beam_size, "hypotheses kept for each sentence", 1, 1024),
-           number("length-penalty", o.length_penalty, "scores are divided by length^penalty", 0, 10),
-           number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
-           number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
-           number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
-           number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26),
-           number("no-repeat-ngram", o.no_repeat_ngram,
-                  "no sequence of so many tokens comes twice in a translation; 0: off", 0, 1024),
-           number("repetition-penalty", o.repetition_penalty,
-                  "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100)}};
+  return {
+      "decode",
+      "beam search",
+      {number("beam-size", o.beam_size, "hypotheses kept for each sentence", 1, 1024),
+       number("length-penalty", o.length_penalty, "scores are divided by length^penalty", 0, 10),
+       number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
+       number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
+       number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
+       number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26),
+       number("no-repeat-ngram", o.no_repeat_ngram,
+              "no sequence of so many tokens comes twice in a translation, unless the source has it; 0: off", 0, 1024),
+       number("repetition-penalty", o.repetition_penalty,
+              "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100)}};
 }
 
 Section cluster_section(ClusterOptions& o) {

@@ -124,7 +124,7 @@ struct DecodeOptions {
   double max_length_factor = 2.0;
   std::int64_t max_length_offset = 20;
   std::int64_t max_tokens = 4096;
-  std::int64_t no_repeat_ngram = 0;  // 0: off
+  std::int64_t no_repeat_ngram = 4;  // 0: off
   double repetition_penalty = 1.0;   // 1: off
 };
 

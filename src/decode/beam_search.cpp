@@ -17,6 +17,7 @@ constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 // A sentence that is still being translated.
 struct Sentence {
   std::size_t index = 0;                         // in the input
+  std::vector<std::int32_t> source;              // tag and end mark too
   std::int64_t max_length = 0;                   // tokens, the end mark not counted
   std::vector<std::vector<std::int32_t>> beams;  // beam-size rows, live hypotheses
   std::vector<float> scores;                     // summed log probabilities, kImpossible for unused beams
@@ -56,16 +57,19 @@ class BeamSearch {
 
  private:
   void start_sentences(const TokenInput& source, const std::vector<std::int32_t>& first_ids) {
-    std::vector<std::int64_t> lengths(first_ids.size(), 0);
+    std::vector<std::vector<std::int32_t>> sources(first_ids.size());
     const at::Tensor rows = at::floor_divide(source.packing.padded.to(at::kCPU), source.packing.length);
+    const at::Tensor source_ids = source.ids.to(at::kCPU);
     for (std::int64_t token = 0; token < rows.size(0); ++token) {
-      ++lengths[static_cast<std::size_t>(rows.const_data_ptr<std::int64_t>()[token])];
+      sources[static_cast<std::size_t>(rows.const_data_ptr<std::int64_t>()[token])].push_back(
+          static_cast<std::int32_t>(source_ids.const_data_ptr<std::int64_t>()[token]));
     }
     const std::int64_t longest = model_.options().max_positions - 1;
     for (std::size_t i = 0; i < first_ids.size(); ++i) {
       Sentence sentence;
       sentence.index = i;
-      const double limit = options_.max_length_factor * static_cast<double>(lengths[i]);
+      sentence.source = std::move(sources[i]);
+      const double limit = options_.max_length_factor * static_cast<double>(sentence.source.size());
       sentence.max_length = std::min(longest, static_cast<std::int64_t>(limit) + options_.max_length_offset);
       sentence.beams.resize(static_cast<std::size_t>(beams_));
       sentence.scores.assign(static_cast<std::size_t>(beams_), kImpossible);
@@ -85,9 +89,9 @@ class BeamSearch {
       const at::Tensor forbidden = at::tensor(symbols_.forbidden, at::kLong).to(projection.device());
       log_probabilities.index_fill_(1, forbidden, kImpossible);
     }
-    std::vector<const std::vector<std::int32_t>*> rows;
+    std::vector<SearchRow> rows;
     for (const Sentence& sentence : sentences_) {
-      for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back(&ids);
+      for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back({&ids, &sentence.source});
     }
     hold_back_repetition(log_probabilities, rows, options_);
     return log_probabilities;

@@ -29,28 +29,31 @@ void make_unique(std::vector<std::int32_t>& ids) {
 
 }  // namespace
 
-std::vector<std::int32_t> completes_known_ngram(const std::vector<std::int32_t>& ids, std::int64_t n) {
+std::vector<std::int32_t> completes_known_ngram(const SearchRow& row, std::int64_t n) {
+  const std::vector<std::int32_t>&ids = *row.ids, &source = *row.source;
   std::vector<std::int32_t> found;
   const auto context = static_cast<std::ptrdiff_t>(n) - 1;
   if (static_cast<std::ptrdiff_t>(ids.size()) < n) return found;
   const auto last = ids.end() - context;
   for (auto begin = ids.begin(); begin != last; ++begin) {
-    if (std::equal(last, ids.end(), begin)) found.push_back(*(begin + context));
+    if (!std::equal(last, ids.end(), begin)) continue;
+    if (std::search(source.begin(), source.end(), begin, begin + context + 1) != source.end()) continue;
+    found.push_back(*(begin + context));
   }
   make_unique(found);
   return found;
 }
 
-void hold_back_repetition(const at::Tensor& log_probabilities,
-                          const std::vector<const std::vector<std::int32_t>*>& rows, const DecodeOptions& options) {
+void hold_back_repetition(const at::Tensor& log_probabilities, const std::vector<SearchRow>& rows,
+                          const DecodeOptions& options) {
   Places known(log_probabilities.size(1)), banned(log_probabilities.size(1));
   for (std::size_t row = 0; row < rows.size(); ++row) {
     if (options.repetition_penalty != 1.0) {
-      std::vector<std::int32_t> ids = *rows[row];
+      std::vector<std::int32_t> ids = *rows[row].ids;
       make_unique(ids);
       known.add(row, ids);
     }
-    if (options.no_repeat_ngram > 0) banned.add(row, completes_known_ngram(*rows[row], options.no_repeat_ngram));
+    if (options.no_repeat_ngram > 0) banned.add(row, completes_known_ngram(rows[row], options.no_repeat_ngram));
   }
   const at::Tensor flat = log_probabilities.view({-1});
   if (!known.empty()) {

@@ -30,6 +30,7 @@ class BeamSearchTest : public ::testing::Test {
     symbols_.forbidden = {0, 1, 3, 5};
     options_.max_length_factor = 0.0;
     options_.max_length_offset = 6;
+    options_.no_repeat_ngram = 0;
   }
 
   TokenInput source(const std::vector<std::vector<std::int32_t>>& rows) const {
@@ -143,8 +144,10 @@ TEST_F(BeamSearchTest, LoopsAreBrokenWhereAskedTo) {
   wanted.select(1, 2).fill_(-1.5);
   predict_by_position(wanted);
   options_.beam_size = 1;
-  const auto ids = [&] { return beam_search(*model_, source({kRow}), {5}, symbols_, options_)[0][0].ids; };
+  const auto ids = [&] { return beam_search(*model_, source({kOther}), {5}, symbols_, options_)[0][0].ids; };
   EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 7, 7, 7, 7}));
+  options_.no_repeat_ngram = DecodeOptions{}.no_repeat_ngram;
+  EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 7, 7, 8, 7}));  // no four tokens come twice
   options_.no_repeat_ngram = 2;
   EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 8, 7}));  // 7 7, 7 8 and 8 7 are there; 8 8 is not, but -1.5 ends
   options_.no_repeat_ngram = 1;
