@@ -41,6 +41,8 @@ constexpr const char* kTour = R"(A tour, from text to translations:
   translations, and their scores against those of people
     polymoe translate --model run -s en -t de < test.en > translated.de
     polymoe evaluate --hyp translated.de --ref test.de
+  the same over HTTP, with a page for browsers
+    polymoe serve --model run
   what the run's checkpoint holds, and that it is whole
     polymoe checkpoint inspect run
     polymoe checkpoint verify run
@@ -158,6 +160,7 @@ int run(int argc, char** argv) {
   add_prepare(app);
   add_train(app);
   add_translate(app);
+  add_serve(app);
   add_evaluate(app);
   add_checkpoint(app);
   add_usage(app);

@@ -52,6 +52,9 @@ class Translator {
                                                   const std::string& target, const ProgressSink& progress = {},
                                                   std::string_view task = "translation", const LossSink& lost = {});
 
+  /// How many translations of each sentence translate() gives from now on, up to the beam size.
+  void set_n_best(std::int64_t n_best) { options_.n_best = n_best; }
+
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
