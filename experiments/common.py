@@ -26,9 +26,10 @@ COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 
 class Experiment:
     """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`. `data` is
-    the folder of its text, None where it makes its own; an experiment that has `gettext` languages can take those of Debian's packages instead."""
+    the folder of its text, None where it makes its own; an experiment that has `gettext` languages can take those of
+    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script."""
 
-    def __init__(self, name, description, sizes, data, gettext=()):
+    def __init__(self, name, description, sizes, data, gettext=(), recipe=None):
         self.name, self.script = name, f"experiments/{name}/run"
         here = ROOT / "experiments" / name
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -59,6 +60,8 @@ class Experiment:
         self.size["seeds"] = options.seeds or self.size["seeds"]
         self.jobs = max(1, options.jobs if options.jobs else 1 if options.large else len(os.sched_getaffinity(0)))
         self.config = here / ("large.yaml" if options.large else "config.yaml")
+        if recipe is not None:
+            self.config = ROOT / "configs" / "recipes" / recipe
         self.gettext_languages = gettext if gettext and options.gettext else ()
         if self.gettext_languages:
             self.name += "-gettext"
@@ -83,7 +86,7 @@ class Experiment:
         """Rows of other settings must not mix with these; more seeds may be added."""
         settings = {key: value for key, value in self.size.items() if key != "seeds"}
         settings["config"] = hashlib.sha256(self.config.read_bytes()).hexdigest()
-        settings["run"] = hashlib.sha256((self.config.parent / "run").read_bytes()).hexdigest()
+        settings["run"] = hashlib.sha256((ROOT / self.script).read_bytes()).hexdigest()
         path = self.out / "settings.json"
         if path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
             sys.exit(f"{self.name}: {self.out} was made with other settings or another version of the experiment; remove "
