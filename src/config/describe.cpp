@@ -48,6 +48,7 @@ struct ValueWriter {
   std::string operator()(const std::int64_t* value) const { return fmt::format("{}", *value); }
   std::string operator()(const double* value) const { return fmt::format("{}", *value); }  // shortest exact form
   std::string operator()(const std::string* value) const { return yaml_text(*value); }
+  std::string operator()(const EnumTarget& value) const { return yaml_text(value.get()); }
   std::string operator()(const std::vector<std::string>* value) const {
     std::vector<std::string> items;
     for (const std::string& item : *value) items.push_back(yaml_text(item));

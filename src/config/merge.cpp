@@ -79,17 +79,9 @@ class Setter {
     *target = number;
   }
 
-  void operator()(std::string* target) const {
-    const std::string& text = value();
-    check_text(text);
-    if (!field_.choices.empty() &&
-        std::find(field_.choices.begin(), field_.choices.end(), text) == field_.choices.end()) {
-      const std::string near = nearest(text, field_.choices);
-      fail_value(in_quotes(text) + " is none of its choices: " + describe_values(field_),
-                 near.empty() ? "" : fmt::format("did you mean '{}'?", near));
-    }
-    *target = text;
-  }
+  void operator()(std::string* target) const { *target = word(); }
+
+  void operator()(const EnumTarget& target) const { target.set(word()); }
 
   void operator()(std::vector<std::string>* target) const {
     std::vector<std::string> words = items();
@@ -113,6 +105,19 @@ class Setter {
         break;
     }
     fail_value("no value is given", "write one, or leave the key out");
+  }
+
+  // A text, and where there are choices one of them.
+  const std::string& word() const {
+    const std::string& text = value();
+    check_text(text);
+    if (!field_.choices.empty() &&
+        std::find(field_.choices.begin(), field_.choices.end(), text) == field_.choices.end()) {
+      const std::string near = nearest(text, field_.choices);
+      fail_value(in_quotes(text) + " is none of its choices: " + describe_values(field_),
+                 near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+    }
+    return text;
   }
 
   std::vector<std::string> items() const {

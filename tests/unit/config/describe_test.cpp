@@ -35,6 +35,7 @@ class RandomValues {
   void operator()(std::string* target) {
     *target = field_->choices.empty() ? text() : field_->choices[below(field_->choices.size())];
   }
+  void operator()(const EnumTarget& target) { target.set(field_->choices[below(field_->choices.size())]); }
   void operator()(std::vector<std::string>* target) {
     target->clear();
     for (std::uint64_t i = below(4); i > 0; --i) target->push_back("x" + without_commas(text()));
