@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view kExperts = ".experts.";
 constexpr std::string_view kGate = ".gate.weight";
+constexpr std::string_view kOfGates[] = {kGate, ".gate.bias", ".gate.load"};
 
 }  // namespace
 
@@ -28,8 +29,10 @@ std::optional<ExpertName> parse_expert_name(std::string_view name) {
 }
 
 std::optional<std::string> layer_of_gate(std::string_view name) {
-  if (!name.ends_with(kGate)) return std::nullopt;
-  return std::string(name.substr(0, name.size() - kGate.size()));
+  for (const std::string_view ending : kOfGates) {
+    if (name.ends_with(ending)) return std::string(name.substr(0, name.size() - ending.size()));
+  }
+  return std::nullopt;
 }
 
 std::string gate_name(std::string_view layer) { return fmt::format("{}{}", layer, kGate); }

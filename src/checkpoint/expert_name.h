@@ -21,10 +21,11 @@ struct ExpertName {
 /// Nothing for a tensor that is no expert's.
 std::optional<ExpertName> parse_expert_name(std::string_view name);
 
-/// The layer of a gate, as ExpertName has it; nothing for other tensors.
+/// The layer of a gate's tensor, as ExpertName has it: its weight, or the state of a router that follows the load. All
+/// have a row or an element for each expert. Nothing for other tensors.
 std::optional<std::string> layer_of_gate(std::string_view name);
 
-/// The name of the gate of such a layer.
+/// The name of the weight of such a layer's gate.
 std::string gate_name(std::string_view layer);
 
 }  // namespace polymoe

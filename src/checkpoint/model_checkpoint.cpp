@@ -107,6 +107,15 @@ void read_buffer(const Checkpoint& checkpoint, const ParallelModel& model, const
   }
 }
 
+// The modules' buffers: what training changes without gradients, the same in every process.
+void read_state(const Checkpoint& checkpoint, const torch::nn::Module& model) {
+  const at::NoGradGuard no_grad;
+  for (auto& state : model.named_buffers()) {
+    check_tensor(checkpoint, kModel, state.key(), state.value().sizes().vec());
+    state.value().copy_(checkpoint.read(kModel, state.key()));
+  }
+}
+
 }  // namespace
 
 std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const Placement& placement) {
@@ -135,6 +144,7 @@ std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, co
 
 void add_model(CheckpointWriter& writer, const ParallelModel& model) {
   add_buffer(writer, model, kModel, "", &ParameterUnit::master);
+  for (const auto& state : model.model->named_buffers()) writer.add(kModel, state.key(), state.value());
 }
 
 void add_optimizer(CheckpointWriter& writer, const ParallelModel& model) {
@@ -148,7 +158,9 @@ void add_optimizer(CheckpointWriter& writer, const ParallelModel& model) {
 
 void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
   read_buffer(checkpoint, model, kModel, "", &ParameterUnit::master);
+  read_state(checkpoint, *model.model);
   std::set<std::string> known;
+  for (const auto& state : model.model->named_buffers()) known.insert(state.key());
   for_each_tensor(model.store, [&](const ParameterUnit&, const FlatParameter&, const LogicalTensor& tensor) {
     known.insert(tensor.name);
   });
@@ -221,6 +233,7 @@ EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision
     }
     item.value().set_requires_grad(false);
   }
+  read_state(checkpoint, *model);
   model->set_precision(precision);
   model->to(device);
   return model;

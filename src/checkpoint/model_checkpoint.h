@@ -25,16 +25,16 @@ struct LogicalTensor {
 /// All logical tensors of a parameter, those of experts elsewhere too, in the same order in every process.
 std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const Placement& placement);
 
-/// Adds the master weights to `writer`, group "model". Each process writes what it answers for; all members of the
-/// writer's group call it together.
+/// Adds the master weights and the routers' state to `writer`, group "model". Each process writes what it answers for;
+/// all members of the writer's group call it together.
 void add_model(CheckpointWriter& writer, const ParallelModel& model);
 /// Adds Adam's moments, group "optimizer": "first_moment/NAME" and "second_moment/NAME", and where a moving average of
 /// the weights is kept, "average/NAME".
 void add_optimizer(CheckpointWriter& writer, const ParallelModel& model);
 
-/// Fills the master weights that this process keeps, and publishes them; all processes call it together. Reads no more
-/// of a tensor than it keeps. Throws Error that names the first tensor that is missing or has another shape, and
-/// refuses a checkpoint with tensors that the model lacks.
+/// Fills the master weights that this process keeps, and publishes them, and the routers' state; all processes call it
+/// together. Reads no more of a tensor than it keeps. Throws Error that names the first tensor that is missing or has
+/// another shape, and refuses a checkpoint with tensors that the model lacks.
 void read_model(const Checkpoint& checkpoint, ParallelModel& model);
 /// The moments, and the averages where the model keeps them; these begin at the weights where the checkpoint has none.
 void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model);

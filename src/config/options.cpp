@@ -22,6 +22,10 @@ Field text(std::string key, std::string& target, std::string help) {
 Field choice(std::string key, std::string& target, std::string help, std::vector<std::string> choices) {
   return {std::move(key), &target, std::move(help), std::move(choices)};
 }
+template <typename Enum>
+Field choice(std::string key, Enum& target, std::string help) {
+  return {std::move(key), EnumTarget::of(target), std::move(help), words_of<Enum>()};
+}
 Field list(std::string key, std::vector<std::string>& target, std::string help) {
   return {std::move(key), &target, std::move(help), {}};
 }
@@ -40,7 +44,8 @@ Section moe_section(MoeOptions& o) {
             1, 65536),
        number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
        choice("side", o.side, "which side has MoE layers", {"both", "encoder", "decoder"}),
-       number("top-k", o.top_k, "experts that a token goes to", 1, 2),
+       choice("router", o.router, "what decides which tokens go to which experts"),
+       number("top-k", o.top_k, "experts that a token goes to; with expert-choice on average", 1, 65536),
        choice("capacity", o.capacity, "whether experts have a capacity limit", {"limited", "dropless"}),
        number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
        number("final-capacity-factor", o.final_capacity_factor,
@@ -56,8 +61,12 @@ Section moe_section(MoeOptions& o) {
               "Gumbel noise on its choice",
               {"none", "jitter", "gumbel"}),
        number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
+       choice("balance-scope", o.balance_scope,
+              "tokens whose choices the balance loss counts: those of the micro-batch, or of the whole update before"),
+       number("bias-rate", o.bias_rate,
+              "sigmoid router: what an expert's bias changes by after each update, towards an even load", 0, 1),
        number("router-z-loss", o.router_z_loss, "weight of the router z-loss", 0, 1e6),
-       flag("normalize-gates", o.normalize_gates, "top-2: the two gate values of a token sum to one"),
+       flag("normalize-gates", o.normalize_gates, "with top-k above 1, the gate values of a token sum to one"),
        number("output-masking", o.output_masking,
               "probability, in training, that a token goes without its experts' output", 0, 0.999),
        number("shared-experts", o.shared_experts,
@@ -309,6 +318,15 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
   check(m.moe.experts > 0 || m.moe.experts_per_layer.empty(), {"model.moe.experts-per-layer"},
         "given, but model.moe.experts = 0 makes the model dense");
   if (m.moe.experts == 0) return;
+  const bool expert_choice = m.moe.router == RouterKind::kExpertChoice;
+  check(
+      !expert_choice || m.moe.side == "encoder", {"model.moe.side", "model.moe.router"},
+      "{}, but with model.moe.router expert-choice an expert picks its tokens among all of a batch, and in the decoder "
+      "would look ahead; use encoder",
+      m.moe.side);
+  check(!expert_choice || m.moe.capacity == "limited", {"model.moe.capacity", "model.moe.router"},
+        "{}, but with model.moe.router expert-choice the capacity is what an expert picks; use limited",
+        m.moe.capacity);
   check(m.moe.final_capacity_factor == 0 || m.moe.capacity_updates > 0,
         {"model.moe.capacity-updates", "model.moe.final-capacity-factor"},
         "0, but the capacity factor is to reach model.moe.final-capacity-factor = {}", m.moe.final_capacity_factor);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/choices.h"
 #include "config/field.h"
 
 /// The options of every part of the system, with their defaults. Keys, help texts and ranges stand beside them in
@@ -16,7 +17,8 @@ struct MoeOptions {
   std::vector<std::int64_t> experts_per_layer{};  // empty: `experts` in each MoE layer
   std::int64_t every = 2;
   std::string side = "both";  // both, encoder, decoder
-  std::int64_t top_k = 1;
+  RouterKind router = RouterKind::kTokenChoice;
+  std::int64_t top_k = 1;            // with expert choice on average
   std::string capacity = "limited";  // limited, dropless
   double capacity_factor = 1.0;
   double final_capacity_factor = 0.0;  // 0: capacity_factor throughout
@@ -26,6 +28,8 @@ struct MoeOptions {
   bool random_token_selection = true;
   std::string gate_noise = "none";  // none, jitter, gumbel
   double balance_loss = 0.01;
+  BalanceScope balance_scope = BalanceScope::kMicroBatch;
+  double bias_rate = 0.001;  // of the sigmoid router
   double router_z_loss = 0.0;
   bool normalize_gates = true;
   double output_masking = 0.0;

@@ -127,6 +127,14 @@ void EncoderDecoderImpl::set_precision(at::ScalarType precision) {
   }
 }
 
+std::vector<std::shared_ptr<Router>> EncoderDecoderImpl::routers() const {
+  std::vector<std::shared_ptr<Router>> routers;
+  for (const std::shared_ptr<torch::nn::Module>& module : modules()) {
+    if (auto router = std::dynamic_pointer_cast<Router>(module)) routers.push_back(std::move(router));
+  }
+  return routers;
+}
+
 at::Tensor EncoderDecoderImpl::look_up(const at::Tensor& ids) const {
   if (axis_->size() == 1) return at::embedding(embedding_, ids);
   // Each id is in one slice; the others add zeros.

@@ -76,6 +76,8 @@ class EncoderDecoderImpl : public PlacedModule {
   /// The output projection: the embedding, which is tied, or the slice of it that is here.
   Projection projection() const { return {embedding_, vocabulary_.begin, options_.vocabulary, axis_}; }
   const ModelOptions& options() const { return options_; }
+  /// Those of the MoE layers, in the order in which the layers run.
+  std::vector<std::shared_ptr<Router>> routers() const;
 
   /// Moves the weights to this precision; norms and gates stay in float32.
   void set_precision(at::ScalarType precision);

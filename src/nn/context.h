@@ -33,6 +33,8 @@ struct ForwardContext {
   /// One scalar for each MoE layer that ran, in order, each a mean over the micro-batch's tokens.
   std::vector<at::Tensor> balance_losses;
   std::vector<at::Tensor> router_z_losses;
+  /// For each of them RouterOutput::load, which may be undefined.
+  std::vector<at::Tensor> loads;
 
   /// Keeps the routings of a pass that will be computed anew, and gives them back then; null where none will.
   RoutingMemo* routing_memo = nullptr;

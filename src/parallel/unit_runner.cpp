@@ -23,6 +23,7 @@ ForwardContext own_context(const ForwardContext& context) {
   ForwardContext own = context;
   own.balance_losses.clear();
   own.router_z_losses.clear();
+  own.loads.clear();
   return own;
 }
 
@@ -40,6 +41,7 @@ struct BlockPass : torch::CustomClassHolder {
   BlockRunner::Block block;
   ForwardContext context;
   RoutingMemo routings;
+  std::vector<at::Tensor> loads;  // of the first pass
   bool has_memory;
   std::deque<HostCopy>* under_way;  // where inputs go to the host: those of the blocks before
   std::optional<HostCopy> input;    // there
@@ -68,6 +70,7 @@ class Recompute : public torch::autograd::Function<Recompute> {
     own.routing_memo = &pass->routings;
     const at::Tensor y = pass->block(x, memory, own);
     pass->sync->after_forward(pass->place);
+    pass->loads = own.loads;
     variable_list outputs = outputs_of(y, own);
     ctx->saved_data["pass"] = c10::IValue::make_capsule(std::move(pass));
     return outputs;
@@ -96,7 +99,7 @@ class Recompute : public torch::autograd::Function<Recompute> {
       variable_list roots, root_grads;
       const variable_list outputs = outputs_of(y, own);
       for (std::size_t i = 0; i < outputs.size(); ++i) {
-        if (!grads[i].defined()) continue;
+        if (!grads[i].defined() || !outputs[i].requires_grad()) continue;  // a loss may be a measure alone
         roots.push_back(outputs[i]);
         root_grads.push_back(grads[i]);
       }
@@ -125,7 +128,8 @@ at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const 
     pass->context = own_context(context);
     pass->has_memory = memory.defined();
     pass->under_way = inputs_on_host_ ? &under_way_ : nullptr;
-    const variable_list outputs = Recompute::apply(x, memory.defined() ? memory : at::empty({0}), std::move(pass));
+    const variable_list outputs = Recompute::apply(x, memory.defined() ? memory : at::empty({0}), pass);
+    context.loads.insert(context.loads.end(), pass->loads.begin(), pass->loads.end());
     const std::size_t losses = (outputs.size() - 1) / 2;
     for (std::size_t i = 0; i < losses; ++i) {
       context.balance_losses.push_back(outputs[1 + i]);

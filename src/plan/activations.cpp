@@ -41,7 +41,7 @@ Activations::Rows Activations::rows_of(std::int64_t experts) const {
   layer.experts = experts;
   const std::int64_t capacity = expert_capacity(layer, tokens_, /*training=*/true, /*update=*/0);
   const std::int64_t assigned = moe_.top_k * tokens_;
-  const std::int64_t all = capacity > 0 ? std::min(assigned, experts * capacity) : assigned;
+  const std::int64_t all = most_slots(layer, tokens_, /*training=*/true);
   Rows rows{};
   rows.slots = expert_slices_ == 1 ? (all + degrees_.model - 1) / degrees_.model : all;
   if (degrees_.expert > 1) rows.exchanged = (capacity > 0 ? experts * capacity : assigned) / degrees_.model;

@@ -61,10 +61,7 @@ class StepModel {
   double rows(std::int64_t experts) const {
     MoeOptions layer = o_.model.moe;
     layer.experts = experts;
-    const auto tokens = static_cast<std::int64_t>(tokens_);
-    const std::int64_t capacity = expert_capacity(layer, tokens, /*training=*/true, /*update=*/0);
-    const auto assigned = static_cast<double>(layer.top_k * tokens);
-    return capacity > 0 ? std::min(assigned, static_cast<double>(experts * capacity)) : assigned;
+    return static_cast<double>(most_slots(layer, static_cast<std::int64_t>(tokens_), /*training=*/true));
   }
 
   double bandwidth(std::int64_t members, std::int64_t stride) const {

@@ -84,6 +84,7 @@ const std::set<std::string>& training_keys() {
                                           "model.moe.gate-noise",
                                           "model.moe.output-masking",
                                           "model.moe.balance-loss",
+                                          "model.moe.bias-rate",
                                           "model.moe.router-z-loss"};
   return keys;
 }

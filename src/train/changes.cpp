@@ -41,6 +41,7 @@ void check_model_options(const Checkpoint& checkpoint, const ModelOptions& now) 
   must_stay(checkpoint, "model.embedding-scale", before.embedding_scale, now.embedding_scale);
   must_stay(checkpoint, "model.position-offset", before.position_offset, now.position_offset);
   if (before.moe.experts == 0 || now.moe.experts == 0) return;
+  should_stay(checkpoint, "model.moe.router", word_of(before.moe.router), word_of(now.moe.router));
   should_stay(checkpoint, "model.moe.top-k", before.moe.top_k, now.moe.top_k);
   should_stay(checkpoint, "model.moe.normalize-gates", before.moe.normalize_gates, now.moe.normalize_gates);
 }

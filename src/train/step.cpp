@@ -14,7 +14,7 @@ namespace {
 struct MicroBatchResult {
   const MicroBatch* batch;
   CrossEntropy cross_entropy;
-  std::vector<at::Tensor> balance_losses, router_z_losses;
+  std::vector<at::Tensor> balance_losses, router_z_losses, loads;
 };
 
 // Splits the tokens' losses by the task of their row.
@@ -40,6 +40,29 @@ CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, ForwardCont
   const EncodedSource encoded = model->encode(input.source, context);
   const at::Tensor states = model->decode(input.target, encoded, context);
   return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
+}
+
+// StepReport::loads; nothing is sent where no router asks for it.
+std::vector<at::Tensor> sum_loads(const TrainState& state, const std::vector<MicroBatchResult>& results) {
+  std::vector<at::Tensor> sums;
+  for (const std::shared_ptr<Router>& router : state.model->routers()) {
+    at::Tensor& sum = sums.emplace_back();
+    if (!router->follows_load()) continue;
+    sum = at::zeros({router->weight.size(0)}, at::kLong);
+    // The slices of one model have the same micro-batches: what the first slice says counts.
+    for (const MicroBatchResult& result : results) {
+      if (state.layout.model_rank() == 0) sum += result.loads[sums.size() - 1].to(at::kCPU);
+    }
+    state.layout.world().all_reduce(sum);
+  }
+  return sums;
+}
+
+void follow_loads(TrainState& state, const std::vector<at::Tensor>& loads) {
+  const std::vector<std::shared_ptr<Router>> routers = state.model->routers();
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    if (routers[i]->follows_load()) routers[i]->follow(loads[i]);
+  }
 }
 
 }  // namespace
@@ -97,7 +120,8 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     results.push_back({&batch,
                        {{}, losses.token_nll, losses.token_loss},
                        std::move(objective.balance_losses),
-                       std::move(objective.router_z_losses)});
+                       std::move(objective.router_z_losses),
+                       std::move(context.loads)});
   }
 
   const auto micro_batch_count = static_cast<double>(plan.normalisation.micro_batches);
@@ -107,6 +131,7 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     report.router_z_loss += mean_of(result.router_z_losses) / micro_batch_count;
     report.source_tokens += result.batch->source_tokens();
   }
+  report.loads = sum_loads(state, results);
   return report;
 }
 
@@ -124,6 +149,7 @@ StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_ba
     report.update = state.adam.update(learning_rate, norm, loss_scale, publish);
     state.sync.end_publishing();
   }
+  if (!report.update.skipped) follow_loads(state, report.loads);
   state.loss_scale.follow(report.update.skipped);
   ++state.update;
   return report;

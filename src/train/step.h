@@ -29,6 +29,9 @@ struct StepReport {
   double router_z_loss = 0.0;
   std::int64_t source_tokens = 0;
   std::int64_t all_target_tokens = 0;  ///< of the update, over all processes
+  /// The load of each MoE layer's experts over the update, over all processes: [experts] int64 on the CPU; undefined
+  /// where its router does not follow it.
+  std::vector<at::Tensor> loads;
   UpdateReport update;
 
   TokenLoss total() const;

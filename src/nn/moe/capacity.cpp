@@ -19,4 +19,11 @@ std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, boo
   return std::max<std::int64_t>({1, options.min_capacity, static_cast<std::int64_t>(std::ceil(share * factor))});
 }
 
+std::int64_t most_slots(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update) {
+  const std::int64_t capacity = expert_capacity(options, tokens, training, update);
+  if (options.router == RouterKind::kExpertChoice) return options.experts * std::min(capacity, tokens);
+  const std::int64_t assigned = options.top_k * tokens;
+  return capacity > 0 ? std::min(assigned, options.experts * capacity) : assigned;
+}
+
 }  // namespace polymoe

@@ -14,4 +14,7 @@ double capacity_factor_at(const MoeOptions& options, std::uint64_t update);
 /// evaluation; 0 (no limit) for dropless layers.
 std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update = 0);
 
+/// The most slots that the experts of a layer fill with a micro-batch of so many tokens.
+std::int64_t most_slots(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update = 0);
+
 }  // namespace polymoe

@@ -39,6 +39,7 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
 
   context.balance_losses.push_back(routed.balance_loss);
   context.router_z_losses.push_back(routed.router_z_loss);
+  context.loads.push_back(routed.load);
   if (context.statistics != nullptr) {
     context.statistics->record(place_, routed.probabilities, routed.routing, context.token_languages);
   }

@@ -4,10 +4,13 @@
 
 #include "nn/torch_headers.h"
 
+#include "base/error.h"
 #include "kernels/cpu/dropout.h"
 #include "kernels/cuda/random.h"
 #include "nn/gpu.h"
 #include "nn/moe/capacity.h"
+#include "nn/moe/expert_choice.h"
+#include "nn/moe/sigmoid_router.h"
 #include "nn/moe/token_choice.h"
 
 namespace polymoe {
@@ -45,8 +48,8 @@ at::Tensor Router::with_gumbel_noise(const at::Tensor& ranking, const ForwardCon
   return ranking - at::log(-at::log(uniform)).to(ranking.scalar_type());
 }
 
-Routing Router::plan(const Assignments& assignments, const ForwardContext& context,
-                     const RoutingRequest& request) const {
+Routing Router::plan(const at::Tensor& expert_ids, const ForwardContext& context, const RoutingRequest& request) const {
+  const Assignments assignments{options_.experts, expert_ids, {}};
   ExpertLimit limit;
   limit.selection = {options_.random_token_selection, context.random_key(place_ + ".selection")};
   if (!context.dropless) {
@@ -59,8 +62,27 @@ Routing Router::plan(const Assignments& assignments, const ForwardContext& conte
   return make_routing(assignments, limit, request.stay_on_gpu);
 }
 
+at::Tensor balance_loss(const at::Tensor& probabilities, const at::Tensor& shares) {
+  return probabilities.size(1) * (probabilities.mean(0) * shares).sum();
+}
+
+at::Tensor count_experts(const at::Tensor& expert_ids, std::int64_t experts, at::ScalarType type) {
+  // Counted so that a GPU need not be asked how many bins there are.
+  const at::Tensor ids = expert_ids.reshape(-1);
+  const at::TensorOptions options = ids.options().dtype(type);
+  return at::zeros({experts}, options).scatter_add_(0, ids, at::ones(ids.sizes(), options));
+}
+
 std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& place) {
-  return std::make_shared<TokenChoiceRouter>(hidden, options, place);
+  switch (options.router) {
+    case RouterKind::kTokenChoice:
+      return std::make_shared<TokenChoiceRouter>(hidden, options, place);
+    case RouterKind::kSigmoid:
+      return std::make_shared<SigmoidRouter>(hidden, options, place);
+    case RouterKind::kExpertChoice:
+      return std::make_shared<ExpertChoiceRouter>(hidden, options, place);
+  }
+  fail("a layer has no router of number {}", static_cast<int>(options.router));
 }
 
 }  // namespace polymoe

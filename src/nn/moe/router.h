@@ -15,8 +15,9 @@ struct RouterOutput {
   Routing routing;           ///< the list of assignments, and which of them the experts' capacity leaves
   at::Tensor weights;        ///< float32, of the list's shape: what scales the experts' outputs; differentiable
   at::Tensor probabilities;  ///< [tokens, experts] float32: how each token is inclined; every row sums to 1
-  at::Tensor balance_loss;   ///< scalar; 1 where the load is even
+  at::Tensor balance_loss;   ///< scalar; 1 where the load is even. Without autograd where the router has no such loss
   at::Tensor router_z_loss;  ///< scalar: mean(logsumexp(logits)^2), Zoph et al. 2022 (ST-MoE)
+  at::Tensor load;  ///< [experts] int64: choices before dropping; undefined where Router::follows_load() is false
 };
 
 /// How a pass is to be routed.
@@ -41,6 +42,11 @@ class Router : public PlacedModule {
   virtual RouterOutput forward(const at::Tensor& x, const ForwardContext& context,
                                const RoutingRequest& request = {}) = 0;
 
+  /// Whether the router has state that follows the load of whole updates: buffers of the module, part of checkpoints.
+  virtual bool follows_load() const { return false; }
+  /// After an update: `load` [experts] int64 on the CPU, the sum of RouterOutput::load over all its micro-batches.
+  virtual void follow(const at::Tensor& load) {}
+
   at::Tensor weight;  ///< [experts, hidden] float32
 
  protected:
@@ -49,8 +55,8 @@ class Router : public PlacedModule {
   at::Tensor logits_of(const at::Tensor& x, const ForwardContext& context) const;
   /// `ranking`, by which experts are chosen, with Gumbel noise where asked for.
   at::Tensor with_gumbel_noise(const at::Tensor& ranking, const ForwardContext& context) const;
-  /// What of a list of choices the capacity leaves.
-  Routing plan(const Assignments& assignments, const ForwardContext& context, const RoutingRequest& request) const;
+  /// Where every token of `expert_ids` [tokens, top_k] is to go: what the layer's capacity leaves of that.
+  Routing plan(const at::Tensor& expert_ids, const ForwardContext& context, const RoutingRequest& request) const;
 
  private:
   at::Tensor noise_like(const at::Tensor& x, const ForwardContext& context) const;
@@ -58,6 +64,13 @@ class Router : public PlacedModule {
   MoeOptions options_;
   std::string place_;
 };
+
+/// E * sum_e mean(probability_e) * share_e, arXiv 2109.10465, of probabilities [tokens, experts] and the experts'
+/// shares of the load [experts].
+at::Tensor balance_loss(const at::Tensor& probabilities, const at::Tensor& shares);
+
+/// How often each expert is in `expert_ids`: -> [experts] of element type `type`.
+at::Tensor count_experts(const at::Tensor& expert_ids, std::int64_t experts, at::ScalarType type);
 
 /// The router that the options of a layer ask for.
 std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& place);

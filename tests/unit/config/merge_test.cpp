@@ -118,6 +118,16 @@ TEST_F(SetOption, ListsTheChoices) {
             "constant; did you mean 'inverse-sqrt'?");
 }
 
+TEST_F(SetOption, KnowsAnEnumByItsWords) {
+  set_option(sections_, "model.moe.router", "expert-choice");
+  EXPECT_EQ(options_.model.moe.router, RouterKind::kExpertChoice);
+  EXPECT_EQ(error("model.moe.router", "expert choice"),
+            "run.yaml:3: model.moe.router: 'expert choice' is none of its choices: token-choice, sigmoid, "
+            "expert-choice; did you mean 'expert-choice'?");
+  EXPECT_EQ(word_of(RouterKind::kSigmoid), "sigmoid");
+  EXPECT_THROW(from_word<RouterKind>("softmax"), Error);
+}
+
 TEST_F(SetOption, NamesTheNearestRightKey) {
   EXPECT_EQ(error("model.hiden", "8"), "run.yaml:3: unknown key 'model.hiden'; did you mean 'model.hidden'?");
   EXPECT_EQ(error("train.label_smoothing", "0.1"),

@@ -1,6 +1,7 @@
 #include "config/options.h"
 
 #include <set>
+#include <type_traits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,7 +28,12 @@ TEST(OptionTables, NameEveryKeyOnceInKebabCaseWithHelp) {
       EXPECT_EQ(field.key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-"), std::string::npos) << key;
       EXPECT_FALSE(field.help.empty()) << key;
       EXPECT_EQ(field.help.find('\n'), std::string::npos) << key;
-      const void* target = std::visit([](auto* pointer) -> const void* { return pointer; }, field.target);
+      if (std::holds_alternative<EnumTarget>(field.target)) continue;  // does not tell its place
+      const auto place_of = [](const auto& target) -> const void* {
+        if constexpr (std::is_pointer_v<std::remove_cvref_t<decltype(target)>>) return target;
+        return nullptr;
+      };
+      const void* target = std::visit(place_of, field.target);
       EXPECT_TRUE(targets.insert(target).second) << key << " shares its place with another key";
     }
   }
@@ -104,6 +110,13 @@ TEST(Validate, NamesTheKeyOfEveryContradiction) {
         {"model.moe.side", "decoder"},
         {"model.moe.experts-per-layer", "2,1,3"}},
        "model.moe.top-k: 2 experts for each token, but decoder.layers.3 has 1"},
+      {{{"model.moe.experts", "4"}, {"model.moe.router", "expert-choice"}},
+       "model.moe.side: both, but with model.moe.router expert-choice"},
+      {{{"model.moe.experts", "4"},
+        {"model.moe.router", "expert-choice"},
+        {"model.moe.side", "encoder"},
+        {"model.moe.capacity", "dropless"}},
+       "model.moe.capacity: dropless, but with model.moe.router expert-choice"},
       {{{"data.mask-ratio", "0.7"}, {"data.delete-ratio", "0.4"}}, "data.mask-ratio: 0.7 and data.delete-ratio"},
       {{{"data.max-length", "1025"}}, "data.max-length: 1025 tokens, but model.max-positions = 1024"},
       {{{"train.max-tokens", "100"}}, "data.max-length: 256 tokens, but a micro-batch holds train.max-tokens = 100"},

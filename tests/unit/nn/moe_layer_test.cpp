@@ -65,7 +65,7 @@ at::Tensor oracle(MoeLayer& layer, const at::Tensor& x, const ModelOptions& opti
 
 TEST(MoeLayer, EqualsTheLoopOverTokens) {
   for (const char* activation : {"relu", "gelu", "swish"}) {
-    for (const std::int64_t top_k : {1, 2}) {
+    for (const std::int64_t top_k : {1, 2, 4}) {
       for (const char* capacity : {"dropless", "limited"}) {
         ModelOptions options = layer_options(4, top_k);
         options.activation = activation;
@@ -86,7 +86,7 @@ TEST(MoeLayer, EqualsTheLoopOverTokens) {
 }
 
 TEST(MoeLayer, GradientsMatchFiniteDifferences) {
-  for (const std::int64_t top_k : {1, 2}) {
+  for (const std::int64_t top_k : {1, 2, 3}) {
     for (const char* capacity : {"dropless", "limited"}) {
       ModelOptions options = layer_options(3, top_k);
       options.activation = "gelu";  // ReLU has a corner that differences may step over

@@ -43,6 +43,39 @@ TEST(SlotRows, WithoutTheKernelTheBitsOfBfloat16AreTheSame) {
   EXPECT_TRUE(at::allclose(kernel.weights, plain.weights.cpu(), 1e-5, 1e-5));
 }
 
+// The assignments of 40 tokens, none to four each: the table's [40, 4] without those that are missing.
+TEST(SlotRows, TokensMayHaveUnequallyManySlots) {
+  torch::manual_seed(5);
+  at::Tensor table = at::full({40, 4}, -1, at::kLong), begin = at::zeros({41}, at::kLong);
+  std::vector<std::int64_t> list;
+  for (std::int64_t token = 0; token < 40; ++token) {
+    for (std::int64_t choice = 0; choice < token * 7 % 5; ++choice) {
+      const auto slot = static_cast<std::int64_t>(list.size());
+      list.push_back((token + choice) % 6 == 0 ? -1 : slot);
+      table[token][choice] = list.back();
+    }
+    begin[token + 1] = static_cast<std::int64_t>(list.size());
+  }
+  const auto count = static_cast<std::int64_t>(list.size());
+  const at::Tensor slot_of = at::tensor(list, at::kLong);
+  const at::Tensor rows = at::randn({count, 70}), grad = at::randn({40, 70}), weights = at::rand({count});
+  at::Tensor weight_table = at::zeros({40, 4});
+  for (std::int64_t token = 0, a = 0; token < 40; ++token) {
+    for (std::int64_t choice = 0; choice < token * 7 % 5; ++choice) weight_table[token][choice] = weights[a++];
+  }
+  const at::Tensor expected = combine_slots_without_kernel(rows, weight_table, table);
+  // Up to four products in float32, in another order.
+  EXPECT_TRUE(at::allclose(combine_slots(rows, weights, slot_of, begin), expected, 1e-5, 1e-6));
+  const at::Tensor far =
+      combine_slots_without_kernel(on_device(rows), on_device(weights), on_device(slot_of), on_device(begin));
+  EXPECT_TRUE(at::allclose(far.cpu(), expected, 1e-5, 1e-6));
+  const CombineGradients kernel = combine_slots_backward(grad, rows, weights, slot_of, begin);
+  const CombineGradients plain = combine_slots_backward_without_kernel(grad, rows, weights, slot_of, begin);
+  const at::Tensor in_use = slot_of.masked_select(slot_of >= 0);
+  EXPECT_TRUE(at::equal(kernel.slots.index_select(0, in_use), plain.slots.index_select(0, in_use)));
+  EXPECT_TRUE(at::allclose(kernel.weights, plain.weights, 1e-5, 1e-5));
+}
+
 TEST(SlotRows, ManySmallAddendsAreNotLostInFloat16) {
   // 1 + 64 x 2^-11: in float16 each addend alone would be rounded away.
   const at::Tensor rows = at::full({65, 1}, 1.0 / 2048).to(at::kHalf);

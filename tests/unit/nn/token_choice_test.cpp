@@ -71,8 +71,39 @@ TEST(TokenChoice, TiesGoToTheLowerExpert) {
 
 TEST(TokenChoice, EvenRoutingHasBalanceLossOne) {
   const at::Tensor probabilities = on_device(at::full({8, 4}, 0.25));
-  const at::Tensor choices = on_device(at::arange(8, at::kLong).remainder(4));
-  EXPECT_NEAR(balance_loss(probabilities, choices).item<double>(), 1.0, tolerance(1e-6));
+  EXPECT_NEAR(balance_loss(probabilities, on_device(at::full({4}, 0.25))).item<double>(), 1.0, tolerance(1e-6));
+}
+
+// Logits ln 4, ln 3, ln 2 and 0: probabilities 0.4, 0.3, 0.2 and 0.1.
+at::Tensor four_logits() {
+  return on_device(at::tensor({std::log(4.0), std::log(3.0), std::log(2.0), 0.0}).to(at::kFloat).view({1, 4}));
+}
+
+TEST(TokenChoice, TopThreeByHand) {
+  const RouterOutput decision = identity_router(moe_options(4, 3))->forward(four_logits(), ForwardContext{});
+  EXPECT_TRUE(at::equal(choices(decision), at::tensor({0, 1, 2}, at::kLong).view({1, 3})));
+  EXPECT_NEAR(decision.weights[0][2].item<double>(), 0.2 / 0.9, tolerance(1e-6));
+  // A third of the choices fell on each of the first three.
+  EXPECT_NEAR(decision.balance_loss.item<double>(), 4 * (0.4 + 0.3 + 0.2) / 3, tolerance(1e-6));
+}
+
+TEST(TokenChoice, BalancesOverTheUpdateBefore) {
+  MoeOptions options = moe_options(4, 1);
+  options.balance_scope = BalanceScope::kUpdate;
+  TokenChoiceRouter router(4, options, "layer");
+  {
+    const at::NoGradGuard no_grad;
+    router.weight.copy_(at::eye(4));
+  }
+  router.to(test_device());
+  ASSERT_TRUE(router.follows_load());
+  RouterOutput decision = router.forward(four_logits(), ForwardContext{});
+  EXPECT_EQ(decision.balance_loss.item<double>(), 0.0) << "no update yet";
+  EXPECT_TRUE(at::equal(decision.load.cpu(), at::tensor({1, 0, 0, 0}, at::kLong)));
+  router.follow(at::tensor({5, 0, 10, 5}, at::kLong));
+  decision = router.forward(four_logits(), ForwardContext{});
+  // The token's own choice does not count, the shares 1/4, 0, 1/2 and 1/4 do.
+  EXPECT_NEAR(decision.balance_loss.item<double>(), 4 * (0.4 / 4 + 0.2 / 2 + 0.1 / 4), tolerance(1e-6));
 }
 
 TEST(TokenChoice, ComputesInFloat32WhateverTheInput) {
@@ -109,7 +140,7 @@ TEST(TokenChoice, NoiseIsForTrainingAndComesFromTheContext) {
 }
 
 TEST(TokenChoice, GradientsMatchFiniteDifferences) {
-  for (const std::int64_t top_k : {1, 2}) {
+  for (const std::int64_t top_k : {1, 2, 3}) {
     MoeOptions options = moe_options(4, top_k);
     options.min_capacity = 2;
     options.capacity_factor = 0.7;  // some assignments are dropped

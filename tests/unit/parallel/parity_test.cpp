@@ -17,7 +17,21 @@ struct LayoutCase {
   std::int64_t micro_batches = 4;
   std::string precision = "float32";
   bool more = false;  // shared experts, masked outputs and a capacity that shrinks too
+  RouterKind router = RouterKind::kTokenChoice;
+  BalanceScope balance_scope = BalanceScope::kMicroBatch;
 };
+
+LayoutCase with_router(std::string name, RouterKind router, ParallelOptions parallel, std::int64_t top_k = 2) {
+  LayoutCase c{std::move(name), parallel, top_k};
+  c.router = router;
+  return c;
+}
+
+LayoutCase balanced_over_updates(std::string name, ParallelOptions parallel) {
+  LayoutCase c{std::move(name), parallel};
+  c.balance_scope = BalanceScope::kUpdate;
+  return c;
+}
 
 std::vector<LayoutCase> cases() {
   return {
@@ -72,6 +86,18 @@ std::vector<LayoutCase> cases() {
        5,
        "float32",
        true},
+      {"E2Top3", {.expert = 2}, 3},
+      {"E2D2M2Z3Top4Dropless", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}, 4, "dropless"},
+      with_router("E2Sigmoid", RouterKind::kSigmoid, {.expert = 2}),
+      with_router("E2D2M2Z3SigmoidRecompute", RouterKind::kSigmoid,
+                  {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true}),
+      with_router("RecomputeExpertChoice", RouterKind::kExpertChoice, {.recompute = true}),
+      with_router("E4ExpertChoice", RouterKind::kExpertChoice, {.expert = 4}, 1),
+      with_router("E2D2M2Z3ExpertChoiceRecompute", RouterKind::kExpertChoice,
+                  {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true}),
+      with_router("M2WholeExpertChoice", RouterKind::kExpertChoice, {.model = 2, .expert_slicing = "whole"}),
+      balanced_over_updates("D4BalanceOverUpdates", {.data = 4}),
+      balanced_over_updates("E2D2M2Z3BalanceOverUpdates", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}),
   };
 }
 
@@ -80,6 +106,10 @@ RunOptions run_of(const LayoutCase& c) {
   options.parallel = c.parallel;
   options.model.moe.top_k = c.top_k;
   options.model.moe.capacity = c.capacity;
+  options.model.moe.router = c.router;
+  options.model.moe.balance_scope = c.balance_scope;
+  options.model.moe.bias_rate = 0.02;
+  if (c.router == RouterKind::kExpertChoice) options.model.moe.side = "encoder";
   options.train.micro_batches = c.micro_batches;
   options.train.precision = c.precision;
   options.train.device = testing::device_of(c.parallel);
