@@ -7,7 +7,7 @@ namespace polymoe::kernels::cuda {
 namespace {
 
 __global__ void make_segments_kernel(const std::int32_t* expert_end, std::int64_t experts, std::int64_t packed_key,
-                                     std::int64_t* table) {
+                                     Segment* table) {
   for (std::int64_t e = thread_of_grid(); e < experts; e += threads_of_grid()) {
     make_segment(expert_end, e, packed_key, table);
   }
@@ -57,7 +57,7 @@ __global__ void sum_by_expert_kernel(const T* values, const std::int32_t* expert
 
 }  // namespace
 
-void make_segments(const std::int32_t* expert_end, std::int64_t experts, std::int64_t packed_key, std::int64_t* table,
+void make_segments(const std::int32_t* expert_end, std::int64_t experts, std::int64_t packed_key, Segment* table,
                    Stream stream) {
   make_segments_kernel<<<blocks_for(experts), kThreads, 0, stream>>>(expert_end, experts, packed_key, table);
   check_launch("make_segments");

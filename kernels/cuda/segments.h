@@ -5,22 +5,21 @@
 #include "kernels/activation.h"
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/stream.h"
+#include "kernels/segment.h"
 
 /// Work on slots sorted by expert, of which only the GPU knows how many each expert has. T is float or BFloat16.
 namespace polymoe::kernels::cuda {
 
-/// Runs of slots that lie together, as a table [count, 5] int64 on the GPU: the expert, the first slot, the number of
-/// slots, the name of the first in the random numbers, the packed key of these. Slots behind the last run are not in
-/// use: nothing reads or writes them.
+/// A table on the GPU, in the order of the slots. Slots behind the last segment are not in use: nothing reads or writes
+/// them.
 struct Segments {
-  static constexpr int kColumns = 5;
-  const std::int64_t* table = nullptr;
+  const Segment* table = nullptr;
   std::int64_t count = 0;
 };
 
 /// Fills a table of one segment for each expert. `expert_end` [experts] int32: where each expert's slots end. Their
 /// names begin at expert << 32.
-void make_segments(const std::int32_t* expert_end, std::int64_t experts, std::int64_t packed_key, std::int64_t* table,
+void make_segments(const std::int32_t* expert_end, std::int64_t experts, std::int64_t packed_key, Segment* table,
                    Stream stream);
 
 /// values [rows, width] += bias [experts, width], of each row's expert. Where `active` [rows, width] is not null, it

@@ -13,7 +13,7 @@ namespace polymoe::kernels::cuda {
 
 /// A row's place: its segment's line in the table, and its number in the segment. No line: the row is not in use.
 struct RowPlace {
-  const std::int64_t* line = nullptr;
+  const Segment* line = nullptr;
   std::int64_t number = 0;
 };
 
@@ -22,28 +22,23 @@ POLYMOE_HOST_DEVICE inline RowPlace place_of_row(const Segments& segments, std::
   std::int64_t low = 0, high = segments.count;
   while (low < high) {
     const std::int64_t middle = (low + high) / 2;
-    if (segments.table[middle * Segments::kColumns + 1] <= row) {
+    if (segments.table[middle].begin <= row) {
       low = middle + 1;
     } else {
       high = middle;
     }
   }
   if (low == 0) return {};
-  const std::int64_t* line = segments.table + (low - 1) * Segments::kColumns;
-  if (row >= line[1] + line[2]) return {};
-  return {line, row - line[1]};
+  const Segment* line = segments.table + (low - 1);
+  if (row >= line->begin + line->count) return {};
+  return {line, row - line->begin};
 }
 
 /// One line of make_segments().
 POLYMOE_HOST_DEVICE inline void make_segment(const std::int32_t* expert_end, std::int64_t expert,
-                                             std::int64_t packed_key, std::int64_t* table) {
+                                             std::int64_t packed_key, Segment* table) {
   const std::int64_t begin = expert > 0 ? expert_end[expert - 1] : 0;
-  std::int64_t* line = table + expert * Segments::kColumns;
-  line[0] = expert;
-  line[1] = begin;
-  line[2] = expert_end[expert] - begin;
-  line[3] = expert << 32;
-  line[4] = packed_key;
+  table[expert] = {expert, begin, expert_end[expert] - begin, expert << 32, packed_key};
 }
 
 /// kCount elements of a row.
@@ -55,7 +50,7 @@ POLYMOE_HOST_DEVICE void add_bias_elements(T* values, const T* bias, T* active, 
   const RowPlace place = place_of_row(segments, row);
   if (place.line == nullptr) return;
   Elements sums = *reinterpret_cast<const Elements*>(values + row * width + first);
-  const Elements add = *reinterpret_cast<const Elements*>(bias + place.line[0] * width + first);
+  const Elements add = *reinterpret_cast<const Elements*>(bias + place.line->expert * width + first);
   Elements results;
   for (int i = 0; i < kCount; ++i) {
     from_float(to_float(sums.values[i]) + to_float(add.values[i]), sums.values[i]);
@@ -72,8 +67,8 @@ POLYMOE_HOST_DEVICE void segment_dropout_item(T* values, std::int64_t width, std
                                               std::int64_t item) {
   const RowPlace place = place_of_row(segments, row);
   if (place.line == nullptr) return;
-  for_each_masked(place.line[3] + place.number, item, first_column, width, mask, unpack_key(place.line[4]),
-                  [&](std::int64_t column, float factor) {
+  for_each_masked(place.line->first_name + place.number, item, first_column, width, mask,
+                  unpack_key(place.line->packed_key), [&](std::int64_t column, float factor) {
                     T& value = values[row * width + column];
                     from_float(to_float(value) * factor, value);
                   });

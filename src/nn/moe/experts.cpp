@@ -4,7 +4,7 @@
 
 #include "nn/torch_headers.h"
 
-#include "kernels/cuda/segments.h"
+#include "kernels/segment.h"
 #include "nn/dropout.h"
 #include "nn/gpu.h"
 #include "nn/host_copy.h"
@@ -26,27 +26,31 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
   }
 }
 
-// A plan [segments, 5] int64 is a table of kernels::cuda::Segments: for each segment of slots its expert here, its
-// first slot, its number of slots, the name of the first, and the packed key of its micro-batch.
-constexpr std::int64_t kPlanColumns = kernels::cuda::Segments::kColumns;
+using kernels::Segment;
+
+// What a plan, a tensor [segments, 5] int64, holds.
+template <typename Function>
+void for_each_segment(const at::Tensor& plan, const Function& f) {
+  const auto* segment = reinterpret_cast<const Segment*>(plan.const_data_ptr<std::int64_t>());
+  for (std::int64_t i = 0; i < plan.size(0); ++i) f(segment[i]);
+}
 
 // Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must
 // not depend on which other micro-batches are there: a matrix product of another number of rows may round differently,
 // and a gate further on may then choose another expert.
 template <typename Function>
-void for_each_segment(const at::Tensor& plan, const Function& f) {
-  const auto* segment = plan.const_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < plan.size(0); ++i, segment += kPlanColumns) f(segment[0], segment[1], segment[2]);
+void for_each_product(const at::Tensor& plan, const Function& f) {
+  for_each_segment(plan, [&](const Segment& segment) { f(segment.expert, segment.begin, segment.count); });
 }
 
 // Drops elements of `active` [slots, ffn here].
 void drop_activations(at::Tensor& active, double dropout, const at::Tensor& plan, std::int64_t first_column) {
   if (dropout == 0) return;
-  const auto* segment = plan.const_data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < plan.size(0); ++i, segment += kPlanColumns) {
-    at::Tensor part = active.narrow(0, segment[1], segment[2]);
-    counter_dropout_(part, dropout, unpack_key(segment[4]), {.first_row = segment[3], .first_column = first_column});
-  }
+  for_each_segment(plan, [&](const Segment& segment) {
+    at::Tensor part = active.narrow(0, segment.begin, segment.count);
+    counter_dropout_(part, dropout, unpack_key(segment.packed_key),
+                     {.first_row = segment.first_name, .first_column = first_column});
+  });
 }
 
 // Both products of every expert in one autograd node: slices of the stacked weights stay views, and each expert's
@@ -61,7 +65,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
                             const at::Tensor& expert_begin, const at::Tensor& plan, const ExpertsCall& call) {
     const Activation kind = call.activation;
     at::Tensor inner = at::empty({x.size(0), up_weight.size(1)}, x.options());
-    for_each_segment(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
+    for_each_product(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
       at::Tensor out = inner.narrow(0, first, count);
       at::addmm_out(out, up_bias[e], x.narrow(0, first, count), up_weight[e].t());
     });
@@ -71,7 +75,7 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
     drop_activations(active, call.dropout, plan, call.first_column);
 
     at::Tensor y = at::empty_like(x);
-    for_each_segment(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
+    for_each_product(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
       at::Tensor out = y.narrow(0, first, count);
       const at::Tensor in = active.narrow(0, first, count);
       if (call.adds_bias) {
@@ -163,14 +167,11 @@ ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const P
 }
 
 at::Tensor ExpertsImpl::plan_segments(const std::vector<SlotSegment>& segments, const ForwardContext& context) const {
-  at::Tensor plan = at::empty({static_cast<std::int64_t>(segments.size()), kPlanColumns}, at::kLong);
-  auto* row = plan.mutable_data_ptr<std::int64_t>();
+  at::Tensor plan = at::empty({static_cast<std::int64_t>(segments.size()), kernels::kSegmentColumns}, at::kLong);
+  auto* row = reinterpret_cast<Segment*>(plan.mutable_data_ptr<std::int64_t>());
   for (const SlotSegment& segment : segments) {
-    *row++ = segment.expert;
-    *row++ = segment.begin;
-    *row++ = segment.count;
-    *row++ = segment.first_name;
-    *row++ = pack_key(context.random_key(place_ + ".activation", segment.micro_batch));
+    const std::int64_t key = pack_key(context.random_key(place_ + ".activation", segment.micro_batch));
+    *row++ = {segment.expert, segment.begin, segment.count, segment.first_name, key};
   }
   return plan;
 }

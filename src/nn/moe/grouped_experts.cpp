@@ -14,7 +14,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 kernels::cuda::Segments table_of(const at::Tensor& segments) {
-  return {segments.const_data_ptr<std::int64_t>(), segments.size(0)};
+  return {reinterpret_cast<const kernels::Segment*>(segments.const_data_ptr<std::int64_t>()), segments.size(0)};
 }
 
 // Where no kernels are built nothing comes here: can_group() says no.
@@ -118,11 +118,11 @@ bool can_group(const at::Tensor& rows, const ExpertWeights& weights) {
 }
 
 at::Tensor segments_of_experts(const at::Tensor& expert_end, PhiloxKey key) {
-  at::Tensor table =
-      at::empty({expert_end.size(0), kernels::cuda::Segments::kColumns}, expert_end.options().dtype(at::kLong));
+  at::Tensor table = at::empty({expert_end.size(0), kernels::kSegmentColumns}, expert_end.options().dtype(at::kLong));
   if constexpr (kernels::cuda::kBuilt) {
     kernels::cuda::make_segments(expert_end.const_data_ptr<std::int32_t>(), expert_end.size(0), pack_key(key),
-                                 table.mutable_data_ptr<std::int64_t>(), gpu_stream(expert_end));
+                                 reinterpret_cast<kernels::Segment*>(table.mutable_data_ptr<std::int64_t>()),
+                                 gpu_stream(expert_end));
   }
   return table;
 }

@@ -124,7 +124,7 @@ class CudaSegments : public testing::Test {
 
   static constexpr std::int64_t kExperts = 3, kRows = 6, kWidth = 8;
   std::vector<std::int32_t> ends_{2, 2, 5};
-  std::vector<std::int64_t> table_ = std::vector<std::int64_t>(kExperts * cuda::Segments::kColumns);
+  std::vector<Segment> table_ = std::vector<Segment>(kExperts);
 };
 
 TEST_F(CudaSegments, FindTheirRows) {
@@ -132,7 +132,7 @@ TEST_F(CudaSegments, FindTheirRows) {
   for (std::int64_t row = 0; row < 5; ++row) {
     const cuda::RowPlace place = cuda::place_of_row(segments(), row);
     ASSERT_NE(place.line, nullptr) << row;
-    EXPECT_EQ(place.line[0], experts[static_cast<std::size_t>(row)]);
+    EXPECT_EQ(place.line->expert, experts[static_cast<std::size_t>(row)]);
     EXPECT_EQ(place.number, numbers[static_cast<std::size_t>(row)]);
   }
   EXPECT_EQ(cuda::place_of_row(segments(), 5).line, nullptr);
