@@ -98,7 +98,7 @@ void measure(int argc, char** argv) {
   const at::ScalarType type = parse_precision(arguments.word("precision"));
 
   const Partition whole;
-  FeedForward dense(dense_options(arguments), "dense", whole);
+  FeedForward dense(dense_options(arguments), "dense", whole.model_axis);
   MoeLayer limited(layer_options(arguments, "limited"), "limited", whole);
   MoeLayer dropless(layer_options(arguments, "dropless"), "dropless", whole);
   prepare(dense, device, type);

@@ -27,7 +27,7 @@ FeedForwardBlockImpl::FeedForwardBlockImpl(const ModelOptions& options, bool moe
   if (moe) {
     moe_ = register_module("moe", MoeLayer(options, place + ".moe", partition));
   } else {
-    ffn_ = register_module("ffn", FeedForward(options, place + ".ffn", partition));
+    ffn_ = register_module("ffn", FeedForward(options, place + ".ffn", partition.model_axis));
   }
 }
 
@@ -46,7 +46,7 @@ EncoderLayerImpl::EncoderLayerImpl(const ModelOptions& options, bool moe, const 
                                    const Partition& partition)
     : place_(place + ".self_attention.dropout"), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
   self_attention_ =
-      register_module("self_attention", SelfAttention(options, false, place + ".self_attention", partition));
+      register_module("self_attention", SelfAttention(options, false, place + ".self_attention", partition.model_axis));
   self_attention_norm_ = register_module("self_attention_norm", LayerNorm(options.hidden));
   feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", partition));
 }
@@ -63,9 +63,10 @@ DecoderLayerImpl::DecoderLayerImpl(const ModelOptions& options, bool moe, const 
                                    const Partition& partition)
     : place_(place), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
   self_attention_ =
-      register_module("self_attention", SelfAttention(options, true, place + ".self_attention", partition));
+      register_module("self_attention", SelfAttention(options, true, place + ".self_attention", partition.model_axis));
   self_attention_norm_ = register_module("self_attention_norm", LayerNorm(options.hidden));
-  cross_attention_ = register_module("cross_attention", CrossAttention(options, place + ".cross_attention", partition));
+  cross_attention_ =
+      register_module("cross_attention", CrossAttention(options, place + ".cross_attention", partition.model_axis));
   cross_attention_norm_ = register_module("cross_attention_norm", LayerNorm(options.hidden));
   feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", partition));
 }

@@ -113,13 +113,10 @@ void KeyValueCache::select_rows(const at::Tensor& rows) {
 // SelfAttention -------------------------------------------------------------------------------------------------------
 
 SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place,
-                                     const Partition& partition)
-    : place_(std::move(place)),
-      heads_(options.heads, *partition.model_axis),
-      causal_(causal),
-      dropout_(options.attention_dropout) {
-  qkv_ = register_module("qkv", ColumnLinear(options.hidden, 3 * options.hidden, partition, /*blocks=*/3, kKeys));
-  out_ = register_module("out", RowLinear(options.hidden, options.hidden, partition));
+                                     const std::shared_ptr<ModelAxis>& axis)
+    : place_(std::move(place)), heads_(options.heads, *axis), causal_(causal), dropout_(options.attention_dropout) {
+  qkv_ = register_module("qkv", ColumnLinear(options.hidden, 3 * options.hidden, axis, /*blocks=*/3, kKeys));
+  out_ = register_module("out", RowLinear(options.hidden, options.hidden, axis));
 }
 
 at::Tensor SelfAttentionImpl::forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context) {
@@ -148,11 +145,12 @@ at::Tensor SelfAttentionImpl::step(const at::Tensor& x, KeyValueCache& cache) {
 
 // CrossAttention ------------------------------------------------------------------------------------------------------
 
-CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string place, const Partition& partition)
-    : place_(std::move(place)), heads_(options.heads, *partition.model_axis), dropout_(options.attention_dropout) {
-  q_ = register_module("q", ColumnLinear(options.hidden, options.hidden, partition));
-  kv_ = register_module("kv", ColumnLinear(options.hidden, 2 * options.hidden, partition, /*blocks=*/2, kKeys - 1));
-  out_ = register_module("out", RowLinear(options.hidden, options.hidden, partition));
+CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string place,
+                                       const std::shared_ptr<ModelAxis>& axis)
+    : place_(std::move(place)), heads_(options.heads, *axis), dropout_(options.attention_dropout) {
+  q_ = register_module("q", ColumnLinear(options.hidden, options.hidden, axis));
+  kv_ = register_module("kv", ColumnLinear(options.hidden, 2 * options.hidden, axis, /*blocks=*/2, kKeys - 1));
+  out_ = register_module("out", RowLinear(options.hidden, options.hidden, axis));
 }
 
 at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory,

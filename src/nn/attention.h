@@ -33,7 +33,8 @@ struct HeadSlice {
 /// Multi-head self-attention; queries, keys and values come from one product. Heads are divided over the slices.
 class SelfAttentionImpl : public torch::nn::Module {
  public:
-  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place, const Partition& partition);
+  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place,
+                    const std::shared_ptr<ModelAxis>& axis);
 
   /// x [tokens, hidden] packed -> the same.
   at::Tensor forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context);
@@ -54,7 +55,7 @@ TORCH_MODULE(SelfAttention);
 /// Multi-head attention from the decoder to the encoder's output. Heads are divided over the slices.
 class CrossAttentionImpl : public torch::nn::Module {
  public:
-  CrossAttentionImpl(const ModelOptions& options, std::string place, const Partition& partition);
+  CrossAttentionImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis);
 
   /// x [target tokens, hidden], memory [source tokens, hidden], both packed -> [target tokens, hidden].
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,

@@ -8,13 +8,13 @@
 
 namespace polymoe {
 
-FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place, const Partition& partition)
+FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis)
     : place_(std::move(place)),
       activation_(parse_activation(options.activation)),
       activation_dropout_(options.activation_dropout),
-      first_column_(options.ffn * partition.model_axis->rank() / partition.model_axis->size()) {
-  up_ = register_module("up", ColumnLinear(options.hidden, options.ffn, partition));
-  down_ = register_module("down", RowLinear(options.ffn, options.hidden, partition));
+      first_column_(options.ffn * axis->rank() / axis->size()) {
+  up_ = register_module("up", ColumnLinear(options.hidden, options.ffn, axis));
+  down_ = register_module("down", RowLinear(options.ffn, options.hidden, axis));
 }
 
 at::Tensor FeedForwardImpl::forward(const at::Tensor& x, const ForwardContext& context) {

@@ -14,7 +14,7 @@ namespace polymoe {
 class FeedForwardImpl : public torch::nn::Module {
  public:
   /// `place` is the full name of the block; its random numbers depend on it.
-  FeedForwardImpl(const ModelOptions& options, std::string place, const Partition& partition);
+  FeedForwardImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis);
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:

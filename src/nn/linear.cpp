@@ -89,9 +89,9 @@ class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
 
 }  // namespace
 
-ColumnLinearImpl::ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks,
-                                   std::int64_t fixed)
-    : blocks_(blocks), fixed_(fixed), axis_(partition.model_axis) {
+ColumnLinearImpl::ColumnLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis,
+                                   std::int64_t blocks, std::int64_t fixed)
+    : blocks_(blocks), fixed_(fixed), axis_(std::move(axis)) {
   const std::int64_t rank = axis_->rank(), size = axis_->size();
   weight = register_placed("weight", sliced_placement({out, in}, 0, blocks, rank, size));
   bias = register_placed("bias", sliced_placement({out}, 0, blocks, rank, size));
@@ -109,8 +109,8 @@ at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const {
   return at::linear(axis_->enter(x), weight, used_bias());
 }
 
-RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition)
-    : axis_(partition.model_axis) {
+RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis)
+    : axis_(std::move(axis)) {
   weight = register_placed("weight", sliced_placement({out, in}, 1, 1, axis_->rank(), axis_->size()));
   bias = register_placed("bias", whole_placement({out}));
 }

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <torch/nn/pimpl.h>
 
-#include "nn/partition.h"
+#include "nn/model_axis.h"
 #include "nn/placed_module.h"
 
 namespace polymoe {
@@ -16,7 +17,7 @@ class ColumnLinearImpl : public PlacedModule {
  public:
   /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each. The bias of
   /// the block `fixed` (none: -1) gets a gradient of zero (weight decay still shrinks it).
-  ColumnLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition, std::int64_t blocks = 1,
+  ColumnLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis, std::int64_t blocks = 1,
                    std::int64_t fixed = -1);
   at::Tensor forward(const at::Tensor& x) const;
 
@@ -34,7 +35,7 @@ TORCH_MODULE(ColumnLinear);
 /// y = x weight^T + bias with the inputs divided over the slices: x [..., in here], y [..., out] the same on all.
 class RowLinearImpl : public PlacedModule {
  public:
-  RowLinearImpl(std::int64_t in, std::int64_t out, const Partition& partition);
+  RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis);
   at::Tensor forward(const at::Tensor& x) const;
 
   at::Tensor weight;  ///< [out, in here]

@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "nn/partition.h"
+#include "nn/model_axis.h"
 
 namespace polymoe {
 

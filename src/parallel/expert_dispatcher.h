@@ -2,7 +2,8 @@
 
 #include <memory>
 
-#include "nn/partition.h"
+#include "nn/model_axis.h"
+#include "nn/moe/dispatcher.h"
 #include "parallel/layout.h"
 #include "parallel/row_exchange.h"
 

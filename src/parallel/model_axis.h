@@ -1,7 +1,7 @@
 #pragma once
 
 #include "comm/communicator.h"
-#include "nn/partition.h"
+#include "nn/model_axis.h"
 
 namespace polymoe {
 

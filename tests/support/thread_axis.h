@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "nn/partition.h"
+#include "nn/model_axis.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {

@@ -1,39 +1,44 @@
 #include "nn/moe/dispatcher.h"
 
 namespace polymoe {
+namespace {
 
-// All experts are one run. Nothing travels: x itself is what the handle holds.
-DispatchHandle LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing,
-                                         const ForwardContext& /*context*/) {
-  return {.routing = routing, .runs = {routing.assignments.experts}, .exchange = std::make_shared<at::Tensor>(x)};
-}
+// All experts are one run. Nothing travels: x itself is kept.
+class LocalDispatch : public Dispatch {
+ public:
+  LocalDispatch(at::Tensor x, const Routing& routing, std::uint64_t micro_batch, ModelAxis& axis)
+      : x_(std::move(x)), routing_(routing), micro_batch_(micro_batch), axis_(axis) {}
 
-ExpertInputs LocalDispatcher::receive(const DispatchHandle& handle, std::size_t /*run*/,
-                                      const ForwardContext& context) {
-  const Routing& routing = handle.routing;
-  ExpertInputs inputs{tokens_to_slots(*static_cast<const at::Tensor*>(handle.exchange.get()), routing),
-                      routing.expert_begin,
-                      {},
-                      routing.expert_end};
-  if (routing.plan == nullptr) return inputs;
-  const std::vector<std::int64_t>& begin = routing.plan->expert_begin;
-  for (std::size_t e = 0; e + 1 < begin.size(); ++e) {
-    if (begin[e] == begin[e + 1]) continue;
-    const auto expert = static_cast<std::int64_t>(e);
-    inputs.segments.push_back(
-        {expert, begin[e], begin[e + 1] - begin[e], context.micro_batch, first_slot_name(expert)});
+  std::vector<std::int64_t> runs() const override { return {routing_.assignments.experts}; }
+
+  ExpertInputs receive(std::size_t /*run*/) override {
+    ExpertInputs inputs{tokens_to_slots(x_, routing_), routing_.expert_begin, {}, routing_.expert_end};
+    if (routing_.plan == nullptr) return inputs;
+    const std::vector<std::int64_t>& begin = routing_.plan->expert_begin;
+    for (std::size_t e = 0; e + 1 < begin.size(); ++e) {
+      if (begin[e] == begin[e + 1]) continue;
+      const auto expert = static_cast<std::int64_t>(e);
+      inputs.segments.push_back({expert, begin[e], begin[e + 1] - begin[e], micro_batch_, first_slot_name(expert)});
+    }
+    return inputs;
   }
-  return inputs;
-}
 
-at::Tensor LocalDispatcher::send_back(const DispatchHandle& /*handle*/, std::size_t /*run*/,
-                                      const at::Tensor& outputs) {
-  return outputs;
-}
+  void send_back(std::size_t /*run*/, const at::Tensor& outputs) override { outputs_ = axis_.leave(outputs); }
 
-at::Tensor LocalDispatcher::combine(const DispatchHandle& handle, const std::vector<at::Tensor>& sent_back,
-                                    const at::Tensor& weights) {
-  return slots_to_tokens(sent_back.front(), weights, handle.routing);
+  at::Tensor combine(const at::Tensor& weights) override { return slots_to_tokens(outputs_, weights, routing_); }
+
+ private:
+  at::Tensor x_, outputs_;
+  Routing routing_;
+  std::uint64_t micro_batch_;
+  ModelAxis& axis_;
+};
+
+}  // namespace
+
+std::unique_ptr<Dispatch> LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing,
+                                                    std::uint64_t micro_batch) {
+  return std::make_unique<LocalDispatch>(axis_->enter(x), routing, micro_batch, *axis_);
 }
 
 }  // namespace polymoe

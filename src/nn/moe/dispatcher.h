@@ -2,9 +2,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
-#include "nn/context.h"
+#include "nn/model_axis.h"
 #include "nn/moe/routing.h"
 
 namespace polymoe {
@@ -32,18 +33,29 @@ struct ExpertInputs {
   at::Tensor expert_end = {};
 };
 
-/// Tokens on their way to the experts that live here, and what it takes to bring the outputs back.
-struct DispatchHandle {
-  Routing routing;
-  std::vector<std::int64_t> runs{};  ///< of experts, each computing on its own: how many are in each
-  std::shared_ptr<void> exchange;    ///< the dispatcher's own
+/// The tokens of one micro-batch on their way to the experts and back, in runs of experts. Each run computes on its
+/// own, so that the tokens of the next are on their way meanwhile, and the outputs of the last on their way back: for
+/// each run receive(), the experts, send_back(); then combine().
+class Dispatch {
+ public:
+  virtual ~Dispatch() = default;
+
+  /// How many of the experts that live here are in each run.
+  virtual std::vector<std::int64_t> runs() const = 0;
+
+  /// The inputs of run `run`, once they are here.
+  virtual ExpertInputs receive(std::size_t run) = 0;
+
+  /// Begins to bring the outputs [slots of the run, hidden] back.
+  virtual void send_back(std::size_t run, const at::Tensor& outputs) = 0;
+
+  /// Each token's sum of its outputs, scaled by weights, float32 of the shape of the list of assignments -> [tokens,
+  /// hidden]. After all runs were sent back.
+  virtual at::Tensor combine(const at::Tensor& weights) = 0;
 };
 
 /// Brings tokens to their experts and the outputs back. The layer knows only this interface: whether experts are in
 /// this process or spread over many is the dispatcher's affair. The backward of one call is another.
-///
-/// Experts may compute in several runs, so that the tokens of the next are on their way meanwhile, and the outputs of
-/// the last on their way back: dispatch(); for each run receive(), experts, send_back(); combine().
 class Dispatcher {
  public:
   virtual ~Dispatcher() = default;
@@ -51,29 +63,21 @@ class Dispatcher {
   /// Whether dispatch() needs Routing::plan.
   virtual bool needs_plan() const { return true; }
 
-  /// Begins to bring x [tokens, hidden] to the experts.
-  virtual DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) = 0;
-
-  /// The inputs of run `run`, once they are here.
-  virtual ExpertInputs receive(const DispatchHandle& handle, std::size_t run, const ForwardContext& context) = 0;
-
-  /// Begins to bring the outputs [slots of the run, hidden] back; combine() takes what this returns.
-  virtual at::Tensor send_back(const DispatchHandle& handle, std::size_t run, const at::Tensor& outputs) = 0;
-
-  /// Of every run what send_back() returned, weights [tokens, top_k] float32 -> [tokens, hidden].
-  virtual at::Tensor combine(const DispatchHandle& handle, const std::vector<at::Tensor>& sent_back,
-                             const at::Tensor& weights) = 0;
+  /// Begins to bring x [tokens, hidden] of this micro-batch to the experts.
+  virtual std::unique_ptr<Dispatch> dispatch(const at::Tensor& x, const Routing& routing,
+                                             std::uint64_t micro_batch) = 0;
 };
 
-/// All experts in this process: rows are permuted, nothing is sent.
+/// All experts in this process: rows are permuted, nothing is sent. With a model axis of several slices every slice has
+/// all tokens, and its part of every expert.
 class LocalDispatcher : public Dispatcher {
  public:
+  explicit LocalDispatcher(std::shared_ptr<ModelAxis> axis = std::make_shared<ModelAxis>()) : axis_(std::move(axis)) {}
   bool needs_plan() const override { return false; }
-  DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override;
-  ExpertInputs receive(const DispatchHandle& handle, std::size_t run, const ForwardContext& context) override;
-  at::Tensor send_back(const DispatchHandle& handle, std::size_t run, const at::Tensor& outputs) override;
-  at::Tensor combine(const DispatchHandle& handle, const std::vector<at::Tensor>& sent_back,
-                     const at::Tensor& weights) override;
+  std::unique_ptr<Dispatch> dispatch(const at::Tensor& x, const Routing& routing, std::uint64_t micro_batch) override;
+
+ private:
+  std::shared_ptr<ModelAxis> axis_;
 };
 
 }  // namespace polymoe

@@ -17,7 +17,7 @@ MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, const
   if (options.moe.shared_experts == 0) return;
   ModelOptions wide = options;
   wide.ffn *= options.moe.shared_experts;
-  shared_ = register_module("shared", FeedForward(wide, place_ + ".shared", partition));
+  shared_ = register_module("shared", FeedForward(wide, place_ + ".shared", partition.model_axis));
 }
 
 at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
@@ -25,16 +25,15 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
                                .stay_on_gpu = !dispatcher_->needs_plan() && context.statistics == nullptr};
   const RouterOutput routed = router_->forward(x, context, request);
   if (context.routing_memo != nullptr) context.routing_memo->pass(routed.routing);
-  const DispatchHandle handle = dispatcher_->dispatch(x, routed.routing, context);
+  const std::unique_ptr<Dispatch> dispatch = dispatcher_->dispatch(x, routed.routing, context.micro_batch);
   at::Tensor shared;  // while the tokens travel
   if (shared_) shared = shared_(x, context);
-  const std::vector<ExpertWeights> weights = experts_->split(handle.runs);
-  std::vector<at::Tensor> sent_back;
-  for (std::size_t run = 0; run < handle.runs.size(); ++run) {
-    const ExpertInputs inputs = dispatcher_->receive(handle, run, context);
-    sent_back.push_back(dispatcher_->send_back(handle, run, experts_(inputs, weights[run], context)));
+  const std::vector<ExpertWeights> weights = experts_->split(dispatch->runs());
+  for (std::size_t run = 0; run < weights.size(); ++run) {
+    const ExpertInputs inputs = dispatch->receive(run);
+    dispatch->send_back(run, experts_(inputs, weights[run], context));
   }
-  at::Tensor y = dispatcher_->combine(handle, sent_back, combine_weights(routed, context));
+  at::Tensor y = dispatch->combine(combine_weights(routed, context));
   if (shared.defined()) y = y + shared;
 
   context.balance_losses.push_back(routed.balance_loss);

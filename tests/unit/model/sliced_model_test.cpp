@@ -45,24 +45,9 @@ ModelInput input_to_slice(const at::Device& device) {
   return make_model_input(make_micro_batch({a, b}, 1), device);
 }
 
-// All experts on every slice, their width divided over the slices.
-class SlicedExpertsDispatcher : public LocalDispatcher {
- public:
-  explicit SlicedExpertsDispatcher(std::shared_ptr<ModelAxis> axis) : axis_(std::move(axis)) {}
-  DispatchHandle dispatch(const at::Tensor& x, const Routing& routing, const ForwardContext& context) override {
-    return LocalDispatcher::dispatch(axis_->enter(x), routing, context);
-  }
-  at::Tensor send_back(const DispatchHandle& /*handle*/, std::size_t /*run*/, const at::Tensor& outputs) override {
-    return axis_->leave(outputs);
-  }
-
- private:
-  std::shared_ptr<ModelAxis> axis_;
-};
-
 Partition partition_of(const std::shared_ptr<ModelAxis>& axis, ExpertKind experts) {
   Partition partition{.model_axis = axis, .slice_experts = experts == ExpertKind::kSliced};
-  if (partition.slice_experts) partition.dispatcher = std::make_shared<SlicedExpertsDispatcher>(axis);
+  if (partition.slice_experts) partition.dispatcher = std::make_shared<LocalDispatcher>(axis);
   return partition;
 }
 

@@ -189,11 +189,9 @@ TEST(LocalDispatcher, NamesSlotsByExpertAndTheirOrderInIt) {
   const ModelOptions options = layer_options(4, 1);
   const at::Tensor ids = on_device(at::tensor({3, 1, 3, 3, 1}, at::kLong).view({5, 1}));
   const Routing routing = make_routing({options.moe.experts, ids, {}}, {});
-  ForwardContext context;
-  context.micro_batch = 6;
   LocalDispatcher dispatcher;
-  const DispatchHandle handle = dispatcher.dispatch(on_device(at::randn({5, 6})), routing, context);
-  const std::vector<SlotSegment> segments = dispatcher.receive(handle, 0, context).segments;
+  const auto dispatch = dispatcher.dispatch(on_device(at::randn({5, 6})), routing, /*micro_batch=*/6);
+  const std::vector<SlotSegment> segments = dispatch->receive(0).segments;
   ASSERT_EQ(segments.size(), 2u) << "one for each expert with slots";
   EXPECT_EQ(segments[0].begin, 0);
   EXPECT_EQ(segments[0].count, 2);

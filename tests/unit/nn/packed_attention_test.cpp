@@ -43,8 +43,8 @@ TEST(PackedAttention, SelfAttentionIsThatOfPaddedRows) {
   if (!test_device().is_cuda()) GTEST_SKIP() << "needs a GPU";
   for (const bool causal : {false, true}) {
     torch::manual_seed(3);
-    SelfAttention narrow(options_of_attention(), causal, "a", Partition{}),
-        wide(options_of_attention(), causal, "a", Partition{});
+    SelfAttention narrow(options_of_attention(), causal, "a", std::make_shared<ModelAxis>()),
+        wide(options_of_attention(), causal, "a", std::make_shared<ModelAxis>());
     give_parameters(narrow, wide);
     const at::Tensor x = at::randn({22, 64}).to(at::kBFloat16), grad = at::randn({22, 64}).to(at::kBFloat16);
     const auto run = [&](SelfAttention& module, const at::Device& device, at::ScalarType type) {
@@ -61,7 +61,8 @@ TEST(PackedAttention, SelfAttentionIsThatOfPaddedRows) {
 TEST(PackedAttention, CrossAttentionIsThatOfPaddedRows) {
   if (!test_device().is_cuda()) GTEST_SKIP() << "needs a GPU";
   torch::manual_seed(4);
-  CrossAttention narrow(options_of_attention(), "a", Partition{}), wide(options_of_attention(), "a", Partition{});
+  CrossAttention narrow(options_of_attention(), "a", std::make_shared<ModelAxis>()),
+      wide(options_of_attention(), "a", std::make_shared<ModelAxis>());
   give_parameters(narrow, wide);
   EXPECT_TRUE(can_attend_packed(on_device(at::randn({18, 64}).to(at::kBFloat16)), 16));
   const at::Tensor x = at::randn({18, 64}).to(at::kBFloat16), memory = at::randn({22, 64}).to(at::kBFloat16),

@@ -16,8 +16,8 @@ namespace {
 
 struct TwoLayersImpl : torch::nn::Module {
   TwoLayersImpl() {
-    first = register_module("first", ColumnLinear(3, 5, Partition{}));
-    second = register_module("second", RowLinear(5, 2, Partition{}));
+    first = register_module("first", ColumnLinear(3, 5, std::make_shared<ModelAxis>()));
+    second = register_module("second", RowLinear(5, 2, std::make_shared<ModelAxis>()));
     initialize(*this, 1);
   }
   at::Tensor forward(const at::Tensor& x) { return second(first(x)); }

@@ -75,17 +75,17 @@ Dispatched pass(Dispatcher& dispatcher, const DispatchCase& c, std::int64_t rank
                           .exchange_capacity = expert_capacity(options, tokens_of(3), true)};
   const Routing routing = make_routing({kExperts, ids, {}}, limit);
   const at::Tensor weights = (at::arange(ids.numel(), at::kFloat).view(ids.sizes()) + 1).requires_grad_();
-  const DispatchHandle handle = dispatcher.dispatch(x, routing, context);
+  const std::unique_ptr<Dispatch> dispatch = dispatcher.dispatch(x, routing, context.micro_batch);
   Dispatched result;
-  std::vector<at::Tensor> sent_back;
-  for (std::size_t run = 0; run < handle.runs.size(); ++run) {
-    ExpertInputs inputs = dispatcher.receive(handle, run, context);
-    sent_back.push_back(dispatcher.send_back(handle, run, apply_experts(inputs, first_expert, share)));
-    first_expert += handle.runs[run];
+  const std::vector<std::int64_t> runs = dispatch->runs();
+  for (std::size_t run = 0; run < runs.size(); ++run) {
+    ExpertInputs inputs = dispatch->receive(run);
+    dispatch->send_back(run, apply_experts(inputs, first_expert, share));
+    first_expert += runs[run];
     inputs.rows = inputs.rows.detach();
     result.inputs.push_back(std::move(inputs));
   }
-  const at::Tensor y = dispatcher.combine(handle, sent_back, weights);
+  const at::Tensor y = dispatch->combine(weights);
   (y * (at::arange(y.numel(), at::kFloat).view(y.sizes()) + 1)).sum().backward();
   result.y = y.detach();
   result.grad_x = x.grad();
