@@ -33,7 +33,7 @@ using Buffer = at::Tensor ParameterUnit::*;
 template <typename Function>
 void for_each_tensor(const ParameterUnit& unit, const Function& f) {
   for (const FlatParameter& p : unit.parameters) {
-    for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) f(unit, p, tensor);
+    for (const LogicalTensor& tensor : logical_tensors(p.name, p.placed)) f(unit, p, tensor);
   }
 }
 template <typename Function>
@@ -118,12 +118,11 @@ void read_state(const Checkpoint& checkpoint, const torch::nn::Module& model) {
 
 }  // namespace
 
-std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const Placement& placement) {
-  const std::string marker = ".experts.";
-  const std::size_t at = parameter_name.find(marker);
+std::vector<LogicalTensor> logical_tensors(const std::string& name, const PlacedParameter& parameter) {
+  const Placement& placement = parameter.placement;
   std::int64_t size = 1;
   for (const std::int64_t length : placement.local_shape()) size *= length;
-  if (at == std::string::npos) return {{parameter_name, placement.logical_shape, placement, 0, size}};
+  if (parameter.role != Role::kExpert) return {{name, placement.logical_shape, placement, 0, size}};
 
   // The first dimension of stacked experts is cut into runs of whole experts.
   Placement one = placement;
@@ -132,11 +131,11 @@ std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, co
   const IndexRange here = placement.ranges[0][0];
   std::vector<LogicalTensor> tensors;
   for (std::int64_t e = 0; e < placement.logical_shape[0]; ++e) {
-    std::string name = parameter_name;
-    name.insert(at + marker.size(), std::to_string(e) + ".");
+    std::string of_expert = name;  // "...experts.up_weight" -> "...experts.3.up_weight"
+    of_expert.insert(name.rfind('.') + 1, std::to_string(e) + ".");
     const bool is_here = e >= here.begin && e < here.begin + here.count;
     const std::int64_t expert_size = size / here.count;
-    tensors.push_back({std::move(name), one.logical_shape, one, is_here ? (e - here.begin) * expert_size : 0,
+    tensors.push_back({std::move(of_expert), one.logical_shape, one, is_here ? (e - here.begin) * expert_size : 0,
                        is_here ? expert_size : 0});
   }
   return tensors;
@@ -211,8 +210,8 @@ namespace {
 void check_shapes(const Checkpoint& checkpoint, const ModelOptions& options) {
   const WithoutMemory scope;
   const EncoderDecoder model(options);
-  for (const auto& [name, placement] : placements_of(*model)) {
-    for (const LogicalTensor& tensor : logical_tensors(name, placement)) {
+  for (const auto& [name, parameter] : placed_parameters(*model)) {
+    for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {
       check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
     }
   }
@@ -225,10 +224,10 @@ EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision
   check_shapes(checkpoint, options);
   EncoderDecoder model(options);
   const at::NoGradGuard no_grad;
-  const std::map<std::string, Placement> placements = placements_of(*model);
+  const std::map<std::string, PlacedParameter> placed = placed_parameters(*model);
   for (auto& item : model->named_parameters()) {
     const at::Tensor flat = item.value().view(-1);
-    for (const LogicalTensor& tensor : logical_tensors(item.key(), placements.at(item.key()))) {
+    for (const LogicalTensor& tensor : logical_tensors(item.key(), placed.at(item.key()))) {
       checkpoint.read_runs(kModel, tensor.name, flat.narrow(0, tensor.offset, tensor.size), runs_of(tensor.placement));
     }
     item.value().set_requires_grad(false);

@@ -8,7 +8,7 @@
 #include "checkpoint/vocabulary_file.h"
 #include "config/options.h"
 #include "model/encoder_decoder.h"
-#include "nn/placement.h"
+#include "nn/placed_module.h"
 #include "parallel/parallel_model.h"
 
 namespace polymoe {
@@ -23,7 +23,7 @@ struct LogicalTensor {
   std::int64_t size = 0;            ///< of what is here; 0 for an expert that lives elsewhere
 };
 /// All logical tensors of a parameter, those of experts elsewhere too, in the same order in every process.
-std::vector<LogicalTensor> logical_tensors(const std::string& parameter_name, const Placement& placement);
+std::vector<LogicalTensor> logical_tensors(const std::string& name, const PlacedParameter& parameter);
 
 /// Adds the master weights and the routers' state to `writer`, group "model". Each process writes what it answers for;
 /// all members of the writer's group call it together.

@@ -27,7 +27,7 @@ class FeedForwardBlockImpl : public torch::nn::Module {
 TORCH_MODULE(FeedForwardBlock);
 
 /// One layer of the encoder. x [tokens, hidden] packed -> the same.
-class EncoderLayerImpl : public torch::nn::Module {
+class EncoderLayerImpl : public torch::nn::Module, public BlockModule {
  public:
   EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& packing, ForwardContext& context);
@@ -49,7 +49,7 @@ struct LayerCache {
 };
 
 /// One layer of the decoder. x [tokens, hidden] packed -> the same.
-class DecoderLayerImpl : public torch::nn::Module {
+class DecoderLayerImpl : public torch::nn::Module, public BlockModule {
  public:
   DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,

@@ -112,7 +112,7 @@ EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partit
   const Placement placement =
       sliced_placement({options.vocabulary, options.hidden}, 0, 1, axis_->rank(), axis_->size());
   vocabulary_ = placement.ranges[0].at(0);
-  embedding_ = register_placed("embedding", placement);
+  embedding_ = register_weight("embedding", Role::kEmbedding, placement);
   positions_ = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden);
   encoder_ = register_module("encoder", Encoder(options, partition));
   decoder_ = register_module("decoder", Decoder(options, partition));
@@ -120,10 +120,9 @@ EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partit
 
 void EncoderDecoderImpl::set_precision(at::ScalarType precision) {
   const at::NoGradGuard no_grad;
+  const std::map<std::string, PlacedParameter> placed = placed_parameters(*this);
   for (auto& item : named_parameters()) {
-    const std::string& name = item.key();
-    const bool keep = name.find("norm") != std::string::npos || name.find("gate") != std::string::npos;
-    if (!keep) item.value().set_data(item.value().to(precision));
+    if (!placed.at(item.key()).stays_wide()) item.value().set_data(item.value().to(precision));
   }
 }
 
@@ -179,11 +178,11 @@ at::Tensor EncoderDecoderImpl::step(const at::Tensor& ids, DecoderState& state, 
 ParameterCount count_parameters(const EncoderDecoderImpl& model) {
   ParameterCount count;
   const MoeOptions& moe = model.options().moe;
-  for (const auto& [name, placement] : placements_of(model)) {
-    const std::int64_t size = logical_size(placement);
+  for (const auto& [name, parameter] : placed_parameters(model)) {
+    const std::int64_t size = logical_size(parameter.placement);
     count.total += size;
-    const bool expert = name.find(".experts.") != std::string::npos;
-    count.active += expert ? size / placement.logical_shape[0] * moe.top_k : size;
+    const bool expert = parameter.role == Role::kExpert;
+    count.active += expert ? size / parameter.placement.logical_shape[0] * moe.top_k : size;
   }
   return count;
 }

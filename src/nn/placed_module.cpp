@@ -13,13 +13,17 @@ namespace {
 
 thread_local bool gives_memory = true;
 
-void collect_placements(const torch::nn::Module& module, const std::string& prefix,
-                        std::map<std::string, Placement>& placements) {
+// `prefix` of the module's names; `block` that it is in.
+void collect(const torch::nn::Module& module, const std::string& prefix, std::string block,
+             std::map<std::string, PlacedParameter>& parameters) {
+  if (dynamic_cast<const BlockModule*>(&module) != nullptr) block = prefix.substr(0, prefix.size() - 1);
   if (const auto* placed = dynamic_cast<const PlacedModule*>(&module)) {
-    for (const auto& [name, placement] : placed->placements()) placements.emplace(prefix + name, placement);
+    for (const auto& [name, parameter] : placed->placed()) {
+      parameters.emplace(prefix + name, parameter).first->second.block = block;
+    }
   }
   for (const auto& child : module.named_children()) {
-    collect_placements(*child.value(), prefix + child.key() + ".", placements);
+    collect(*child.value(), prefix + child.key() + ".", block, parameters);
   }
 }
 
@@ -38,23 +42,32 @@ void fill_part(const at::Tensor& parameter, const Placement& placement, double b
 
 }  // namespace
 
-at::Tensor PlacedModule::register_placed(const std::string& name, Placement placement) {
-  const std::vector<std::int64_t> shape = gives_memory ? placement.local_shape() : std::vector<std::int64_t>{0};
-  at::Tensor parameter = register_parameter(name, at::empty(shape));
-  placements_.emplace(name, std::move(placement));
-  return parameter;
+at::Tensor PlacedModule::register_weight(const std::string& name, Role role, Placement placement) {
+  return add(name, {std::move(placement), role});
+}
+
+at::Tensor PlacedModule::register_bias(const std::string& name, Role role, Placement placement) {
+  return add(name, {std::move(placement), role, /*bias=*/true});
+}
+
+at::Tensor PlacedModule::add(const std::string& name, PlacedParameter parameter) {
+  const std::vector<std::int64_t> none{0};
+  at::Tensor values = register_parameter(name, at::empty(gives_memory ? parameter.placement.local_shape() : none));
+  placed_.emplace(name, std::move(parameter));
+  return values;
 }
 
 WithoutMemory::WithoutMemory() { gives_memory = false; }
 WithoutMemory::~WithoutMemory() { gives_memory = true; }
 
-std::map<std::string, Placement> placements_of(const torch::nn::Module& module) {
-  std::map<std::string, Placement> placements;
-  collect_placements(module, "", placements);
+std::map<std::string, PlacedParameter> placed_parameters(const torch::nn::Module& module) {
+  std::map<std::string, PlacedParameter> parameters;
+  collect(module, "", "", parameters);
   for (const auto& item : module.named_parameters()) {
-    placements.emplace(item.key(), whole_placement(item.value().sizes().vec()));
+    parameters.emplace(item.key(), PlacedParameter{whole_placement(item.value().sizes().vec()), Role::kMatrix,
+                                                   /*bias=*/item.value().dim() == 1});
   }
-  return placements;
+  return parameters;
 }
 
 std::int64_t logical_size(const Placement& placement) {
@@ -63,28 +76,27 @@ std::int64_t logical_size(const Placement& placement) {
   return size;
 }
 
-void initialize_parameter(const std::string& name, const at::Tensor& parameter, const Placement& placement,
+void initialize_parameter(const std::string& name, const at::Tensor& parameter, const PlacedParameter& placed,
                           std::uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const bool is_bias = name.size() >= 4 && name.compare(name.size() - 4, 4, "bias") == 0;
-  const bool is_norm = name.find("norm") != std::string::npos;
-  if (is_bias || is_norm) {
-    parameter.fill_(is_bias ? 0.0 : 1.0);
+  if (placed.bias || placed.role == Role::kNorm) {
+    parameter.fill_(placed.bias ? 0.0 : 1.0);
     return;
   }
+  const Placement& placement = placed.placement;
   const std::size_t dims = placement.logical_shape.size();
   const auto fan_out = static_cast<double>(placement.logical_shape[dims - 2]);
   const auto fan_in = static_cast<double>(placement.logical_shape[dims - 1]);
   // A uniform number of variance 1 / hidden has the bound sqrt(3 / hidden).
-  const bool is_embedding = name.find("embedding") != std::string::npos;
+  const bool is_embedding = placed.role == Role::kEmbedding;
   const double bound = is_embedding ? std::sqrt(3.0 / fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
   fill_part(parameter, placement, bound, RandomStream(seed, fnv1a(name)).key());
 }
 
 void initialize(torch::nn::Module& module, std::uint64_t seed) {
-  const std::map<std::string, Placement> placements = placements_of(module);
+  const std::map<std::string, PlacedParameter> placed = placed_parameters(module);
   for (auto& item : module.named_parameters()) {
-    initialize_parameter(item.key(), item.value(), placements.at(item.key()), seed);
+    initialize_parameter(item.key(), item.value(), placed.at(item.key()), seed);
   }
 }
 

@@ -13,14 +13,6 @@
 namespace polymoe {
 namespace {
 
-// "encoder.layers.3.moe..." -> "encoder.layers.3"; everything outside layers is one unit.
-std::string unit_name(const std::string& parameter) {
-  const std::string marker = "layers.";
-  const std::size_t at = parameter.find(marker);
-  if (at == std::string::npos) return "embeddings";
-  return parameter.substr(0, parameter.find('.', at + marker.size()));
-}
-
 std::int64_t round_up(std::int64_t count, std::int64_t multiple) {
   return (count + multiple - 1) / multiple * multiple;
 }
@@ -105,24 +97,26 @@ void add_to(at::Tensor& sum, const at::Tensor& gradient, bool add) {
 }  // namespace
 
 at::Tensor view_in(const at::Tensor& buffer, const FlatParameter& parameter) {
-  return buffer.narrow(0, parameter.offset, parameter.size).view(parameter.placement.local_shape());
+  return buffer.narrow(0, parameter.offset, parameter.size).view(parameter.placed.placement.local_shape());
 }
 
 std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers) {
-  const std::map<std::string, Placement> placements = placements_of(module);
+  const std::map<std::string, PlacedParameter> all = placed_parameters(module);
   const bool moves_parameters = sharding.stage >= 3 && tiers.parameters != Tier::kDevice;
   const bool moves_gradients = sharding.stage >= 2 && tiers.gradients != Tier::kDevice;
   const std::int64_t stage_alone = moves_parameters ? 3 : moves_gradients ? 2 : 0;
   std::vector<ParameterUnit> units;
   std::map<std::string, std::size_t> places;
   for (const auto& item : module.named_parameters()) {
-    const bool experts = item.key().find(".experts.") != std::string::npos;
-    const std::string name = unit_name(item.key());
+    const PlacedParameter& placed = all.at(item.key());
+    const bool experts = placed.role == Role::kExpert;
+    const std::string name = placed.block.empty() ? "embeddings" : placed.block;
     const std::string key = fmt::format("{} {} {}", name, experts, c10::toString(item.value().scalar_type()));
     const auto [place, is_new] = places.emplace(key, units.size());
     if (is_new) {
       ParameterUnit& unit = units.emplace_back();
       unit.name = name;
+      unit.in_block = !placed.block.empty();
       unit.experts = experts;
       if (sharding.stage > 0) {
         unit.shards = experts ? sharding.expert_shards : sharding.dense_shards;
@@ -130,9 +124,8 @@ std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sha
         unit.stage = unit.shards > 1 ? sharding.stage : stage_alone;
       }
     }
-    const Placement& placement = placements.at(item.key());
     units[place->second].parameters.push_back(
-        {item.key(), item.value(), placement, 0, c10::multiply_integers(placement.local_shape())});
+        {item.key(), item.value(), placed, 0, c10::multiply_integers(placed.placement.local_shape())});
   }
   for (ParameterUnit& unit : units) lay_out(unit);
   return units;

@@ -9,13 +9,9 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "nn/placement.h"
+#include "nn/placed_module.h"
 #include "optim/buffer.h"
 #include "optim/file_tier.h"
-
-namespace torch::nn {
-class Module;
-}
 
 namespace polymoe {
 
@@ -23,7 +19,7 @@ namespace polymoe {
 struct FlatParameter {
   std::string name;
   at::Tensor parameter;     ///< the module's; a view of the unit's `values`
-  Placement placement;      ///< which part of the logical tensor it is
+  PlacedParameter placed;   ///< what it is
   std::int64_t offset = 0;  ///< in elements
   std::int64_t size = 0;
 };
@@ -34,7 +30,8 @@ struct FlatParameter {
 /// Over several processes that hold the same parameters, each may keep one of `shards` equal parts of what an update
 /// needs: [shard * shard_size(), (shard + 1) * shard_size()) of the flat order. With one shard the part is everything.
 struct ParameterUnit {
-  std::string name;  ///< of the block, e.g. "encoder.layers.3"
+  std::string name;       ///< of the block, e.g. "encoder.layers.3"; "embeddings" for what lies outside of blocks
+  bool in_block = false;  ///< whether it is a block's
   bool experts = false;
   std::vector<FlatParameter> parameters;
   std::int64_t size = 0;  ///< with padding; `shards` divides it
@@ -78,7 +75,7 @@ struct Tiers {
   std::filesystem::path folder;       ///< for Tier::kFile
 };
 
-/// The units of `module`'s parameters, in the order of the model: one for each layer, split in dense and expert
+/// The units of `module`'s parameters, in the order of the model: one for each BlockModule, split in dense and expert
 /// parameters and by element type, and one for the rest, "embeddings". They are laid out, and without buffers.
 std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers);
 

@@ -92,7 +92,7 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
       model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train)),
       store(*model, make_sharding(options.parallel, layout), make_tiers(options),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
-              initialize_parameter(p.name, p.parameter, p.placement, seed);
+              initialize_parameter(p.name, p.parameter, p.placed, seed);
             }),
       sync(store, layout) {
   runner_->attach(sync);

@@ -17,7 +17,7 @@ constexpr std::size_t kReductionsAtATime = 2;
 
 // A parameter is cut along the model axis when a dimension other than the stacked experts is.
 bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {
-  const Placement& placement = parameter.placement;
+  const Placement& placement = parameter.placed.placement;
   const std::vector<std::int64_t> local = placement.local_shape();
   for (std::size_t dim = unit.experts ? 1 : 0; dim < local.size(); ++dim) {
     if (local[dim] != placement.logical_shape[dim]) return true;
@@ -35,7 +35,7 @@ Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& lay
 ParameterSync::ParameterSync(ParameterStore& store, const ParallelLayout& layout)
     : store_(store), layout_(layout), stage_(store.sharding().stage) {
   for (ParameterUnit& unit : store.units()) {
-    if (unit.name != kOutside && blocks_.count(unit.name) == 0) order_.push_back(unit.name);
+    if (unit.in_block && blocks_.count(unit.name) == 0) order_.push_back(unit.name);
     blocks_[unit.name].push_back(&unit);
   }
 }

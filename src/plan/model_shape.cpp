@@ -39,13 +39,13 @@ ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
   for (ParameterUnit& unit : make_units(*model, sharding_of(options.parallel, degrees), make_tiers(options))) {
     for (const FlatParameter& parameter : unit.parameters) shape.local += parameter.size;
     BlockShape* block = &shape.outside;
-    if (unit.name.find("layers.") != std::string::npos) {
+    if (unit.in_block) {
       if (shape.blocks.empty() || shape.blocks.back().name != unit.name) shape.blocks.emplace_back();
       block = &shape.blocks.back();
     }
     block->name = unit.name;
-    block->decoder = unit.name.rfind("decoder", 0) == 0;
-    if (unit.experts) block->experts = unit.parameters.front().placement.logical_shape.front();
+    block->decoder = static_cast<std::int64_t>(shape.blocks.size()) > options.model.encoder_layers;
+    if (unit.experts) block->experts = unit.parameters.front().placed.placement.logical_shape.front();
     block->units.push_back(std::move(unit));
   }
   return shape;

@@ -61,7 +61,7 @@ void add_gate(SurgeryResult& result, const std::string& block, std::int64_t hidd
   const std::vector<std::int64_t> shape{options.experts, hidden};
   result.add(kModelWeights, {name, Dtype::kF32, shape}, [name, shape, seed = options.seed] {
     at::Tensor gate = at::empty(shape, at::kFloat);
-    initialize_parameter(name, gate, whole_placement(shape), seed);
+    initialize_parameter(name, gate, {whole_placement(shape), Role::kGate}, seed);
     return gate;
   });
 }

@@ -158,10 +158,10 @@ ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const P
     placement.ranges[dim] = sliced_placement(shape, ffn_dim, 1, slice, slices).ranges[dim];
     return placement;
   };
-  up_weight = register_placed("up_weight", part_of({experts, ffn, hidden}, 1));
-  up_bias = register_placed("up_bias", part_of({experts, ffn}, 1));
-  down_weight = register_placed("down_weight", part_of({experts, hidden, ffn}, 2));
-  down_bias = register_placed("down_bias", part_of({experts, hidden}, -1));
+  up_weight = register_weight("up_weight", Role::kExpert, part_of({experts, ffn, hidden}, 1));
+  up_bias = register_bias("up_bias", Role::kExpert, part_of({experts, ffn}, 1));
+  down_weight = register_weight("down_weight", Role::kExpert, part_of({experts, hidden, ffn}, 2));
+  down_bias = register_bias("down_bias", Role::kExpert, part_of({experts, hidden}, -1));
   first_column_ = ffn * slice / slices;
   adds_bias_ = slice == 0;
 }

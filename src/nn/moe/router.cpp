@@ -17,7 +17,7 @@ namespace polymoe {
 
 Router::Router(std::int64_t hidden, const MoeOptions& options, std::string place)
     : options_(options), place_(std::move(place)) {
-  weight = register_placed("weight", whole_placement({options.experts, hidden}));
+  weight = register_weight("weight", Role::kGate, whole_placement({options.experts, hidden}));
 }
 
 at::Tensor Router::noise_like(const at::Tensor& x, const ForwardContext& context) const {

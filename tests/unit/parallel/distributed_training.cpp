@@ -22,7 +22,7 @@ void collect(const ParallelModel& model, at::Tensor ParameterUnit::*buffer, std:
                 [&] { own = (unit.*buffer).detach().cpu().clone(); });
     for (const FlatParameter& p : unit.parameters) {
       const auto [begin, end] = model.sync.owned(unit, p);
-      for (const LogicalTensor& tensor : logical_tensors(p.name, p.placement)) {
+      for (const LogicalTensor& tensor : logical_tensors(p.name, p.placed)) {
         at::Tensor& target = full[tensor.name];
         if (!target.defined()) target = at::full(tensor.shape, NAN);
         auto* to = target.mutable_data_ptr<float>();

@@ -26,10 +26,15 @@ ModelOptions one_block_options() {
 }
 
 // A model of one block, whose parameters are named as those of a whole model.
+struct ExpertBlock : MoeLayerImpl, BlockModule {
+  using MoeLayerImpl::MoeLayerImpl;
+};
 struct OneBlock : torch::nn::Module {
   OneBlock() {
     const auto layers = register_module("layers", std::make_shared<torch::nn::Module>());
-    layer = layers->register_module("0", MoeLayer(one_block_options(), "layers.0", Partition{}));
+    const auto block = std::make_shared<ExpertBlock>(one_block_options(), "layers.0", Partition{});
+    layers->register_module("0", block);
+    layer = MoeLayer(std::shared_ptr<MoeLayerImpl>(block));
   }
   MoeLayer layer{nullptr};
 };
