@@ -27,14 +27,18 @@ void set_up_cuda(bool deterministic) {
 }  // namespace
 
 at::Device open_device(const std::string& name, bool deterministic) {
-  if (name != "cuda") return {at::kCPU};
+  if (name == "cpu") return {at::kCPU};
+  if (name != "cuda") fail("no device is named '{}'; choose cpu or cuda", name);
   if (!at::hasCUDA()) fail("device cuda: this LibTorch or this machine has no CUDA; use device cpu");
   set_up_cuda(deterministic);
   return {at::kCUDA};
 }
 
 at::ScalarType parse_precision(const std::string& name) {
-  return name == "bfloat16" ? at::kBFloat16 : name == "float16" ? at::kHalf : at::kFloat;
+  if (name == "float32") return at::kFloat;
+  if (name == "bfloat16") return at::kBFloat16;
+  if (name == "float16") return at::kHalf;
+  fail("no precision is named '{}'; choose float32, bfloat16 or float16", name);
 }
 
 }  // namespace polymoe

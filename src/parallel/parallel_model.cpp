@@ -19,6 +19,21 @@
 namespace polymoe {
 namespace {
 
+enum class AllToAll { kFlat, kHierarchical };
+
+}  // namespace
+
+template <>
+struct Words<AllToAll> {
+  static constexpr std::string_view kAll[] = {"flat", "hierarchical"};
+};
+template <>
+struct Words<Tier> {
+  static constexpr std::string_view kAll[] = {"device", "host", "file"};
+};
+
+namespace {
+
 // Groups work on the GPUs of their members; a process on its own needs none.
 DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
   if (options.train.device != "cuda" || world.size() == 1) return {};
@@ -37,7 +52,7 @@ DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
 
 std::unique_ptr<RowExchange> make_exchange(const RunOptions& options, const ParallelLayout& layout) {
   Communicator& experts = layout.expert_group();
-  if (options.parallel.all_to_all == "flat") return make_flat_exchange(experts);
+  if (from_word<AllToAll>(options.parallel.all_to_all) == AllToAll::kFlat) return make_flat_exchange(experts);
   const std::vector<int> hosts = hosts_of(layout.world());
   std::vector<int> nodes;
   for (const int rank : experts.world_ranks()) nodes.push_back(hosts[static_cast<std::size_t>(rank)]);
@@ -60,10 +75,6 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
   return partition;
 }
 
-Tier parse_tier(const std::string& name) {
-  return name == "file" ? Tier::kFile : name == "host" ? Tier::kHost : Tier::kDevice;
-}
-
 EncoderDecoder on_device(EncoderDecoder model, const TrainOptions& options) {
   model->to(open_device(options.device, options.deterministic));
   return model;
@@ -73,9 +84,12 @@ EncoderDecoder on_device(EncoderDecoder model, const TrainOptions& options) {
 
 Tiers make_tiers(const RunOptions& options) {
   const OffloadOptions& offload = options.offload;
-  return {parse_tier(offload.optimizer),  parse_tier(offload.gradients),
-          parse_tier(offload.parameters), offload.delayed_update,
-          options.train.ema > 0,          offload.folder.empty() ? options.train.output : offload.folder};
+  return {from_word<Tier>(offload.optimizer),
+          from_word<Tier>(offload.gradients),
+          from_word<Tier>(offload.parameters),
+          offload.delayed_update,
+          options.train.ema > 0,
+          offload.folder.empty() ? options.train.output : offload.folder};
 }
 
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {

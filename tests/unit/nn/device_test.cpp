@@ -17,6 +17,12 @@ TEST(Device, TheCpuIsAlwaysThere) {
   EXPECT_FALSE(at::globalContext().deterministicAlgorithms()) << "the CPU's functions need no other path";
 }
 
+TEST(Device, UnknownWordsAreErrors) {
+  EXPECT_THROW(open_device("tpu"), Error);
+  EXPECT_EQ(parse_precision("float32"), at::kFloat);
+  EXPECT_THROW(parse_precision("float8"), Error);
+}
+
 TEST(Device, AMissingGpuIsToldInWords) {
   if (at::hasCUDA()) GTEST_SKIP() << "this machine has a GPU";
   try {

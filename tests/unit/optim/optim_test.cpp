@@ -294,6 +294,12 @@ TEST(Schedule, FollowsItsFormulas) {
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 9999, {.done = 0.9}), 1.0);
 }
 
+TEST(Schedule, AnUnknownOneIsAnError) {
+  OptimizerOptions options;
+  options.schedule = "exponential";
+  EXPECT_THROW(learning_rate_at(options, options.warmup_updates, {}), Error);
+}
+
 TEST(Schedule, EverySchedulePassesThePeakAtTheEndOfTheWarmUp) {
   OptimizerOptions options;
   options.learning_rate = 1.0;
