@@ -53,6 +53,18 @@ TEST(Aggregate, UnitesExpertsOfDifferentNumbersAndAveragesTheRest) {
   EXPECT_EQ(united.groups(), std::vector<std::string>{"model"});
 }
 
+TEST(Aggregate, UnitesTheBiasesOfRouters) {
+  const testing::TemporaryFolder folder;
+  RunOptions first = surgery_options(3), second = surgery_options(2);
+  first.model.moe.router = second.model.moe.router = RouterKind::kSigmoid;
+  write_model(folder / "a", first, 1);
+  write_model(folder / "b", second, 2);
+  aggregate_experts({{folder / "a", folder / "b"}, {}, false, folder / "ab"});
+  const Checkpoint united = Checkpoint::open(folder / "ab");
+  EXPECT_EQ(united.read("model", std::string(kMoe) + "gate.bias").sizes().vec(), std::vector<std::int64_t>{5});
+  EXPECT_TRUE(std::isfinite(testing::loss_of_checkpoint(folder / "ab")));
+}
+
 TEST(Aggregate, TakesThreeModelsAndLayersOfDifferentSizes) {
   const testing::TemporaryFolder folder;
   RunOptions uneven = surgery_options(3);

@@ -37,6 +37,17 @@ PruneOptions by_use(const testing::TemporaryFolder& folder, const std::vector<st
   return options;
 }
 
+TEST(Prune, KeepsTheBiasesOfTheExpertsThatStay) {
+  const testing::TemporaryFolder folder;
+  RunOptions options = surgery_options(4);
+  options.model.moe.router = RouterKind::kSigmoid;
+  write_model(folder / "model", options, 1);
+  prune(by_use(folder, {2}));
+  const Checkpoint pruned = Checkpoint::open(folder / "pruned");
+  EXPECT_EQ(pruned.read("model", std::string(kDecoderMoe) + "gate.bias").sizes().vec(), std::vector<std::int64_t>{2});
+  EXPECT_TRUE(std::isfinite(loss_of_checkpoint(folder / "pruned")));
+}
+
 TEST(Prune, KeepsTheMostUsedSlicesGatesAndNumbersAnew) {
   const testing::TemporaryFolder folder;
   write_model(folder / "model", surgery_options(4), 1, {.optimizer = true});

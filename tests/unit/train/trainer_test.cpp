@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/model_checkpoint.h"
 #include "data/prepare.h"
 #include "decode/translator.h"
 #include "nn/torch_headers.h"
@@ -201,6 +202,42 @@ TEST_F(TrainerTest, SchedulesOfCapacityAndTasksGoOnWhereTheyWere) {
     train(options);
   }
   expect_same(losses(options), expected);
+}
+
+// The biases of the sigmoid router and the load of the update before are state of the run: they are resumed, in another
+// layout too, and the model that is loaded for inference has them.
+TEST_F(TrainerTest, WhatRoutersFollowIsResumedInEveryLayout) {
+  make_number_data();
+  at::set_num_threads(1);
+  for (const bool sigmoid : {true, false}) {
+    RunOptions options = run_options(sigmoid ? "sigmoid" : "load");
+    options.model.moe.top_k = 2;
+    options.model.moe.router = sigmoid ? RouterKind::kSigmoid : RouterKind::kTokenChoice;
+    options.model.moe.balance_scope = sigmoid ? BalanceScope::kMicroBatch : BalanceScope::kUpdate;
+    options.model.moe.bias_rate = 0.01;
+    options.train.micro_batches = 4;
+    options.train.max_updates = 6;
+    options.train.device = "cpu";  // as the layouts
+    train(options);
+    const auto expected = losses(options);
+    const std::string state = std::string("encoder.layers.1.feed_forward.moe.gate.") + (sigmoid ? "bias" : "load");
+    const Checkpoint whole = Checkpoint::open(fs::path(options.train.output) / checkpoint_name(6));
+    EXPECT_GT(whole.read("model", state).abs().max().item<float>(), 0.0f);
+    EncoderDecoder loaded = load_model(whole, at::kFloat, at::kCPU);
+    EXPECT_TRUE(at::equal(loaded->named_buffers()[state], whole.read("model", state)));
+
+    options.train.output += "-parts";
+    options.train.max_updates = 3;
+    train_in_layout(options, {.data = 2, .expert = 2, .zero_stage = 2});
+    options.train.max_updates = 6;
+    train(options);
+    for (const auto& [update, numbers] : expected) {
+      const double loss = numbers[0].get<double>();
+      EXPECT_NEAR(losses(options).at(update)[0].get<double>() / loss, 1.0, 1e-6) << state << ", update " << update;
+    }
+    const Checkpoint moved = Checkpoint::open(fs::path(options.train.output) / checkpoint_name(6));
+    EXPECT_TRUE(at::equal(moved.read("model", state), whole.read("model", state)));
+  }
 }
 
 TEST_F(TrainerTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
