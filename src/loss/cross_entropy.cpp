@@ -11,9 +11,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// A chunk of logits should stay in the caches of a core between the passes over it; a GPU wants larger products.
-constexpr std::int64_t kChunkElements = std::int64_t{1} << 20, kChunkElementsOnGpu = std::int64_t{1} << 26;
-
 struct ChunkTotals {
   at::Tensor token_nll;
   at::Tensor token_loss;
@@ -116,8 +113,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
     const bool on_gpu = has_gpu_kernel(states) && projection.axis->size() == 1;
     // Slices may differ by an entry, but must agree on the chunks.
     const std::int64_t entries = projection.vocabulary / projection.axis->size();
-    const std::int64_t elements = states.is_cpu() ? kChunkElements : kChunkElementsOnGpu;
-    const std::int64_t chunk = std::max<std::int64_t>(16, elements / entries);
+    const std::int64_t chunk = tokens_of_chunk(entries, !states.is_cpu());
     for (std::int64_t first = 0; first < tokens; first += chunk) {
       const std::int64_t count = std::min(chunk, tokens - first);
       const at::Tensor part = states.narrow(0, first, count);
@@ -162,6 +158,12 @@ CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection&
   const variable_list results = ProjectedCrossEntropy::apply(projection.axis->enter(states), weight, labels, projection,
                                                              smoothing, normaliser, want_gradient);
   return {results[0], results[1], results[2]};
+}
+
+std::int64_t tokens_of_chunk(std::int64_t entries, bool on_gpu) {
+  // A chunk of logits should stay in the caches of a core between the passes over it; a GPU wants larger products.
+  constexpr std::int64_t kElements = std::int64_t{1} << 20, kElementsOnGpu = std::int64_t{1} << 26, kFewest = 16;
+  return std::max(kFewest, (on_gpu ? kElementsOnGpu : kElements) / entries);
 }
 
 at::Tensor projected_log_probabilities(const at::Tensor& states, const Projection& projection) {

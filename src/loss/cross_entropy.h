@@ -26,6 +26,9 @@ struct CrossEntropy {
 CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection& projection, const at::Tensor& labels,
                                      double smoothing, double normaliser);
 
+/// The most tokens of a chunk, with logits of so many entries of the vocabulary; the planner counts on it.
+std::int64_t tokens_of_chunk(std::int64_t entries, bool on_gpu);
+
 /// log softmax(states * projection^T) [tokens, vocabulary] float32, for decoding; all of it on every slice.
 at::Tensor projected_log_probabilities(const at::Tensor& states, const Projection& projection);
 

@@ -11,9 +11,6 @@ namespace polymoe {
 namespace {
 
 constexpr const char* kOutside = "embeddings";
-// Reductions under way at a time, and copies to host memory: enough to overlap with backward, few enough to bound their
-// buffers.
-constexpr std::size_t kReductionsAtATime = 2;
 
 // A parameter is cut along the model axis when a dimension other than the stacked experts is.
 bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {

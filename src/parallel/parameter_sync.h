@@ -31,6 +31,10 @@ Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& lay
 /// has updated; end_publishing().
 class ParameterSync {
  public:
+  /// Reductions under way at a time, and copies to host memory: enough to overlap with backward, few enough to bound
+  /// their buffers. The planner counts on it.
+  static constexpr std::size_t kReductionsAtATime = 2;
+
   /// Both must outlive this.
   ParameterSync(ParameterStore& store, const ParallelLayout& layout);
 

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "loss/cross_entropy.h"
 #include "nn/moe/capacity.h"
 
 namespace polymoe {
 namespace {
 
 constexpr std::int64_t kFloat = 4, kIndex = 8;
-// loss/cross_entropy.cpp: elements of a chunk of logits.
-constexpr std::int64_t kLossChunk = std::int64_t{1} << 20, kLossChunkOnGpu = std::int64_t{1} << 26;
 
 }  // namespace
 
@@ -32,7 +31,6 @@ Activations::Activations(const RunOptions& options, const Degrees& degrees) {
   expert_inner_kept_ = copies * expert_inner_;
   shared_kept_ = model.moe.shared_experts > 0 ? tokens_ * (row_ + model.moe.shared_experts * inner_kept_) : 0;
   on_gpu_ = options.train.device != "cpu";
-  loss_chunk_ = on_gpu_ ? kLossChunkOnGpu : kLossChunk;
   vocabulary_ = (model.vocabulary + degrees.model - 1) / degrees.model;
 }
 
@@ -90,8 +88,7 @@ std::int64_t Activations::exchanged(std::int64_t experts) const {
 }
 
 std::int64_t Activations::loss_forward() const {
-  const std::int64_t chunk = std::max<std::int64_t>(16, loss_chunk_ / vocabulary_);
-  const std::int64_t logits = std::min(chunk, tokens_) * vocabulary_;
+  const std::int64_t logits = std::min(tokens_of_chunk(vocabulary_, on_gpu_), tokens_) * vocabulary_;
   return 2 * tokens_ * row_ + vocabulary_ * width_ * kFloat +
          logits * (2 * kFloat + (element_ < kFloat ? element_ : 0));
 }

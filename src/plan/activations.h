@@ -53,7 +53,6 @@ class Activations {
   std::int64_t expert_inner_, expert_inner_kept_;
   std::int64_t shared_kept_;  // of shared experts, and their result
   std::int64_t vocabulary_;   // entries here
-  std::int64_t loss_chunk_;
   bool on_gpu_;
   std::int64_t width_;
 };

@@ -164,7 +164,7 @@ class Walk {
     consider(held_, always_ + reducing() + gradients_on_the_way(shape_.outside));
   }
 
-  // Two units at a time are on their way to the other copies (ParameterSync). The other copies' versions of the own
+  // Some units at a time are on their way to the other copies. The other copies' versions of the own
   // part arrive before they are summed (comm/point_to_point.cpp).
   void start_reduction(const ParameterUnit& unit) {
     const std::int64_t copies = unit.experts ? copies_.expert_shards : copies_.dense_shards;
@@ -172,7 +172,7 @@ class Walk {
     const std::int64_t part = unit.size / copies * kFloat;
     const std::int64_t target = unit.stage >= 1 ? part : 0;
     reducing_.push_back((copies - 1) * part + target + (unit.stage >= 2 ? unit.size * kFloat : 0));
-    if (reducing_.size() > 2) reducing_.pop_front();
+    if (reducing_.size() > ParameterSync::kReductionsAtATime) reducing_.pop_front();
   }
   std::int64_t reducing() const {
     std::int64_t bytes = 0;
