@@ -69,9 +69,11 @@ class TranslatorModel : public ServedModel {
     metrics_.add_batch(lines.size());
     std::vector<LineAnswer> answers(lines.size());
     translator_.set_n_best(static_cast<std::int64_t>(std::min(key.n_best, most_)));
-    const auto results = translator_.translate(
-        lines, key.source, key.target, {}, "translation",
-        [&](const LossySource& lost) { answers[lost.sentence].read_whole = lost.read == lost.tokens; });
+    const auto results =
+        translator_.translate(lines, key.source, key.target, {}, "translation", [&](const LossySource& lost) {
+          answers[lost.sentence].read_whole = lost.read == lost.tokens;
+          answers[lost.sentence].unknown = lost.unknown;
+        });
     for (std::size_t i = 0; i < lines.size(); ++i) {
       for (const Translation& translation : results[i]) answers[i].texts.push_back(translation.text);
       answers[i].ended = !results[i].front().cut_off;

@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
-#include "base/quote.h"
 #include "base/remarks.h"
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
@@ -158,27 +157,29 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
   const auto document =
       read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
-  RemarkTally unknown_lines("lines with text that the vocabulary does not know");
   const auto translate = [&](const std::vector<std::string>& lines) {
-    std::vector<bool> whole(lines.size(), true);
+    std::vector<LineTranslation> translations(lines.size());
     const auto tell_lost = [&](const LossySource& lost) {
-      whole[lost.sentence] = lost.read == lost.tokens;
-      if (lost.unknown == 0) return;
-      unknown_lines.add(fmt::format("the vocabulary does not know {} of the {} tokens of {}", lost.unknown, lost.tokens,
-                                    in_quotes(lines[lost.sentence])),
-                        {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
+      translations[lost.sentence].whole = lost.read == lost.tokens;
+      translations[lost.sentence].unknown = lost.unknown;
     };
     const auto results =
         translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost);
-    std::vector<LineTranslation> translations;
     for (std::size_t i = 0; i < lines.size(); ++i) {
-      const Translation& best = results[i].front();
-      translations.push_back({best.text, whole[i] && !best.cut_off});
+      translations[i].text = results[i].front().text;
+      translations[i].whole = translations[i].whole && !results[i].front().cut_off;
     }
     return translations;
   };
-  const FillReport report = fill_document(*document, translate, arguments.input);
-  unknown_lines.finish();
+  RemarkTally left("segments that were left untranslated");
+  const FillReport report = fill_document(*document, translate, [&](const std::string& message, std::uint64_t line) {
+    left.add(message, {arguments.input, line});
+  });
+  left.finish();
+  if (report.unknown > 0) {
+    remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown),
+           {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
+  }
   Output output(arguments.output);
   output.write(document->text());
   output.finish();

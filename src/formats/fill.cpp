@@ -7,7 +7,6 @@
 #include <fmt/core.h>
 
 #include "base/quote.h"
-#include "base/remarks.h"
 #include "formats/text_layout.h"
 #include "text/format_directives.h"
 #include "text/segment_cleaning.h"
@@ -44,8 +43,8 @@ bool needs_translation(const std::string& text) { return has_letters(without_dir
 
 /// A text and its translation: from Lines, or the text itself.
 struct Piece {
-  explicit Piece(const std::string& text, bool keeps_lines, Lines& lines)
-      : layout(text, keeps_lines), translated(needs_translation(text)), source(text) {
+  explicit Piece(const std::string& text, LineEnds line_ends, Lines& lines)
+      : layout(text, line_ends), translated(needs_translation(text)), source(text) {
     if (translated) lines.add(layout);
   }
 
@@ -56,13 +55,15 @@ struct Piece {
 
 enum class Fault { kNone, kCut, kEmpty };
 
-Fault translation_of(const Piece& piece, const Lines& lines, std::string& text) {
+/// `unknown` is set where the model did not know all of it.
+Fault translation_of(const Piece& piece, const Lines& lines, std::string& text, bool& unknown) {
   text = piece.source;
   if (!piece.translated) return Fault::kNone;
   std::vector<std::string> translations;
   for (const std::string& line : piece.layout.lines()) {
     const LineTranslation& translation = lines.of(line);
     if (!translation.whole) return Fault::kCut;
+    unknown = unknown || translation.unknown > 0;
     translations.push_back(clean_line(translation.text));
     if (translations.back().empty()) return Fault::kEmpty;
   }
@@ -81,14 +82,14 @@ void cut_into_pieces(Work& work, const Segment& segment, Lines& lines) {
   work.piecewise = true;
   work.pieces.clear();
   for (const Span& span : work.peeled.core) {
-    if (span.kind == Span::Kind::kText) work.pieces.emplace_back(span.text, segment.keeps_lines, lines);
+    if (span.kind == Span::Kind::kText) work.pieces.emplace_back(span.text, segment.line_ends, lines);
   }
 }
 
 Work begin(const Segment& segment, Lines& lines) {
   Work work{.peeled = peel(segment.spans), .pieces = {}};
   if (is_balanced(work.peeled.core)) {
-    work.pieces.emplace_back(show(work.peeled.core), segment.keeps_lines, lines);
+    work.pieces.emplace_back(show(work.peeled.core), segment.line_ends, lines);
   } else {
     cut_into_pieces(work, segment, lines);
   }
@@ -96,11 +97,11 @@ Work begin(const Segment& segment, Lines& lines) {
 }
 
 /// The translation of the core; nothing where tags were lost.
-std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, Fault& fault) {
+std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, Fault& fault, bool& unknown) {
   std::vector<Span> spans = work.peeled.core;
   std::string text;
   if (!work.piecewise) {
-    fault = translation_of(work.pieces[0], lines, text);
+    fault = translation_of(work.pieces[0], lines, text, unknown);
     if (fault != Fault::kNone) return spans;
     if (spans.size() == 1 && spans[0].kind == Span::Kind::kText) {  // whatever it looks like, it is no tag
       spans[0].text = text;
@@ -111,7 +112,7 @@ std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, F
   std::size_t next = 0;
   for (Span& span : spans) {
     if (span.kind != Span::Kind::kText) continue;
-    fault = translation_of(work.pieces[next++], lines, span.text);
+    fault = translation_of(work.pieces[next++], lines, span.text, unknown);
     if (fault != Fault::kNone) break;
   }
   return spans;
@@ -120,14 +121,15 @@ std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, F
 /// Fills in the results and keeps the count.
 class Filler {
  public:
-  Filler(Document& document, const std::string& path) : document_(document), path_(path) {
+  Filler(Document& document, const LeftSink& left) : document_(document), left_(left) {
     report_.segments = document.segments().size();
   }
 
   void fill(std::size_t index, const Work& work, const Lines& lines) {
     const Segment& segment = document_.segments()[index];
     Fault fault = Fault::kNone;
-    const std::optional<std::vector<Span>> core = core_of(work, lines, fault);
+    bool unknown = false;
+    const std::optional<std::vector<Span>> core = core_of(work, lines, fault, unknown);
     if (fault == Fault::kCut) return leave(report_.cut, "it is longer than the model reads or writes", segment);
     if (fault == Fault::kEmpty) return leave(report_.empty, "the model writes nothing", segment);
     std::vector<Span> spans = work.peeled.before;
@@ -140,27 +142,25 @@ class Filler {
     if (!reason.empty()) return leave(report_.refused, reason, segment);
     ++report_.filled;
     if (work.piecewise) ++report_.piecewise;
+    if (unknown) ++report_.unknown;
     bool translated = false;
     for (const Piece& piece : work.pieces) translated = translated || piece.translated;
     if (!translated) ++report_.copied;
   }
 
-  FillReport finish() {
-    left_.finish();
-    return report_;
-  }
+  const FillReport& report() const { return report_; }
 
  private:
   void leave(std::uint64_t& counter, const std::string& reason, const Segment& segment) {
     ++counter;
+    if (!left_) return;
     const std::string name = segment.name.empty() ? in_quotes(text_of(segment.spans)) : in_quotes(segment.name);
-    left_.add(fmt::format("{} is left untranslated: {}", name, reason), {path_, segment.line});
+    left_(fmt::format("{} is left untranslated: {}", name, reason), segment.line);
   }
 
   Document& document_;
-  const std::string& path_;
+  const LeftSink& left_;
   FillReport report_;
-  RemarkTally left_{"segments that were left untranslated"};
 };
 
 }  // namespace
@@ -169,12 +169,13 @@ std::string FillReport::summary() const {
   std::string text = fmt::format("{} segments, {} filled", segments, filled);
   const char* separator = " (of them ";
   for (const auto& [count, what] : {std::pair{copied, "without letters, copied"},
-                                    std::pair{piecewise, "piece by piece between tags that the model lost"}}) {
+                                    std::pair{piecewise, "piece by piece between tags that the model lost"},
+                                    std::pair{unknown, "with characters that the vocabulary does not know"}}) {
     if (count == 0) continue;
     text += fmt::format("{}{} {}", separator, count, what);
     separator = ", ";
   }
-  if (copied + piecewise > 0) text += ")";
+  if (copied + piecewise + unknown > 0) text += ")";
   separator = "; left: ";
   for (const auto& [count, what] :
        {std::pair{lost_directives, "with lost directives"}, std::pair{cut, "too long for the model"},
@@ -186,21 +187,22 @@ std::string FillReport::summary() const {
   return text;
 }
 
-FillReport fill_document(Document& document, const TranslateLines& translate, const std::string& path) {
+FillReport fill_document(Document& document, const TranslateLines& translate, const LeftSink& left) {
   Lines lines;
   std::vector<Work> works;
   for (const Segment& segment : document.segments()) works.push_back(begin(segment, lines));
   lines.translate(translate);
   for (std::size_t i = 0; i < works.size(); ++i) {
     Fault fault = Fault::kNone;
-    if (!works[i].piecewise && !core_of(works[i], lines, fault)) {
+    bool unknown = false;
+    if (!works[i].piecewise && !core_of(works[i], lines, fault, unknown)) {
       cut_into_pieces(works[i], document.segments()[i], lines);
     }
   }
   lines.translate(translate);
-  Filler filler(document, path);
+  Filler filler(document, left);
   for (std::size_t i = 0; i < works.size(); ++i) filler.fill(i, works[i], lines);
-  return filler.finish();
+  return filler.report();
 }
 
 }  // namespace polymoe

@@ -12,7 +12,8 @@ namespace polymoe {
 /// What a model made of a line.
 struct LineTranslation {
   std::string text;
-  bool whole = true;  ///< the model read all of the line, and the translation ends by itself
+  bool whole = true;        ///< the model read all of the line, and the translation ends by itself
+  std::size_t unknown = 0;  ///< tokens of the line that the model's vocabulary does not know
 };
 
 /// Translates lines, in order; never called with none.
@@ -24,6 +25,7 @@ struct FillReport {
   std::uint64_t filled = 0;
   std::uint64_t copied = 0;           ///< of `filled`: without letters, so the translation is the text itself
   std::uint64_t piecewise = 0;        ///< of `filled`: translated piece by piece between tags that the model lost
+  std::uint64_t unknown = 0;          ///< of `filled`: with characters that the vocabulary does not know, now lost
   std::uint64_t lost_directives = 0;  ///< left: the model lost or added a "%s" or "{name}"
   std::uint64_t cut = 0;              ///< left: too long for the model
   std::uint64_t empty = 0;            ///< left: the model wrote nothing
@@ -34,9 +36,12 @@ struct FillReport {
   std::string summary() const;
 };
 
+/// Hears of each segment that is left untranslated, and why, with its line (0: not known).
+using LeftSink = std::function<void(const std::string& message, std::uint64_t line)>;
+
 /// Translates a document's segments and fills them in. Lines that come twice are translated once. Tags are shown to the
 /// model (see show()); where it loses one, the text between them is translated by itself. What cannot be filled in
-/// safely stays as it is, with a remark and in the count. `path` is for messages.
-FillReport fill_document(Document& document, const TranslateLines& translate, const std::string& path);
+/// safely stays as it is, told to `left` and counted.
+FillReport fill_document(Document& document, const TranslateLines& translate, const LeftSink& left = {});
 
 }  // namespace polymoe

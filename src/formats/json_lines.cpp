@@ -74,7 +74,7 @@ class JsonLinesDocument : public Document {
     } else {
       segments_.push_back({.spans = {{Span::Kind::kText, text, 0}},
                            .line = lines_.size(),
-                           .keeps_lines = true,
+                           .line_ends = LineEnds::kParagraphs,
                            .has_directives = true});
     }
   }

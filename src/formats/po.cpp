@@ -116,7 +116,7 @@ class PoDocument : public Document {
   void add_segment(po_message_t message, Form form, std::string_view source) {
     Place place{message, form, std::string(source), {}};
     Segment segment{.spans = spans_of_message(strip_accelerator(source, mark_), place.tags),
-                    .keeps_lines = true,
+                    .line_ends = LineEnds::kParagraphs,
                     .has_directives = true,
                     .name = place.source};
     if (segment.spans.empty()) return;

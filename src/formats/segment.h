@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/text_layout.h"
+
 /// What a document is translated in: segments of text with inline tags.
 namespace polymoe {
 
@@ -21,8 +23,8 @@ struct Span {
 /// A piece of a document that is translated on its own: a message, a paragraph, a subtitle.
 struct Segment {
   std::vector<Span> spans;
-  std::uint64_t line = 0;       ///< where it begins in the file, from 1; 0: not known
-  bool keeps_lines = false;     ///< line ends in it mean something; else they are white space like any other
+  std::uint64_t line = 0;  ///< where it begins in the file, from 1; 0: not known
+  LineEnds line_ends = LineEnds::kSpaces;
   bool has_directives = false;  ///< it may hold places that a program fills in ("%s"), which must not be lost
   std::string name = {};        ///< what messages call it where it has no line
 };

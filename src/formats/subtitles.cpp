@@ -75,7 +75,7 @@ class Subtitles : public Document {
  private:
   void add_cue(const std::string& text, std::uint64_t line) {
     parts_.push_back(text);
-    Segment segment{.spans = {}, .line = line, .keeps_lines = true};
+    Segment segment{.spans = {}, .line = line, .line_ends = LineEnds::kParagraphs};
     std::vector<std::string> tags;
     MarkupReader reader(text);
     for (MarkupToken token = reader.next(); token.kind != MarkupToken::Kind::kEnd; token = reader.next()) {

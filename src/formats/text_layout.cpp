@@ -38,23 +38,33 @@ std::string wrap(std::string_view line, std::size_t width, std::size_t first_ind
 
 }  // namespace
 
-TextLayout::TextLayout(std::string_view text, bool keeps_lines) : glue_(1) {
+TextLayout::TextLayout(std::string_view text, LineEnds line_ends) : line_ends_(line_ends), glue_(1) {
   std::size_t done = 0;
   const auto add = [&](std::string_view paragraph) {
     const auto begin = static_cast<std::size_t>(paragraph.data() - text.data());
     glue_.back() += text.substr(done, begin - done);
-    add_paragraph(paragraph, keeps_lines);
+    add_paragraph(paragraph);
     done = begin + paragraph.size();
   };
-  if (keeps_lines) {
-    for (const std::string_view paragraph : split_paragraphs(text)) add(paragraph);
-  } else {
-    add(text);
+  switch (line_ends_) {
+    case LineEnds::kSpaces:
+      add(text);
+      break;
+    case LineEnds::kSeparate:
+      for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        add(text.substr(begin, end - begin));
+        begin = end + 1;
+      }
+      break;
+    case LineEnds::kParagraphs:
+      for (const std::string_view paragraph : split_paragraphs(text)) add(paragraph);
+      break;
   }
   glue_.back() += text.substr(done);
 }
 
-void TextLayout::add_paragraph(std::string_view paragraph, bool keeps_lines) {
+void TextLayout::add_paragraph(std::string_view paragraph) {
   std::string line = clean_line(paragraph);
   if (line.empty()) {
     glue_.back() += paragraph;
@@ -64,7 +74,7 @@ void TextLayout::add_paragraph(std::string_view paragraph, bool keeps_lines) {
   glue_.back() += paragraph.substr(0, begin);
   Breaks breaks;
   std::size_t line_end = paragraph.find('\n', begin);
-  if (keeps_lines && line_end < end) {
+  if (line_ends_ == LineEnds::kParagraphs && line_end < end) {
     for (std::size_t from = 0; from < end;) {
       const std::size_t to = std::min(paragraph.find('\n', from), end);
       breaks.width = std::max(breaks.width, width_of(paragraph.substr(from, to - from)));

@@ -77,7 +77,7 @@ class TmxDocument : public Document {
     }
     Segment segment{.spans = spans_of_xml(unit.source.child("seg"), unit.tags),
                     .line = line_of(node, bytes),
-                    .keeps_lines = true,
+                    .line_ends = LineEnds::kParagraphs,
                     .has_directives = true};
     if (shows_nothing(text_of(segment.spans))) {
       ++passed_over_["units without text"];

@@ -129,7 +129,7 @@ class XliffDocument : public Document {
     Unit unit{node, {}};
     Segment segment{.spans = spans_of_xml(node.child("source"), unit.tags),
                     .line = line_of(node, bytes),
-                    .keeps_lines = true,
+                    .line_ends = LineEnds::kParagraphs,
                     .has_directives = true};
     if (is_untranslated(node)) {
       ++passed_over_["units that say translate=\"no\""];

@@ -22,6 +22,13 @@ bool is_around_text(std::string_view name) {
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
+/// Elements that stand for one end of a pair of tags.
+enum class PairEnd { kNone, kOpens, kCloses };
+PairEnd end_of_pair(std::string_view name) {
+  if (name == "bpt" || name == "bx" || name == "sc") return PairEnd::kOpens;
+  return name == "ept" || name == "ex" || name == "ec" ? PairEnd::kCloses : PairEnd::kNone;
+}
+
 std::uint64_t line_at(std::string_view bytes, std::ptrdiff_t offset) {
   const auto end =
       static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(offset, 0, static_cast<std::ptrdiff_t>(bytes.size())));
@@ -79,6 +86,8 @@ void add_spans(const pugi::xml_node& element, std::vector<Span>& spans, std::vec
       spans.push_back({Span::Kind::kOpen, child.name(), tag});
       add_spans(child, spans, tags);  // load_xml() bounds the depth
       spans.push_back({Span::Kind::kClose, child.name(), tag});
+    } else if (const PairEnd end = end_of_pair(child.name()); end != PairEnd::kNone) {
+      spans.push_back({end == PairEnd::kOpens ? Span::Kind::kOpen : Span::Kind::kClose, "b", tag});
     } else {
       spans.push_back({Span::Kind::kEmpty, child.type() == pugi::node_element ? child.name() : "x", tag});
     }
@@ -137,7 +146,8 @@ std::string text_of_xml(const pugi::xml_node& element) {
 
 void write_xml_spans(pugi::xml_node element, const std::vector<Span>& spans, const std::vector<pugi::xml_node>& tags) {
   for (const Span& span : spans) {
-    switch (span.kind) {
+    const bool is_element = span.kind != Span::Kind::kText && is_around_text(tags.at(span.tag).name());
+    switch (is_element || span.kind == Span::Kind::kText ? span.kind : Span::Kind::kEmpty) {
       case Span::Kind::kText:
         element.append_child(pugi::node_pcdata).set_value(span.text.c_str());
         break;

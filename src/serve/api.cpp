@@ -48,16 +48,18 @@ DetectedLanguage detect_source(const std::string& text, const ModelSet& models) 
                                           detected[0].code));
 }
 
-/// The document's lines by way of the batches of other requests.
-FillReport fill(Document& document, const Route& route, Deadline deadline, const std::string& name) {
+/// The document's lines by way of the batches of other requests; gives warnings.
+std::vector<std::string> fill(Document& document, const Route& route, Deadline deadline) {
   const auto translate = [&](const std::vector<std::string>& lines) {
     std::vector<LineTranslation> translations;
     for (LineAnswer& answer : route.batcher->run({route.source, route.target, 1}, lines, deadline)) {
-      translations.push_back({std::move(answer.texts.front()), answer.read_whole && answer.ended});
+      translations.push_back({std::move(answer.texts.front()), answer.read_whole && answer.ended, answer.unknown});
     }
     return translations;
   };
-  return fill_document(document, translate, name);
+  const FillReport report = fill_document(document, translate);
+  if (report.left() + report.unknown == 0) return {};
+  return {report.summary()};
 }
 
 }  // namespace
@@ -125,10 +127,8 @@ std::vector<Api::Translated> Api::translate_all(const TranslateRequest& request,
   for (std::size_t i = 0; i < request.texts.size(); ++i) {
     const auto document =
         read_document(DocumentFormat::kHtml, request.texts[i], {"q", routes[i].source, routes[i].target});
-    const FillReport report = fill(*document, routes[i], deadline, "q");
-    Translated translated{{document->text()}, {}};
-    if (report.left() > 0) translated.warnings.push_back(report.summary());
-    all.push_back(std::move(translated));
+    std::vector<std::string> warnings = fill(*document, routes[i], deadline);
+    all.push_back({{document->text()}, std::move(warnings)});
   }
   return all;
 }
@@ -138,7 +138,7 @@ std::vector<Api::Translated> Api::translate_lines(const TranslateRequest& reques
   // The lines of all texts of a direction go together.
   std::vector<TextLayout> layouts;
   std::vector<std::vector<LineAnswer>> answers(request.texts.size());
-  for (const std::string& text : request.texts) layouts.emplace_back(text, /*keeps_lines=*/true);
+  for (const std::string& text : request.texts) layouts.emplace_back(text, LineEnds::kSeparate);
   std::vector<bool> done(routes.size());
   for (std::size_t first = 0; first < routes.size(); ++first) {
     if (done[first]) continue;
@@ -175,6 +175,10 @@ Api::Translated Api::join(const TextLayout& layout, const std::vector<LineAnswer
                      fmt::format("the text {} is longer than the model reads; send its sentences one by one, "
                                  "or one a line",
                                  in_quotes(layout.lines()[i])));
+    }
+    if (answers[i].unknown > 0) {
+      translated.warnings.push_back(fmt::format("the model does not know {} of the tokens of {}", answers[i].unknown,
+                                                in_quotes(layout.lines()[i])));
     }
     if (!answers[i].ended) {
       translated.warnings.push_back(
@@ -227,10 +231,10 @@ ApiResponse Api::translate_file(const ApiRequest& request) {
   try {
     const auto document =
         read_document(parse_document_format("auto", name), request.file, {name, route.source, route.target});
-    const FillReport report = fill(*document, route, Batcher::Clock::now() + options_.timeout, name);
+    const std::vector<std::string> warnings = fill(*document, route, Batcher::Clock::now() + options_.timeout);
     const std::string token = files_.add({fmt::format("{}.{}", route.target, name), document->text()});
     Json answer = {{"translatedFileUrl", fmt::format("{}/download_file/{}", request.base, token)}};
-    if (report.left() > 0) answer["warnings"] = {report.summary()};
+    if (!warnings.empty()) answer["warnings"] = warnings;
     return {.body = dump(answer)};
   } catch (const Error& error) {
     throw ApiError(kBadRequest, error.what());

@@ -28,6 +28,7 @@ struct LineAnswer {
   std::vector<std::string> texts;  ///< best first, at least one
   bool read_whole = true;          ///< false: the line is longer than the model reads
   bool ended = true;               ///< false: the best text was cut at the longest output
+  std::size_t unknown = 0;         ///< tokens of the line that the model's vocabulary does not know
 };
 
 /// Translates lines in one direction, as many answers as lines. Called from one thread.

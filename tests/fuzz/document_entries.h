@@ -41,7 +41,7 @@ inline void fuzz_document(const std::uint8_t* data, std::size_t size, std::initi
   const bool read = loads([&] {
     const auto document = read_document(format, bytes, context);
     segments = document->segments().size();
-    const FillReport report = fill_document(*document, turn_round, "fuzz");
+    const FillReport report = fill_document(*document, turn_round);
     require(report.segments == segments && report.filled + report.left() == segments);
     written = document->text();
   });

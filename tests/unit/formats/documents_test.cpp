@@ -144,6 +144,17 @@ TEST(TmxDocuments, AddMissingVariants) {
       "  <tu><tuv xml:lang=\"en\"><seg>d</seg></tuv><tuv xml:lang=\"de\"><seg>D</seg></tuv></tu>\n</body></tmx>\n");
 }
 
+TEST(TmxDocuments, KeepNativeCodeInPairs) {
+  const std::string source = "a <bpt i=\"1\">{</bpt>b<ept i=\"1\">}</ept>";
+  const auto translate = [&](const std::string& answer) {
+    return translate_text(DocumentFormat::kTmx,
+                          "<tmx><body><tu><tuv xml:lang=\"en\"><seg>" + source + "</seg></tuv></tu></body></tmx>",
+                          each_line([&](const std::string& line) { return line == "a <b>b</b>" ? answer : "x"; }));
+  };
+  EXPECT_THAT(translate("<b>B</b> A"), HasSubstr("<seg><bpt i=\"1\">{</bpt>B<ept i=\"1\">}</ept> A</seg>"));
+  EXPECT_THAT(translate("</b>B<b> A"), HasSubstr("<seg>x <bpt i=\"1\">{</bpt>x<ept i=\"1\">}</ept></seg>"));
+}
+
 TEST(XliffDocuments, FillTargetsForReview) {
   const std::string text = translate_text(
       DocumentFormat::kXliff,

@@ -28,7 +28,7 @@ inline TranslateLines marks_lines() {
 inline std::string translate_text(DocumentFormat format, const std::string& text, const TranslateLines& translate,
                                   FillReport* report = nullptr) {
   const auto document = read_document(format, text, {"file", "en", "de"});
-  const FillReport filled = fill_document(*document, translate, "file");
+  const FillReport filled = fill_document(*document, translate);
   if (report != nullptr) *report = filled;
   return document->text();
 }

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/process.h"
-#include "support/log_capture.h"
 #include "support/temporary_folder.h"
 #include "unit/formats/fake_model.h"
 
@@ -114,7 +113,6 @@ TEST(PoDocuments, KeepLineEndsAndLists) {
 }
 
 TEST(PoDocuments, LeaveWhatMsgfmtRefuses) {
-  LogCapture log;
   FillReport report;
   // The arguments' order is that of the translation: %d would get the string.
   const auto reverses = each_line([](const std::string& line) {
@@ -168,7 +166,6 @@ std::vector<std::string> installed_catalogues(const std::string& language, std::
 }
 
 TEST(PoDocuments, FillInstalledCataloguesAsMsgfmtWants) {
-  LogCapture log;
   // A model that loses and turns round words: what it breaks must stay out.
   const auto turns_round = each_line([](const std::string& line) {
     std::string turned;
@@ -181,7 +178,7 @@ TEST(PoDocuments, FillInstalledCataloguesAsMsgfmtWants) {
   for (const char* const language : {"de", "ru", "ja", "ar"}) {
     for (const std::string& text : installed_catalogues(language, 5)) {
       const auto document = read_document(DocumentFormat::kPo, text, {"x.po", "en", language});
-      const FillReport report = fill_document(*document, turns_round, "x.po");
+      const FillReport report = fill_document(*document, turns_round);
       expect_sound(document->text());
       filled += report.filled;
       left += report.left();

@@ -13,7 +13,7 @@
 namespace polymoe::testing {
 
 /// Writes "de:Hello" for "Hello", and "de:Hello (2)" for a second choice. "long" is too long for it, "endless" does not
-/// end, "bad" makes it fail.
+/// end, it does not know "strange", and "bad" makes it fail.
 class FakeModel : public ServedModel {
  public:
   explicit FakeModel(std::string name, std::vector<std::string> languages, std::function<void()> before = {},
@@ -30,7 +30,7 @@ class FakeModel : public ServedModel {
     std::vector<LineAnswer> answers;
     for (const std::string& line : lines) {
       if (line == "bad") throw std::runtime_error("broken");
-      LineAnswer answer{{}, line != "long", line != "endless"};
+      LineAnswer answer{{}, line != "long", line != "endless", line == "strange" ? std::size_t{1} : 0};
       for (std::size_t i = 0; i < key.n_best; ++i) {
         answer.texts.push_back(key.target + mark_ + line + (i == 0 ? "" : " (" + std::to_string(i + 1) + ")"));
       }

@@ -63,6 +63,7 @@ TEST(Server, TranslatesAsLibreTranslateDoes) {
   EXPECT_EQ(running.post("/translate", {{"q", {"a", "b", ""}}, {"source", "en"}, {"target", "pt-BR"}}),
             json({{"translatedText", {"pt_BR:a", "pt_BR:b", ""}}, {"status", 200}}));
   EXPECT_EQ(running.post("/translate", ask("One.\n\n- two\n"))["translatedText"], "de:One.\n\nde:- two\n");
+  EXPECT_EQ(running.post("/translate", ask("a\nb"))["translatedText"], "de:a\nde:b");
   json with_choices = ask("a");
   with_choices["alternatives"] = 2;
   EXPECT_EQ(running.post("/translate", with_choices),
@@ -134,6 +135,7 @@ TEST(Server, TellsWhatIsWrong) {
   check(ask("long"), 400, "longer than the model reads");
   check(ask("bad"), 500, "the model fails: broken");
   EXPECT_THAT(running.post("/translate", ask("endless"))["warnings"][0], HasSubstr("does not end by itself"));
+  EXPECT_THAT(running.post("/translate", ask("strange"))["warnings"][0], HasSubstr("does not know 1 of the tokens"));
   EXPECT_EQ(running.get("/nothing")["status"], 404);
   EXPECT_EQ(running.get("/translate")["status"], 404);
 }
