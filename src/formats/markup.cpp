@@ -136,8 +136,9 @@ void add_text(std::vector<Span>& spans, std::string_view text) {
 namespace {
 
 /// For each span, the index of the tag that it forms a pair with; its own for text and empty tags, spans.size() for
-/// tags without one.
+/// tags without one, and for all of more than kMostSpans.
 std::vector<std::size_t> partners(const std::vector<Span>& spans) {
+  if (spans.size() > kMostSpans) return std::vector<std::size_t>(spans.size(), spans.size());
   std::vector<std::size_t> partner(spans.size()), open;
   for (std::size_t i = 0; i < spans.size(); ++i) {
     partner[i] = i;
@@ -190,7 +191,8 @@ std::vector<Span> spans_of_message(std::string_view text, std::vector<std::strin
 void settle_unpaired(std::vector<Span>& spans) {
   const std::vector<std::size_t> partner = partners(spans);
   for (std::size_t i = 0; i < spans.size(); ++i) {
-    if (partner[i] == spans.size()) spans[i].kind = Span::Kind::kEmpty;
+    const bool is_tag = spans[i].kind != Span::Kind::kText;
+    if (is_tag && partner[i] == spans.size()) spans[i].kind = Span::Kind::kEmpty;
   }
 }
 

@@ -85,6 +85,7 @@ std::string text_of(const std::vector<Span>& spans) {
 }
 
 bool is_balanced(const std::vector<Span>& spans) {
+  if (spans.size() > kMostSpans) return false;
   std::vector<std::string_view> open;
   for (const Span& span : spans) {
     if (span.kind == Span::Kind::kOpen) open.push_back(span.text);

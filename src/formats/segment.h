@@ -32,7 +32,10 @@ struct Segment {
 /// The text of the spans, without their tags.
 std::string text_of(const std::vector<Span>& spans);
 
-/// Whether each tag that opens has one that closes, none crossing another.
+/// More spans are no sentence: their tags are taken to form no pairs, or hostile files would take hours.
+inline constexpr std::size_t kMostSpans = 1000;
+
+/// Whether each tag that opens has one that closes, none crossing another. False for more than kMostSpans.
 bool is_balanced(const std::vector<Span>& spans);
 
 /// Spans at the ends that a translation leaves where they are: tags around the whole text, empty ones before and

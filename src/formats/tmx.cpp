@@ -38,7 +38,8 @@ class TmxDocument : public Document {
  public:
   TmxDocument(const std::string& bytes, const DocumentContext& context) : language_(xml_language(context.target)) {
     load_tmx(document_, bytes, context);
-    for (const pugi::xml_node unit : elements_named(document_, "tu")) add(unit, bytes, context);
+    NodeLines lines(bytes);
+    for (const pugi::xml_node unit : elements_named(document_, "tu")) add(unit, lines, context);
   }
 
   std::string fill(std::size_t segment, const std::vector<Span>& translation) override {
@@ -65,7 +66,7 @@ class TmxDocument : public Document {
     std::vector<pugi::xml_node> tags;
   };
 
-  void add(const pugi::xml_node& node, const std::string& bytes, const DocumentContext& context) {
+  void add(const pugi::xml_node& node, NodeLines& lines, const DocumentContext& context) {
     Unit unit{node, variant_of(node, context.source), variant_of(node, context.target), {}};
     if (!unit.source) {
       ++passed_over_[fmt::format("units without text of '{}'", context.source)];
@@ -76,7 +77,7 @@ class TmxDocument : public Document {
       return;
     }
     Segment segment{.spans = spans_of_xml(unit.source.child("seg"), unit.tags),
-                    .line = line_of(node, bytes),
+                    .line = lines.of(node),
                     .line_ends = LineEnds::kParagraphs,
                     .has_directives = true};
     if (shows_nothing(text_of(segment.spans))) {

@@ -98,7 +98,8 @@ class XliffDocument : public Document {
  public:
   XliffDocument(const std::string& bytes, const DocumentContext& context) : file_(bytes, context) {
     file_.name_target(xml_language(context.target));
-    for (const pugi::xml_node unit : file_.units()) add(unit, bytes);
+    NodeLines lines(bytes);
+    for (const pugi::xml_node unit : file_.units()) add(unit, lines);
   }
 
   std::string fill(std::size_t segment, const std::vector<Span>& translation) override {
@@ -125,10 +126,10 @@ class XliffDocument : public Document {
     std::vector<pugi::xml_node> tags;
   };
 
-  void add(const pugi::xml_node& node, const std::string& bytes) {
+  void add(const pugi::xml_node& node, NodeLines& lines) {
     Unit unit{node, {}};
     Segment segment{.spans = spans_of_xml(node.child("source"), unit.tags),
-                    .line = line_of(node, bytes),
+                    .line = lines.of(node),
                     .line_ends = LineEnds::kParagraphs,
                     .has_directives = true};
     if (is_untranslated(node)) {

@@ -119,9 +119,16 @@ std::string save_xml(pugi::xml_document& document) {
   return writer.text;
 }
 
-std::uint64_t line_of(const pugi::xml_node& node, const std::string& bytes) {
+std::uint64_t NodeLines::of(const pugi::xml_node& node) {
   const std::ptrdiff_t offset = node.offset_debug();
-  return offset < 0 ? 0 : line_at(bytes, offset);
+  if (offset < 0) return 0;
+  const std::size_t end = std::min(static_cast<std::size_t>(offset), bytes_.size());
+  if (end < counted_) {
+    counted_ = 0;
+    line_ = 1;
+  }
+  for (; counted_ < end; ++counted_) line_ += bytes_[counted_] == '\n' ? 1 : 0;
+  return line_;
 }
 
 std::vector<pugi::xml_node> elements_named(const pugi::xml_node& root, const char* name) {

@@ -10,6 +10,7 @@ namespace polymoe {
 namespace {
 
 using namespace testing;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -142,6 +143,21 @@ TEST(TmxDocuments, AddMissingVariants) {
       "  <tu>\n    <tuv xml:lang=\"en-US\"><seg>A <ph x=\"1\">{b}</ph> c</seg></tuv>\n"
       "    <tuv xml:lang=\"de\" creationid=\"polymoe\"><seg>de:A <ph x=\"1\">{b}</ph> c</seg></tuv>\n  </tu>\n"
       "  <tu><tuv xml:lang=\"en\"><seg>d</seg></tuv><tuv xml:lang=\"de\"><seg>D</seg></tuv></tu>\n</body></tmx>\n");
+}
+
+TEST(Documents, ReadHostileOnesInLinearTime) {
+  // Quadratic time would take minutes here.
+  std::string page, cue = "1\n00:00:01,000 --> 00:00:02,000\n", memory = "<tmx><body>";
+  for (int i = 0; i < 100'000; ++i) {
+    page += i % 2 == 0 ? "<b>" : "<!---->";
+    cue += i % 2 == 0 ? "<b>" : "</i>";
+    memory += "<tu><tuv xml:lang='en'><seg>a</seg></tuv></tu>\n";
+  }
+  EXPECT_THAT(translate_text(DocumentFormat::kHtml, page + "x", marks_lines()), EndsWith("de:x"));
+  EXPECT_THAT(translate_text(DocumentFormat::kSrt, cue + "x\n", marks_lines()), EndsWith("de:x\n"));
+  const auto document = read_document(DocumentFormat::kTmx, memory + "</body></tmx>", {"file", "en", "de"});
+  ASSERT_EQ(document->segments().size(), 100'000u);
+  EXPECT_EQ(document->segments().back().line, 100'000u);
 }
 
 TEST(TmxDocuments, KeepNativeCodeInPairs) {
