@@ -50,7 +50,7 @@ MicroBatch random_batch(const bench::Arguments& arguments) {
     Example& example = examples.emplace_back();
     example.source.assign(data, data + arguments.number("source-length"));
     example.target.assign(data + arguments.number("source-length"), data + ids.size(1));
-    example.target_tag = 5;
+    example.start = 5;
   }
   return make_micro_batch(examples, 1);
 }

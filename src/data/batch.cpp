@@ -32,7 +32,7 @@ MicroBatch make_micro_batch(const std::vector<Example>& examples, std::int32_t p
   for (const Example& example : examples) {
     batch.source.insert(batch.source.end(), example.source.begin(), example.source.end());
     pad_row(batch.source, batch.source_length, padding_id);
-    batch.target_input.push_back(example.target_tag);
+    batch.target_input.push_back(example.start);
     batch.target_input.insert(batch.target_input.end(), example.target.begin(), example.target.end() - 1);
     pad_row(batch.target_input, batch.target_length, padding_id);
     batch.target_output.insert(batch.target_output.end(), example.target.begin(), example.target.end());

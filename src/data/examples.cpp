@@ -63,7 +63,7 @@ ExampleSet::Place ExampleSet::place(std::uint64_t index) const {
 }
 
 ExampleIndex::ExampleIndex(const Dataset& dataset, std::string_view split, std::int64_t max_length)
-    : dataset_(dataset), split_(split), max_tokens_(std::max<std::int64_t>(0, max_length - kTaskMarks)) {}
+    : dataset_(dataset), split_(split), max_tokens_(std::max<std::int64_t>(0, max_length - kMostMarks)) {}
 
 const UsableLines& ExampleIndex::usable(const IdFile& file) {
   std::unique_ptr<UsableLines>& lines = usable_[&file];

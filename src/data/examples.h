@@ -97,8 +97,7 @@ class ExampleIndex {
   std::map<const IdFile*, std::unique_ptr<UsableLines>> usable_;
 };
 
-/// Tags and end marks beside the tokens of a text: at most [task tag] [language tag] ... </s>.
-inline constexpr std::int64_t kTranslationMarks = 2;  ///< on the source side; 1 on the target side
-inline constexpr std::int64_t kTaskMarks = 3;         ///< the same for tasks with a tag
+/// Most tags and marks beside the tokens of a text: [task tag] [language tag] ... </s>.
+inline constexpr std::int64_t kMostMarks = 3;
 
 }  // namespace polymoe

@@ -21,6 +21,10 @@ std::uint64_t pool_name(const std::string& task, const Direction& direction) {
   return fnv1a(task + " " + direction.name());
 }
 
+void append(std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& more) {
+  ids.insert(ids.end(), more.begin(), more.end());
+}
+
 /// Gives the pools of a task its shares at the points, divided by size and temperature.
 void set_shares(std::vector<Pool>& pools, Task task, const Mixture& mixture, double temperature) {
   double sum = 0, largest = 1;
@@ -95,8 +99,7 @@ Pool::Pool(const Vocabulary& vocabulary, Task task, Direction direction, Example
       phase_(RandomStream(seed, fnv1a("pool phase"), name_).below(0, std::uint64_t{1} << ShareCurve::kBits)),
       source_language_(vocabulary.language_index(direction_.source)),
       target_language_(vocabulary.language_index(direction_.target)),
-      target_tag_(vocabulary.language_tag(target_language_)),
-      task_tag_(polymoe::task_tag(task, vocabulary)),
+      frame_(make_frame(vocabulary, task, source_language_, target_language_)),
       mask_(vocabulary.mask()) {}
 
 RandomStream Pool::noise_numbers(std::uint64_t number) const {
@@ -113,29 +116,31 @@ Pool::Draw Pool::draw_at(std::uint64_t number, const ExampleSet::Place& place) c
   auto source = static_cast<std::int64_t>(place.part->source->length(place.line));
   const auto target = static_cast<std::int64_t>(place.part->target->length(place.line));
   if (task_ == Task::kDenoising) source = noisy_length(source, noise_, noise_numbers(number));
-  source += task_ == Task::kTranslation ? kTranslationMarks : kTaskMarks;
-  return {number, place, static_cast<std::int32_t>(source), static_cast<std::int32_t>(target + 1)};
+  source += frame_.source_marks();
+  return {number, place, static_cast<std::int32_t>(source), static_cast<std::int32_t>(target + frame_.target_marks())};
 }
 
 Example Pool::materialize(const Draw& draw) const {
   Example example;
-  example.target_tag = target_tag_;
+  example.start = frame_.start;
   example.source_language = source_language_;
   example.target_language = target_language_;
   example.task = static_cast<std::int32_t>(task_);
-  draw.place.part->target->read(draw.place.line, example.target);
-  if (task_ != Task::kTranslation) example.source.push_back(task_tag_);
-  example.source.push_back(target_tag_);
+  std::vector<std::int32_t> tokens;
+  draw.place.part->target->read(draw.place.line, tokens);
+  example.source = frame_.source_head;
   if (task_ == Task::kDenoising) {
-    const auto length = static_cast<std::int64_t>(example.target.size());
+    const auto length = static_cast<std::int64_t>(tokens.size());
     for (const std::int32_t position : noisy_positions(length, noise_, noise_numbers(draw.number))) {
-      example.source.push_back(position == kMaskedSpan ? mask_ : example.target[static_cast<std::size_t>(position)]);
+      example.source.push_back(position == kMaskedSpan ? mask_ : tokens[static_cast<std::size_t>(position)]);
     }
   } else {
     draw.place.part->source->read(draw.place.line, example.source);
   }
-  example.source.push_back(Vocabulary::eos());
-  example.target.push_back(Vocabulary::eos());
+  append(example.source, frame_.source_tail);
+  example.target = frame_.target_head;
+  append(example.target, tokens);
+  append(example.target, frame_.target_tail);
   return example;
 }
 

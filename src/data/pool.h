@@ -8,6 +8,7 @@
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "data/examples.h"
+#include "data/frame.h"
 #include "data/mixture.h"
 #include "data/noise.h"
 #include "data/task.h"
@@ -58,8 +59,7 @@ class Pool {
       phase_;  // [0, 2^ShareCurve::kBits): where in its step the pool starts, so that rare ones do not come together
   std::int32_t source_language_;
   std::int32_t target_language_;
-  std::int32_t target_tag_;
-  std::int32_t task_tag_;  // not of translation
+  Frame frame_;
   std::int32_t mask_;
 };
 

@@ -33,6 +33,7 @@ namespace fs = std::filesystem;
 /// Some rows of a corpus: the text and, once encoded, the ids of each language.
 struct Chunk {
   struct Column {
+    std::int32_t language = 0;  // index into Vocabulary::languages()
     std::vector<std::string> texts;
     std::vector<std::int32_t> ids;       // of all rows, one after the other
     std::vector<std::uint32_t> lengths;  // [rows]
@@ -45,10 +46,12 @@ struct Chunk {
   std::uint64_t bytes = 0;
 };
 
-Chunk read_chunk(CorpusReader& reader) {
+Chunk read_chunk(CorpusReader& reader, const Vocabulary& vocabulary) {
   constexpr std::uint64_t kBytes = std::uint64_t{1} << 18;  // enough work to hand to a thread
   Chunk chunk;
-  chunk.columns.resize(reader.languages().size());
+  for (const std::string& language : reader.languages()) {
+    chunk.columns.emplace_back().language = vocabulary.language_index(language);
+  }
   std::vector<std::string> segments;
   while (chunk.bytes < kBytes && reader.next(segments)) {
     for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -64,7 +67,7 @@ Chunk encode(const Vocabulary& vocabulary, std::int64_t max_length, Chunk chunk)
   for (Chunk::Column& column : chunk.columns) {
     for (const std::string& text : column.texts) {
       const std::size_t before = column.ids.size();
-      vocabulary.encode(text, column.ids);
+      vocabulary.encode(text, column.language, column.ids);
       if (max_length > 0 && column.ids.size() - before > static_cast<std::uint64_t>(max_length)) {
         column.ids.resize(before);
         ++column.too_long;
@@ -72,7 +75,7 @@ Chunk encode(const Vocabulary& vocabulary, std::int64_t max_length, Chunk chunk)
       column.characters.add(text);
       column.lengths.push_back(static_cast<std::uint32_t>(column.ids.size() - before));
     }
-    column.unknown = static_cast<std::uint64_t>(std::count(column.ids.begin(), column.ids.end(), Vocabulary::unk()));
+    column.unknown = static_cast<std::uint64_t>(std::count(column.ids.begin(), column.ids.end(), vocabulary.unk()));
   }
   return chunk;
 }
@@ -173,7 +176,7 @@ PreparedSplit prepare_split(const CorpusSpec& spec, const PrepareOptions& option
   std::deque<std::future<Chunk>> in_work;
   for (bool at_end = false; !at_end || !in_work.empty();) {
     while (!at_end && in_work.size() <= threads) {
-      Chunk chunk = read_chunk(reader);
+      Chunk chunk = read_chunk(reader, vocabulary);
       at_end = chunk.rows == 0;
       if (at_end) break;
       in_work.push_back(std::async(std::launch::async, [&vocabulary, &options, chunk = std::move(chunk)]() mutable {

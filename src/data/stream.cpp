@@ -38,6 +38,7 @@ struct BatchStream::State {
   State(const Dataset& data, const DataOptions& data_options, std::int64_t tokens, std::uint64_t run_seed)
       : options(data_options),
         max_tokens(tokens),
+        pad(data.vocabulary().pad()),
         seed(run_seed),
         fingerprint(fingerprint_of(data, data_options, tokens, run_seed)),
         index(data, "train", data_options.max_length),
@@ -77,6 +78,7 @@ struct BatchStream::State {
 
   DataOptions options;
   std::int64_t max_tokens;
+  std::int32_t pad;
   std::uint64_t seed;
   std::uint64_t fingerprint;
   ExampleIndex index;
@@ -118,7 +120,7 @@ MicroBatch BatchStream::next() {
     const State::Entry& entry = s.entries[s.order[i]];
     s.examples.push_back(entry.pool->materialize(entry.draw));
   }
-  return make_micro_batch(s.examples, Vocabulary::pad());
+  return make_micro_batch(s.examples, s.pad);
 }
 
 void BatchStream::skip() {

@@ -78,7 +78,7 @@ ValidationSet make_validation_set(const Dataset& dataset, const Direction& direc
   for (const std::size_t end : cut_by_tokens(lengths, max_tokens)) {
     std::vector<Example> examples;
     for (; begin < end; ++begin) examples.push_back(pool.materialize(draws[begin]));
-    set.batches.push_back(make_micro_batch(examples, Vocabulary::pad()));
+    set.batches.push_back(make_micro_batch(examples, dataset.vocabulary().pad()));
   }
   return set;
 }

@@ -31,10 +31,6 @@ struct Candidate {
   float score;
 };
 
-double normalised(float score, std::size_t length, double penalty) {
-  return static_cast<double>(score) / std::pow(static_cast<double>(length), penalty);
-}
-
 class BeamSearch {
  public:
   BeamSearch(EncoderDecoderImpl& model, const SearchSymbols& symbols, const DecodeOptions& options,
@@ -47,6 +43,7 @@ class BeamSearch {
     const EncodedSource encoded = model_.encode(source, context_);
     state_ = model_.start(encoded);
     start_sentences(source, first_ids);
+    read_forced();
     while (!sentences_.empty()) {
       const at::Tensor log_probabilities = next_log_probabilities();
       advance(log_probabilities);
@@ -64,7 +61,7 @@ class BeamSearch {
       sources[static_cast<std::size_t>(rows.const_data_ptr<std::int64_t>()[token])].push_back(
           static_cast<std::int32_t>(source_ids.const_data_ptr<std::int64_t>()[token]));
     }
-    const std::int64_t longest = model_.options().max_positions - 1;
+    const std::int64_t longest = model_.options().max_positions - 1 - num_forced();
     for (std::size_t i = 0; i < first_ids.size(); ++i) {
       Sentence sentence;
       sentence.index = i;
@@ -79,6 +76,22 @@ class BeamSearch {
     std::vector<std::int64_t> ids;
     for (const std::int32_t first : first_ids) ids.insert(ids.end(), static_cast<std::size_t>(beams_), first);
     next_ids_ = at::tensor(ids, at::kLong);
+  }
+
+  // Forced ids count as tokens that were written, as they do elsewhere.
+  double score_of(float log_probability, std::size_t length) const {
+    const std::size_t tokens = length + symbols_.forced.size();
+    return static_cast<double>(log_probability) / std::pow(static_cast<double>(tokens), options_.length_penalty);
+  }
+
+  std::int64_t num_forced() const { return static_cast<std::int64_t>(symbols_.forced.size()); }
+
+  // Takes all hypotheses through the ids that they begin with.
+  void read_forced() {
+    for (const std::int32_t id : symbols_.forced) {
+      model_.step(next_ids_.to(model_.projection().device()), state_, context_);
+      next_ids_ = at::full_like(next_ids_, id);
+    }
   }
 
   at::Tensor next_log_probabilities() {
@@ -159,16 +172,16 @@ class BeamSearch {
   }
 
   void finish(Sentence& sentence, const std::vector<std::int32_t>& ids, float score, std::size_t length) const {
-    sentence.finished.push_back({ids, normalised(score, length, options_.length_penalty), false});
+    sentence.finished.push_back({ids, score_of(score, length), false});
   }
 
   bool is_done(const Sentence& sentence) const {
-    const bool out_of_room = state_.position >= sentence.max_length;
+    const bool out_of_room = state_.position - num_forced() >= sentence.max_length;
     const bool nothing_lives = sentence.scores[0] == kImpossible;
     if (out_of_room || nothing_lives) return true;
     if (sentence.finished.size() < static_cast<std::size_t>(beams_)) return false;
     // Where the model is sure of one hypothesis, the other beams hold poor ones, which may all end before it does.
-    const double live = normalised(sentence.scores[0], sentence.beams[0].size(), options_.length_penalty);
+    const double live = score_of(sentence.scores[0], sentence.beams[0].size());
     const auto better = std::count_if(sentence.finished.begin(), sentence.finished.end(),
                                       [&](const Hypothesis& hypothesis) { return hypothesis.score >= live; });
     return better >= options_.n_best;

@@ -12,8 +12,8 @@ namespace polymoe {
 /// One finished translation.
 struct Hypothesis {
   std::vector<std::int32_t> ids;  ///< without the tag it starts from and without the end mark
-  double score = 0.0;             ///< log probability / length^length-penalty, the end mark counted; with a
-                                  ///< repetition penalty, what that makes of the log probability
+  double score = 0.0;             ///< log probability / length^length-penalty, end mark and forced ids counted; with
+                                  ///< a repetition penalty, what that makes of the log probability
   bool cut_off = false;           ///< it has no end mark: it reached the greatest length
 };
 
@@ -21,6 +21,7 @@ struct Hypothesis {
 struct SearchSymbols {
   std::int64_t end = 0;
   std::vector<std::int64_t> forbidden;  ///< ids that are never produced (padding, tags, ...)
+  std::vector<std::int32_t> forced;     ///< what every hypothesis begins with, behind its first id; no part of results
 };
 
 /// Makes a tensor in host memory the same in all processes that compute with the model together: what each of them

@@ -14,38 +14,35 @@
 namespace polymoe {
 namespace {
 
-// A sentence as the model reads it: [tag of the task] [tag of the target language] tokens... </s>, cut to what the
-// model can take; `lost` tells of what it does not read.
-Example make_source(const Vocabulary& vocabulary, const std::string& text, Task task, std::int32_t source_language,
-                    std::int32_t target_language, std::int64_t max_positions, LossySource& lost) {
+// A sentence as the model reads it, with tags and marks, cut to what the model can take; `lost` tells of what it does
+// not read.
+Example make_source(const Vocabulary& vocabulary, const std::string& text, const Frame& frame,
+                    std::int32_t source_language, std::int64_t max_positions, LossySource& lost) {
   Example example;
-  example.target_tag = vocabulary.language_tag(target_language);
-  example.source_language = source_language;
-  example.target_language = target_language;
-  example.task = static_cast<std::int32_t>(task);
-  if (task != Task::kTranslation) example.source.push_back(task_tag(task, vocabulary));
-  example.source.push_back(example.target_tag);
+  example.start = frame.start;
+  example.source = frame.source_head;
   const std::size_t tags = example.source.size();
-  vocabulary.encode(text, example.source);
+  vocabulary.encode(text, source_language, example.source);
   lost.tokens = example.source.size() - tags;
   const auto text_begin = example.source.begin() + static_cast<std::ptrdiff_t>(tags);
-  lost.unknown = static_cast<std::size_t>(std::count(text_begin, example.source.end(), Vocabulary::unk()));
-  const auto longest = static_cast<std::size_t>(max_positions - 1);
+  lost.unknown = static_cast<std::size_t>(std::count(text_begin, example.source.end(), vocabulary.unk()));
+  const std::size_t longest = static_cast<std::size_t>(max_positions) - frame.source_tail.size();
   if (example.source.size() > longest) example.source.resize(longest);
   lost.read = example.source.size() - tags;
-  example.source.push_back(Vocabulary::eos());
-  example.target.push_back(Vocabulary::eos());
+  example.source.insert(example.source.end(), frame.source_tail.begin(), frame.source_tail.end());
+  example.target = frame.target_tail;
   return example;
 }
 
 }  // namespace
 
-SearchSymbols search_symbols(const Vocabulary& vocabulary) {
+SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
   SearchSymbols symbols;
-  symbols.end = Vocabulary::eos();
+  symbols.end = vocabulary.eos();
+  symbols.forced = frame.target_head;
   for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
-    const bool unwanted = vocabulary.is_special(id) || id == Vocabulary::unk();
-    if (unwanted && id != Vocabulary::eos()) symbols.forbidden.push_back(id);
+    const bool unwanted = vocabulary.is_special(id) || id == vocabulary.unk();
+    if (unwanted && id != vocabulary.eos()) symbols.forbidden.push_back(id);
   }
   return symbols;
 }
@@ -74,8 +71,8 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
                                                             const LossSink& lost) {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
-  const std::int32_t target_language = vocabulary_.language_index(target);
-  const SearchSymbols symbols = search_symbols(vocabulary_);
+  const Frame frame = make_frame(vocabulary_, task, source_language, vocabulary_.language_index(target));
+  const SearchSymbols symbols = search_symbols(vocabulary_, frame);
   const std::int64_t max_positions = model_->options().max_positions;
 
   std::vector<Example> examples;
@@ -83,8 +80,7 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   for (const std::string& sentence : sentences) {
     LossySource found{.sentence = examples.size()};
     if (!vocabulary_.is_empty(sentence)) order.push_back(examples.size());
-    examples.push_back(
-        make_source(vocabulary_, sentence, task, source_language, target_language, max_positions, found));
+    examples.push_back(make_source(vocabulary_, sentence, frame, source_language, max_positions, found));
     if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
   }
   std::stable_sort(order.begin(), order.end(),
@@ -100,7 +96,7 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
     const std::size_t end = std::min(order.size(), first + room);
     std::vector<Example> batch;
     for (std::size_t i = first; i < end; ++i) batch.push_back(examples[order[i]]);
-    const MicroBatch rows = make_micro_batch(batch, Vocabulary::pad());
+    const MicroBatch rows = make_micro_batch(batch, vocabulary_.pad());
     const auto hypotheses = beam_search(*model_, make_source_input(rows, model_->projection().device()),
                                         rows.target_input, symbols, options_);
     for (std::size_t i = first; i < end; ++i) {

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "checkpoint/checkpoint.h"
 #include "config/options.h"
+#include "data/frame.h"
 #include "decode/beam_search.h"
 #include "text/vocabulary.h"
 
@@ -63,7 +64,8 @@ class Translator {
   DecodeOptions options_;
 };
 
-/// The ids that no translation holds: padding, start, masks and tags.
-SearchSymbols search_symbols(const Vocabulary& vocabulary);
+/// The end mark, the ids that no translation holds (padding, start, masks and tags), and what the frame of the examples
+/// has translations begin with.
+SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame);
 
 }  // namespace polymoe

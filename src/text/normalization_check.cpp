@@ -4,63 +4,10 @@
 #include <optional>
 #include <vector>
 
+#include "text/wire_format.h"
+
 namespace polymoe {
 namespace {
-
-// Protocol buffers on the wire: fields of a message, of which only those of bytes matter here.
-class WireReader {
- public:
-  explicit WireReader(std::string_view message) : rest_(message) {}
-
-  struct Field {
-    std::uint64_t number = 0;
-    std::string_view bytes;  // of a field of bytes; else empty
-  };
-
-  // None at the end, and where the message is damaged.
-  std::optional<Field> next() {
-    const std::optional<std::uint64_t> tag = varint();
-    if (!tag) return {};
-    Field field{*tag >> 3, {}};
-    switch (*tag & 7) {
-      case 0:
-        return varint() ? std::optional(field) : std::nullopt;
-      case 1:
-        return skip(8) ? std::optional(field) : std::nullopt;
-      case 5:
-        return skip(4) ? std::optional(field) : std::nullopt;
-      case 2: {
-        const std::optional<std::uint64_t> size = varint();
-        if (!size || *size > rest_.size()) return {};
-        field.bytes = rest_.substr(0, *size);
-        rest_.remove_prefix(*size);
-        return field;
-      }
-      default:
-        return {};
-    }
-  }
-
- private:
-  std::optional<std::uint64_t> varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<unsigned char>(rest_.front());
-      rest_.remove_prefix(1);
-      value |= std::uint64_t{byte & 0x7Fu} << shift;
-      if (byte < 0x80) return value;
-    }
-    return {};
-  }
-
-  bool skip(std::size_t size) {
-    if (rest_.size() < size) return false;
-    rest_.remove_prefix(size);
-    return true;
-  }
-
-  std::string_view rest_;
-};
 
 std::uint32_t word_at(std::string_view bytes, std::size_t place) {
   std::uint32_t word = 0;

@@ -54,6 +54,16 @@ std::size_t length_of_part(std::string_view text, std::size_t most) {
   return length;
 }
 
+/// Of pieces that are another model's SentencePiece leaves the marks of spaces.
+void write_spaces(std::string& text) {
+  constexpr std::string_view kMark = "\u2581";
+  for (std::size_t at = text.find(kMark); at != std::string::npos; at = text.find(kMark, at)) {
+    text.replace(at, kMark.size(), 1, ' ');
+  }
+  text.erase(0, text.find_first_not_of(' '));
+  text.erase(text.find_last_not_of(' ') + 1);
+}
+
 std::size_t position_of(const std::vector<std::string>& names, std::string_view name, const char* kind) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) {
@@ -93,13 +103,106 @@ void check_options(const VocabularyOptions& options) {
 
 struct Vocabulary::State {
   sentencepiece::SentencePieceProcessor processor;
-  std::int32_t mask = 0;
+  std::int32_t bos = 0, pad = 1, eos = 2, unk = 3;
+  std::int32_t mask = -1;
+  TextMarks marks;
   std::vector<std::string> languages;
   std::vector<std::int32_t> language_tags;
   std::vector<std::string> tasks;
   std::vector<std::int32_t> task_tags;
   std::vector<bool> special;  // [size]
+
+  // Of a vocabulary with a layout alone.
+  std::vector<std::string> pieces;                                // [size]
+  std::unordered_map<std::string_view, std::int32_t> ids;         // of the pieces that a text may hold
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> target;  // of target text; null: `processor`
+  std::vector<bool> has_target_text;                              // [languages]
+
+  void read_control_pieces(const std::filesystem::path& path);
+  void take(VocabularyLayout layout, const std::filesystem::path& path);
+  std::vector<std::int32_t> encode(std::string_view part, std::int32_t language) const;
 };
+
+namespace {
+
+void load_model(sentencepiece::SentencePieceProcessor& processor, std::string_view bytes,
+                const std::filesystem::path& path) {
+  if (!has_sound_normalization(bytes)) throw Error("a damaged SentencePiece model", {path, 0}, kRemedy);
+  bool loads = false;
+  try {
+    loads = processor.LoadFromSerializedProto(absl::string_view(bytes.data(), bytes.size())).ok();
+  } catch (const std::exception&) {  // SentencePiece's table of normalisation throws, of an empty rule for one
+  }
+  if (!loads) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
+}
+
+}  // namespace
+
+void Vocabulary::State::read_control_pieces(const std::filesystem::path& path) {
+  constexpr const char* kFirstPieces[] = {"<s>", "<pad>", "</s>", "<unk>"};
+  for (std::int32_t id = 0; id < 4; ++id) {
+    if (id >= processor.GetPieceSize() || processor.IdToPiece(id) != kFirstPieces[id]) {
+      throw Error(fmt::format("id {} is not {}", id, kFirstPieces[id]), {path, 0}, kRemedy);
+    }
+  }
+  special.resize(static_cast<std::size_t>(processor.GetPieceSize()));
+  for (std::int32_t id = 0; id < processor.GetPieceSize(); ++id) {
+    if (!processor.IsControl(id)) continue;
+    special[static_cast<std::size_t>(id)] = true;
+    const std::string& piece = processor.IdToPiece(id);
+    if (id <= unk || piece.size() < 3) continue;
+    if (piece == kMaskPiece) {
+      mask = id;
+    } else if (piece.starts_with("<2")) {
+      languages.push_back(piece.substr(2, piece.size() - 3));
+      language_tags.push_back(id);
+    } else {
+      tasks.push_back(piece.substr(1, piece.size() - 2));
+      task_tags.push_back(id);
+    }
+  }
+  if (mask < 0 || languages.empty()) {
+    throw Error("a SentencePiece model without <mask> or language tags", {path, 0}, kRemedy);
+  }
+}
+
+void Vocabulary::State::take(VocabularyLayout layout, const std::filesystem::path& path) {
+  bos = layout.begin;
+  pad = layout.pad;
+  eos = layout.end;
+  unk = layout.unknown;
+  mask = layout.mask;
+  marks = layout.marks;
+  pieces = std::move(layout.pieces);
+  special.resize(pieces.size());
+  for (const std::int32_t id : layout.special) special[static_cast<std::size_t>(id)] = true;
+  for (std::size_t id = 0; id < pieces.size(); ++id) {
+    if (!special[id]) ids.emplace(pieces[id], static_cast<std::int32_t>(id));
+  }
+  for (VocabularyLayout::Language& language : layout.languages) {
+    languages.push_back(std::move(language.code));
+    language_tags.push_back(language.tag);
+    has_target_text.push_back(language.has_target_text);
+  }
+  if (layout.target_model.empty()) return;
+  target = std::make_unique<sentencepiece::SentencePieceProcessor>();
+  load_model(*target, layout.target_model, path);
+}
+
+std::vector<std::int32_t> Vocabulary::State::encode(std::string_view part, std::int32_t language) const {
+  const absl::string_view text(part.data(), part.size());
+  const bool as_target = target != nullptr && has_target_text.at(static_cast<std::size_t>(language));
+  const sentencepiece::SentencePieceProcessor& model = as_target ? *target : processor;
+  std::vector<std::int32_t> encoded;
+  std::vector<std::string> found;
+  const auto status = pieces.empty() ? model.Encode(text, &encoded) : model.Encode(text, &found);
+  if (!status.ok()) fail("cannot encode a text of {} bytes: {}", part.size(), status.ToString());
+  for (const std::string& piece : found) {
+    const auto known = ids.find(piece);
+    encoded.push_back(known == ids.end() ? unk : known->second);
+  }
+  return encoded;
+}
 
 Vocabulary::Vocabulary(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Vocabulary::~Vocabulary() = default;
@@ -111,45 +214,22 @@ Vocabulary Vocabulary::load(const std::filesystem::path& path) { return parse(re
 Vocabulary Vocabulary::parse(const std::string& bytes, const std::filesystem::path& path) {
   silence_sentencepiece();
   auto state = std::make_unique<State>();
-  sentencepiece::SentencePieceProcessor& processor = state->processor;
-  if (!has_sound_normalization(bytes)) throw Error("a damaged SentencePiece model", {path, 0}, kRemedy);
-  bool loads = false;
-  try {
-    loads = processor.LoadFromSerializedProto(bytes).ok();
-  } catch (const std::exception&) {  // SentencePiece's table of normalisation throws, of an empty rule for one
-  }
-  if (!loads) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
-
-  constexpr const char* kFirstPieces[] = {"<s>", "<pad>", "</s>", "<unk>"};
-  for (std::int32_t id = 0; id < 4; ++id) {
-    if (id >= processor.GetPieceSize() || processor.IdToPiece(id) != kFirstPieces[id]) {
-      throw Error(fmt::format("id {} is not {}", id, kFirstPieces[id]), {path, 0}, kRemedy);
-    }
-  }
-  state->special.resize(static_cast<std::size_t>(processor.GetPieceSize()));
-  for (std::int32_t id = 0; id < processor.GetPieceSize(); ++id) {
-    if (!processor.IsControl(id)) continue;
-    state->special[static_cast<std::size_t>(id)] = true;
-    const std::string& piece = processor.IdToPiece(id);
-    if (id <= unk() || piece.size() < 3) continue;
-    if (piece == kMaskPiece) {
-      state->mask = id;
-    } else if (piece.starts_with("<2")) {
-      state->languages.push_back(piece.substr(2, piece.size() - 3));
-      state->language_tags.push_back(id);
-    } else {
-      state->tasks.push_back(piece.substr(1, piece.size() - 2));
-      state->task_tags.push_back(id);
-    }
-  }
-  if (state->mask == 0 || state->languages.empty()) {
-    throw Error("a SentencePiece model without <mask> or language tags", {path, 0}, kRemedy);
+  load_model(state->processor, bytes, path);
+  if (std::optional<VocabularyLayout> layout = read_layout(bytes, path)) {
+    state->take(std::move(*layout), path);
+  } else {
+    state->read_control_pieces(path);
   }
   return Vocabulary(std::move(state));
 }
 
 std::int32_t Vocabulary::size() const { return static_cast<std::int32_t>(state_->special.size()); }
+std::int32_t Vocabulary::bos() const { return state_->bos; }
+std::int32_t Vocabulary::pad() const { return state_->pad; }
+std::int32_t Vocabulary::eos() const { return state_->eos; }
+std::int32_t Vocabulary::unk() const { return state_->unk; }
 std::int32_t Vocabulary::mask() const { return state_->mask; }
+const TextMarks& Vocabulary::marks() const { return state_->marks; }
 const std::vector<std::string>& Vocabulary::languages() const { return state_->languages; }
 const std::vector<std::string>& Vocabulary::tasks() const { return state_->tasks; }
 
@@ -170,20 +250,18 @@ std::int32_t Vocabulary::task_tag(std::string_view task) const {
   return state_->task_tags[position_of(state_->tasks, task, "task")];
 }
 
-std::vector<std::int32_t> Vocabulary::encode(std::string_view text) const {
+std::vector<std::int32_t> Vocabulary::encode(std::string_view text, std::int32_t language) const {
   std::vector<std::int32_t> ids;
-  encode(text, ids);
+  encode(text, language, ids);
   return ids;
 }
 
 // SentencePiece joins a run of unknown characters one by one, copying all before: quadratic for a long one.
-void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
+void Vocabulary::encode(std::string_view text, std::int32_t language, std::vector<std::int32_t>& ids) const {
   const std::size_t most = text.size() > kWholeTextBytes ? kWholeTextBytes / 4 : kWholeTextBytes;
-  std::vector<std::int32_t> added;
   while (!text.empty()) {
     const std::string_view part = text.substr(0, length_of_part(text, most));
-    const auto status = state_->processor.Encode(absl::string_view(part.data(), part.size()), &added);
-    if (!status.ok()) fail("cannot encode a text of {} bytes: {}", part.size(), status.ToString());
+    const std::vector<std::int32_t> added = state_->encode(part, language);
     ids.insert(ids.end(), added.begin(), added.end());
     text.remove_prefix(part.size());
   }
@@ -219,8 +297,14 @@ std::string Vocabulary::decode(const std::vector<std::int32_t>& ids) const {
     if (!is_special(id)) kept.push_back(id);
   }
   std::string text;
-  const auto status = state_->processor.Decode(kept, &text);
+  std::vector<std::string> pieces;
+  if (!state_->pieces.empty()) {
+    for (const std::int32_t id : kept) pieces.push_back(state_->pieces[static_cast<std::size_t>(id)]);
+  }
+  const auto& model = state_->target != nullptr ? *state_->target : state_->processor;
+  const auto status = pieces.empty() ? model.Decode(kept, &text) : model.Decode(pieces, &text);
   if (!status.ok()) fail("cannot decode {} ids: {}", ids.size(), status.ToString());
+  if (!state_->pieces.empty()) write_spaces(text);
   return text;
 }
 
@@ -266,10 +350,10 @@ std::string train_vocabulary(const VocabularyOptions& options, const std::vector
       {"character_coverage", std::to_string(options.character_coverage)},
       {"normalization_rule_name", options.normalization},
       {"byte_fallback", options.byte_fallback ? "true" : "false"},
-      {"bos_id", std::to_string(Vocabulary::bos())},
-      {"pad_id", std::to_string(Vocabulary::pad())},
-      {"eos_id", std::to_string(Vocabulary::eos())},
-      {"unk_id", std::to_string(Vocabulary::unk())},
+      {"bos_id", "0"},
+      {"pad_id", "1"},
+      {"eos_id", "2"},
+      {"unk_id", "3"},
       {"num_threads", "16"},  // sums are taken thread by thread, so another number would round another way
       {"control_symbols", fmt::format("{}", fmt::join(symbols, ","))},
       {"seed_sentencepiece_size", std::to_string(std::max<std::int64_t>(100'000, 20 * options.size))},

@@ -7,12 +7,15 @@
 #include <string_view>
 #include <vector>
 
+#include "text/vocabulary_layout.h"
+
 namespace polymoe {
 
 /// Text to ids and back: a SentencePiece model that also holds the tags of languages and tasks, so that one file is
 /// the whole vocabulary. Ids 0 to 3 are `<s>`, `<pad>`, `</s>`, `<unk>` (the order of fairseq and NLLB); after them
 /// come, as control symbols that no text can produce, `<mask>`, the task tags (`<denoise>`, then those of the user's
-/// naming) and one tag `<2de>` for each language. All methods are const and may be called from several threads at once.
+/// naming) and one tag `<2de>` for each language. Vocabularies of imported models have other ids, which a layout in the
+/// file tells (text/vocabulary_layout.h). All methods are const and may be called from several threads at once.
 class Vocabulary {
  public:
   /// Throws Error when the file is no SentencePiece model, or lacks the special symbols above.
@@ -26,18 +29,21 @@ class Vocabulary {
   /// Number of ids; every id is in [0, size()).
   std::int32_t size() const;
 
-  static constexpr std::int32_t bos() { return 0; }
-  static constexpr std::int32_t pad() { return 1; }
-  static constexpr std::int32_t eos() { return 2; }
-  static constexpr std::int32_t unk() { return 3; }
+  std::int32_t bos() const;  ///< -1: none, in some vocabularies of imported models; mask() likewise
+  std::int32_t pad() const;
+  std::int32_t eos() const;
+  std::int32_t unk() const;
   std::int32_t mask() const;
+
+  /// Where tags and marks stand around texts.
+  const TextMarks& marks() const;
 
   /// Language codes, in the order of their tags. Positions in it are the language indices of batches.
   const std::vector<std::string>& languages() const;
   /// Position of `language` in languages(); another usual name of one does too ("pt-BR", "de_DE", "no" for "nb"), with
   /// a remark. Throws Error that names the nearest and all known ones.
   std::int32_t language_index(std::string_view language) const;
-  /// Id of the tag of a language, by code or by index.
+  /// Id of the tag of a language, by code or by index; -1 where languages have none.
   std::int32_t language_tag(std::string_view language) const;
   std::int32_t language_tag(std::int32_t index) const;
   /// Names of the task tags, e.g. "denoise".
@@ -47,9 +53,10 @@ class Vocabulary {
 
   /// Appends the ids of `text` to `ids`, with the normalisation that the model was trained with. No tag and no end
   /// mark is added, and no special id ever comes out, whatever the text says. The time is linear in the length: a text
-  /// over kWholeTextBytes is encoded in parts, cut at spaces where it has any.
-  void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
-  std::vector<std::int32_t> encode(std::string_view text) const;
+  /// over kWholeTextBytes is encoded in parts, cut at spaces where it has any. `language`, an index, is the language of
+  /// the text: Marian's models encode sources and targets otherwise.
+  void encode(std::string_view text, std::int32_t language, std::vector<std::int32_t>& ids) const;
+  std::vector<std::int32_t> encode(std::string_view text, std::int32_t language = 0) const;
 
   /// Whether nothing of `text` is left to read: it holds only white space, characters without a shape (U+200B, U+00AD)
   /// and what the normalisation removes.

@@ -34,7 +34,9 @@ TokenLoss loss_of(EncoderDecoder& model, const ValidationSet& set, double label_
 
 std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& set, const Vocabulary& vocabulary,
                                    const DecodeOptions& options, const Agreement& agree) {
-  const SearchSymbols symbols = search_symbols(vocabulary);
+  const Frame frame = make_frame(vocabulary, set.task, vocabulary.language_index(set.direction.source),
+                                 vocabulary.language_index(set.direction.target));
+  const SearchSymbols symbols = search_symbols(vocabulary, frame);
   std::vector<std::string> translations;
   for (const MicroBatch& batch : set.batches) {
     std::vector<std::int32_t> first_ids;

@@ -9,12 +9,12 @@ TEST(MicroBatch, PadsRowsAndShiftsTheTargetBehindItsTag) {
   Example first;
   first.source = {10, 11, 2};
   first.target = {20, 2};
-  first.target_tag = 5;
+  first.start = 5;
   first.target_language = 1;
   Example second;
   second.source = {12, 2};
   second.target = {21, 22, 2};
-  second.target_tag = 6;
+  second.start = 6;
   const MicroBatch batch = make_micro_batch({first, second}, 1);
   EXPECT_EQ(batch.rows, 2);
   EXPECT_EQ(batch.source, (std::vector<std::int32_t>{10, 11, 2, 12, 2, 1}));

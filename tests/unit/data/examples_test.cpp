@@ -94,7 +94,7 @@ TEST_F(ExamplesTest, CarryTagsAndEndMarksAndTheLengthsOfTheirDraw) {
   target.push_back(2);
   EXPECT_EQ(example.source, source);
   EXPECT_EQ(example.target, target);
-  EXPECT_EQ(example.target_tag, vocabulary.language_tag("fr"));
+  EXPECT_EQ(example.start, vocabulary.language_tag("fr"));
   EXPECT_EQ(example.source_language, 1);
   EXPECT_EQ(example.target_language, 2);
   EXPECT_EQ(example.task, 0);

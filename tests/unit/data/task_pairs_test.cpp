@@ -127,10 +127,10 @@ TEST_F(TaskPairs, BeginWithTheTagsOfTaskAndLanguage) {
   const Example example = pool.materialize(draw);
   const std::string line = invented_sentence("en", 10);
   std::vector<std::int32_t> source = {vocabulary.task_tag("summary"), vocabulary.language_tag("en")};
-  vocabulary.encode(line + " " + line, source);
-  source.push_back(Vocabulary::eos());
+  vocabulary.encode(line + " " + line, 0, source);
+  source.push_back(vocabulary.eos());
   std::vector<std::int32_t> target = vocabulary.encode(line);
-  target.push_back(Vocabulary::eos());
+  target.push_back(vocabulary.eos());
   EXPECT_EQ(example.source, source);
   EXPECT_EQ(example.target, target);
   EXPECT_EQ(example.task, 2);

@@ -47,7 +47,7 @@ class BeamSearchTest : public ::testing::Test {
   double log_probability(const std::vector<std::int32_t>& row, std::vector<std::int32_t> ids, bool ended) {
     Example example;
     example.source = row;
-    example.target_tag = 5;
+    example.start = 5;
     if (ended) ids.push_back(2);
     example.target = ids;
     ForwardContext context;
@@ -69,7 +69,7 @@ class BeamSearchTest : public ::testing::Test {
     scale.fill_(1.0);
     Example example;
     example.source = kRow;
-    example.target_tag = 5;
+    example.start = 5;
     example.target.assign(static_cast<std::size_t>(logits.size(0)), 7);
     ForwardContext context;
     const ModelInput input = make_model_input(make_micro_batch({example}, 1), test_device());
@@ -121,6 +121,23 @@ TEST_F(BeamSearchTest, ScoresAreLogProbabilitiesOverLengthToThePenalty) {
     const double length = static_cast<double>(hypothesis.ids.size()) + (ended ? 1 : 0);
     const double expected = log_probability(kRow, hypothesis.ids, ended) / std::pow(length, 0.7);
     EXPECT_NEAR(hypothesis.score, expected, tolerance(1e-4));  // float32 sums of up to 7 log probabilities
+  }
+}
+
+TEST_F(BeamSearchTest, ForcedIdsComeFirstAndAreNoPartOfResults) {
+  options_.beam_size = 3;
+  options_.n_best = 3;
+  symbols_.forced = {7, 4};
+  const auto results = beam_search(*model_, source({kRow, kOther}), {5, 5}, symbols_, options_);
+  const double forced = log_probability(kRow, symbols_.forced, false);
+  for (const Hypothesis& hypothesis : results[0]) {
+    std::vector<std::int32_t> ids = symbols_.forced;
+    ids.insert(ids.end(), hypothesis.ids.begin(), hypothesis.ids.end());
+    EXPECT_LE(hypothesis.ids.size(), 6u);
+    const bool ended = !hypothesis.cut_off;
+    const double length = static_cast<double>(ids.size()) + (ended ? 1 : 0);
+    const double expected = (log_probability(kRow, ids, ended) - forced) / length;
+    EXPECT_NEAR(hypothesis.score, expected, tolerance(1e-4));  // float32 sums of up to 9 log probabilities
   }
 }
 

@@ -31,7 +31,7 @@ Example make_example(std::vector<std::int32_t> source, std::vector<std::int32_t>
   Example example;
   example.source = std::move(source);
   example.target = std::move(target);
-  example.target_tag = 5;
+  example.start = 5;
   return example;
 }
 

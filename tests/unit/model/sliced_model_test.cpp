@@ -41,7 +41,7 @@ ModelInput input_to_slice(const at::Device& device) {
   a.target = {20, 33, 2};
   b.source = {5, 12, 49, 14, 15, 16, 2};
   b.target = {21, 22, 0, 24, 2};
-  a.target_tag = b.target_tag = 5;
+  a.start = b.start = 5;
   return make_model_input(make_micro_batch({a, b}, 1), device);
 }
 

@@ -90,7 +90,7 @@ MicroBatch tiny_batch(std::int64_t update, std::int64_t number) {
       for (std::uint64_t i = 0; i < length; ++i)
         side->push_back(static_cast<std::int32_t>(6 + random.below(next++, 35)));
     }
-    example.target_tag = 5;
+    example.start = 5;
   }
   return make_micro_batch(examples, 1);
 }

@@ -78,10 +78,10 @@ std::string error_of(Action action) {
 TEST(Vocabulary, PutsMaskAndTagsBehindTheFourCommonIds) {
   const Vocabulary& vocabulary = sample_vocabulary();
   EXPECT_EQ(vocabulary.size(), 110);
-  EXPECT_EQ(Vocabulary::bos(), 0);
-  EXPECT_EQ(Vocabulary::pad(), 1);
-  EXPECT_EQ(Vocabulary::eos(), 2);
-  EXPECT_EQ(Vocabulary::unk(), 3);
+  EXPECT_EQ(vocabulary.bos(), 0);
+  EXPECT_EQ(vocabulary.pad(), 1);
+  EXPECT_EQ(vocabulary.eos(), 2);
+  EXPECT_EQ(vocabulary.unk(), 3);
   EXPECT_EQ(vocabulary.mask(), 4);
   EXPECT_EQ(vocabulary.task_tag("denoise"), 5);
   EXPECT_EQ(vocabulary.languages(), (std::vector<std::string>{"en", "de", "zh_CN"}));
@@ -103,7 +103,7 @@ TEST(Vocabulary, DecodesWhatItEncoded) {
 
 TEST(Vocabulary, EncodeAppends) {
   std::vector<std::int32_t> ids = {6};
-  sample_vocabulary().encode("The file", ids);
+  sample_vocabulary().encode("The file", 0, ids);
   std::vector<std::int32_t> expected = sample_vocabulary().encode("The file");
   expected.insert(expected.begin(), 6);
   EXPECT_EQ(ids, expected);
@@ -125,8 +125,8 @@ TEST(Vocabulary, TextNeverBecomesASpecialId) {
 TEST(Vocabulary, DecodeDropsSpecialIdsAndRefusesIdsOutside) {
   const Vocabulary& vocabulary = sample_vocabulary();
   std::vector<std::int32_t> ids = vocabulary.encode("The file was not found");
-  ids.insert(ids.begin(), {vocabulary.language_tag("de"), Vocabulary::bos(), vocabulary.mask()});
-  ids.insert(ids.end(), {Vocabulary::eos(), Vocabulary::pad()});
+  ids.insert(ids.begin(), {vocabulary.language_tag("de"), vocabulary.bos(), vocabulary.mask()});
+  ids.insert(ids.end(), {vocabulary.eos(), vocabulary.pad()});
   EXPECT_EQ(vocabulary.decode(ids), "The file was not found");
   EXPECT_EQ(vocabulary.decode({}), "");
   EXPECT_THROW(vocabulary.decode({110}), Error);
@@ -143,14 +143,14 @@ TEST(Vocabulary, NamesTheNearestLanguage) {
 TEST(Vocabulary, SpellsUnknownCharactersInBytesWhereAsked) {
   const std::string text = "The 猫 file";
   const std::vector<std::int32_t> without = sample_vocabulary().encode(text);
-  EXPECT_EQ(std::count(without.begin(), without.end(), Vocabulary::unk()), 1);
+  EXPECT_EQ(std::count(without.begin(), without.end(), sample_vocabulary().unk()), 1);
 
   VocabularyOptions options = small_options();
   options.size = 360;  // 256 of them are bytes
   options.byte_fallback = true;
   const Vocabulary vocabulary = load_bytes(train_vocabulary(options, {"en"}, sample_text()));
   const std::vector<std::int32_t> with = vocabulary.encode(text);
-  EXPECT_EQ(std::count(with.begin(), with.end(), Vocabulary::unk()), 0);
+  EXPECT_EQ(std::count(with.begin(), with.end(), vocabulary.unk()), 0);
   EXPECT_EQ(vocabulary.decode(with), text);
 }
 
@@ -251,7 +251,7 @@ TEST(Vocabulary, LearnsFromSegmentsOfAnyLengthThatIsRead) {
   const Vocabulary vocabulary =
       load_bytes(train_vocabulary({.size = 22}, {"ru", "en"}, std::vector<std::string>(20, segment)));
   const std::vector<std::int32_t> ids = vocabulary.encode("вода");
-  EXPECT_EQ(std::count(ids.begin(), ids.end(), Vocabulary::unk()), 0);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), vocabulary.unk()), 0);
 }
 
 TEST(Vocabulary, SaysThatTextHoldsNothingToLearn) {

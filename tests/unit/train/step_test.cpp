@@ -38,7 +38,7 @@ Example step_example(std::int32_t first, std::size_t length, std::int32_t task =
   example.target.assign(example.source.begin() + 1, example.source.end());
   example.source.push_back(2);
   example.target.push_back(2);
-  example.target_tag = 5;
+  example.start = 5;
   example.task = task;
   return example;
 }
