@@ -69,6 +69,7 @@ Section moe_section(MoeOptions& o) {
        flag("normalize-gates", o.normalize_gates, "with top-k above 1, the gate values of a token sum to one"),
        number("output-masking", o.output_masking,
               "probability, in training, that a token goes without its experts' output", 0, 0.999),
+       number("output-scale", o.output_scale, "what the routed experts' output is multiplied by", 1e-6, 1e6),
        number("shared-experts", o.shared_experts,
               "experts that every token goes to, beside those that the gate chooses", 0, 1024)}};
 }
@@ -89,8 +90,12 @@ Section model_section(ModelOptions& o) {
            choice("activation", o.activation, "activation of the feed-forward blocks", {"relu", "gelu", "swish"}),
            choice("norm", o.norm, "layer norm before or after each block", {"pre", "post"}),
            flag("embedding-scale", o.embedding_scale, "multiply embeddings by sqrt(hidden)"),
+           choice("position-frequencies", o.position_frequencies,
+                  "sinusoids of place i of n have the frequency 10000^(-i/(n-1)), or 10000^(-i/n) as in Vaswani et al.",
+                  {"tensor2tensor", "paper"}),
            number("position-offset", o.position_offset, "position of the first token in the sinusoid table", 0, 1024),
            number("max-positions", o.max_positions, "longest sequence, in tokens", 1, 1 << 24),
+           flag("logits-bias", o.logits_bias, "add a trained bias to the logits of the vocabulary"),
            number("dropout", o.dropout, "dropout after embeddings and blocks", 0, 0.999),
            number("attention-dropout", o.attention_dropout, "dropout on attention weights", 0, 0.999),
            number("activation-dropout", o.activation_dropout, "dropout after the activation", 0, 0.999)}};

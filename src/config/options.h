@@ -33,6 +33,7 @@ struct MoeOptions {
   double router_z_loss = 0.0;
   bool normalize_gates = true;
   double output_masking = 0.0;
+  double output_scale = 1.0;
   std::int64_t shared_experts = 0;
 };
 
@@ -48,8 +49,10 @@ struct ModelOptions {
   std::string activation = "relu";  // relu, gelu, swish
   std::string norm = "pre";         // pre, post
   bool embedding_scale = true;
+  std::string position_frequencies = "tensor2tensor";  // tensor2tensor, paper
   std::int64_t position_offset = 0;
   std::int64_t max_positions = 1024;
+  bool logits_bias = false;
   double dropout = 0.1;
   double attention_dropout = 0.0;
   double activation_dropout = 0.0;

@@ -1,5 +1,7 @@
 #include "loss/cross_entropy.h"
 
+#include <optional>
+
 #include "nn/torch_headers.h"
 
 #include "kernels/cuda/cross_entropy.h"
@@ -96,19 +98,30 @@ at::Tensor wide_product(const at::Tensor& a, const at::Tensor& b, at::ScalarType
   return at::mm(a, b, wide);
 }
 
+at::Tensor logits_of(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias, at::ScalarType wide) {
+  at::Tensor logits = wide_product(states, weight.t(), wide);
+  return bias.defined() ? logits.add_(bias) : logits;
+}
+
+at::ScalarType wide_type(const at::Tensor& states) {
+  return states.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
 class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEntropy> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& states, const at::Tensor& weight,
-                               const at::Tensor& labels, const Projection& projection, double smoothing,
-                               double normaliser, bool want_gradient) {
+                               const std::optional<at::Tensor>& given_bias, const at::Tensor& labels,
+                               const Projection& projection, double smoothing, double normaliser, bool want_gradient) {
+    const at::Tensor bias = given_bias.value_or(at::Tensor());
     const std::int64_t tokens = states.size(0);
-    const at::ScalarType wide = states.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    const at::ScalarType wide = wide_type(states);
     const at::TensorOptions per_token = states.options().dtype(wide);
     at::Tensor token_nll = at::empty({tokens}, per_token), token_loss = at::empty({tokens}, per_token);
-    at::Tensor grad_states, grad_weight;
+    at::Tensor grad_states, grad_weight, grad_bias;
     if (want_gradient) {
       grad_states = at::empty_like(states);
       grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
+      if (bias.defined()) grad_bias = at::zeros(bias.sizes(), bias.options().dtype(wide));
     }
     const bool on_gpu = has_gpu_kernel(states) && projection.axis->size() == 1;
     // Slices may differ by an entry, but must agree on the chunks.
@@ -118,7 +131,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
       const std::int64_t count = std::min(chunk, tokens - first);
       const at::Tensor part = states.narrow(0, first, count);
       const at::Tensor part_labels = labels.narrow(0, first, count);
-      at::Tensor logits = wide_product(part, weight.t(), wide);
+      at::Tensor logits = logits_of(part, weight, bias, wide);
       const Chunk part_result =
           on_gpu ? chunk_on_gpu(logits, part_labels, smoothing, normaliser, want_gradient, states.scalar_type())
                  : chunk_with_torch(logits, part_labels, projection, smoothing, normaliser, want_gradient,
@@ -129,13 +142,14 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
       at::Tensor grad_part = grad_states.narrow(0, first, count);
       at::mm_out(grad_part, part_result.gradient, weight);
       // The sum over chunks is wide: of many small addends a narrow one would lose the last.
+      if (bias.defined()) grad_bias.add_(part_result.gradient.sum(0, /*keepdim=*/false, wide));
       if (states.is_cpu()) {
         grad_weight.addmm_(logits.t(), part.to(wide));
       } else {
         grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
       }
     }
-    ctx->save_for_backward({grad_states, grad_weight});
+    ctx->save_for_backward({grad_states, grad_weight, grad_bias});
     ctx->mark_non_differentiable({token_nll, token_loss});
     return {token_loss.sum() / normaliser, token_nll, token_loss};
   }
@@ -145,7 +159,9 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
     const at::Tensor& scale = grads[0];
     const at::Tensor grad_states = saved[0] * scale.to(saved[0].scalar_type());
     const at::Tensor grad_weight = saved[1] * scale.to(saved[1].scalar_type());
-    return {grad_states, grad_weight.to(saved[0].scalar_type()), {}, {}, {}, {}, {}};
+    at::Tensor grad_bias;
+    if (saved[2].defined()) grad_bias = (saved[2] * scale.to(saved[2].scalar_type())).to(saved[0].scalar_type());
+    return {grad_states, grad_weight.to(saved[0].scalar_type()), grad_bias, {}, {}, {}, {}, {}};
   }
 };
 
@@ -155,8 +171,11 @@ CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection&
                                      double smoothing, double normaliser) {
   const at::Tensor& weight = projection.weight;
   const bool want_gradient = at::GradMode::is_enabled() && (states.requires_grad() || weight.requires_grad());
-  const variable_list results = ProjectedCrossEntropy::apply(projection.axis->enter(states), weight, labels, projection,
-                                                             smoothing, normaliser, want_gradient);
+  // Autograd refuses undefined tensors as arguments.
+  std::optional<at::Tensor> bias;
+  if (projection.bias.defined()) bias = projection.bias;
+  const variable_list results = ProjectedCrossEntropy::apply(projection.axis->enter(states), weight, bias, labels,
+                                                             projection, smoothing, normaliser, want_gradient);
   return {results[0], results[1], results[2]};
 }
 
@@ -166,8 +185,13 @@ std::int64_t tokens_of_chunk(std::int64_t entries, bool on_gpu) {
   return std::max(kFewest, (on_gpu ? kElementsOnGpu : kElements) / entries);
 }
 
+at::Tensor projected_logits(const at::Tensor& states, const Projection& projection) {
+  return logits_of(states, projection.weight, projection.bias, wide_type(states));
+}
+
 at::Tensor projected_log_probabilities(const at::Tensor& states, const Projection& projection) {
   at::Tensor logits = at::mm(states, projection.weight.t());
+  if (projection.bias.defined()) logits = logits + projection.bias;
   if (projection.axis->size() > 1) {
     const at::Tensor all = at::zeros({states.size(0), projection.vocabulary}, logits.options().dtype(at::kFloat));
     all.narrow(1, projection.first, logits.size(1)).copy_(logits);

@@ -113,9 +113,20 @@ EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partit
       sliced_placement({options.vocabulary, options.hidden}, 0, 1, axis_->rank(), axis_->size());
   vocabulary_ = placement.ranges[0].at(0);
   embedding_ = register_weight("embedding", Role::kEmbedding, placement);
-  positions_ = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden);
+  if (options.logits_bias) {
+    logits_bias_ = register_bias("logits_bias", Role::kEmbedding,
+                                 sliced_placement({options.vocabulary}, 0, 1, axis_->rank(), axis_->size()));
+  }
+  positions_ = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden,
+                                    options.position_frequencies);
   encoder_ = register_module("encoder", Encoder(options, partition));
   decoder_ = register_module("decoder", Decoder(options, partition));
+}
+
+Projection EncoderDecoderImpl::projection() const {
+  Projection projection(embedding_, vocabulary_.begin, options_.vocabulary, axis_);
+  projection.bias = logits_bias_;
+  return projection;
 }
 
 void EncoderDecoderImpl::set_precision(at::ScalarType precision) {

@@ -74,7 +74,7 @@ class EncoderDecoderImpl : public PlacedModule {
   at::Tensor step(const at::Tensor& ids, DecoderState& state, ForwardContext& context);
 
   /// The output projection: the embedding, which is tied, or the slice of it that is here.
-  Projection projection() const { return {embedding_, vocabulary_.begin, options_.vocabulary, axis_}; }
+  Projection projection() const;
   const ModelOptions& options() const { return options_; }
   /// Those of the MoE layers, in the order in which the layers run.
   std::vector<std::shared_ptr<Router>> routers() const;
@@ -89,8 +89,9 @@ class EncoderDecoderImpl : public PlacedModule {
 
   ModelOptions options_;
   std::shared_ptr<ModelAxis> axis_;
-  IndexRange vocabulary_;  // the entries here
-  at::Tensor embedding_;   // [entries here, hidden]
+  IndexRange vocabulary_;   // the entries here
+  at::Tensor embedding_;    // [entries here, hidden]
+  at::Tensor logits_bias_;  // [entries here]; undefined without model.logits-bias
   at::Tensor positions_;
   Encoder encoder_{nullptr};
   Decoder decoder_{nullptr};

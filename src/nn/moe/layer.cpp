@@ -46,11 +46,12 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
 }
 
 at::Tensor MoeLayerImpl::combine_weights(const RouterOutput& routed, const ForwardContext& context) const {
-  if (!context.training || options_.output_masking == 0) return routed.weights;
+  const at::Tensor weights = options_.output_scale == 1.0 ? routed.weights : routed.weights * options_.output_scale;
+  if (!context.training || options_.output_masking == 0) return weights;
   const Assignments& assignments = routed.routing.assignments;
   const at::Tensor kept = counter_dropout(at::ones({assignments.tokens(), 1}), options_.output_masking,
                                           context.random_key(place_ + ".masking"));
-  return routed.weights * assignments.of_tokens(send_to(kept.squeeze(1), routed.weights.device()));
+  return weights * assignments.of_tokens(send_to(kept.squeeze(1), weights.device()));
 }
 
 }  // namespace polymoe

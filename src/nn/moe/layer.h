@@ -15,7 +15,8 @@ namespace polymoe {
 /// experts (Rajbhandari et al. 2022, DeepSpeed-MoE's residual expert; Dai et al. 2024, DeepSeekMoE) add their output
 /// for every token: n of them are one dense block of n times the width. While training, expert-output masking (NLLB
 /// Team 2022, section 6.2.2) takes the routed experts' output from a random part of the tokens, and scales it up for
-/// the others. Its losses are appended to the context.
+/// the others; models that were trained without that scaling up have an output scale of 1 minus the masked part. Its
+/// losses are appended to the context.
 class MoeLayerImpl : public torch::nn::Module {
  public:
   /// `place` is the full name of the layer.

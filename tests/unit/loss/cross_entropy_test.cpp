@@ -47,6 +47,20 @@ TEST(ProjectedCrossEntropy, GradientsMatchFiniteDifferences) {
   expect_gradient_matches(c.projection, objective);
 }
 
+TEST(ProjectedCrossEntropy, ABiasJoinsTheLogits) {
+  const Case c = make_case(5, 3, 7, at::kDouble);
+  Projection projection(c.projection);
+  projection.bias = at::randn({7}, at::kDouble).to(c.projection.device()).requires_grad_();
+  const auto objective = [&] { return projected_cross_entropy(c.states, projection, c.labels, 0.1, 3.0).loss * 2.0; };
+  expect_gradient_matches(c.states, objective);
+  expect_gradient_matches(c.projection, objective);
+  expect_gradient_matches(projection.bias, objective);
+  const at::Tensor logits = at::addmm(projection.bias, c.states, c.projection.t());
+  EXPECT_TRUE(close(projected_logits(c.states, projection), logits, 0, 1e-12));
+  EXPECT_TRUE(
+      close(projected_log_probabilities(c.states, projection), at::log_softmax(logits, 1).to(at::kFloat), 0, 1e-6));
+}
+
 TEST(ProjectedCrossEntropy, ChunksDoNotShow) {
   // 2^20 logits a chunk on the CPU: 70,000 entries make chunks of 16 tokens, and 40 tokens three of them.
   const Case c = make_case(40, 4, 70000, at::kFloat);

@@ -1,8 +1,12 @@
 #include "model/encoder_decoder.h"
 
+#include <cmath>
+
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "loss/cross_entropy.h"
+#include "nn/positions.h"
 #include "nn/torch_headers.h"
 #include "support/device.h"
 
@@ -55,6 +59,38 @@ TEST(EncoderDecoder, PaddingDoesNotChangeARow) {
     // The same sums in float32, perhaps blocked otherwise.
     EXPECT_TRUE(close(alone, together, 1e-4, 1e-5)) << experts << " experts";
   }
+}
+
+TEST(EncoderDecoder, PositionsHaveEitherFrequencies) {
+  const at::Tensor paper = sinusoidal_positions(50, 8, "paper"), code = sinusoidal_positions(50, 8);
+  for (const std::int64_t p : {0, 1, 7, 49}) {
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const auto position = static_cast<double>(p), place = static_cast<double>(i);
+      const double a = position * std::pow(10000.0, -place / 4), b = position * std::pow(10000.0, -place / 3);
+      EXPECT_NEAR(paper[p][i].item<double>(), std::sin(a), 1e-6) << p << " " << i;
+      EXPECT_NEAR(paper[p][4 + i].item<double>(), std::cos(a), 1e-6) << p << " " << i;
+      EXPECT_NEAR(code[p][i].item<double>(), std::sin(b), 1e-6) << p << " " << i;
+      EXPECT_NEAR(code[p][4 + i].item<double>(), std::cos(b), 1e-6) << p << " " << i;
+    }
+  }
+  EXPECT_THROW(sinusoidal_positions(50, 8, "other"), Error);
+
+  ModelOptions options = small_options();
+  EncoderDecoder model = make_model(options);
+  options.position_frequencies = "paper";
+  EncoderDecoder other = make_model(options);
+  EXPECT_FALSE(close(states_of(model, {kShort}), states_of(other, {kShort}), 1e-3, 1e-3)) << "the option has an effect";
+}
+
+TEST(EncoderDecoder, TheBiasOfTheLogitsIsAParameterAndStartsAtZero) {
+  ModelOptions options = small_options();
+  EXPECT_FALSE(make_model(options)->named_parameters().contains("logits_bias"));
+  options.logits_bias = true;
+  EncoderDecoder model = make_model(options);
+  const at::Tensor bias = model->named_parameters()["logits_bias"];
+  EXPECT_EQ(bias.sizes(), (at::IntArrayRef{options.vocabulary}));
+  EXPECT_TRUE((bias == 0).all().item<bool>());
+  EXPECT_TRUE(model->projection().bias.is_same(bias));
 }
 
 TEST(EncoderDecoder, TheDecoderDoesNotSeeTheFuture) {

@@ -63,6 +63,18 @@ at::Tensor oracle(MoeLayer& layer, const at::Tensor& x, const ModelOptions& opti
   return at::stack(rows);
 }
 
+TEST(MoeLayer, ScalesTheRoutedExpertsOutputAlone) {
+  ModelOptions options = layer_options(4, 2);
+  MoeLayer layer = make_layer(options);
+  options.moe.output_scale = 0.75;
+  MoeLayer scaled(options, "layer", Partition{});
+  const at::NoGradGuard no_grad;
+  for (auto& item : scaled->named_parameters()) item.value().set_data(parameter(layer, item.key()));
+  const at::Tensor x = on_device(at::randn({9, 6}));
+  ForwardContext context, other;
+  EXPECT_TRUE(close(scaled(x, other), layer(x, context) * 0.75, 1e-6, 1e-7));
+}
+
 TEST(MoeLayer, EqualsTheLoopOverTokens) {
   for (const char* activation : {"relu", "gelu", "swish"}) {
     for (const std::int64_t top_k : {1, 2, 4}) {
