@@ -6,6 +6,7 @@
 #include "base/quote.h"
 #include "base/remarks.h"
 #include "text/corpus.h"
+#include "text/flores_names.h"
 
 namespace polymoe {
 
@@ -40,6 +41,10 @@ std::string known_language(std::string_view name, const std::vector<std::string>
   if (is_known(code)) return code;
   std::replace(code.begin(), code.end(), '-', '_');
   if (!is_known(code)) code = language_of_locale(code);
+  // Vocabularies of imported models have other codes.
+  for (const std::string& other : other_names_of(name)) {
+    if (!is_known(code) && is_known(other)) code = other;
+  }
   if (code.empty() || !is_known(code)) return "";
   remark(fmt::format("the language {} is named '{}' here", in_quotes(name), code));
   return code;

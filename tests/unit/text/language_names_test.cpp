@@ -32,6 +32,23 @@ TEST(LanguageNames, FindsAKnownOneUnderItsUsualNames) {
   EXPECT_EQ(log.warnings().size(), 6u);  // each is told once
 }
 
+TEST(LanguageNames, FindsThoseOfImportedVocabularies) {
+  const testing::LogCapture log;
+  const std::vector<std::string> flores = {"deu_Latn", "eng_Latn", "nob_Latn", "zho_Hans", "zho_Hant"},
+                                 marian = {"deu", "eng"};
+  EXPECT_EQ(known_language("de", flores), "deu_Latn");
+  EXPECT_EQ(known_language("en", flores), "eng_Latn");
+  EXPECT_EQ(known_language("no", flores), "nob_Latn");
+  EXPECT_EQ(known_language("zh_TW", flores), "zho_Hant");
+  EXPECT_EQ(known_language("zh", flores), "zho_Hans");
+  EXPECT_EQ(known_language("deu_Latn", kKnown), "de");
+  EXPECT_EQ(known_language("de", marian), "deu");
+  EXPECT_EQ(known_language("eng_Latn", marian), "eng");
+  EXPECT_EQ(known_language("fr", flores), "");
+  EXPECT_EQ(log.warnings().size(), 8u);
+  EXPECT_EQ(log.warnings()[0], "the language 'de' is named 'deu_Latn' here");
+}
+
 TEST(LanguageNames, LeavesKnownNamesAsTheyAreAndMakesNoneUp) {
   const testing::LogCapture log;
   for (const std::string& name : kKnown) EXPECT_EQ(known_language(name, kKnown), name);
