@@ -10,7 +10,7 @@ namespace at {
 class Tensor;
 }
 
-/// Between torch's element types and those of safetensors. Internal to this folder.
+/// Between torch's element types and those of safetensors.
 namespace polymoe {
 
 c10::ScalarType scalar_type(Dtype dtype);

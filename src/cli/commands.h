@@ -18,6 +18,8 @@ void add_average(CLI::App& app);
 void add_merge(CLI::App& app);
 void add_upcycle(CLI::App& app);
 void add_prune(CLI::App& app);
+void add_import(CLI::App& app);
+void add_export(CLI::App& app);
 void add_report(CLI::App& app);
 void add_plan(CLI::App& app);
 void add_config(CLI::App& app);

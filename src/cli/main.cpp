@@ -168,6 +168,8 @@ int run(int argc, char** argv) {
   add_merge(app);
   add_upcycle(app);
   add_prune(app);
+  add_import(app);
+  add_export(app);
   add_report(app);
   add_plan(app);
   add_config(app);
