@@ -67,7 +67,8 @@ class JsonLinesDocument : public Document {
       throw Error(fmt::format("no text under the key \"{}\"", context.source), where,
                   "the keys must be the languages' names");
     }
-    if (target != pair.end() && *target != "" && !target->is_null()) {
+    const bool empty = target == pair.end() || target->is_null() || *target == Json("");
+    if (!empty) {
       ++passed_over_["lines that have a translation already"];
     } else if (const std::string text = source->get<std::string>(); shows_nothing(text)) {
       ++passed_over_["lines without text"];

@@ -40,7 +40,7 @@ class PoDocument : public Document {
   std::string fill(std::size_t segment, const std::vector<Span>& translation) override {
     const Place& place = places_.at(segment);
     const std::string text = add_accelerator(write_spans(translation, place.tags, as_it_is), place.source, mark_);
-    const std::string fault = file_.check(place.message, place.source, text);
+    std::string fault = file_.check(place.message, place.source, text);
     if (!fault.empty()) return fault;
     if (place.form == Form::kOnly) {
       po_message_set_msgstr(place.message, text.c_str());

@@ -24,13 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// A tensor in one of the files.
-struct Place {
-  std::size_t file = 0;
-  std::span<const std::byte> bytes;
-  std::vector<std::int64_t> strides;  // empty: row by row
-};
-
 // The files of the weights: one, or those that an index lists. By name of a tensor the index tells its file.
 struct Listing {
   std::vector<std::string> files;
@@ -68,6 +61,13 @@ Listing list_files(const fs::path& folder) {
 }  // namespace
 
 struct ForeignWeights::State {
+  // A tensor in one of the files.
+  struct Place {
+    std::size_t file = 0;
+    std::span<const std::byte> bytes;
+    std::vector<std::int64_t> strides;  // empty: row by row
+  };
+
   explicit State(const fs::path& path) : folder(path) {
     const Listing listing = list_files(folder);
     files = listing.files;

@@ -46,7 +46,7 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
 }
 
 at::Tensor MoeLayerImpl::combine_weights(const RouterOutput& routed, const ForwardContext& context) const {
-  const at::Tensor weights = options_.output_scale == 1.0 ? routed.weights : routed.weights * options_.output_scale;
+  at::Tensor weights = options_.output_scale == 1.0 ? routed.weights : routed.weights * options_.output_scale;
   if (!context.training || options_.output_masking == 0) return weights;
   const Assignments& assignments = routed.routing.assignments;
   const at::Tensor kept = counter_dropout(at::ones({assignments.tokens(), 1}), options_.output_masking,

@@ -25,7 +25,8 @@ TEST(ExpertName, IsNoneOfOtherTensors) {
 
 TEST(ExpertName, KnowsTheGateOfALayer) {
   EXPECT_EQ(layer_of_gate("a.moe.gate.weight"), "a.moe");
-  EXPECT_FALSE(layer_of_gate("a.moe.gate.bias").has_value());
+  EXPECT_EQ(layer_of_gate("a.moe.gate.bias"), "a.moe");  // what balances its choices
+  EXPECT_FALSE(layer_of_gate("a.moe.gate.scale").has_value());
   EXPECT_EQ(gate_name("a.moe"), "a.moe.gate.weight");
 }
 

@@ -212,7 +212,9 @@ TEST_P(ForeignParity, TextsHaveTheIdsOfTheTokenizer) {
     EXPECT_EQ(vocabulary.encode(words, 1), target) << words;
     // What is unknown shows otherwise.
     const bool known = std::count(target.begin(), target.end(), vocabulary.unk()) == 0;
-    if (known) EXPECT_EQ(vocabulary.decode(target), text.at("decoded").get<std::string>());
+    if (known) {
+      EXPECT_EQ(vocabulary.decode(target), text.at("decoded").get<std::string>());
+    }
   }
 }
 
