@@ -126,7 +126,7 @@ fs::path ForeignWeights::file_of(const std::string& name) const {
 
 at::Tensor ForeignWeights::read(const std::string& name) const {
   const TensorSpec& spec = state_->specs.at(name);
-  const Place& place = state_->places.at(name);
+  const State::Place& place = state_->places.at(name);
   const auto elements = static_cast<std::int64_t>(place.bytes.size() / dtype_bytes(spec.dtype));
   // Copied first: the bytes need not be aligned.
   const at::Tensor flat = at::empty({elements}, scalar_type(spec.dtype));

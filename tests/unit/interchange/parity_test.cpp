@@ -118,6 +118,7 @@ class ForeignParity : public ::testing::TestWithParam<std::string> {
     if (!marks.at("forced").is_null()) symbols.forced.push_back(marks.at("forced"));
     DecodeOptions options;
     options.beam_size = beams;
+    options.no_repeat_ngram = 0;  // as transformers has it
     options.n_best = beams;  // waits for as many as transformers does
     options.max_length_factor = 0;
     options.max_length_offset = marks.at("longest");
