@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -34,9 +35,11 @@ fs::path dumps() {
   return given != nullptr ? fs::path(given) : fs::path(POLYMOE_SOURCE_DIR) / "tests/data/interchange";
 }
 
+// None where the dumps are not: a program that is carried elsewhere must still list its tests.
 std::vector<std::string> dump_names() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(dumps())) {
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(dumps(), absent)) {
     if (fs::exists(entry.path() / "reference.safetensors")) names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
@@ -219,6 +222,7 @@ TEST_P(ForeignParity, TextsHaveTheIdsOfTheTokenizer) {
   }
 }
 
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ForeignParity);
 INSTANTIATE_TEST_SUITE_P(Dumps, ForeignParity, ::testing::ValuesIn(dump_names()), [](const auto& info) {
   std::string name = info.param;
   std::replace(name.begin(), name.end(), '-', '_');
