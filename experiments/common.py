@@ -54,6 +54,8 @@ class Experiment:
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
         size.add_argument("--large", action="store_true", help="the model of large.yaml, for a GPU")
         options = parser.parse_args()
+        if options.large and recipe is not None:
+            parser.error("--large: this experiment has no larger model")
         self.size_name = "reduced" if options.reduced else "large" if options.large else "default"
         self.size = dict(sizes[self.size_name])
         self.size["updates"] = options.updates or self.size["updates"]
@@ -194,6 +196,24 @@ def _corpora(specs):
 def read_lines(path):
     with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
         return [line.rstrip("\n") for line in lines]
+
+
+def verse_languages(data):
+    """The languages of the verse-aligned corpus."""
+    return sorted({path.name.split(".")[0] for path in data.glob("*.txt.gz")} - {"split", "verses"})
+
+
+def read_verses(data, language, split):
+    """The verses of one split, empty where the language lacks them."""
+    splits = read_lines(data / "split.txt.gz")
+    verses = read_lines(data / f"{language}.txt.gz")
+    return [verse for verse, part in zip(verses, splits, strict=True) if part == split]
+
+
+def mean_loss(record, names):
+    """Over those of the directions that a `valid` record has. With label smoothing 0 it is the cross-entropy."""
+    values = [record["directions"][name]["loss"] for name in names if name in record["directions"]]
+    return round(statistics.fmean(values), 4)
 
 
 def write_lines(path, lines):
