@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <csignal>
 #include <memory>
 #include <set>
@@ -6,16 +7,17 @@
 #include <vector>
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/quote.h"
+#include "base/remarks.h"
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "data/frame.h"
 #include "data/trained.h"
 #include "decode/translator.h"
 #include "serve/api.h"
@@ -45,18 +47,20 @@ class TranslatorModel : public ServedModel {
       : name_(std::move(name)),
         translator_(Translator::load(path, "", options, arguments.precision, arguments.device,
                                      arguments.verify ? Check::kValues : Check::kHeaders)),
-        most_(static_cast<std::size_t>(options.beam_size)),
         metrics_(metrics) {
     const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(path), Check::kHeaders);
     // Models made of others' weights know more than one run's directions, see `polymoe translate`.
     const bool knows_data = checkpoint.meta().contains("data");
     const DataOptions data = knows_data ? options_of(checkpoint).data : DataOptions{};
-    for (const std::string& source : languages()) {
-      for (const std::string& target : languages()) {
-        if (source == target) continue;
-        if (!knows_data || may_be_trained(data, "translation", {source, target})) directions_.emplace(source, target);
+    std::vector<Direction> directions;
+    const auto count = static_cast<std::int32_t>(languages().size());
+    for (std::int32_t i = 0; i < count; ++i) {
+      for (std::int32_t j = 0; j < count; ++j) {
+        if (i != j && has_direction(translator_.vocabulary(), i, j)) directions.push_back({name_of(i), name_of(j)});
       }
     }
+    if (knows_data) directions = trained_directions(data, "translation", directions);
+    for (const Direction& direction : directions) directions_.emplace(direction.source, direction.target);
   }
 
   const std::string& name() const override { return name_; }
@@ -68,7 +72,7 @@ class TranslatorModel : public ServedModel {
   std::vector<LineAnswer> translate(const BatchKey& key, const std::vector<std::string>& lines) override {
     metrics_.add_batch(lines.size());
     std::vector<LineAnswer> answers(lines.size());
-    translator_.set_n_best(static_cast<std::int64_t>(std::min(key.n_best, most_)));
+    translator_.set_n_best(static_cast<std::int64_t>(key.n_best));
     const auto results =
         translator_.translate(lines, key.source, key.target, {}, "translation", [&](const LossySource& lost) {
           answers[lost.sentence].read_whole = lost.read == lost.tokens;
@@ -82,9 +86,10 @@ class TranslatorModel : public ServedModel {
   }
 
  private:
+  const std::string& name_of(std::int32_t language) const { return languages()[static_cast<std::size_t>(language)]; }
+
   std::string name_;
   Translator translator_;
-  std::size_t most_;
   ServerMetrics& metrics_;
   std::set<std::pair<std::string, std::string>> directions_;
 };
@@ -92,7 +97,8 @@ class TranslatorModel : public ServedModel {
 /// "NAME=DIR", or "DIR", which is named after its folder.
 std::pair<std::string, std::string> name_and_path(const std::string& model) {
   const std::size_t equals = model.find('=');
-  if (equals != std::string::npos) return {model.substr(0, equals), model.substr(equals + 1)};
+  if (equals != std::string::npos && model.find('/') > equals)
+    return {model.substr(0, equals), model.substr(equals + 1)};
   std::filesystem::path path = std::filesystem::path(model).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   return {path.filename().string(), model};
@@ -124,7 +130,7 @@ std::set<std::string> read_keys(const std::string& path) {
   }
   if (keys.empty()) {
     throw Error("holds no key, and nobody could translate", {path, 0},
-                "write one key on each line, or leave --api-keys");
+                "write one key on each line, or leave out --api-keys");
   }
   return keys;
 }
@@ -163,9 +169,14 @@ void reload(const Arguments& arguments, const DecodeOptions& options, Api& api, 
 
 void serve(Arguments arguments, const DecodeOptions& options) {
   const Signals signals;
+  // Each reload starts new threads, to which the heap would give arenas of their own that never shrink.
+  mallopt(M_ARENA_MAX, 2);
+  if (options.n_best != 1) {
+    remark("decode.n-best has no effect on a server", {}, "clients ask for more translations by \"alternatives\"");
+  }
   std::signal(SIGPIPE, SIG_IGN);  // a client that leaves is no reason to end
   arguments.server.max_body_bytes = static_cast<std::size_t>(arguments.max_body_mib) << 20;
-  arguments.limits.max_alternatives = static_cast<std::size_t>(std::max<std::int64_t>(0, options.beam_size - 1));
+  arguments.limits.max_alternatives = static_cast<std::size_t>(options.beam_size - 1);
   ServerMetrics metrics;
   Api api({arguments.limits, std::chrono::seconds(arguments.timeout_seconds)}, metrics);
   api.set_keys(read_keys(arguments.keys));

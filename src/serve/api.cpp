@@ -58,8 +58,10 @@ std::vector<std::string> fill(Document& document, const Route& route, Deadline d
     return translations;
   };
   const FillReport report = fill_document(document, translate);
-  if (report.left() + report.unknown == 0) return {};
-  return {report.summary()};
+  std::vector<std::string> warnings;
+  if (report.left() + report.unknown > 0) warnings.push_back(report.summary());
+  for (const auto& [what, count] : document.passed_over()) warnings.push_back(fmt::format("{} {}", count, what));
+  return warnings;
 }
 
 }  // namespace
@@ -228,17 +230,13 @@ ApiResponse Api::translate_file(const ApiRequest& request) {
   const std::shared_ptr<ModelSet> models = this->models();
   const Route route = models->find(field("source"), field("target"), field("model"));
   const std::string name = safe_file_name(request.file_name);
-  try {
-    const auto document =
-        read_document(parse_document_format("auto", name), request.file, {name, route.source, route.target});
-    const std::vector<std::string> warnings = fill(*document, route, Batcher::Clock::now() + options_.timeout);
-    const std::string token = files_.add({fmt::format("{}.{}", route.target, name), document->text()});
-    Json answer = {{"translatedFileUrl", fmt::format("{}/download_file/{}", request.base, token)}};
-    if (!warnings.empty()) answer["warnings"] = warnings;
-    return {.body = dump(answer)};
-  } catch (const Error& error) {
-    throw ApiError(kBadRequest, error.what());
-  }
+  const auto document =
+      read_document(parse_document_format("auto", name), request.file, {name, route.source, route.target});
+  const std::vector<std::string> warnings = fill(*document, route, Batcher::Clock::now() + options_.timeout);
+  const std::string token = files_.add({fmt::format("{}.{}", route.target, name), document->text()});
+  Json answer = {{"translatedFileUrl", fmt::format("{}/download_file/{}", request.base, token)}};
+  if (!warnings.empty()) answer["warnings"] = warnings;
+  return {.body = dump(answer)};
 }
 
 ApiResponse Api::download(const std::string& token) {

@@ -52,7 +52,7 @@ class Api {
   /// Who may translate; empty: all.
   void set_keys(std::set<std::string> keys);
 
-  /// Throw ApiError.
+  /// Throw ApiError, or Error for a document that cannot be read.
   ApiResponse translate(const ApiRequest& request);
   ApiResponse detect(const ApiRequest& request);
   ApiResponse languages();

@@ -14,8 +14,7 @@ namespace {
 struct OtherCode {
   std::string_view detector, usual;
 };
-constexpr std::array<OtherCode, 5> kOtherCodes = {
-    {{"iw", "he"}, {"jw", "jv"}, {"zh", "zh-Hans"}, {"zh-Hant", "zh-Hant"}, {"no", "nb"}}};
+constexpr std::array<OtherCode, 4> kOtherCodes = {{{"iw", "he"}, {"jw", "jv"}, {"zh", "zh-Hans"}, {"no", "nb"}}};
 
 std::string usual_code(std::string_view detector) {
   for (const OtherCode& other : kOtherCodes) {

@@ -49,7 +49,7 @@ std::string ServerMetrics::text(const std::vector<std::string>& models, const st
     text += fmt::format("polymoe_requests_total{{endpoint=\"{}\",status=\"{}\"}} {}\n", label(key.first), key.second,
                         count);
   }
-  text += metric("polymoe_request_seconds", "histogram", "Time from a request's body to its answer");
+  text += metric("polymoe_request_seconds", "histogram", "Time from a request's headers to its answer");
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < by_seconds_.size(); ++i) {
     sum += by_seconds_.at(i);

@@ -12,23 +12,6 @@
 #include "text/language_names.h"
 
 namespace polymoe {
-namespace {
-
-/// As known_language(), but without a remark: clients' names are no business of the log.
-std::string find_language(std::string_view name, const std::vector<std::string>& known) {
-  const auto is_known = [&](const std::string& code) {
-    return std::find(known.begin(), known.end(), code) != known.end();
-  };
-  std::string code(name);
-  if (is_known(code)) return code;
-  std::replace(code.begin(), code.end(), '-', '_');
-  if (is_known(code)) return code;
-  code = language_of_locale(code);
-  return is_known(code) ? code : "";
-}
-
-}  // namespace
-
 ModelSet::ModelSet(std::vector<std::unique_ptr<ServedModel>> models, const BatchOptions& options) {
   for (std::unique_ptr<ServedModel>& model : models) {
     ServedModel* const served = model.get();
@@ -76,11 +59,7 @@ std::vector<ModelSet::Language> ModelSet::languages() const {
     Language language{source, {}};
     for (const std::string& target : codes) {
       const bool served = std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        const std::vector<std::string>& known = entry.model->languages();
-        const auto knows = [&](const std::string& code) {
-          return std::find(known.begin(), known.end(), code) != known.end();
-        };
-        return source != target && knows(source) && knows(target) && entry.model->serves(source, target);
+        return source != target && entry.model->serves(source, target);
       });
       if (served) language.targets.push_back(target);
     }

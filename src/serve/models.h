@@ -16,7 +16,8 @@ class ServedModel {
 
   virtual const std::string& name() const = 0;
   virtual const std::vector<std::string>& languages() const = 0;
-  /// Whether it may be of use in a direction: was trained for it, as far as that is known.
+  /// Whether it may be of use in a direction: was trained for it, as far as that is known. Not for languages that it
+  /// does not know.
   virtual bool serves(const std::string& source, const std::string& target) const = 0;
   virtual std::vector<LineAnswer> translate(const BatchKey& key, const std::vector<std::string>& lines) = 0;
 };

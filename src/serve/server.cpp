@@ -35,7 +35,7 @@ std::string bearer_key(const httplib::Request& request) {
   return header.starts_with(kScheme) ? header.substr(kScheme.size()) : "";
 }
 
-/// The server's address as the client wrote it. Only to that client it goes back.
+/// The server's address as the client wrote it. It goes back to that client only.
 std::string base_of(const httplib::Request& request) {
   const std::string scheme = request.get_header_value("X-Forwarded-Proto") == "https" ? "https" : "http";
   return scheme + "://" + request.get_header_value("Host");
@@ -60,8 +60,10 @@ ApiResponse refusal(const ApiError& error) {
 void read_body(const httplib::ContentReader& reader, std::size_t limit, const httplib::Response& response,
                ApiRequest& request) {
   bool too_large = false;
+  std::size_t total = 0;  // of all parts
   const auto append = [&](std::string& to, const char* data, std::size_t size) {
-    too_large = to.size() + size > limit;
+    total += size;
+    too_large = total > limit;
     if (!too_large) to.append(data, size);
     return !too_large;
   };

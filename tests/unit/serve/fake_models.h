@@ -23,7 +23,10 @@ class FakeModel : public ServedModel {
   const std::string& name() const override { return name_; }
   const std::vector<std::string>& languages() const override { return languages_; }
   bool serves(const std::string& source, const std::string& target) const override {
-    return source != target && source != "xx";
+    const auto knows = [&](const std::string& code) {
+      return std::find(languages_.begin(), languages_.end(), code) != languages_.end();
+    };
+    return source != target && source != "xx" && knows(source) && knows(target);
   }
   std::vector<LineAnswer> translate(const BatchKey& key, const std::vector<std::string>& lines) override {
     if (before_) before_();
