@@ -40,9 +40,8 @@ bool has_text(const nlohmann::json& corpus, const std::string& task, const Direc
   return languages.contains(direction.source) && languages.contains(direction.target);
 }
 
-}  // namespace
-
-bool may_be_trained(const DataOptions& options, const std::string& task, const Direction& direction) {
+bool is_trained(const DataOptions& options, const nlohmann::json& description, const std::string& task,
+                const Direction& direction) {
   try {
     if (largest_weight(options, task) == 0) return false;
     const bool is_translation = task == "translation", is_denoising = task == "denoising";
@@ -55,7 +54,6 @@ bool may_be_trained(const DataOptions& options, const std::string& task, const D
         (is_denoising && direction.source != direction.target)) {
       return false;
     }
-    const nlohmann::json description = read_description(options.path);
     if (description.is_null()) return true;
     const std::string named = is_translation || is_denoising ? "" : task;
     const nlohmann::json& corpora = description.at("corpora");
@@ -66,6 +64,22 @@ bool may_be_trained(const DataOptions& options, const std::string& task, const D
   } catch (const Error&) {  // options of another version
     return true;
   }
+}
+
+}  // namespace
+
+std::vector<Direction> trained_directions(const DataOptions& options, const std::string& task,
+                                          const std::vector<Direction>& directions) {
+  const nlohmann::json description = read_description(options.path);
+  std::vector<Direction> trained;
+  for (const Direction& direction : directions) {
+    if (is_trained(options, description, task, direction)) trained.push_back(direction);
+  }
+  return trained;
+}
+
+bool may_be_trained(const DataOptions& options, const std::string& task, const Direction& direction) {
+  return !trained_directions(options, task, {direction}).empty();
 }
 
 }  // namespace polymoe

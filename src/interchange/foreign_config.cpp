@@ -247,6 +247,7 @@ ForeignClass class_for(const ModelOptions& model) {
     if (model.moe.experts > 0) no_class("norm", "post, with experts", "pre");
     if (model.position_frequencies != "paper") no_class("position-frequencies", model.position_frequencies, "paper");
     if (model.position_offset != 0) no_class("position-offset", std::to_string(model.position_offset), "0");
+    if (!model.logits_bias) no_class("logits-bias", "false", "true");
     return ForeignClass::kMarian;
   }
   if (model.position_frequencies != "tensor2tensor") {
@@ -309,6 +310,7 @@ ordered_json write_generation_config(const ForeignConfig& config, const DecodeOp
   add_id("eos_token_id", config.ids.end);
   values["length_penalty"] = decode.length_penalty;
   values["max_length"] = std::min<std::int64_t>(config.model.max_positions, 200);
+  values["no_repeat_ngram_size"] = decode.no_repeat_ngram;
   values["num_beams"] = decode.beam_size;
   add_id("pad_token_id", config.ids.pad);
   if (config.kind == ForeignClass::kMarian) {

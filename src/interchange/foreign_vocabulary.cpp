@@ -312,11 +312,12 @@ std::optional<std::string> read_foreign_vocabulary(const fs::path& folder, const
              : read_tagged(folder, config, has_entries ? VocabularyFamily::kM2m100 : VocabularyFamily::kNllb);
   Vocabulary::parse(bytes, folder / model);  // throws for a model that is damaged
   const ForeignIds ids = foreign_ids(bytes, folder);
-  if (ids.pad != config.ids.pad || (config.ids.end >= 0 && ids.end != config.ids.end)) {
+  if (ids.pad != config.ids.pad || (config.ids.end >= 0 && ids.end != config.ids.end) ||
+      (config.ids.decoder_start >= 0 && ids.decoder_start != config.ids.decoder_start)) {
     throw Error(
-        fmt::format("the tokenizer is not this model's: <pad> and </s> have the ids {} and {}, but {} and {} by "
-                    "config.json",
-                    ids.pad, ids.end, config.ids.pad, config.ids.end),
+        fmt::format("the tokenizer is not this model's: <pad>, </s> and what the decoder starts from have the ids {}, "
+                    "{} and {}, but {}, {} and {} by config.json",
+                    ids.pad, ids.end, ids.decoder_start, config.ids.pad, config.ids.end, config.ids.decoder_start),
         {folder, 0}, "give the folder the files of one model");
   }
   return bytes;

@@ -148,7 +148,8 @@ void import_model(const ImportOptions& options, const ProgressSink& progress) {
   RunOptions run;
   run.model = config.model;
   run.data.max_length = std::min(run.data.max_length, config.model.max_positions);
-  if (path_exists(generation_path)) read_generation_config(read_file(generation_path), generation_path, run.decode);
+  const fs::path& search_path = path_exists(generation_path) ? generation_path : config_path;  // older models have one
+  read_generation_config(read_file(search_path), search_path, run.decode);
   const std::optional<std::string> vocabulary = read_foreign_vocabulary(options.folder, config);
   const ForeignModel model(options.folder, config);
   model.check_copies();

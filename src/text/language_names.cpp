@@ -33,7 +33,7 @@ std::string language_of_locale(std::string_view locale) {
   }
 }
 
-std::string known_language(std::string_view name, const std::vector<std::string>& known) {
+std::string find_language(std::string_view name, const std::vector<std::string>& known) {
   const auto is_known = [&](const std::string& code) {
     return std::find(known.begin(), known.end(), code) != known.end();
   };
@@ -42,10 +42,17 @@ std::string known_language(std::string_view name, const std::vector<std::string>
   std::replace(code.begin(), code.end(), '-', '_');
   if (!is_known(code)) code = language_of_locale(code);
   // Vocabularies of imported models have other codes.
-  for (const std::string& other : other_names_of(name)) {
+  std::vector<std::string> others = other_names_of(name);
+  for (std::string& other : other_names_of(code)) others.push_back(std::move(other));
+  for (const std::string& other : others) {
     if (!is_known(code) && is_known(other)) code = other;
   }
-  if (code.empty() || !is_known(code)) return "";
+  return is_known(code) ? code : "";
+}
+
+std::string known_language(std::string_view name, const std::vector<std::string>& known) {
+  std::string code = find_language(name, known);
+  if (code.empty() || code == name) return code;
   remark(fmt::format("the language {} is named '{}' here", in_quotes(name), code));
   return code;
 }

@@ -250,6 +250,12 @@ std::int32_t Vocabulary::task_tag(std::string_view task) const {
   return state_->task_tags[position_of(state_->tasks, task, "task")];
 }
 
+bool Vocabulary::has_sides() const { return state_->target != nullptr; }
+
+bool Vocabulary::is_target(std::int32_t language) const {
+  return has_sides() && state_->has_target_text.at(static_cast<std::size_t>(language));
+}
+
 std::vector<std::int32_t> Vocabulary::encode(std::string_view text, std::int32_t language) const {
   std::vector<std::int32_t> ids;
   encode(text, language, ids);

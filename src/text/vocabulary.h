@@ -46,6 +46,10 @@ class Vocabulary {
   /// Id of the tag of a language, by code or by index; -1 where languages have none.
   std::int32_t language_tag(std::string_view language) const;
   std::int32_t language_tag(std::int32_t index) const;
+  /// Whether texts to read and texts to write have pieces of their own, as Marian's do; and whether those of a
+  /// language, by index, are then texts to write.
+  bool has_sides() const;
+  bool is_target(std::int32_t language) const;
   /// Names of the task tags, e.g. "denoise".
   const std::vector<std::string>& tasks() const;
   /// Id of a task's tag. Throws Error that names the nearest and all known ones.
@@ -54,7 +58,7 @@ class Vocabulary {
   /// Appends the ids of `text` to `ids`, with the normalisation that the model was trained with. No tag and no end
   /// mark is added, and no special id ever comes out, whatever the text says. The time is linear in the length: a text
   /// over kWholeTextBytes is encoded in parts, cut at spaces where it has any. `language`, an index, is the language of
-  /// the text: Marian's models encode sources and targets otherwise.
+  /// the text: Marian's models encode sources and targets differently.
   void encode(std::string_view text, std::int32_t language, std::vector<std::int32_t>& ids) const;
   std::vector<std::int32_t> encode(std::string_view text, std::int32_t language = 0) const;
 
