@@ -29,7 +29,6 @@ RoutingPlan plan_routing(const std::int64_t* expert_ids, const TokenRanges& toke
                          std::int64_t capacity, const TokenSelection& selection) {
   RoutingPlan plan;
   plan.experts = experts;
-  plan.capacity = capacity;
   plan.assigned.assign(static_cast<std::size_t>(experts), 0);
   const std::int64_t assignments = tokens.assignments;
   for (std::int64_t a = 0; a < assignments; ++a) ++plan.assigned[static_cast<std::size_t>(expert_ids[a])];

@@ -20,7 +20,6 @@ struct TokenSelection {
 /// before second choices when order decides, see plan_routing).
 struct RoutingPlan {
   std::int64_t experts = 0;
-  std::int64_t capacity = 0;               ///< 0: no limit
   std::vector<std::int64_t> expert_begin;  ///< [experts + 1]; slots of expert e are [begin[e], begin[e + 1])
   std::vector<std::int64_t> slot_token;    ///< [slots]; the token in each slot
   std::vector<std::int64_t> slot_of;       ///< [assignments]; the slot of each, -1 when dropped

@@ -17,8 +17,8 @@ class RoutingMemo;
 /// update, the micro-batch and the place in the model, never on who computes.
 struct ForwardContext {
   bool training = false;
-  /// No capacity limit, whatever the options say: decoding sets it, so that a translation does not depend on what else
-  /// is in its batch.
+  /// No capacity limit, whatever the options say, unless experts choose their tokens: decoding sets it, so that a
+  /// translation does not depend on what else is in its batch.
   bool dropless = false;
   std::uint64_t seed = 0;
   std::uint64_t update = 0;

@@ -38,8 +38,8 @@ Activations::Rows Activations::rows_of(std::int64_t experts) const {
   MoeOptions layer = moe_;
   layer.experts = experts;
   const std::int64_t capacity = expert_capacity(layer, tokens_, /*training=*/true, /*update=*/0);
-  const std::int64_t assigned = moe_.top_k * tokens_;
   const std::int64_t all = most_slots(layer, tokens_, /*training=*/true);
+  const std::int64_t assigned = assignments(experts);
   Rows rows{};
   rows.slots = expert_slices_ == 1 ? (all + degrees_.model - 1) / degrees_.model : all;
   if (degrees_.expert > 1) rows.exchanged = (capacity > 0 ? experts * capacity : assigned) / degrees_.model;
@@ -64,10 +64,18 @@ std::int64_t Activations::kept(bool decoder, std::int64_t experts) const {
   return bytes + tokens_ * row_ + feed_forward_kept(experts);
 }
 
+// What the router yields of a layer with so many experts; where experts choose, each keeps all that it chose.
+std::int64_t Activations::assignments(std::int64_t experts) const {
+  if (moe_.router != RouterKind::kExpertChoice) return moe_.top_k * tokens_;
+  MoeOptions layer = moe_;
+  layer.experts = experts;
+  return most_slots(layer, tokens_, /*training=*/true);
+}
+
 std::int64_t Activations::routing(std::int64_t experts) const {
   if (experts == 0) return 0;
-  // Each token's experts; the plan that follows is no tensor on the CPU, and two on a GPU.
-  return (on_gpu_ ? 3 : 1) * moe_.top_k * tokens_ * kIndex;
+  // The experts of the assignments; the plan that follows is no tensor on the CPU, and two on a GPU.
+  return (on_gpu_ ? 3 : 1) * assignments(experts) * kIndex;
 }
 
 std::int64_t Activations::forward_work(std::int64_t experts) const {

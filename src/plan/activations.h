@@ -39,6 +39,7 @@ class Activations {
     std::int64_t gate;       // bytes that the gate keeps
   };
   Rows rows_of(std::int64_t experts) const;
+  std::int64_t assignments(std::int64_t experts) const;
   std::int64_t feed_forward_kept(std::int64_t experts) const;
 
   MoeOptions moe_;

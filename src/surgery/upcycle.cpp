@@ -83,7 +83,11 @@ void upcycle(const UpcycleOptions& options, const ProgressSink& progress) {
   made.model.moe.every = options.every;
   made.model.moe.side = options.side;
   made.model.moe.top_k = options.top_k;
-  made.model.moe.shared_experts = 0;  // a dense model may name some, but has none
+  // A dense model may name these, but has none of them, and the scale below is that of token choice.
+  made.model.moe.shared_experts = 0;
+  made.model.moe.router = RouterKind::kTokenChoice;
+  made.model.moe.balance_scope = BalanceScope::kMicroBatch;
+  made.model.moe.output_scale = 1.0;
   validate(made.model);
   const double scale = upcycling_scale(options.experts, options.top_k, made.model.moe.normalize_gates);
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -31,6 +32,20 @@ void should_stay(const Checkpoint& checkpoint, const char* key, const Value& bef
          "the experts meet other tokens than they learned from");
 }
 
+// The state by which a router follows its experts' load, and which checkpoints hold.
+std::string_view state_of(const MoeOptions& options) {
+  if (options.router == RouterKind::kSigmoid) return "bias";
+  return options.balance_scope == BalanceScope::kUpdate ? "load" : "";
+}
+
+void router_state_must_stay(const Checkpoint& checkpoint, const MoeOptions& before, const MoeOptions& now) {
+  if (state_of(before) == state_of(now)) return;
+  throw Error(fmt::format("was trained with model.moe.router = {} and model.moe.balance-scope = {}, not {} and {}",
+                          word_of(before.router), word_of(before.balance_scope), word_of(now.router),
+                          word_of(now.balance_scope)),
+              {checkpoint.path(), 0}, "they keep other state in the checkpoint; leave the keys as they were");
+}
+
 }  // namespace
 
 void check_model_options(const Checkpoint& checkpoint, const ModelOptions& now) {
@@ -40,7 +55,10 @@ void check_model_options(const Checkpoint& checkpoint, const ModelOptions& now) 
   must_stay(checkpoint, "model.norm", before.norm, now.norm);
   must_stay(checkpoint, "model.embedding-scale", before.embedding_scale, now.embedding_scale);
   must_stay(checkpoint, "model.position-offset", before.position_offset, now.position_offset);
+  must_stay(checkpoint, "model.position-frequencies", before.position_frequencies, now.position_frequencies);
   if (before.moe.experts == 0 || now.moe.experts == 0) return;
+  must_stay(checkpoint, "model.moe.output-scale", before.moe.output_scale, now.moe.output_scale);
+  router_state_must_stay(checkpoint, before.moe, now.moe);
   should_stay(checkpoint, "model.moe.router", word_of(before.moe.router), word_of(now.moe.router));
   should_stay(checkpoint, "model.moe.top-k", before.moe.top_k, now.moe.top_k);
   should_stay(checkpoint, "model.moe.normalize-gates", before.moe.normalize_gates, now.moe.normalize_gates);

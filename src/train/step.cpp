@@ -44,16 +44,26 @@ CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, ForwardCont
 
 // StepReport::loads; nothing is sent where no router asks for it.
 std::vector<at::Tensor> sum_loads(const TrainState& state, const std::vector<MicroBatchResult>& results) {
-  std::vector<at::Tensor> sums;
-  for (const std::shared_ptr<Router>& router : state.model->routers()) {
-    at::Tensor& sum = sums.emplace_back();
-    if (!router->follows_load()) continue;
-    sum = at::zeros({router->weight.size(0)}, at::kLong);
+  const std::vector<std::shared_ptr<Router>> routers = state.model->routers();
+  std::vector<at::Tensor> sums(routers.size()), followed;
+  std::vector<std::int64_t> sizes;
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    if (!routers[i]->follows_load()) continue;
+    const at::Tensor& weight = routers[i]->weight;
+    const at::Tensor& sum = followed.emplace_back(at::zeros({weight.size(0)}, weight.options().dtype(at::kLong)));
+    sizes.push_back(weight.size(0));
     // The slices of one model have the same micro-batches: what the first slice says counts.
-    for (const MicroBatchResult& result : results) {
-      if (state.layout.model_rank() == 0) sum += result.loads[sums.size() - 1].to(at::kCPU);
-    }
-    state.layout.world().all_reduce(sum);
+    if (state.layout.model_rank() != 0) continue;
+    for (const MicroBatchResult& result : results) sum.add_(result.loads[i]);
+  }
+  if (followed.empty()) return sums;
+  // Of all layers at once: a device is waited for, and the other processes are, only here.
+  const at::Tensor all = at::cat(followed).to(at::kCPU);
+  state.layout.world().all_reduce(all);
+  const std::vector<at::Tensor> parts = all.split_with_sizes(sizes);
+  auto part = parts.begin();
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    if (routers[i]->follows_load()) sums[i] = *part++;
   }
   return sums;
 }

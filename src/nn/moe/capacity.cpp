@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cuda/routing.h"
+
 namespace polymoe {
 
 double capacity_factor_at(const MoeOptions& options, std::uint64_t update) {
@@ -22,8 +24,7 @@ std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, boo
 std::int64_t most_slots(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update) {
   const std::int64_t capacity = expert_capacity(options, tokens, training, update);
   if (options.router == RouterKind::kExpertChoice) return options.experts * std::min(capacity, tokens);
-  const std::int64_t assigned = options.top_k * tokens;
-  return capacity > 0 ? std::min(assigned, options.experts * capacity) : assigned;
+  return kernels::cuda::most_slots(options.top_k * tokens, options.experts, capacity);
 }
 
 }  // namespace polymoe

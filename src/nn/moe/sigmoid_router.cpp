@@ -29,7 +29,8 @@ RouterOutput SigmoidRouter::forward(const at::Tensor& x, const ForwardContext& c
     output.weights = divided_by_kept(output.weights, output.routing);
   }
   output.load = count_experts(expert_ids, options().experts, at::kLong);
-  output.probabilities = (scores / scores.sum(1, /*keepdim=*/true)).detach();
+  const at::Tensor measured = scores.detach();
+  output.probabilities = measured / measured.sum(1, /*keepdim=*/true);
   output.balance_loss =
       balance_loss(output.probabilities, output.load.to(output.probabilities.scalar_type()) / expert_ids.numel());
   output.router_z_loss = at::logsumexp(logits, 1).square().mean();
