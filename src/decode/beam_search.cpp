@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "decode/repetition.h"
-#include "loss/cross_entropy.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -16,11 +15,11 @@ constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 
 // A sentence that is still being translated.
 struct Sentence {
-  std::size_t index = 0;                         // in the input
-  std::vector<std::int32_t> source;              // tag and end mark too
-  std::int64_t max_length = 0;                   // tokens, the end mark not counted
-  std::vector<std::vector<std::int32_t>> beams;  // beam-size rows, live hypotheses
-  std::vector<float> scores;                     // summed log probabilities, kImpossible for unused beams
+  std::size_t index = 0;                              // in the input
+  const std::vector<std::int32_t>* source = nullptr;  // tag and end mark too
+  std::int64_t max_length = 0;                        // tokens, the end mark not counted
+  std::vector<std::vector<std::int32_t>> beams;       // beam-size rows, live hypotheses
+  std::vector<float> scores;                          // summed log probabilities, kImpossible for unused beams
   std::vector<Hypothesis> finished;
 };
 
@@ -33,49 +32,40 @@ struct Candidate {
 
 class BeamSearch {
  public:
-  BeamSearch(EncoderDecoderImpl& model, const SearchSymbols& symbols, const DecodeOptions& options,
-             const Agreement& agree)
+  BeamSearch(DecodingModel& model, const SearchSymbols& symbols, const DecodeOptions& options, const Agreement& agree)
       : model_(model), symbols_(symbols), options_(options), agree_(agree), beams_(options.beam_size) {}
 
-  std::vector<std::vector<Hypothesis>> run(const TokenInput& source, const std::vector<std::int32_t>& first_ids) {
+  std::vector<std::vector<Hypothesis>> run(const std::vector<std::vector<std::int32_t>>& sources,
+                                           const std::vector<std::int32_t>& first_ids) {
     results_.resize(first_ids.size());
-    context_.dropless = true;
-    const EncodedSource encoded = model_.encode(source, context_);
-    state_ = model_.start(encoded);
-    start_sentences(source, first_ids);
+    state_ = model_.start(sources, beams_);
+    start_sentences(sources, first_ids);
     read_forced();
     while (!sentences_.empty()) {
-      const at::Tensor log_probabilities = next_log_probabilities();
-      advance(log_probabilities);
+      advance(next_log_probabilities());
       retire();
     }
     return std::move(results_);
   }
 
  private:
-  void start_sentences(const TokenInput& source, const std::vector<std::int32_t>& first_ids) {
-    std::vector<std::vector<std::int32_t>> sources(first_ids.size());
-    const at::Tensor rows = at::floor_divide(source.packing.padded.to(at::kCPU), source.packing.length);
-    const at::Tensor source_ids = source.ids.to(at::kCPU);
-    for (std::int64_t token = 0; token < rows.size(0); ++token) {
-      sources[static_cast<std::size_t>(rows.const_data_ptr<std::int64_t>()[token])].push_back(
-          static_cast<std::int32_t>(source_ids.const_data_ptr<std::int64_t>()[token]));
-    }
-    const std::int64_t longest = model_.options().max_positions - 1 - num_forced();
+  void start_sentences(const std::vector<std::vector<std::int32_t>>& sources,
+                       const std::vector<std::int32_t>& first_ids) {
+    const std::int64_t longest = model_.max_positions() - 1 - num_forced();
     for (std::size_t i = 0; i < first_ids.size(); ++i) {
       Sentence sentence;
       sentence.index = i;
-      sentence.source = std::move(sources[i]);
-      const double limit = options_.max_length_factor * static_cast<double>(sentence.source.size());
+      sentence.source = &sources[i];
+      const double limit = options_.max_length_factor * static_cast<double>(sentence.source->size());
       sentence.max_length = std::min(longest, static_cast<std::int64_t>(limit) + options_.max_length_offset);
       sentence.beams.resize(static_cast<std::size_t>(beams_));
       sentence.scores.assign(static_cast<std::size_t>(beams_), kImpossible);
       sentence.scores[0] = 0.0f;  // all beams start alike: only one may branch
       sentences_.push_back(std::move(sentence));
     }
-    std::vector<std::int64_t> ids;
-    for (const std::int32_t first : first_ids) ids.insert(ids.end(), static_cast<std::size_t>(beams_), first);
-    next_ids_ = at::tensor(ids, at::kLong);
+    for (const std::int32_t first : first_ids) {
+      next_ids_.insert(next_ids_.end(), static_cast<std::size_t>(beams_), first);
+    }
   }
 
   // Forced ids count as tokens that were written, as they do elsewhere.
@@ -89,22 +79,21 @@ class BeamSearch {
   // Takes all hypotheses through the ids that they begin with.
   void read_forced() {
     for (const std::int32_t id : symbols_.forced) {
-      model_.step(next_ids_.to(model_.projection().device()), state_, context_);
-      next_ids_ = at::full_like(next_ids_, id);
+      state_->step(next_ids_);
+      std::fill(next_ids_.begin(), next_ids_.end(), id);
     }
   }
 
   at::Tensor next_log_probabilities() {
-    const Projection projection = model_.projection();
-    const at::Tensor states = model_.step(next_ids_.to(projection.device()), state_, context_);
-    at::Tensor log_probabilities = projected_log_probabilities(states, projection);
+    at::Tensor log_probabilities = state_->step(next_ids_);
+    ++length_;
     if (!symbols_.forbidden.empty()) {
-      const at::Tensor forbidden = at::tensor(symbols_.forbidden, at::kLong).to(projection.device());
-      log_probabilities.index_fill_(1, forbidden, kImpossible);
+      if (!forbidden_.defined()) forbidden_ = at::tensor(symbols_.forbidden, at::kLong).to(log_probabilities.device());
+      log_probabilities.index_fill_(1, forbidden_, kImpossible);
     }
     std::vector<SearchRow> rows;
     for (const Sentence& sentence : sentences_) {
-      for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back({&ids, &sentence.source});
+      for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back({&ids, sentence.source});
     }
     hold_back_repetition(log_probabilities, rows, options_);
     return log_probabilities;
@@ -156,7 +145,7 @@ class BeamSearch {
         extended.push_back(ids);
         extended.back().push_back(static_cast<std::int32_t>(candidate.id));
         scores.push_back(candidate.score);
-        row_ids_.push_back(candidate.id);
+        row_ids_.push_back(static_cast<std::int32_t>(candidate.id));
         origins_.push_back(first_row + candidate.beam);
       }
       ++rank;
@@ -164,7 +153,7 @@ class BeamSearch {
     while (extended.size() < beams) {  // fewer ways than beams: fill the rows so that the batch stays rectangular
       extended.emplace_back();
       scores.push_back(kImpossible);
-      row_ids_.push_back(symbols_.end);
+      row_ids_.push_back(static_cast<std::int32_t>(symbols_.end));
       origins_.push_back(first_row);
     }
     sentence.beams = std::move(extended);
@@ -176,7 +165,7 @@ class BeamSearch {
   }
 
   bool is_done(const Sentence& sentence) const {
-    const bool out_of_room = state_.position - num_forced() >= sentence.max_length;
+    const bool out_of_room = length_ >= sentence.max_length;
     const bool nothing_lives = sentence.scores[0] == kImpossible;
     if (out_of_room || nothing_lives) return true;
     if (sentence.finished.size() < static_cast<std::size_t>(beams_)) return false;
@@ -189,7 +178,8 @@ class BeamSearch {
 
   // Takes finished sentences out of the batch and puts the caches in the order of the next step's rows.
   void retire() {
-    std::vector<std::int64_t> kept_sentences, kept_rows, kept_ids;
+    std::vector<std::int64_t> kept_sentences, kept_rows;
+    std::vector<std::int32_t> kept_ids;
     std::vector<Sentence> live;
     for (std::size_t s = 0; s < sentences_.size(); ++s) {
       Sentence& sentence = sentences_[s];
@@ -205,15 +195,10 @@ class BeamSearch {
       }
       live.push_back(std::move(sentence));
     }
-    const at::Device device = model_.projection().device();
-    const bool in_place = live.size() == sentences_.size();
-    const bool same_order = in_place && std::is_sorted(kept_rows.begin(), kept_rows.end()) &&
-                            std::adjacent_find(kept_rows.begin(), kept_rows.end()) == kept_rows.end();
     sentences_ = std::move(live);
     if (sentences_.empty()) return;
-    if (!same_order) state_.select_hypotheses(at::tensor(kept_rows, at::kLong).to(device));
-    if (!in_place) state_.select_sentences(at::tensor(kept_sentences, at::kLong).to(device));
-    next_ids_ = at::tensor(kept_ids, at::kLong);
+    state_->select(kept_rows, kept_sentences);
+    next_ids_ = std::move(kept_ids);
   }
 
   void deliver(Sentence& sentence) {
@@ -231,29 +216,31 @@ class BeamSearch {
     results_[sentence.index] = std::move(finished);
   }
 
-  EncoderDecoderImpl& model_;
+  DecodingModel& model_;
   const SearchSymbols& symbols_;
   const DecodeOptions& options_;
   const Agreement& agree_;
   std::int64_t beams_;
-  ForwardContext context_;
-  DecoderState state_;
+  std::unique_ptr<DecodingState> state_;
+  std::int64_t length_ = 0;  // tokens that each live hypothesis has, forced ones not counted
+  at::Tensor forbidden_;     // ids, on the device of the log probabilities
   std::vector<Sentence> sentences_;
-  at::Tensor next_ids_;  // [rows], what the next step reads
+  std::vector<std::int32_t> next_ids_;  // [rows], what the next step reads
   // Made by advance() for retire(): for each row of the next step its token, and the row of this step that it extends.
-  std::vector<std::int64_t> row_ids_;
+  std::vector<std::int32_t> row_ids_;
   std::vector<std::int64_t> origins_;
   std::vector<std::vector<Hypothesis>> results_;
 };
 
 }  // namespace
 
-std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
+std::vector<std::vector<Hypothesis>> beam_search(DecodingModel& model,
+                                                 const std::vector<std::vector<std::int32_t>>& sources,
                                                  const std::vector<std::int32_t>& first_ids,
                                                  const SearchSymbols& symbols, const DecodeOptions& options,
                                                  const Agreement& agree) {
   const at::NoGradGuard no_grad;
-  return BeamSearch(model, symbols, options, agree).run(source, first_ids);
+  return BeamSearch(model, symbols, options, agree).run(sources, first_ids);
 }
 
 }  // namespace polymoe

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "config/options.h"
-#include "model/encoder_decoder.h"
+#include "inference/decoding_model.h"
 
 namespace polymoe {
 
@@ -28,11 +28,12 @@ struct SearchSymbols {
 /// decides from its own floats, they might decide differently. A process on its own needs none.
 using Agreement = std::function<void(const at::Tensor& decision)>;
 
-/// Beam search over all sentences of `source` at once, with cached keys and values. `first_ids` [sentences] is what
+/// Beam search over all sentences of `sources` at once, ids with tags and end marks. `first_ids` [sentences] is what
 /// each hypothesis starts from. Returns up to decode.n-best hypotheses for each sentence, best first; a sentence leaves
 /// the batch as soon as it has beam-size finished hypotheses and n-best of them score no worse than the best live one
 /// does so far.
-std::vector<std::vector<Hypothesis>> beam_search(EncoderDecoderImpl& model, const TokenInput& source,
+std::vector<std::vector<Hypothesis>> beam_search(DecodingModel& model,
+                                                 const std::vector<std::vector<std::int32_t>>& sources,
                                                  const std::vector<std::int32_t>& first_ids,
                                                  const SearchSymbols& symbols, const DecodeOptions& options,
                                                  const Agreement& agree = {});

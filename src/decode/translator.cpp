@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "checkpoint/model_checkpoint.h"
-#include "data/batch.h"
 #include "data/task.h"
+#include "inference/module_model.h"
 #include "nn/device.h"
 #include "nn/torch_headers.h"
 
@@ -16,22 +16,19 @@ namespace {
 
 // A sentence as the model reads it, with tags and marks, cut to what the model can take; `lost` tells of what it does
 // not read.
-Example make_source(const Vocabulary& vocabulary, const std::string& text, const Frame& frame,
-                    std::int32_t source_language, std::int64_t max_positions, LossySource& lost) {
-  Example example;
-  example.start = frame.start;
-  example.source = frame.source_head;
-  const std::size_t tags = example.source.size();
-  vocabulary.encode(text, source_language, example.source);
-  lost.tokens = example.source.size() - tags;
-  const auto text_begin = example.source.begin() + static_cast<std::ptrdiff_t>(tags);
-  lost.unknown = static_cast<std::size_t>(std::count(text_begin, example.source.end(), vocabulary.unk()));
+std::vector<std::int32_t> make_source(const Vocabulary& vocabulary, const std::string& text, const Frame& frame,
+                                      std::int32_t source_language, std::int64_t max_positions, LossySource& lost) {
+  std::vector<std::int32_t> ids = frame.source_head;
+  const std::size_t tags = ids.size();
+  vocabulary.encode(text, source_language, ids);
+  lost.tokens = ids.size() - tags;
+  const auto text_begin = ids.begin() + static_cast<std::ptrdiff_t>(tags);
+  lost.unknown = static_cast<std::size_t>(std::count(text_begin, ids.end(), vocabulary.unk()));
   const std::size_t longest = static_cast<std::size_t>(max_positions) - frame.source_tail.size();
-  if (example.source.size() > longest) example.source.resize(longest);
-  lost.read = example.source.size() - tags;
-  example.source.insert(example.source.end(), frame.source_tail.begin(), frame.source_tail.end());
-  example.target = frame.target_tail;
-  return example;
+  if (ids.size() > longest) ids.resize(longest);
+  lost.read = ids.size() - tags;
+  ids.insert(ids.end(), frame.source_tail.begin(), frame.source_tail.end());
+  return ids;
 }
 
 }  // namespace
@@ -48,10 +45,10 @@ SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
 }
 
 Translator::Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options)
-    : model_(std::move(model)), vocabulary_(std::move(vocabulary)), options_(options) {
-  if (model_->options().vocabulary != vocabulary_.size()) {
+    : model_(std::make_shared<ModuleModel>(model)), vocabulary_(std::move(vocabulary)), options_(options) {
+  if (model->options().vocabulary != vocabulary_.size()) {
     fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
-         model_->options().vocabulary);
+         model->options().vocabulary);
   }
 }
 
@@ -73,32 +70,31 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   const std::int32_t source_language = vocabulary_.language_index(source);
   const Frame frame = make_frame(vocabulary_, task, source_language, vocabulary_.language_index(target));
   const SearchSymbols symbols = search_symbols(vocabulary_, frame);
-  const std::int64_t max_positions = model_->options().max_positions;
+  const std::int64_t max_positions = model_->max_positions();
 
-  std::vector<Example> examples;
+  std::vector<std::vector<std::int32_t>> sources;
   std::vector<std::size_t> order;
   for (const std::string& sentence : sentences) {
-    LossySource found{.sentence = examples.size()};
-    if (!vocabulary_.is_empty(sentence)) order.push_back(examples.size());
-    examples.push_back(make_source(vocabulary_, sentence, frame, source_language, max_positions, found));
+    LossySource found{.sentence = sources.size()};
+    if (!vocabulary_.is_empty(sentence)) order.push_back(sources.size());
+    sources.push_back(make_source(vocabulary_, sentence, frame, source_language, max_positions, found));
     if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
   }
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return examples[a].source.size() > examples[b].source.size(); });
+                   [&](std::size_t a, std::size_t b) { return sources[a].size() > sources[b].size(); });
 
   std::vector<std::vector<Translation>> results(sentences.size());
   for (std::size_t i = 0; i < results.size(); ++i) results[i].resize(1);
   Progress report{"translate", 0, order.size(), "sentences", "", false};
   for (std::size_t first = 0; first < order.size();) {
     // Sorted from long to short: the first sentence of a batch sets its width.
-    const auto width = static_cast<std::int64_t>(examples[order[first]].source.size());
+    const auto width = static_cast<std::int64_t>(sources[order[first]].size());
     const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, options_.max_tokens / width));
     const std::size_t end = std::min(order.size(), first + room);
-    std::vector<Example> batch;
-    for (std::size_t i = first; i < end; ++i) batch.push_back(examples[order[i]]);
-    const MicroBatch rows = make_micro_batch(batch, vocabulary_.pad());
-    const auto hypotheses = beam_search(*model_, make_source_input(rows, model_->projection().device()),
-                                        rows.target_input, symbols, options_);
+    std::vector<std::vector<std::int32_t>> batch;
+    for (std::size_t i = first; i < end; ++i) batch.push_back(sources[order[i]]);
+    const std::vector<std::int32_t> first_ids(batch.size(), frame.start);
+    const auto hypotheses = beam_search(*model_, batch, first_ids, symbols, options_);
     for (std::size_t i = first; i < end; ++i) {
       auto& translations = results[order[i]];
       translations.clear();

@@ -13,6 +13,7 @@
 #include "config/options.h"
 #include "data/frame.h"
 #include "decode/beam_search.h"
+#include "model/encoder_decoder.h"
 #include "text/vocabulary.h"
 
 namespace polymoe {
@@ -59,7 +60,7 @@ class Translator {
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
-  EncoderDecoder model_;
+  std::shared_ptr<DecodingModel> model_;
   Vocabulary vocabulary_;
   DecodeOptions options_;
 };

@@ -1,5 +1,10 @@
 #include "model/input.h"
 
+#include <algorithm>
+
+#include "nn/host_copy.h"
+#include "nn/torch_headers.h"
+
 namespace polymoe {
 namespace {
 
@@ -18,13 +23,22 @@ TokenInput make_token_input(const std::vector<std::int32_t>& ids, const std::vec
 
 }  // namespace
 
-TokenInput make_source_input(const MicroBatch& batch, const at::Device& device) {
-  return make_token_input(batch.source, batch.source_lengths, batch.source_length, batch.source_languages, device);
+TokenInput make_source_input(const std::vector<std::vector<std::int32_t>>& rows, const at::Device& device) {
+  std::vector<std::int32_t> ids, lengths;
+  for (const std::vector<std::int32_t>& row : rows) {
+    ids.insert(ids.end(), row.begin(), row.end());
+    lengths.push_back(static_cast<std::int32_t>(row.size()));
+  }
+  TokenInput input;
+  input.packing = make_packing(lengths, *std::max_element(lengths.begin(), lengths.end()), device);
+  input.ids = send_to(at::tensor(ids, at::kLong), device);
+  return input;
 }
 
 ModelInput make_model_input(const MicroBatch& batch, const at::Device& device) {
   ModelInput input;
-  input.source = make_source_input(batch, device);
+  input.source =
+      make_token_input(batch.source, batch.source_lengths, batch.source_length, batch.source_languages, device);
   input.target =
       make_token_input(batch.target_input, batch.target_lengths, batch.target_length, batch.target_languages, device);
   input.labels = pack_ids(batch.target_output, input.target.packing);

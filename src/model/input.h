@@ -22,8 +22,8 @@ struct ModelInput {
   at::Tensor labels;  ///< [target tokens] int64, what it is to predict
 };
 
-/// The source side alone, for decoding.
-TokenInput make_source_input(const MicroBatch& batch, const at::Device& device);
+/// The source side alone, for decoding, of rows of ids without padding; without languages.
+TokenInput make_source_input(const std::vector<std::vector<std::int32_t>>& rows, const at::Device& device);
 ModelInput make_model_input(const MicroBatch& batch, const at::Device& device);
 
 }  // namespace polymoe

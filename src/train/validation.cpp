@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "data/examples.h"
+#include "inference/module_model.h"
 #include "decode/translator.h"
 #include "evaluate/bleu.h"
 #include "evaluate/chrf.h"
@@ -37,14 +38,17 @@ std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& s
   const Frame frame = make_frame(vocabulary, set.task, vocabulary.language_index(set.direction.source),
                                  vocabulary.language_index(set.direction.target));
   const SearchSymbols symbols = search_symbols(vocabulary, frame);
+  ModuleModel decoder(model);
   std::vector<std::string> translations;
   for (const MicroBatch& batch : set.batches) {
+    std::vector<std::vector<std::int32_t>> sources;
     std::vector<std::int32_t> first_ids;
     for (std::int64_t row = 0; row < batch.rows; ++row) {
+      const auto begin = batch.source.begin() + row * batch.source_length;
+      sources.emplace_back(begin, begin + batch.source_lengths[static_cast<std::size_t>(row)]);
       first_ids.push_back(batch.target_input[static_cast<std::size_t>(row * batch.target_length)]);
     }
-    const TokenInput source = make_source_input(batch, model->projection().device());
-    for (const auto& hypotheses : beam_search(*model, source, first_ids, symbols, options, agree)) {
+    for (const auto& hypotheses : beam_search(decoder, sources, first_ids, symbols, options, agree)) {
       translations.push_back(vocabulary.decode(hypotheses.front().ids));
     }
   }

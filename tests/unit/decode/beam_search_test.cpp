@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "data/batch.h"
+#include "inference/module_model.h"
 #include "loss/cross_entropy.h"
 #include "nn/torch_headers.h"
 #include "support/device.h"
@@ -33,14 +34,10 @@ class BeamSearchTest : public ::testing::Test {
     options_.no_repeat_ngram = 0;
   }
 
-  TokenInput source(const std::vector<std::vector<std::int32_t>>& rows) const {
-    std::vector<Example> examples;
-    for (const auto& row : rows) {
-      Example& example = examples.emplace_back();
-      example.source = row;
-      example.target = {2};
-    }
-    return make_source_input(make_micro_batch(examples, 1), test_device());
+  std::vector<std::vector<Hypothesis>> search(const std::vector<std::vector<std::int32_t>>& sources,
+                                              const std::vector<std::int32_t>& first_ids) const {
+    ModuleModel model(model_);
+    return beam_search(model, sources, first_ids, symbols_, options_);
   }
 
   // log p(ids </s>?) by the whole forward, without caches.
@@ -90,7 +87,7 @@ const std::vector<std::int32_t> BeamSearchTest::kOther{5, 11, 2};
 
 TEST_F(BeamSearchTest, GreedyTakesTheBestTokenAtEachStep) {
   options_.beam_size = 1;
-  const auto result = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  const auto result = search({kRow}, {5});
   std::vector<std::int32_t> ids;
   for (int step = 0; step < 6; ++step) {
     double best = -1e30;
@@ -115,7 +112,7 @@ TEST_F(BeamSearchTest, ScoresAreLogProbabilitiesOverLengthToThePenalty) {
   options_.beam_size = 4;
   options_.n_best = 4;
   options_.length_penalty = 0.7;
-  const auto results = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  const auto results = search({kRow}, {5});
   for (const Hypothesis& hypothesis : results[0]) {
     const bool ended = hypothesis.ids.size() < 6;
     const double length = static_cast<double>(hypothesis.ids.size()) + (ended ? 1 : 0);
@@ -128,7 +125,7 @@ TEST_F(BeamSearchTest, ForcedIdsComeFirstAndAreNoPartOfResults) {
   options_.beam_size = 3;
   options_.n_best = 3;
   symbols_.forced = {7, 4};
-  const auto results = beam_search(*model_, source({kRow, kOther}), {5, 5}, symbols_, options_);
+  const auto results = search({kRow, kOther}, {5, 5});
   const double forced = log_probability(kRow, symbols_.forced, false);
   for (const Hypothesis& hypothesis : results[0]) {
     std::vector<std::int32_t> ids = symbols_.forced;
@@ -149,7 +146,7 @@ TEST_F(BeamSearchTest, PoorEndingsDoNotEndTheSearchForASureHypothesis) {
   wanted[3][2].fill_(0.0);
   predict_by_position(wanted);
   options_.beam_size = 2;
-  const auto result = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  const auto result = search({kRow}, {5});
   EXPECT_EQ(result[0][0].ids, (std::vector<std::int32_t>{7, 7, 7}));
 }
 
@@ -161,7 +158,7 @@ TEST_F(BeamSearchTest, LoopsAreBrokenWhereAskedTo) {
   wanted.select(1, 2).fill_(-1.5);
   predict_by_position(wanted);
   options_.beam_size = 1;
-  const auto ids = [&] { return beam_search(*model_, source({kOther}), {5}, symbols_, options_)[0][0].ids; };
+  const auto ids = [&] { return search({kOther}, {5})[0][0].ids; };
   EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 7, 7, 7, 7}));
   options_.no_repeat_ngram = DecodeOptions{}.no_repeat_ngram;
   EXPECT_EQ(ids(), (std::vector<std::int32_t>{7, 7, 7, 7, 8, 7}));  // no four tokens come twice
@@ -179,7 +176,7 @@ TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
   options_.beam_size = 400;
   options_.length_penalty = 0.0;
   options_.max_length_offset = 2;
-  const auto result = beam_search(*model_, source({kRow}), {5}, symbols_, options_);
+  const auto result = search({kRow}, {5});
   double best = -1e30;
   for (std::int32_t a = 4; a < 20; ++a) {
     if (a == 5) continue;
@@ -192,8 +189,8 @@ TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
 TEST_F(BeamSearchTest, ATranslationDoesNotDependOnItsBatch) {
   options_.beam_size = 3;
   options_.n_best = 3;
-  const auto alone = beam_search(*model_, source({kOther}), {5}, symbols_, options_);
-  const auto together = beam_search(*model_, source({kRow, kOther, kRow}), {5, 5, 5}, symbols_, options_);
+  const auto alone = search({kOther}, {5});
+  const auto together = search({kRow, kOther, kRow}, {5, 5, 5});
   ASSERT_EQ(alone[0].size(), together[1].size());
   for (std::size_t i = 0; i < alone[0].size(); ++i) {
     EXPECT_EQ(alone[0][i].ids, together[1][i].ids);
@@ -204,7 +201,7 @@ TEST_F(BeamSearchTest, ATranslationDoesNotDependOnItsBatch) {
 TEST_F(BeamSearchTest, ResultsAreSortedDistinctAndFreeOfForbiddenIds) {
   options_.beam_size = 5;
   options_.n_best = 5;
-  const auto results = beam_search(*model_, source({kRow, kOther}), {5, 5}, symbols_, options_);
+  const auto results = search({kRow, kOther}, {5, 5});
   for (const auto& hypotheses : results) {
     ASSERT_FALSE(hypotheses.empty());
     for (std::size_t i = 0; i < hypotheses.size(); ++i) {

@@ -15,6 +15,7 @@
 #include "checkpoint/model_checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "decode/beam_search.h"
+#include "inference/module_model.h"
 #include "interchange/import.h"
 #include "interchange/tensor_map.h"
 #include "loss/cross_entropy.h"
@@ -128,16 +129,13 @@ class ForeignParity : public ::testing::TestWithParam<std::string> {
 
     const at::Tensor sources = reference("searched"), lengths = reference("searched_lengths"),
                      expected = reference(kind);
-    std::vector<Example> examples;
+    std::vector<std::vector<std::int32_t>> rows;
     for (std::int64_t row = 0; row < sources.size(0); ++row) {
-      Example& example = examples.emplace_back();
-      example.source = ids(sources[row], lengths[row].item<std::int64_t>());
-      example.target = {0};
-      example.start = marks.at("start");
+      rows.push_back(ids(sources[row], lengths[row].item<std::int64_t>()));
     }
-    const MicroBatch rows = make_micro_batch(examples, 1);
-    const auto found =
-        beam_search(*model_, make_source_input(rows, test_device()), rows.target_input, symbols, options);
+    const std::vector<std::int32_t> first_ids(rows.size(), marks.at("start").get<std::int32_t>());
+    ModuleModel decoder(model_);
+    const auto found = beam_search(decoder, rows, first_ids, symbols, options);
     // At the greatest length transformers takes unfinished texts for finished ones.
     std::int64_t same = 0, compared = 0;
     for (std::int64_t row = 0; row < sources.size(0); ++row) {

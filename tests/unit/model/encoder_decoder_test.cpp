@@ -111,7 +111,8 @@ TEST(EncoderDecoder, SteppingWithCachesEqualsTheWholeForward) {
     const MicroBatch batch = make_micro_batch({kShort, kLong}, 1);
     ForwardContext context;
     context.dropless = true;
-    const EncodedSource encoded = model->encode(make_source_input(batch, test_device()), context);
+    const EncodedSource encoded =
+        model->encode(make_source_input({kShort.source, kLong.source}, test_device()), context);
     DecoderState state = model->start(encoded);
     for (std::int64_t position = 0; position < 5; ++position) {
       const at::Tensor ids = at::tensor({batch.target_input[static_cast<std::size_t>(position)],
