@@ -181,7 +181,7 @@ TEST_F(ForeignImport, RefusesTheVocabularyOfAnotherModel) {
       error_after("nllb-dense",
                   [](const fs::path& m) { fs::copy_file(kDumps / "marian/model/vocab.json", m / "vocab.json"); }),
       HasSubstr("is not this model's"));
-  EXPECT_THAT(error_with_config("marian", "eos_token_id", 3), HasSubstr("<pad> and </s> have the ids"));
+  EXPECT_THAT(error_with_config("marian", "eos_token_id", 3), HasSubstr("what the decoder starts from have the ids"));
   EXPECT_THAT(
       error_after("marian", [](const fs::path& m) { edit(m / "vocab.json", [](json& v) { v["one more"] = 5000; }); }),
       HasSubstr("'one more' has the id 5000, but the model has"));
