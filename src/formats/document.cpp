@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/quote.h"
 #include "formats/pairs.h"
+#include "text/flores_names.h"
 #include "text/known_names.h"
+#include "text/language_names.h"
 #include "text/text_encoding.h"
 
 namespace polymoe {
@@ -35,6 +37,11 @@ std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c == '-' ? '_' : c);
   return result;
+}
+
+/// Whether a language is another, or one of the two is a variant of the other; both in lower case.
+bool is_variant(const std::string& a, const std::string& b) {
+  return a == b || a.starts_with(b + "_") || (b.starts_with(a + "_") && !a.empty());
 }
 
 }  // namespace
@@ -106,8 +113,27 @@ void check_document_text(std::string_view bytes, const std::string& path) {
 }
 
 bool means_language(std::string_view name, std::string_view language) {
-  const std::string a = lower(name), b = lower(language);
-  return a == b || a.starts_with(b + "_") || (b.starts_with(a + "_") && !a.empty());
+  const std::string own = lower(name);
+  if (is_variant(own, lower(language))) return true;
+  std::string locale(name);
+  std::replace(locale.begin(), locale.end(), '-', '_');
+  const std::string code = language_of_locale(locale);
+  if (code == language) return true;
+  // What has other names itself is a language of its own: "zh_TW" is no variant of "zho_Hans", also called "zh".
+  const bool is_own = !other_names_of(code).empty();
+  for (const std::string& other : other_names_of(language)) {
+    if (other == code || lower(other) == own || (!is_own && is_variant(own, lower(other)))) return true;
+  }
+  return false;
+}
+
+std::size_t index_of_language(const std::vector<std::string>& names, std::string_view language) {
+  const auto is_same = [&](const std::string& name) { return lower(name) == lower(language); };
+  auto found = std::find_if(names.begin(), names.end(), is_same);
+  if (found == names.end()) {
+    found = std::find_if(names.begin(), names.end(), [&](const auto& name) { return means_language(name, language); });
+  }
+  return static_cast<std::size_t>(found - names.begin());
 }
 
 std::string xml_language(std::string_view language) {

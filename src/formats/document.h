@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -58,8 +59,12 @@ std::unique_ptr<Document> read_document(DocumentFormat format, const std::string
 /// Throws Error, with the line, for text that is not UTF-8 or holds NUL bytes.
 void check_document_text(std::string_view bytes, const std::string& path);
 
-/// Whether a document's own name of a language ("de-AT", "DE") means `language`, or the language it is a variant of.
+/// Whether a document's own name of a language ("de-AT", "DE") means `language`, or the language it is a variant of;
+/// also by another usual name ("zh-Hans" for "zh_CN", "de" for "deu_Latn").
 bool means_language(std::string_view name, std::string_view language);
+
+/// The first of a document's names that is `language` itself, else the first that means it; names.size(): none does.
+std::size_t index_of_language(const std::vector<std::string>& names, std::string_view language);
 
 /// A language as XML files name it: "pt-BR" for "pt_BR".
 std::string xml_language(std::string_view language);

@@ -18,12 +18,15 @@ namespace {
 
 /// The variant of a unit in a language; none where it lacks one.
 pugi::xml_node variant_of(const pugi::xml_node& unit, const std::string& language) {
+  std::vector<pugi::xml_node> variants;
+  std::vector<std::string> names;
   for (const pugi::xml_node variant : unit.children("tuv")) {
-    const pugi::xml_attribute name =
-        variant.attribute("xml:lang") ? variant.attribute("xml:lang") : variant.attribute("lang");
-    if (means_language(name.value(), language)) return variant;
+    variants.push_back(variant);
+    names.emplace_back(
+        (variant.attribute("xml:lang") ? variant.attribute("xml:lang") : variant.attribute("lang")).value());
   }
-  return {};
+  const std::size_t found = index_of_language(names, language);
+  return found == names.size() ? pugi::xml_node() : variants[found];
 }
 
 /// Reads the file, whose root must be <tmx>.

@@ -67,18 +67,13 @@ class TsvDocument : public Document {
   void find_columns(const DocumentContext& context) {
     if (rows_.empty()) throw Error("is empty", {context.path, 0});
     std::vector<std::string>& names = rows_[0];
-    const auto find = [&](const std::string& language) {
-      const auto found = std::find_if(names.begin(), names.end(),
-                                      [&](const std::string& name) { return means_language(name, language); });
-      return static_cast<std::size_t>(found - names.begin());
-    };
-    source_ = find(context.source);
+    source_ = index_of_language(names, context.source);
     if (source_ == names.size()) {
       throw Error(fmt::format("no column of the first line is named '{}'", context.source), {context.path, 1},
                   fmt::format("put a first line there that names the columns' languages, e.g. '{}'", context.source));
     }
     columns_ = names.size();
-    target_ = find(context.target);
+    target_ = index_of_language(names, context.target);
     if (target_ == names.size()) names.push_back(context.target);
   }
 

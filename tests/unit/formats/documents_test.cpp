@@ -44,6 +44,22 @@ TEST(Documents, KnowLanguagesByOtherNames) {
   EXPECT_TRUE(means_language("PT", "pt_BR"));
   EXPECT_FALSE(means_language("den", "de"));
   EXPECT_FALSE(means_language("", "de"));
+  for (const char* const name : {"en", "en-US", "EN", "eng", "eng-Latn", "eng_Latn"}) {
+    EXPECT_TRUE(means_language(name, "eng_Latn")) << name;
+  }
+  EXPECT_TRUE(means_language("de-AT", "deu_Latn"));
+  EXPECT_TRUE(means_language("deu_Latn", "de"));
+  EXPECT_FALSE(means_language("", "deu_Latn"));
+  EXPECT_FALSE(means_language("fr", "deu_Latn"));
+  EXPECT_TRUE(means_language("no", "nb"));
+  for (const auto& [simplified, traditional] : {std::pair{"zh_CN", "zh_TW"}, std::pair{"zho_Hans", "zho_Hant"}}) {
+    for (const char* const name : {"zh-Hans", "zh-CN", "zh_CN", "zho_Hans"}) {
+      EXPECT_TRUE(means_language(name, simplified)) << name;
+      EXPECT_FALSE(means_language(name, traditional)) << name;
+    }
+    EXPECT_TRUE(means_language("zh-Hant", traditional));
+    EXPECT_FALSE(means_language("zh-Hant", simplified));
+  }
   EXPECT_EQ(xml_language("sr@latin"), "sr");
   EXPECT_EQ(xml_language("pt_BR"), "pt-BR");
 }
@@ -55,6 +71,11 @@ TEST(TextDocuments, KeepLinesOneToOne) {
 TEST(TsvDocuments, FillTheTargetsColumn) {
   EXPECT_EQ(translate_text(DocumentFormat::kTsv, "id\ten\tde\n1\ta\t\n2\tb\tB\n", marks_lines()),
             "id\ten\tde\n1\ta\tde:a\n2\tb\tB\n");
+}
+
+TEST(TsvDocuments, PreferTheExactName) {
+  EXPECT_EQ(translate_text(DocumentFormat::kTsv, "en-GB\ten\tde-AT\tde\nx\ta\tX\t\n", marks_lines()),
+            "en-GB\ten\tde-AT\tde\nx\ta\tX\tde:a\n");
 }
 
 TEST(TsvDocuments, NameTheFault) {
@@ -143,6 +164,14 @@ TEST(TmxDocuments, AddMissingVariants) {
       "  <tu>\n    <tuv xml:lang=\"en-US\"><seg>A <ph x=\"1\">{b}</ph> c</seg></tuv>\n"
       "    <tuv xml:lang=\"de\" creationid=\"polymoe\"><seg>de:A <ph x=\"1\">{b}</ph> c</seg></tuv>\n  </tu>\n"
       "  <tu><tuv xml:lang=\"en\"><seg>d</seg></tuv><tuv xml:lang=\"de\"><seg>D</seg></tuv></tu>\n</body></tmx>\n");
+}
+
+TEST(TmxDocuments, PreferTheExactName) {
+  const std::string unit =
+      "<tmx><body><tu><tuv xml:lang=\"en-GB\"><seg>x</seg></tuv><tuv xml:lang=\"en\"><seg>a</seg></tuv>"
+      "<tuv xml:lang=\"de-AT\"><seg>X</seg></tuv><tuv xml:lang=\"de\"><seg>";
+  EXPECT_EQ(translate_text(DocumentFormat::kTmx, unit + "</seg></tuv></tu></body></tmx>", marks_lines()),
+            unit + "de:a</seg></tuv></tu></body></tmx>");
 }
 
 TEST(Documents, ReadHostileOnesInLinearTime) {
