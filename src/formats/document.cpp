@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/quote.h"
 #include "formats/pairs.h"
 #include "text/flores_names.h"
@@ -42,6 +43,15 @@ std::string lower(std::string_view text) {
 /// Whether a language is another, or one of the two is a variant of the other; both in lower case.
 bool is_variant(const std::string& a, const std::string& b) {
   return a == b || a.starts_with(b + "_") || (b.starts_with(a + "_") && !a.empty());
+}
+
+MoCatalog translations_of(DocumentFormat format, const std::string& bytes, const DocumentContext& context,
+                          bool unreviewed) {
+  if (format == DocumentFormat::kPo) return read_po_translations(bytes, context, unreviewed);
+  if (format == DocumentFormat::kTmx) return read_tmx_translations(bytes, context);
+  if (format == DocumentFormat::kXliff) return read_xliff_translations(bytes, context, unreviewed);
+  throw Error(fmt::format("files of the format {} hold no pairs of texts to take out", name_of(format)),
+              {context.path, 0}, "give .po, .tmx or .xliff files; tables are corpora as they are, see docs/corpora.md");
 }
 
 }  // namespace
@@ -95,11 +105,9 @@ std::unique_ptr<Document> read_document(DocumentFormat format, const std::string
 
 MoCatalog read_translations(DocumentFormat format, const std::string& bytes, const DocumentContext& context,
                             bool unreviewed) {
-  if (format == DocumentFormat::kPo) return read_po_translations(bytes, context, unreviewed);
-  if (format == DocumentFormat::kTmx) return read_tmx_translations(bytes, context);
-  if (format == DocumentFormat::kXliff) return read_xliff_translations(bytes, context, unreviewed);
-  throw Error(fmt::format("files of the format {} hold no pairs of texts to take out", name_of(format)),
-              {context.path, 0}, "give .po, .tmx or .xliff files; tables are corpora as they are, see docs/corpora.md");
+  MoCatalog catalog = translations_of(format, bytes, context, unreviewed);
+  for (const auto& [what, count] : catalog.passed_over) log_info("{}: {} {}", context.path, count, what);
+  return catalog;
 }
 
 void check_document_text(std::string_view bytes, const std::string& path) {

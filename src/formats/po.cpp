@@ -19,8 +19,35 @@
 namespace polymoe {
 namespace {
 
+constexpr const char* kObsolete = "messages that are obsolete";
+
 /// Which forms of a message a segment fills.
 enum class Form { kOnly, kSingular, kPlural };
+
+/// Throws Error for a catalogue in another character set or of another language.
+void check_header(const PoFile& file, const DocumentContext& context) {
+  const std::string charset = file.charset();
+  if (charset == "CHARSET") {
+    throw Error("its header names no character set: it is a template", {context.path, 0},
+                fmt::format("make a catalogue of it with 'msginit -i {0} -l {1} -o {1}.po', and if need be 'msgconv -t "
+                            "UTF-8 -o {1}.po {1}.po'",
+                            context.path, context.target));
+  }
+  std::string plain;  // as "UTF8", which gettext does not know but programs write
+  for (const char c : charset) {
+    if (c != '-') plain += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  if (!plain.empty() && plain != "UTF8") {
+    throw Error(fmt::format("its character set is {}, not UTF-8", in_quotes(charset)), {context.path, 0},
+                fmt::format("convert it: msgconv -t UTF-8 -o {0} {0}", context.path));
+  }
+  const std::string language = file.header_field("Language");
+  if (!language.empty() && !means_language(language, context.target)) {
+    throw Error(
+        fmt::format("its header says that it is of the language {}, not '{}'", in_quotes(language), context.target),
+        {context.path, 0}, "give -t that language, or put the header right");
+  }
+}
 
 struct Place {
   po_message_t message = nullptr;
@@ -32,7 +59,8 @@ struct Place {
 class PoDocument : public Document {
  public:
   PoDocument(const std::string& bytes, const DocumentContext& context) : file_(bytes, context.path) {
-    check_header(context);
+    check_header(file_, context);
+    find_plural_rule();
     find_mark();
     for (po_message_t message : file_.messages()) add(message);
   }
@@ -56,19 +84,7 @@ class PoDocument : public Document {
   std::string text() override { return file_.text(); }
 
  private:
-  void check_header(const DocumentContext& context) {
-    const std::string charset = file_.charset();
-    if (charset == "CHARSET") {
-      throw Error("its header names no character set: it is a template", {context.path, 0},
-                  fmt::format("make a catalogue of it with 'msginit -i {} -l {} -o {}.po'", context.path,
-                              context.target, context.target));
-    }
-    const std::string language = file_.header_field("Language");
-    if (!language.empty() && !means_language(language, context.target)) {
-      throw Error(
-          fmt::format("its header says that it is of the language {}, not '{}'", in_quotes(language), context.target),
-          {context.path, 0}, "give -t that language, or put the header right");
-    }
+  void find_plural_rule() {
     const std::string forms = file_.header_field("Plural-Forms");
     knows_plurals_ = !forms.empty() && forms.find("EXPRESSION") == std::string::npos;
     if (knows_plurals_) rule_ = PluralRule(forms);
@@ -89,7 +105,9 @@ class PoDocument : public Document {
   void add(po_message_t message) {
     const std::string_view id = po_message_msgid(message);
     if (po_message_is_obsolete(message) != 0) {
-      ++passed_over_["messages that are obsolete"];
+      ++passed_over_[kObsolete];
+    } else if (id.starts_with("_:")) {
+      ++passed_over_["messages with a context in the text, as KDE's old ones"];
     } else if (is_metadata(id)) {
       ++passed_over_["messages that ask for the translators' names"];
     } else if (const char* const plural = po_message_msgid_plural(message); plural != nullptr) {
@@ -149,11 +167,19 @@ class PoDocument : public Document {
 
 MoCatalog read_po_translations(const std::string& bytes, const DocumentContext& context, bool unreviewed) {
   const PoFile file(bytes, context.path);
+  check_header(file, context);
   MoCatalog catalog;
   const std::string forms = file.header_field("Plural-Forms");
   if (!forms.empty()) catalog.plural_rule = PluralRule(forms);
   for (po_message_t message : file.messages()) {
-    if (po_message_is_obsolete(message) != 0 || (po_message_is_fuzzy(message) != 0 && !unreviewed)) continue;
+    if (po_message_is_obsolete(message) != 0) {
+      ++catalog.passed_over[kObsolete];
+      continue;
+    }
+    if (po_message_is_fuzzy(message) != 0 && !unreviewed) {
+      ++catalog.passed_over["messages that wait for review (fuzzy)"];
+      continue;
+    }
     const char* const plural = po_message_msgid_plural(message);
     CatalogMessage read{.context = "", .id = po_message_msgid(message), .plural_id = "", .translations = {}};
     if (plural == nullptr) {

@@ -119,7 +119,9 @@ std::string PoFile::header_field(const char* name) const {
 std::string PoFile::charset() const {
   const std::string type = header_field("Content-Type");
   const std::size_t begin = type.find("charset=");
-  return begin == std::string::npos ? "" : type.substr(begin + std::string_view("charset=").size());
+  if (begin == std::string::npos) return "";
+  const std::string charset = type.substr(begin + std::string_view("charset=").size());
+  return charset.substr(0, charset.find_first_of(" \t"));
 }
 
 std::string PoFile::check(po_message* message, const std::string& source, const std::string& translation) {

@@ -29,6 +29,8 @@ pugi::xml_node variant_of(const pugi::xml_node& unit, const std::string& languag
   return found == names.size() ? pugi::xml_node() : variants[found];
 }
 
+std::string units_without(const std::string& language) { return fmt::format("units without text of '{}'", language); }
+
 /// Reads the file, whose root must be <tmx>.
 void load_tmx(pugi::xml_document& document, const std::string& bytes, const DocumentContext& context) {
   load_xml(document, bytes, context.path);
@@ -72,7 +74,7 @@ class TmxDocument : public Document {
   void add(const pugi::xml_node& node, NodeLines& lines, const DocumentContext& context) {
     Unit unit{node, variant_of(node, context.source), variant_of(node, context.target), {}};
     if (!unit.source) {
-      ++passed_over_[fmt::format("units without text of '{}'", context.source)];
+      ++passed_over_[units_without(context.source)];
       return;
     }
     if (unit.target && !shows_nothing(text_of_xml(unit.target.child("seg")))) {
@@ -104,7 +106,10 @@ MoCatalog read_tmx_translations(const std::string& bytes, const DocumentContext&
   MoCatalog catalog;
   for (const pugi::xml_node unit : elements_named(document, "tu")) {
     const pugi::xml_node source = variant_of(unit, context.source), target = variant_of(unit, context.target);
-    if (!source || !target) continue;
+    if (!source || !target) {
+      ++catalog.passed_over[units_without(source ? context.target : context.source)];
+      continue;
+    }
     catalog.messages.push_back({"", text_of_xml(source.child("seg")), "", {text_of_xml(target.child("seg"))}});
   }
   return catalog;

@@ -154,7 +154,14 @@ MoCatalog read_xliff_translations(const std::string& bytes, const DocumentContex
   const XliffFile file(bytes, context);
   MoCatalog catalog;
   for (const pugi::xml_node unit : file.units()) {
-    if (!unit.child("target") || (file.waits_for_review(unit) && !unreviewed)) continue;
+    if (!unit.child("target")) {
+      ++catalog.passed_over["units without a target"];
+      continue;
+    }
+    if (file.waits_for_review(unit) && !unreviewed) {
+      ++catalog.passed_over["units that wait for review"];
+      continue;
+    }
     catalog.messages.push_back({"", text_of_xml(unit.child("source")), "", {text_of_xml(unit.child("target"))}});
   }
   return catalog;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct MoCatalog {
   PluralRule plural_rule;                ///< which of `translations` belongs to which number
   std::uint64_t undecodable = 0;  ///< messages left out because their bytes are not text in the catalogue's charset
   std::uint64_t unknown_directives = 0;  ///< messages left out because they hold a directive that this platform lacks
+  /// What was left out of a translator's file, with the number of each kind, as Document::passed_over().
+  std::map<std::string, std::uint64_t> passed_over = {};
 };
 
 /// Parses a catalogue of either byte order. Messages whose directives depend on the platform ("%" PRIu64), which stand

@@ -1,11 +1,15 @@
 #include "formats/pairs.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 
 namespace polymoe {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 std::string listed(const MoCatalog& catalog) {
   std::string text;
@@ -47,6 +51,44 @@ TEST(Pairs, AreTheReviewedTargetsOfXliff) {
       "state='translated'><source>b</source><target>B</target></segment></unit></file></xliff>";
   EXPECT_EQ(translations(DocumentFormat::kXliff, second), "a=A;");
   EXPECT_EQ(translations(DocumentFormat::kXliff, second, true), "a=A;b=B;");
+}
+
+std::map<std::string, std::uint64_t> passed_over(DocumentFormat format, const std::string& text) {
+  return read_translations(format, text, {"file", "en", "de"}, false).passed_over;
+}
+
+TEST(Pairs, CountWhatIsLeftOut) {
+  EXPECT_THAT(passed_over(DocumentFormat::kPo,
+                          "msgid \"a\"\nmsgstr \"A\"\n\n#, fuzzy\nmsgid \"b\"\nmsgstr \"B\"\n\n#~ msgid \"c\"\n"
+                          "#~ msgstr \"C\"\n\n#~ msgid \"d\"\n#~ msgstr \"D\"\n"),
+              ElementsAre(Pair("messages that are obsolete", 2u), Pair("messages that wait for review (fuzzy)", 1u)));
+  EXPECT_THAT(
+      passed_over(DocumentFormat::kTmx,
+                  "<tmx><body><tu><tuv xml:lang='en'><seg>a</seg></tuv><tuv xml:lang='de'><seg>A</seg></tuv></tu>"
+                  "<tu><tuv xml:lang='en'><seg>c</seg></tuv></tu><tu><tuv xml:lang='fr'><seg>d</seg></tuv></tu>"
+                  "</body></tmx>"),
+      ElementsAre(Pair("units without text of 'de'", 1u), Pair("units without text of 'en'", 1u)));
+  EXPECT_THAT(
+      passed_over(DocumentFormat::kXliff,
+                  "<xliff version='1.2'><file><body><trans-unit><source>a</source></trans-unit><trans-unit><source>b"
+                  "</source><target state='new'>B</target></trans-unit></body></file></xliff>"),
+      ElementsAre(Pair("units that wait for review", 1u), Pair("units without a target", 1u)));
+}
+
+TEST(Pairs, AreOfTheLanguageOfTheCatalogue) {
+  const auto header = [](const std::string& field) { return "msgid \"\"\nmsgstr \"" + field + "\\n\"\n\n"; };
+  const std::string entry = "msgid \"a\"\nmsgstr \"A\"\n";
+  EXPECT_EQ(translations(DocumentFormat::kPo, header("Language: de_AT") + entry), "a=A;");
+  EXPECT_THROW(translations(DocumentFormat::kPo, header("Language: fr") + entry), Error);
+  EXPECT_THROW(translations(DocumentFormat::kPo, header("Content-Type: text/plain; charset=ASCII") + entry), Error);
+}
+
+TEST(Pairs, HoldTextThatIsNotTranslated) {
+  EXPECT_EQ(
+      translations(DocumentFormat::kXliff,
+                   "<xliff version='2.0'><file><unit><segment state='final'><source>Use <mrk translate='no'>Vim</mrk>"
+                   "</source><target>Nimm <mrk translate='no'>Vim</mrk></target></segment></unit></file></xliff>"),
+      "Use Vim=Nimm Vim;");
 }
 
 TEST(Pairs, AreInNoOtherFormat) { EXPECT_THROW(translations(DocumentFormat::kHtml, "<p>a</p>"), Error); }

@@ -14,8 +14,11 @@ namespace polymoe {
 namespace {
 
 using namespace testing;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 
 std::string catalogue(const std::string& entries, const std::string& forms = "nplurals=2; plural=(n != 1);") {
   return "msgid \"\"\nmsgstr \"\"\n\"Project-Id-Version: x 1\\n\"\n\"PO-Revision-Date: 2024-01-01 00:00+0000\\n\"\n"
@@ -193,6 +196,26 @@ TEST(PoDocuments, FillInstalledCataloguesAsMsgfmtWants) {
 TEST(PoDocuments, PassOverCredits) {
   const std::string text = translate_po(catalogue("msgid \"translator-credits\"\nmsgstr \"\"\n"), marks_lines());
   EXPECT_THAT(text, HasSubstr("msgid \"translator-credits\"\nmsgstr \"\"\n"));
+}
+
+TEST(PoDocuments, CountContextsInTheTextByThemselves) {
+  const auto document = read_document(DocumentFormat::kPo, catalogue("msgid \"_: a menu\\n\"\n\"Open\"\nmsgstr \"\"\n"),
+                                      {"x", "en", "de"});
+  EXPECT_TRUE(document->segments().empty());
+  EXPECT_THAT(document->passed_over(), ElementsAre(Pair("messages with a context in the text, as KDE's old ones", 1u)));
+}
+
+TEST(PoDocuments, AreInUtf8) {
+  const auto of = [](const std::string& charset) {
+    return "msgid \"\"\nmsgstr \"Content-Type: text/plain; charset=" + charset + "\\n\"\n\nmsgid \"a\"\nmsgstr \"\"\n";
+  };
+  for (const char* const charset : {"UTF-8", "utf-8", "UTF8"}) EXPECT_EQ(refusal(of(charset)), "") << charset;
+  for (const char* const charset : {"ASCII", "US-ASCII", "ISO-8859-1", "EUC-JP"}) {
+    EXPECT_THAT(refusal(of(charset)),
+                AllOf(HasSubstr("x.po: its character set is '" + std::string(charset) + "', not UTF-8"),
+                      HasSubstr("msgconv -t UTF-8")));
+  }
+  EXPECT_THAT(refusal(of("CHARSET")), AllOf(HasSubstr("msginit"), HasSubstr("msgconv -t UTF-8")));
 }
 
 TEST(PoDocuments, NameTheFault) {
