@@ -23,7 +23,7 @@ constexpr std::string_view kInline =
 /// Elements without a closing tag.
 constexpr std::string_view kVoid = " area base br col embed hr img input link meta param source track wbr ";
 /// Elements whose content is no prose.
-constexpr std::string_view kOpaque = " code kbd math pre samp svg textarea tt var ";
+constexpr std::string_view kOpaque = " code kbd math pre samp svg tt var ";
 /// Elements whose content holds no tags.
 constexpr std::string_view kRaw = " iframe noembed noframes script style textarea xmp ";
 
@@ -33,20 +33,42 @@ bool is_one_of(std::string_view name, std::string_view names) {
   return names.find(wanted) != std::string_view::npos;
 }
 
-/// translate="no" or class="notranslate", in the usual spellings.
-bool is_untranslated(std::string_view tag) {
-  for (const std::string_view mark :
-       {"translate=\"no\"", "translate='no'", "translate=no", "\"notranslate\"", "notranslate "}) {
-    if (tag.find(mark) != std::string_view::npos) return true;
+/// The value of a tag's attribute, its white space as spaces; "" where it lacks it.
+std::string attribute_of(std::string_view tag, std::string_view name) {
+  constexpr std::string_view kSpaces = " \t\n\r\f";
+  std::size_t at = std::min(tag.find_first_of(" \t\n\r\f/"), tag.size());
+  for (;;) {
+    at = tag.find_first_not_of(" \t\n\r\f/", at);
+    if (at >= tag.size() || tag[at] == '>') return "";
+    const std::size_t end = std::min(tag.find_first_of(" \t\n\r\f/>=", at + 1), tag.size());
+    std::string found(tag.substr(at, end - at));
+    for (char& c : found) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    at = std::min(tag.find_first_not_of(kSpaces, end), tag.size());
+    if (at == tag.size() || tag[at] != '=') continue;
+    at = std::min(tag.find_first_not_of(kSpaces, at + 1), tag.size());
+    const bool quoted = at < tag.size() && (tag[at] == '"' || tag[at] == '\'');
+    const std::size_t begin = quoted ? at + 1 : at;
+    at = std::min(quoted ? tag.find(tag[at], begin) : tag.find_first_of(" \t\n\r\f>", begin), tag.size());
+    std::string value(tag.substr(begin, at - begin));
+    if (quoted && at < tag.size()) ++at;
+    if (found != name) continue;
+    for (char& c : value) c = kSpaces.find(c) == std::string_view::npos ? c : ' ';
+    return value;
   }
-  return false;
+}
+
+/// translate="no" or class="notranslate".
+bool is_untranslated(std::string_view tag) {
+  const std::string translate = attribute_of(tag, "translate");
+  return translate == "no" || translate == "NO" || is_one_of("notranslate", " " + attribute_of(tag, "class") + " ");
 }
 
 /// A page or a fragment. Text with the inline tags in it is a segment, up to a tag that ends a paragraph. All tags,
 /// comments, scripts and attributes stay as they are, byte for byte.
 class HtmlDocument : public Document {
  public:
-  HtmlDocument(const std::string& bytes, const DocumentContext& context) : bytes_(bytes), reader_(bytes_) {
+  HtmlDocument(const std::string& bytes, const DocumentContext& context)
+      : bytes_(bytes), reader_(bytes_), is_xml_(context.path.ends_with(".xhtml")) {
     check_document_text(bytes, context.path);
     for (MarkupToken token = reader_.next(); token.kind != Kind::kEnd; token = reader_.next()) add(token);
     end_segment();
@@ -66,7 +88,8 @@ class HtmlDocument : public Document {
 
  private:
   void add(const MarkupToken& token) {
-    const bool opens = token.kind == Kind::kOpen || token.kind == Kind::kEmpty;
+    // HTML's own elements do not close themselves: "<b/>" opens what "<b>" opens.
+    const bool opens = token.kind == Kind::kOpen || (token.kind == Kind::kEmpty && !is_xml_);
     if (token.kind == Kind::kText) {
       add_characters(token.bytes);
     } else if (token.kind == Kind::kOther) {
@@ -75,25 +98,31 @@ class HtmlDocument : public Document {
       end_segment();
       between_ += token.bytes;
       between_ += reader_.raw_text(token.name);
-    } else if (opens && (is_one_of(token.name, kOpaque) || is_untranslated(token.bytes)) &&
-               !is_one_of(token.name, kVoid)) {
+      if (reader_.position() == bytes_.size()) ++passed_over_[kUnclosed];
+    } else if (token.kind == Kind::kOpen && !is_one_of(token.name, kVoid) &&
+               (is_one_of(token.name, kOpaque) || is_untranslated(token.bytes))) {
       add_opaque(token);
     } else if (!is_one_of(token.name, kInline)) {
       end_segment();
       between_ += token.bytes;
-    } else if (opens && is_one_of(token.name, kVoid)) {
-      add_tag(Span::Kind::kEmpty, token.name, std::string(token.bytes));
     } else {
-      add_tag(opens ? Span::Kind::kOpen : Span::Kind::kClose, token.name, std::string(token.bytes));
+      const bool stands_alone = token.kind != Kind::kClose && (!opens || is_one_of(token.name, kVoid));
+      const Span::Kind kind = stands_alone ? Span::Kind::kEmpty : opens ? Span::Kind::kOpen : Span::Kind::kClose;
+      add_tag(kind, token.name, std::string(token.bytes));
     }
   }
 
   /// An element as a whole, from its opening tag; what never closes is the rest of the page.
   void add_opaque(const MarkupToken& opening) {
+    ++passed_over_[is_untranslated(opening.bytes) ? "elements that say that they are not translated"
+                                                  : "elements without prose, such as <code> and <svg>"];
     std::string whole(opening.bytes);
     for (std::size_t depth = 1; depth > 0;) {
       const MarkupToken token = reader_.next();
-      if (token.kind == Kind::kEnd) break;
+      if (token.kind == Kind::kEnd) {
+        ++passed_over_[kUnclosed];
+        break;
+      }
       whole += token.bytes;
       if (token.name != opening.name) continue;
       if (token.kind == Kind::kOpen) ++depth;
@@ -146,8 +175,11 @@ class HtmlDocument : public Document {
     while (counted_ < reader_.position()) line_ += bytes_[counted_++] == '\n' ? 1 : 0;
   }
 
+  static constexpr const char* kUnclosed = "elements that are never closed: the rest of the page is left untranslated";
+
   const std::string bytes_;
   MarkupReader reader_;
+  const bool is_xml_;
   std::vector<std::string> parts_;  // of the page, in turn: between segments, and segments
   std::vector<std::vector<std::string>> tags_;
   // The segment under way, and what was met since the last one.

@@ -10,9 +10,14 @@ namespace polymoe {
 namespace {
 
 using namespace testing;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 
 std::string refusal(DocumentFormat format, const std::string& text) {
   try {
@@ -144,6 +149,49 @@ TEST(HtmlDocuments, TranslateTextOnly) {
 TEST(HtmlDocuments, KeepUnclosedTagsWhereTheyStand) {
   EXPECT_EQ(translate_text(DocumentFormat::kHtml, "<p>a <b>c</p><p>d</b> e", marks_lines()),
             "<p>de:a <b>de:c</p><p>de:d</b> de:e");
+}
+
+std::string translate_xhtml(const std::string& text) {
+  const auto document = read_document(DocumentFormat::kHtml, text, {"a.xhtml", "en", "de"});
+  fill_document(*document, marks_lines());
+  return document->text();
+}
+
+TEST(HtmlDocuments, OpenNothingWithWhatClosesItself) {
+  EXPECT_EQ(translate_text(DocumentFormat::kHtml, "<p>a<svg x='1'/>b</p><p translate=\"no\"/>c", marks_lines()),
+            "<p>de:a<svg x='1'/>de:b</p><p translate=\"no\"/>de:c");
+  EXPECT_EQ(translate_text(DocumentFormat::kHtml, "<script src='x'/>a</script>b", marks_lines()),
+            "<script src='x'/>a</script>de:b");
+  EXPECT_EQ(translate_xhtml("<script src='x'/>a <b/>c"), "<script src='x'/>de:a <b/>c");
+}
+
+TEST(HtmlDocuments, KnowTheMarksOfWhatIsNotTranslated) {
+  for (const char* const mark :
+       {"class=\"brand notranslate\"", "class='notranslate'", "class='notranslate brand'", "CLASS=notranslate",
+        "class = \"a\nnotranslate\"", "id='x' translate='no'", "translate=no", "title=\"a > b\" translate=\"no\""}) {
+    const std::string page = "<p " + std::string(mark) + ">a</p>";
+    EXPECT_EQ(translate_text(DocumentFormat::kHtml, page, marks_lines()), page);
+  }
+  for (const char* const other : {"class=\"notranslated\"", "title='translate=\"no\"'", "data-translate='no'", "=",
+                                  "class", "class='x", "translate"}) {
+    const std::string begin = "<p " + std::string(other) + ">";
+    const std::string page = begin + "a</p>";
+    const bool ends = std::string(other) != "class='x";
+    EXPECT_EQ(translate_text(DocumentFormat::kHtml, page, marks_lines()), ends ? begin + "de:a</p>" : page) << other;
+  }
+}
+
+TEST(HtmlDocuments, CountWhatIsLeft) {
+  const auto passed_over = [](const std::string& page) {
+    return read_document(DocumentFormat::kHtml, page, {"file", "en", "de"})->passed_over();
+  };
+  EXPECT_THAT(passed_over("<p>a <code>b</code></p><pre>c</pre><p translate='no'>d</p>"),
+              ElementsAre(Pair("elements that say that they are not translated", 1u),
+                          Pair("elements without prose, such as <code> and <svg>", 2u)));
+  for (const char* const page : {"<p translate='no'>a<p>b", "<svg><p>a</p>", "a<script>b"}) {
+    EXPECT_THAT(passed_over(page), Contains(Pair(HasSubstr("never closed"), 1u))) << page;
+  }
+  EXPECT_THAT(passed_over("<p>a<script>b</script>"), IsEmpty());
 }
 
 TEST(HtmlDocuments, ReadAndWriteEntities) {
