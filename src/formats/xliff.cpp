@@ -106,7 +106,8 @@ class XliffDocument : public Document {
     Unit& unit = units_.at(segment);
     pugi::xml_node target = unit.unit.child("target");
     if (!target) {
-      target = unit.unit.insert_child_after("target", unit.unit.child("source"));
+      const pugi::xml_node segmented = unit.unit.child("seg-source");
+      target = unit.unit.insert_child_after("target", segmented ? segmented : unit.unit.child("source"));
       if (const pugi::xml_node space = unit.unit.child("source").previous_sibling();
           space.type() == pugi::node_pcdata) {
         unit.unit.insert_copy_before(space, target);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <string_view>
 
 #include "base/error.h"
@@ -16,17 +15,22 @@ namespace {
 
 constexpr unsigned kParse = pugi::parse_full | pugi::parse_ws_pcdata | pugi::parse_fragment;
 
-/// Elements of TMX and XLIFF whose content is text to translate.
-bool is_around_text(std::string_view name) {
-  constexpr std::array<std::string_view, 5> kNames = {"g", "pc", "mrk", "hi", "sm"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+/// Elements of TMX and XLIFF whose content is text.
+bool is_around_text(const pugi::xml_node& node) {
+  constexpr std::array<std::string_view, 4> kNames = {"g", "pc", "mrk", "hi"};
+  return std::find(kNames.begin(), kNames.end(), std::string_view(node.name())) != kNames.end();
+}
+
+/// Of these, those whose text is to be translated.
+bool is_translated(const pugi::xml_node& node) {
+  return is_around_text(node) && std::string_view(node.attribute("translate").value()) != "no";
 }
 
 /// Elements that stand for one end of a pair of tags.
 enum class PairEnd { kNone, kOpens, kCloses };
 PairEnd end_of_pair(std::string_view name) {
-  if (name == "bpt" || name == "bx" || name == "sc") return PairEnd::kOpens;
-  return name == "ept" || name == "ex" || name == "ec" ? PairEnd::kCloses : PairEnd::kNone;
+  if (name == "bpt" || name == "bx" || name == "sc" || name == "sm") return PairEnd::kOpens;
+  return name == "ept" || name == "ex" || name == "ec" || name == "em" ? PairEnd::kCloses : PairEnd::kNone;
 }
 
 std::uint64_t line_at(std::string_view bytes, std::ptrdiff_t offset) {
@@ -82,7 +86,7 @@ void add_spans(const pugi::xml_node& element, std::vector<Span>& spans, std::vec
     }
     const std::size_t tag = tags.size();
     tags.push_back(child);
-    if (child.type() == pugi::node_element && is_around_text(child.name())) {
+    if (child.type() == pugi::node_element && is_translated(child)) {
       spans.push_back({Span::Kind::kOpen, child.name(), tag});
       add_spans(child, spans, tags);  // load_xml() bounds the depth
       spans.push_back({Span::Kind::kClose, child.name(), tag});
@@ -147,13 +151,17 @@ std::vector<Span> spans_of_xml(const pugi::xml_node& element, std::vector<pugi::
 }
 
 std::string text_of_xml(const pugi::xml_node& element) {
-  std::vector<pugi::xml_node> unused;
-  return text_of(spans_of_xml(element, unused));
+  std::string text;
+  for (const pugi::xml_node child : element.children()) {
+    if (child.type() == pugi::node_pcdata || child.type() == pugi::node_cdata) text += child.value();
+    if (child.type() == pugi::node_element && is_around_text(child)) text += text_of_xml(child);
+  }
+  return text;
 }
 
 void write_xml_spans(pugi::xml_node element, const std::vector<Span>& spans, const std::vector<pugi::xml_node>& tags) {
   for (const Span& span : spans) {
-    const bool is_element = span.kind != Span::Kind::kText && is_around_text(tags.at(span.tag).name());
+    const bool is_element = span.kind != Span::Kind::kText && is_translated(tags.at(span.tag));
     switch (is_element || span.kind == Span::Kind::kText ? span.kind : Span::Kind::kEmpty) {
       case Span::Kind::kText:
         element.append_child(pugi::node_pcdata).set_value(span.text.c_str());

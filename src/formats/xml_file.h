@@ -39,8 +39,8 @@ class NodeLines {
 std::vector<pugi::xml_node> elements_named(const pugi::xml_node& root, const char* name);
 
 /// The content of a <seg>, <source> or <target> as spans. Elements around text are pairs of tags; others, such as
-/// placeholders and native code, are empty tags as a whole. `tags` gets the node of each tag, in the order of numbers;
-/// both tags of an element have its node.
+/// placeholders, native code and what says translate="no", are empty tags as a whole. `tags` gets the node of each tag,
+/// in the order of numbers; both tags of an element have its node.
 std::vector<Span> spans_of_xml(const pugi::xml_node& element, std::vector<pugi::xml_node>& tags);
 
 /// The text of an element without its tags.

@@ -275,6 +275,39 @@ TEST(XliffDocuments, FillTheSecondVersion) {
                               "<target>de:A <pc id=\"1\">b</pc><ph id=\"2\"/></target></segment>"));
 }
 
+TEST(XliffDocuments, KeepMarkersOfTheSecondVersion) {
+  const auto translate = [](const std::string& source, const std::string& line, const std::string& answer) {
+    return translate_text(DocumentFormat::kXliff,
+                          "<xliff version=\"2.0\" srcLang=\"en\"><file id=\"f\"><unit id=\"1\"><segment><source>" +
+                              source + "</source></segment></unit></file></xliff>",
+                          each_line([&](const std::string& shown) { return shown == line ? answer : "x"; }));
+  };
+  EXPECT_THAT(translate("a <sm id=\"1\"/>b<em startRef=\"1\"/>", "a <b>b</b>", "<b>B</b> A"),
+              HasSubstr("<target><sm id=\"1\"/>B<em startRef=\"1\"/> A</target>"));
+  EXPECT_THAT(translate("Use <mrk id=\"1\" translate=\"no\">Vim</mrk> now", "Use <mrk/> now", "Nimm <mrk/> jetzt"),
+              HasSubstr("<target>Nimm <mrk id=\"1\" translate=\"no\">Vim</mrk> jetzt</target>"));
+  EXPECT_THAT(translate("<mrk id=\"1\">Vim</mrk> now", "<mrk>Vim</mrk> now", "<mrk>Wim</mrk> jetzt"),
+              HasSubstr("<target><mrk id=\"1\">Wim</mrk> jetzt</target>"));
+}
+
+TEST(XliffDocuments, KeepTargetsOfNamesAlone) {
+  const std::string text =
+      "<xliff version=\"2.0\" srcLang=\"en\" trgLang=\"de\"><file><unit><segment><source>The <mrk "
+      "translate=\"no\">Vim</mrk>"
+      "</source><target><mrk translate=\"no\">Vim</mrk></target></segment></unit></file></xliff>";
+  EXPECT_EQ(translate_text(DocumentFormat::kXliff, text, marks_lines()), text);
+}
+
+TEST(XliffDocuments, PutTargetsBehindSegmentedSources) {
+  const std::string source =
+      "<trans-unit id=\"1\"><source>a</source><seg-source><mrk mtype=\"seg\" mid=\"1\">a</mrk></seg-source>";
+  EXPECT_THAT(translate_text(DocumentFormat::kXliff,
+                             "<xliff version=\"1.2\"><file source-language=\"en\"><body>" + source +
+                                 "</trans-unit></body></file></xliff>",
+                             marks_lines()),
+              HasSubstr(source + "<target "));
+}
+
 TEST(XmlDocuments, NameTheFault) {
   EXPECT_THAT(refusal(DocumentFormat::kTmx, "<tmx>\n<body>\n"), HasSubstr("not XML"));
   EXPECT_THAT(refusal(DocumentFormat::kTmx, "<xliff/>"), HasSubstr("its root is not <tmx>"));
