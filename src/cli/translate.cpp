@@ -157,6 +157,7 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
   const auto document =
       read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
+  Output output(arguments.output);  // before the work, which a folder that takes no file would waste
   const auto translate = [&](const std::vector<std::string>& lines) {
     std::vector<LineTranslation> translations(lines.size());
     const auto tell_lost = [&](const LossySource& lost) {
@@ -180,7 +181,6 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
     remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown),
            {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
   }
-  Output output(arguments.output);
   output.write(document->text());
   output.finish();
   log_info("{}: {}", arguments.input, report.summary());
@@ -223,7 +223,7 @@ void add_translate(CLI::App& app) {
                    "what to do with the input: translation, or another task that the model was trained for")
       ->capture_default_str()
       ->type_name("NAME");
-  command->add_option("--input", arguments->input, "file to translate, gzip too; - is standard input")
+  command->add_option("--input", arguments->input, "file to translate, of text gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
   command->add_option("--output,-o", arguments->output, "file to write, whole or not at all; - is standard output")

@@ -69,6 +69,12 @@ const char* name_of(DocumentFormat format) { return kFormats.at(static_cast<std:
 
 DocumentFormat parse_document_format(std::string_view name, const std::string& path) {
   const std::string extension = lower(std::filesystem::path(path).extension().string());
+  if (name == "auto" && extension == ".gz") {
+    const DocumentFormat inner = parse_document_format(name, std::filesystem::path(path).replace_extension());
+    if (inner == DocumentFormat::kText) return inner;
+    throw Error(fmt::format("is compressed; of the format {}, files are read as they are", name_of(inner)), {path, 0},
+                fmt::format("unpack it first: gunzip {}", path));
+  }
   for (const FormatName& format : kFormats) {
     const bool by_extension =
         name == "auto" && !extension.empty() &&

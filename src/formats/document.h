@@ -20,7 +20,8 @@ const std::vector<std::string>& document_format_names();
 const char* name_of(DocumentFormat format);
 
 /// The format of a name of document_format_names(); for "auto" that of the file's extension, kText where it says
-/// nothing. Throws Error for another name.
+/// nothing. Throws Error for another name, and for "auto" where the extension says that another format than text is
+/// compressed ("de.po.gz").
 DocumentFormat parse_document_format(std::string_view name, const std::string& path);
 
 /// What a document is translated from and to, and how messages name it.

@@ -36,6 +36,18 @@ TEST(Documents, AreToldByTheirExtension) {
   EXPECT_THROW(parse_document_format("doc", "a.po"), Error);
 }
 
+TEST(Documents, AreNotCompressedButForText) {
+  EXPECT_EQ(parse_document_format("auto", "a.txt.gz"), DocumentFormat::kText);
+  EXPECT_EQ(parse_document_format("auto", "a.gz"), DocumentFormat::kText);
+  EXPECT_EQ(parse_document_format("text", "a.po.gz"), DocumentFormat::kText);
+  try {
+    parse_document_format("auto", "de.po.gz");
+    FAIL() << "de.po.gz is taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("de.po.gz: is compressed"), HasSubstr("gunzip de.po.gz")));
+  }
+}
+
 TEST(Documents, RefuseWhatIsNoText) {
   for (const std::string& name : document_format_names()) {
     const DocumentFormat format = parse_document_format(name, "");
