@@ -32,7 +32,7 @@ struct FillReport {
   std::uint64_t refused = 0;          ///< left: the format's own check refused it
 
   std::uint64_t left() const { return lost_directives + cut + empty + refused; }
-  /// "40 segments, 38 filled (2 of them piece by piece between tags); left: 2 with lost directives".
+  /// "40 segments, 38 filled (of them 2 without letters, copied); left: 2 with lost directives".
   std::string summary() const;
 };
 

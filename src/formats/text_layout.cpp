@@ -9,21 +9,15 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n\f\v";
 
-/// The number of code points.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
 /// Breaks a line at its spaces. A word that is wider than the width stands alone.
 std::string wrap(std::string_view line, std::size_t width, std::size_t first_indent, std::string_view line_end) {
-  const std::size_t indent = width_of(line_end.substr(line_end.find('\n') + 1));
+  const std::size_t indent = count_characters(line_end.substr(line_end.find('\n') + 1));
   std::string text;
   std::size_t used = first_indent;
   for (std::size_t begin = 0; begin < line.size();) {
     const std::size_t end = std::min(line.find(' ', begin), line.size());
     const std::string_view word = line.substr(begin, end - begin);
-    const std::size_t length = width_of(word);
+    const std::size_t length = count_characters(word);
     if (!text.empty()) {
       const bool fits = used + 1 + length <= width;
       text += fits ? " " : line_end;
@@ -77,13 +71,13 @@ void TextLayout::add_paragraph(std::string_view paragraph) {
   if (line_ends_ == LineEnds::kParagraphs && line_end < end) {
     for (std::size_t from = 0; from < end;) {
       const std::size_t to = std::min(paragraph.find('\n', from), end);
-      breaks.width = std::max(breaks.width, width_of(paragraph.substr(from, to - from)));
+      breaks.width = std::max(breaks.width, count_characters(paragraph.substr(from, to - from)));
       from = to + 1;
     }
     if (line_end > begin && paragraph[line_end - 1] == '\r') --line_end;
     const std::size_t next = std::min(paragraph.find_first_not_of(kBlanks, line_end), end);
     breaks.line_end = paragraph.substr(line_end, next - line_end);
-    breaks.first_indent = width_of(paragraph.substr(0, begin));
+    breaks.first_indent = count_characters(paragraph.substr(0, begin));
   }
   lines_.push_back(std::move(line));
   breaks_.push_back(std::move(breaks));

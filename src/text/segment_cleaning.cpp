@@ -32,12 +32,6 @@ bool starts_item(std::string_view line) {
   return indent > 0 && rest.size() > 1 && rest[0] == '-' && (rest[1] == '-' || is_ascii_letter(rest[1]));
 }
 
-/// The number of code points.
-std::size_t length_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
 std::size_t count_letters(std::string_view text) {
   const std::u32string code_points = decode_utf8(text);
   return static_cast<std::size_t>(std::count_if(code_points.begin(), code_points.end(), is_letter));
@@ -59,6 +53,11 @@ bool has_bad_markup(std::string_view english, std::string_view translation) {
 }
 
 }  // namespace
+
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
 
 std::vector<std::string_view> split_paragraphs(std::string_view text) {
   std::vector<std::string_view> paragraphs;
@@ -133,7 +132,7 @@ const char* name_of(PairFault fault) {
 }
 
 PairFault judge_pair(std::string_view english, std::string_view translation, std::size_t max_chars) {
-  const std::size_t english_length = length_of(english), translation_length = length_of(translation);
+  const std::size_t english_length = count_characters(english), translation_length = count_characters(translation);
   if (english_length > max_chars || translation_length > max_chars) return PairFault::kTooLong;
   if (!same_directives(english, translation)) return PairFault::kDirectives;
   constexpr std::size_t kFewestLetters = 2;  // in English; one Chinese letter can be a word

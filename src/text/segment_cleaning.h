@@ -17,6 +17,9 @@ std::vector<std::string_view> split_paragraphs(std::string_view text);
 /// meaning in Persian and Indic scripts, stay. `text` must be UTF-8.
 std::string clean_line(std::string_view text);
 
+/// The number of code points.
+std::size_t count_characters(std::string_view text);
+
 /// Whether a text holds a letter of any script, told roughly.
 bool has_letters(std::string_view text);
 
