@@ -127,6 +127,29 @@ std::string_view MarkupReader::raw_text(std::string_view name) {
   return text_.substr(begin);
 }
 
+std::vector<MarkupAttribute> attributes_of(std::string_view tag) {
+  constexpr std::string_view kSpaces = " \t\n\r\f", kBetween = " \t\n\r\f/", kNameEnds = " \t\n\r\f/>=";
+  std::vector<MarkupAttribute> attributes;
+  std::size_t at = std::min(tag.find_first_of(kBetween, 1), tag.size());
+  for (;;) {
+    at = tag.find_first_not_of(kBetween, at);
+    if (at >= tag.size() || tag[at] == '>') return attributes;
+    MarkupAttribute attribute;
+    const std::size_t name_end = std::min(tag.find_first_of(kNameEnds, at + 1), tag.size());
+    for (const char c : tag.substr(at, name_end - at)) attribute.name += lower(c);
+    at = std::min(tag.find_first_not_of(kSpaces, name_end), tag.size());
+    if (at == tag.size() || tag[at] != '=') continue;
+    at = std::min(tag.find_first_not_of(kSpaces, at + 1), tag.size());
+    if (at < tag.size() && (tag[at] == '"' || tag[at] == '\'')) attribute.quote = tag[at++];
+    attribute.begin = at;
+    at = attribute.quote == '\0' ? tag.find_first_of(" \t\n\r\f>", at) : tag.find(attribute.quote, at);
+    if (at == std::string_view::npos) return attributes;  // the tag ends within it
+    attribute.end = at;
+    if (attribute.quote != '\0') ++at;
+    attributes.push_back(std::move(attribute));
+  }
+}
+
 void add_text(std::vector<Span>& spans, std::string_view text) {
   if (text.empty()) return;
   if (spans.empty() || spans.back().kind != Span::Kind::kText) spans.push_back({});

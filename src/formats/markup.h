@@ -42,6 +42,14 @@ class MarkupReader {
   std::size_t at_ = 0;
 };
 
+/// An attribute that a tag gives a value.
+struct MarkupAttribute {
+  std::string name;                ///< in lower case
+  std::size_t begin = 0, end = 0;  ///< of the value among the tag's bytes, without quotes
+  char quote = '\0';               ///< around it: '"', '\'', or none
+};
+std::vector<MarkupAttribute> attributes_of(std::string_view tag);
+
 /// A message's text as spans. Only pairs of tags and empty tags are tags: "<b>", "</b>", "<br/>"; "<stdin>" is text.
 /// `tags` gets the bytes of each, in the order of their numbers.
 std::vector<Span> spans_of_message(std::string_view text, std::vector<std::string>& tags);

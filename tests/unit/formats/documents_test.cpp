@@ -184,13 +184,49 @@ TEST(HtmlDocuments, KnowTheMarksOfWhatIsNotTranslated) {
     const std::string page = "<p " + std::string(mark) + ">a</p>";
     EXPECT_EQ(translate_text(DocumentFormat::kHtml, page, marks_lines()), page);
   }
-  for (const char* const other : {"class=\"notranslated\"", "title='translate=\"no\"'", "data-translate='no'", "=",
+  for (const char* const other : {"class=\"notranslated\"", "name='translate=\"no\"'", "data-translate='no'", "=",
                                   "class", "class='x", "translate"}) {
     const std::string begin = "<p " + std::string(other) + ">";
     const std::string page = begin + "a</p>";
     const bool ends = std::string(other) != "class='x";
     EXPECT_EQ(translate_text(DocumentFormat::kHtml, page, marks_lines()), ends ? begin + "de:a</p>" : page) << other;
   }
+}
+
+TEST(HtmlDocuments, TranslateAttributesThatHoldProse) {
+  const auto translate = [](const std::string& page) {
+    return translate_text(DocumentFormat::kHtml, page, marks_lines());
+  };
+  EXPECT_EQ(translate("<p title='a'>b <img src=\"x.png\" ALT = \"c &amp; &nosuch; d\"\n/> e</p><input placeholder=f>"),
+            "<p title='de:a'>de:b <img src=\"x.png\" ALT = \"de:c &amp; &nosuch; d\"\n/> e</p><input "
+            "placeholder=\"de:f\">");
+  EXPECT_EQ(translate("<textarea placeholder='a'><b></textarea><svg aria-label=\"b\"><title>c</title></svg>"),
+            "<textarea placeholder='de:a'><b></textarea><svg aria-label=\"de:b\"><title>c</title></svg>");
+  for (const char* const page :
+       {"<img alt=''>", "<img alt=\"42\">", "<img alt>", "<img alt=a", "<img alt='a>", "</p title='a'>",
+        "<img data-alt='a' alt-x='b' lang=en>", "<link title='a'><style title='a'></style><!-- title='a' -->",
+        "<img alt='a' translate='no'>", "<input class=\"x notranslate\" placeholder='a'>",
+        "<p translate='no' title='a'><img alt='b'></p>"}) {
+    EXPECT_EQ(translate(page), page);
+  }
+}
+
+TEST(HtmlDocuments, KeepAttributesWhateverTheirTranslationHolds) {
+  const auto hostile = each_line([](const std::string&) { return "\"'><b>&"; });
+  for (const char* const quote : {"\"", "'", ""}) {
+    const std::string kept = *quote == '\0' ? "\"" : quote;
+    EXPECT_EQ(
+        translate_text(DocumentFormat::kHtml, "<img alt=" + std::string(quote) + "a" + quote + " src=x>", hostile),
+        "<img alt=" + kept + "&quot;&#39;&gt;&lt;b&gt;&amp;" + kept + " src=x>");
+  }
+}
+
+TEST(HtmlDocuments, FillAttributesOfTagsInTextThatIsLeft) {
+  const auto document = read_document(DocumentFormat::kHtml, "<p>a <b title='c'>d</b></p>\n<p>e", {"file", "en", "de"});
+  ASSERT_EQ(document->segments().size(), 3u);
+  EXPECT_EQ(document->segments()[2].line, 2u);
+  document->fill(0, {{.text = "C"}});
+  EXPECT_EQ(document->text(), "<p>a <b title='C'>d</b></p>\n<p>e");
 }
 
 TEST(HtmlDocuments, CountWhatIsLeft) {
@@ -200,6 +236,8 @@ TEST(HtmlDocuments, CountWhatIsLeft) {
   EXPECT_THAT(passed_over("<p>a <code>b</code></p><pre>c</pre><p translate='no'>d</p>"),
               ElementsAre(Pair("elements that say that they are not translated", 1u),
                           Pair("elements without prose, such as <code> and <svg>", 2u)));
+  EXPECT_THAT(passed_over("<img alt='a' translate='no'>"),
+              ElementsAre(Pair("elements that say that they are not translated", 1u)));
   for (const char* const page : {"<p translate='no'>a<p>b", "<svg><p>a</p>", "a<script>b"}) {
     EXPECT_THAT(passed_over(page), Contains(Pair(HasSubstr("never closed"), 1u))) << page;
   }
