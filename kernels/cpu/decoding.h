@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+/// What decoding needs beside products: rows of float32, each computed on its own, so that it does not depend on what
+/// else is in its batch. Where a function takes a range, callers spread it over threads.
+namespace polymoe::kernels {
+
+/// Where the keys and values of one query lie: `count` rows of heads * head_width floats each.
+struct CachedRows {
+  const float* const* keys;
+  const float* const* values;
+  std::int64_t count;
+};
+
+/// softmax(scale * q k^T) v of one query, head by head: query and output [heads * head_width]. `scores` has room for
+/// rows.count floats.
+void attend(const float* query, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
+            float* scores, float* output);
+
+/// (x - mean) / sqrt(variance + epsilon) * weight + bias for each of `rows` rows. `y` may be `x`.
+void layer_norm(const float* x, std::int64_t rows, std::int64_t width, const float* weight, const float* bias,
+                float epsilon, float* y);
+
+/// log softmax of rows [begin, end), in place.
+void log_softmax(float* x, std::int64_t width, std::int64_t begin, std::int64_t end);
+
+/// softmax of each row, in place.
+void softmax(float* x, std::int64_t rows, std::int64_t width);
+
+/// The `count` greatest of scores[r] + x[r, c], r in [0, rows): into best [count], greatest first, and into places
+/// [count] the r * width + c that they are of. Of equals the first one is taken; where there are fewer numbers than
+/// that, the rest is minus infinity, of place 0.
+void greatest_sums(const float* x, const float* scores, std::int64_t rows, std::int64_t width, std::int64_t count,
+                   float* best, std::int64_t* places);
+
+}  // namespace polymoe::kernels

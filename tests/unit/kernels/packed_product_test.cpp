@@ -1,0 +1,196 @@
+#include "kernels/cpu/packed_product.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+
+namespace polymoe::kernels {
+namespace {
+
+std::vector<float> numbers(std::int64_t count, const char* place) {
+  const RandomStream stream(5, fnv1a(place), 0, 0);
+  std::vector<float> values;
+  for (std::int64_t i = 0; i < count; ++i) {
+    values.push_back(static_cast<float>(stream.uniform(static_cast<std::uint64_t>(i))) * 2.0f - 1.0f);
+  }
+  return values;
+}
+
+std::vector<Vectors> all_vectors() {
+  std::vector<Vectors> all;
+  for (const Vectors v : {Vectors::kPlain, Vectors::kAvx2, Vectors::kAvx512, Vectors::kAvx512Vnni}) {
+    if (v <= best_vectors()) all.push_back(v);
+  }
+  return all;
+}
+
+struct Shape {
+  std::int64_t rows, inputs, outputs;
+};
+const std::vector<Shape> kShapes{{1, 8, 64}, {7, 37, 70}, {13, 64, 129}, {100, 512, 65}};
+
+// In double.
+std::vector<double> product(const std::vector<float>& x, const std::vector<float>& w, const Shape& s) {
+  std::vector<double> y;
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    for (std::int64_t o = 0; o < s.outputs; ++o) {
+      double sum = 0.0;
+      for (std::int64_t i = 0; i < s.inputs; ++i) {
+        sum += static_cast<double>(x[static_cast<std::size_t>(r * s.inputs + i)]) *
+               static_cast<double>(w[static_cast<std::size_t>(o * s.inputs + i)]);
+      }
+      y.push_back(sum);
+    }
+  }
+  return y;
+}
+
+template <typename T>
+std::vector<T> packed(const std::vector<T>& weight, const Shape& s) {
+  std::vector<T> to(static_cast<std::size_t>(panels_of(s.outputs) * s.inputs * kPanel));
+  pack_weight(weight.data(), s.outputs, s.inputs, to.data());
+  return to;
+}
+
+std::vector<float> run(const std::vector<float>& x, const std::vector<float>& weight, const Shape& s, Vectors vectors,
+                       const ProductEnd& end = {}, float start = 0.0f) {
+  std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs), start);
+  const std::vector<float> w = packed(weight, s);
+  packed_product(x.data(), s.rows, w.data(), s.inputs, s.outputs, 0, panels_of(s.outputs), end, y.data(), vectors);
+  return y;
+}
+
+TEST(PackedProduct, IsTheProduct) {
+  for (const Shape& s : kShapes) {
+    const std::vector<float> x = numbers(s.rows * s.inputs, "x"), w = numbers(s.outputs * s.inputs, "w");
+    const std::vector<double> expected = product(x, w, s);
+    for (const Vectors vectors : all_vectors()) {
+      const std::vector<float> y = run(x, w, s, vectors);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        EXPECT_NEAR(y[i], expected[i], 2e-6 * static_cast<double>(s.inputs)) << static_cast<int>(vectors);
+      }
+    }
+  }
+}
+
+TEST(PackedProduct, ARowDoesNotDependOnTheOthersBitForBit) {
+  const Shape s{29, 100, 130};
+  const std::vector<float> x = numbers(s.rows * s.inputs, "x"), w = numbers(s.outputs * s.inputs, "w");
+  for (const Vectors vectors : all_vectors()) {
+    const std::vector<float> together = run(x, w, s, vectors);
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      const auto begin = x.begin() + r * s.inputs;
+      const std::vector<float> alone = run({begin, begin + s.inputs}, w, {1, s.inputs, s.outputs}, vectors);
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + r * s.outputs)) << r;
+    }
+  }
+}
+
+TEST(PackedProduct, PanelsMayBeComputedApart) {
+  const Shape s{5, 16, 200};
+  const std::vector<float> x = numbers(s.rows * s.inputs, "x"), weight = numbers(s.outputs * s.inputs, "w");
+  const std::vector<float> w = packed(weight, s), whole = run(x, weight, s, best_vectors());
+  std::vector<float> y(whole.size());
+  for (std::int64_t panel = 0; panel < panels_of(s.outputs); ++panel) {
+    packed_product(x.data(), s.rows, w.data(), s.inputs, s.outputs, panel, panel + 1, {}, y.data());
+  }
+  EXPECT_EQ(y, whole);
+}
+
+TEST(PackedProduct, BiasActivationAndSum) {
+  const Shape s{7, 12, 70};
+  const std::vector<float> x = numbers(s.rows * s.inputs, "x"), w = numbers(s.outputs * s.inputs, "w"),
+                           bias = numbers(s.outputs, "bias");
+  const std::vector<double> sums = product(x, w, s);
+  for (const Vectors vectors : all_vectors()) {
+    for (const Activation activation : {Activation::kRelu, Activation::kGelu, Activation::kSwish}) {
+      const std::vector<float> y =
+          run(x, w, s, vectors, {.bias = bias.data(), .activates = true, .activation = activation, .adds = true}, 3.0f);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const auto column = i % static_cast<std::size_t>(s.outputs);
+        const float expected = activate(static_cast<float>(sums[i]) + bias[column], activation) + 3.0f;
+        EXPECT_NEAR(y[i], expected, 1e-5);
+      }
+    }
+  }
+}
+
+TEST(PackedProduct, OfBFloat16IsThatOfTheRoundedWeight) {
+  for (const Shape& s : kShapes) {
+    const std::vector<float> x = numbers(s.rows * s.inputs, "x"), w = numbers(s.outputs * s.inputs, "w");
+    std::vector<BFloat16> halves(w.size());
+    std::vector<float> rounded;
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      from_float(w[i], halves[i]);
+      rounded.push_back(to_float(halves[i]));
+    }
+    const std::vector<BFloat16> weight = packed(halves, s);
+    for (const Vectors vectors : all_vectors()) {
+      std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs));
+      packed_product(x.data(), s.rows, weight.data(), s.inputs, s.outputs, 0, panels_of(s.outputs), {}, y.data(),
+                     vectors);
+      EXPECT_EQ(y, run(x, rounded, s, vectors)) << static_cast<int>(vectors);
+    }
+  }
+}
+
+TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
+  // Rows whose greatest value is 127 are quantised without rounding.
+  for (const Shape& s : kShapes) {
+    std::vector<float> x = numbers(s.rows * s.inputs, "x"), scales(static_cast<std::size_t>(s.outputs)), bias(scales);
+    for (float& value : x) value = std::round(value * 127.0f);
+    for (std::int64_t r = 0; r < s.rows; ++r) x[static_cast<std::size_t>(r * s.inputs)] = r % 2 == 0 ? 127.0f : -127.0f;
+    std::vector<std::int8_t> w;
+    std::vector<float> wide;
+    for (const float value : numbers(s.outputs * s.inputs, "w")) {
+      w.push_back(static_cast<std::int8_t>(std::lrint(value * 127.0f)));
+      wide.push_back(w.back());
+    }
+    for (std::size_t o = 0; o < scales.size(); ++o) {
+      scales[o] = o % 2 == 0 ? 0.5f : 2.0f;
+      bias[o] = static_cast<float>(o);
+    }
+    const std::vector<double> sums = product(x, wide, s);
+    std::vector<std::int8_t> values(
+        static_cast<std::size_t>(panels_of(s.outputs) * groups_of(s.inputs) * kGroup * kPanel));
+    std::vector<std::int32_t> corrections(static_cast<std::size_t>(panels_of(s.outputs) * kPanel));
+    pack_weight(w.data(), s.outputs, s.inputs, values.data(), corrections.data());
+    std::vector<std::uint8_t> rows(static_cast<std::size_t>(s.rows * groups_of(s.inputs) * kGroup));
+    std::vector<float> row_scales(static_cast<std::size_t>(s.rows));
+    quantize_rows(x.data(), s.rows, s.inputs, rows.data(), row_scales.data());
+    for (const Vectors vectors : all_vectors()) {
+      std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs));
+      packed_product(QuantizedRows{rows.data(), row_scales.data()}, s.rows,
+                     QuantizedWeight{values.data(), scales.data(), corrections.data()}, s.inputs, s.outputs, 0,
+                     panels_of(s.outputs), {.bias = bias.data()}, y.data(), vectors);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const std::size_t o = i % scales.size();
+        EXPECT_EQ(y[i], static_cast<float>(sums[i]) * scales[o] + bias[o]) << static_cast<int>(vectors);
+      }
+    }
+  }
+}
+
+TEST(PackedProduct, QuantisedRowsAreWithinHalfAStep) {
+  const std::int64_t rows = 3, inputs = 18;
+  std::vector<float> x = numbers(rows * inputs, "x");
+  std::fill(x.begin() + inputs, x.begin() + 2 * inputs, 0.0f);
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(rows * groups_of(inputs) * kGroup));
+  std::vector<float> scales(3);
+  quantize_rows(x.data(), rows, inputs, values.data(), scales.data());
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t i = 0; i < inputs; ++i) {
+      const float scale = scales[static_cast<std::size_t>(r)];
+      const float value = scale * static_cast<float>(values[static_cast<std::size_t>(r * 20 + i)] - 128);
+      EXPECT_LE(std::fabs(value - x[static_cast<std::size_t>(r * inputs + i)]), 0.5001f * scale);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace polymoe::kernels
