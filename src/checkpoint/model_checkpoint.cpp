@@ -204,10 +204,9 @@ RunOptions options_of(const Checkpoint& checkpoint) {
   return options;
 }
 
-namespace {
-
-// Before a model of that size is made: a damaged configuration may name any.
-void check_shapes(const Checkpoint& checkpoint, const ModelOptions& options) {
+ModelOptions checked_model_options(const Checkpoint& checkpoint) {
+  const ModelOptions options = options_of(checkpoint).model;
+  // Before a model of that size is made: a damaged configuration may name any.
   const WithoutMemory scope;
   const EncoderDecoder model(options);
   for (const auto& [name, parameter] : placed_parameters(*model)) {
@@ -215,13 +214,11 @@ void check_shapes(const Checkpoint& checkpoint, const ModelOptions& options) {
       check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
     }
   }
+  return options;
 }
 
-}  // namespace
-
 EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device) {
-  const ModelOptions options = options_of(checkpoint).model;
-  check_shapes(checkpoint, options);
+  const ModelOptions options = checked_model_options(checkpoint);
   EncoderDecoder model(options);
   const at::NoGradGuard no_grad;
   const std::map<std::string, PlacedParameter> placed = placed_parameters(*model);

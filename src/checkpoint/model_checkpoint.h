@@ -42,6 +42,10 @@ void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model);
 /// The options of the run that wrote the checkpoint.
 RunOptions options_of(const Checkpoint& checkpoint);
 
+/// The options of the checkpoint's model, whose weights are all there, in the shapes that the options ask for. Throws
+/// Error that names the first one that is missing or has another shape.
+ModelOptions checked_model_options(const Checkpoint& checkpoint);
+
 /// A model for inference with the checkpoint's options and weights.
 EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device);
 

@@ -1,0 +1,190 @@
+#include "inference/packed_model.h"
+
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "inference/module_model.h"
+#include "nn/torch_headers.h"
+#include "parallel/parallel_model.h"
+
+namespace polymoe {
+namespace {
+
+ModelOptions small_options() {
+  ModelOptions options;
+  options.vocabulary = 70;
+  options.hidden = 24;
+  options.ffn = 40;
+  options.heads = 3;
+  options.encoder_layers = 2;
+  options.decoder_layers = 2;
+  options.max_positions = 12;
+  return options;
+}
+
+// With norms, biases and routers' states that are not what training begins with.
+EncoderDecoder make_model(const ModelOptions& options) {
+  EncoderDecoder model(options);
+  initialize(*model, 7);
+  const at::NoGradGuard no_grad;
+  at::manual_seed(11);
+  for (auto& item : model->named_parameters()) {
+    if (item.value().dim() == 1) item.value().add_(at::randn_like(item.value()) * 0.3);
+  }
+  for (auto& item : model->named_buffers()) item.value().add_(at::randn_like(item.value()));
+  return model;
+}
+
+const std::vector<std::vector<std::int32_t>> kSources{{5, 9, 11, 2}, {5, 33, 2}, {5, 60, 61, 62, 63, 64, 2}};
+
+// Log probabilities of a few steps in which hypotheses and sentences change places and go.
+std::vector<at::Tensor> follow(DecodingModel& model) {
+  const std::int64_t beams = 2;
+  const auto state = model.start(kSources, beams);
+  std::vector<at::Tensor> steps;
+  steps.push_back(state->step({4, 4, 4, 4, 4, 4}).clone());
+  state->select({0, 0, 3, 2, 5, 4}, {0, 1, 2});
+  steps.push_back(state->step({10, 11, 12, 13, 14, 15}).clone());
+  state->select({5, 4, 1, 1}, {2, 0});
+  steps.push_back(state->step({20, 21, 22, 23}).clone());
+  state->select({3, 2}, {1});
+  steps.push_back(state->step({30, 31}).clone());
+  return steps;
+}
+
+struct Case {
+  const char* name;
+  void (*set)(ModelOptions& options);
+};
+
+class PackedModels : public ::testing::TestWithParam<Case> {};
+
+TEST_P(PackedModels, ComputeWhatTheModulesDo) {
+  ModelOptions options = small_options();
+  GetParam().set(options);
+  const EncoderDecoder model = make_model(options);
+  ModuleModel modules(model);
+  const std::vector<at::Tensor> expected = follow(modules), found = follow(*pack_model(*model, WeightFormat::kFloat32));
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, 2e-5)) << i << " " << (found[i] - expected[i]).abs().max();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Options, PackedModels,
+                         ::testing::Values(Case{"Dense", [](ModelOptions&) {}},
+                                           Case{"NormAfter", [](ModelOptions& o) { o.norm = "post"; }},
+                                           Case{"Gelu", [](ModelOptions& o) { o.activation = "gelu"; }},
+                                           Case{"Swish", [](ModelOptions& o) { o.activation = "swish"; }},
+                                           Case{"Foreign",
+                                                [](ModelOptions& o) {
+                                                  o.logits_bias = true;
+                                                  o.embedding_scale = false;
+                                                  o.position_offset = 2;
+                                                  o.position_frequencies = "paper";
+                                                }},
+                                           Case{"Top1", [](ModelOptions& o) { o.moe.experts = 4; }},
+                                           Case{"Top2Everywhere",
+                                                [](ModelOptions& o) {
+                                                  o.moe.experts = 5;
+                                                  o.moe.every = 1;
+                                                  o.moe.top_k = 2;
+                                                  o.moe.output_scale = 0.8;
+                                                }},
+                                           Case{"Top3AsTheyAreNormAfter",
+                                                [](ModelOptions& o) {
+                                                  o.moe.experts = 5;
+                                                  o.moe.top_k = 3;
+                                                  o.moe.normalize_gates = false;
+                                                  o.norm = "post";
+                                                }},
+                                           Case{"Sigmoid",
+                                                [](ModelOptions& o) {
+                                                  o.moe.experts = 4;
+                                                  o.moe.top_k = 2;
+                                                  o.moe.router = RouterKind::kSigmoid;
+                                                }},
+                                           Case{"Shared",
+                                                [](ModelOptions& o) {
+                                                  o.moe.experts = 4;
+                                                  o.moe.shared_experts = 2;
+                                                  o.norm = "post";
+                                                }},
+                                           Case{"ExpertsByLayer",
+                                                [](ModelOptions& o) {
+                                                  o.moe.experts = 4;
+                                                  o.moe.experts_per_layer = {2, 3};
+                                                }}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(PackedModel, AHypothesisDoesNotDependOnItsBatchBitForBit) {
+  ModelOptions options = small_options();
+  options.moe.experts = 4;
+  options.moe.top_k = 2;
+  const EncoderDecoder model = make_model(options);
+  for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kBFloat16, WeightFormat::kInt8}) {
+    const auto packed = pack_model(*model, format);
+    const auto together = packed->start(kSources, 1);
+    const at::Tensor first = together->step({4, 6, 4}).clone();
+    const at::Tensor second = together->step({8, 9, 10}).clone();
+    const auto alone = packed->start({kSources[1]}, 1);
+    EXPECT_TRUE(alone->step({6})[0].equal(first[1]));
+    EXPECT_TRUE(alone->step({9})[0].equal(second[1]));
+  }
+}
+
+TEST(PackedModel, SmallWeightsGiveNearlyTheSame) {
+  ModelOptions options = small_options();
+  options.moe.experts = 2;
+  const EncoderDecoder model = make_model(options);
+  const std::vector<at::Tensor> exact = follow(*pack_model(*model, WeightFormat::kFloat32));
+  const auto distance = [&](WeightFormat format) {
+    const std::vector<at::Tensor> rounded = follow(*pack_model(*model, format));
+    double furthest = 0.0;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      furthest = std::max(furthest, (rounded[i] - exact[i]).abs().max().item<double>());
+    }
+    return furthest;
+  };
+  const double bfloat16 = distance(WeightFormat::kBFloat16), int8 = distance(WeightFormat::kInt8);
+  EXPECT_GT(bfloat16, 0.0);
+  EXPECT_LT(bfloat16, 0.1);  // of log probabilities that range over several
+  EXPECT_GT(int8, 0.0);
+  EXPECT_LT(int8, 0.3);
+}
+
+TEST(PackedModel, HoldsItsWeightsOnce) {
+  ModelOptions options = small_options();
+  options.hidden = 64;
+  options.heads = 4;
+  options.ffn = 128;
+  options.vocabulary = 128;
+  const EncoderDecoder model(options);
+  const std::int64_t parameters = count_parameters(*model).total;
+  const std::int64_t positions = options.max_positions * options.hidden;
+  EXPECT_LE(pack_model(*model, WeightFormat::kFloat32)->bytes(), 4 * (parameters + positions));
+  EXPECT_LE(pack_model(*model, WeightFormat::kBFloat16)->bytes(), 4 * positions + parameters * 21 / 10);
+  EXPECT_LE(pack_model(*model, WeightFormat::kInt8)->bytes(), 4 * positions + parameters * 13 / 10);
+}
+
+TEST(PackedModel, RefusesWhatItCannotCompute) {
+  ModelOptions options = small_options();
+  const auto packed = pack_model(*make_model(options), WeightFormat::kFloat32);
+  EXPECT_THROW(packed->start({std::vector<std::int32_t>(13, 5)}, 1), Error);
+  const auto state = packed->start({kSources[0]}, 1);
+  for (int i = 0; i < 12; ++i) state->step({5});
+  EXPECT_THROW(state->step({5}), Error);
+  EXPECT_THROW(packed->start({{70}}, 1), Error);
+
+  options.moe.experts = 2;
+  options.moe.side = "encoder";
+  options.moe.router = RouterKind::kExpertChoice;
+  EXPECT_FALSE(can_pack(options));
+  EXPECT_THROW(pack_model(*make_model(options), WeightFormat::kFloat32), Error);
+}
+
+}  // namespace
+}  // namespace polymoe
