@@ -244,7 +244,7 @@ void add_serve(CLI::App& app) {
   command->add_option("--connections", arguments->server.connections, "connections that are answered at a time")
       ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
       ->capture_default_str();
-  add_model_placement(*command, arguments->precision, arguments->device);
+  add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
   add_no_verify(*command, arguments->verify);
   command->footer(kFooter);
   auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});

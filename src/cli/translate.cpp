@@ -234,7 +234,7 @@ void add_translate(CLI::App& app) {
   command->add_option("--format", arguments->format, "what the input is; auto: by its name's extension, else text")
       ->check(CLI::IsMember(formats))
       ->capture_default_str();
-  add_model_placement(*command, arguments->precision, arguments->device);
+  add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
   add_no_verify(*command, arguments->verify);
   command
       ->add_option("--lines-at-a-time", arguments->lines_at_a_time,

@@ -6,11 +6,13 @@
 #include <utility>
 
 #include "decode/repetition.h"
+#include "kernels/cpu/decoding.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
 namespace {
 
+constexpr std::int64_t kSentencesOfAThread = 4;  // of those whose continuations are chosen
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 
 // A sentence that is still being translated.
@@ -105,12 +107,8 @@ class BeamSearch {
     std::vector<float> scores;
     for (const Sentence& sentence : sentences_)
       scores.insert(scores.end(), sentence.scores.begin(), sentence.scores.end());
-    const at::Tensor totals =
-        log_probabilities + at::tensor(scores, at::kFloat).to(log_probabilities.device()).unsqueeze(1);
     const auto count = static_cast<std::int64_t>(sentences_.size());
-    const auto best = totals.view({count, beams_ * vocabulary}).topk(std::min(2 * beams_, beams_ * vocabulary), 1);
-    const at::Tensor best_scores = std::get<0>(best).to(at::kCPU).contiguous();
-    const at::Tensor best_places = std::get<1>(best).to(at::kCPU).contiguous();
+    const auto [best_scores, best_places] = best_sums(log_probabilities, scores, count);
     if (agree_) {
       agree_(best_scores);
       agree_(best_places);
@@ -127,6 +125,29 @@ class BeamSearch {
       }
       extend(sentences_[static_cast<std::size_t>(s)], candidates, s * beams_);
     }
+  }
+
+  // For each sentence the greatest sums of the scores of its beams and their log probabilities, greatest first, and
+  // the beam * vocabulary + id that they are of.
+  std::pair<at::Tensor, at::Tensor> best_sums(const at::Tensor& log_probabilities, const std::vector<float>& scores,
+                                              std::int64_t sentences) const {
+    const std::int64_t vocabulary = log_probabilities.size(1), width = std::min(2 * beams_, beams_ * vocabulary);
+    if (!log_probabilities.is_cpu()) {
+      const at::Tensor totals =
+          log_probabilities + at::tensor(scores, at::kFloat).to(log_probabilities.device()).unsqueeze(1);
+      const auto [best, places] = totals.view({sentences, beams_ * vocabulary}).topk(width, 1);
+      return {best.to(at::kCPU).contiguous(), places.to(at::kCPU).contiguous()};
+    }
+    at::Tensor best = at::empty({sentences, width}), places = at::empty({sentences, width}, at::kLong);
+    const float* from = log_probabilities.const_data_ptr<float>();
+    at::parallel_for(0, sentences, kSentencesOfAThread, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t s = first; s < last; ++s) {
+        kernels::greatest_sums(from + s * beams_ * vocabulary, scores.data() + s * beams_, beams_, vocabulary, width,
+                               best.mutable_data_ptr<float>() + s * width,
+                               places.mutable_data_ptr<std::int64_t>() + s * width);
+      }
+    });
+    return {best, places};
   }
 
   // Splits the candidates of one sentence into finished hypotheses and the beams of the next step.

@@ -7,8 +7,7 @@
 #include "base/error.h"
 #include "checkpoint/model_checkpoint.h"
 #include "data/task.h"
-#include "inference/module_model.h"
-#include "nn/device.h"
+#include "inference/load.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe {
@@ -44,11 +43,11 @@ SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
   return symbols;
 }
 
-Translator::Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options)
-    : model_(std::make_shared<ModuleModel>(model)), vocabulary_(std::move(vocabulary)), options_(options) {
-  if (model->options().vocabulary != vocabulary_.size()) {
+Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options)
+    : model_(std::move(model)), vocabulary_(std::move(vocabulary)), options_(options) {
+  if (model_->vocabulary() != vocabulary_.size()) {
     fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
-         model->options().vocabulary);
+         model_->vocabulary());
   }
 }
 
@@ -59,7 +58,7 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
   const Checkpoint checkpoint = Checkpoint::open(folder, check);
   const std::filesystem::path file = vocabulary.empty() ? vocabulary_of(folder) : vocabulary;
   check_vocabulary(checkpoint, file);
-  return {load_model(checkpoint, parse_precision(precision), open_device(device)), Vocabulary::load(file), options};
+  return {load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options};
 }
 
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,

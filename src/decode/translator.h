@@ -13,7 +13,7 @@
 #include "config/options.h"
 #include "data/frame.h"
 #include "decode/beam_search.h"
-#include "model/encoder_decoder.h"
+#include "inference/decoding_model.h"
 #include "text/vocabulary.h"
 
 namespace polymoe {
@@ -38,10 +38,11 @@ using LossSink = std::function<void(const LossySource&)>;
 /// in the order of the input.
 class Translator {
  public:
-  Translator(EncoderDecoder model, Vocabulary vocabulary, const DecodeOptions& options);
+  /// Throws Error where the vocabulary is not of the model's size.
+  Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options);
 
   /// Loads the checkpoint (see resolve_checkpoint) and the vocabulary beside it, or `vocabulary` where it is not empty.
-  /// `precision`: float32, bfloat16 or float16; `device`: cpu or cuda; `check`: how well the checkpoint is looked at.
+  /// `precision` and `device`: see load_decoding_model(); `check`: how well the checkpoint is looked at.
   static Translator load(const std::filesystem::path& checkpoint, const std::filesystem::path& vocabulary,
                          const DecodeOptions& options, const std::string& precision, const std::string& device,
                          Check check = Check::kValues);

@@ -31,6 +31,8 @@ class DecodingModel {
   /// The most tokens of a source, and of what is read while decoding.
   virtual std::int64_t max_positions() const = 0;
 
+  virtual std::int64_t vocabulary() const = 0;
+
   /// Encodes `sources`, ids with tags and end marks, each at least one, and prepares `beams` hypotheses of each. The
   /// model must outlive the state. Throws Error where a source is longer than max_positions().
   virtual std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources,

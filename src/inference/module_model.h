@@ -15,6 +15,7 @@ class ModuleModel : public DecodingModel {
   explicit ModuleModel(EncoderDecoder model) : model_(std::move(model)) {}
 
   std::int64_t max_positions() const override { return model_->options().max_positions; }
+  std::int64_t vocabulary() const override { return model_->options().vocabulary; }
   std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources,
                                        std::int64_t beams) override;
 
