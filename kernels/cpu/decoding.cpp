@@ -4,38 +4,17 @@
 #include <limits>
 
 #include "kernels/cpu/clones.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/vector_math.h"
 
 namespace polymoe::kernels {
 namespace {
 
-constexpr std::int64_t kLanes = 16;
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
-// Compilers make of these what vectors the CPU has. They may lie anywhere in memory.
-typedef float Floats __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-typedef std::int32_t Words __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-
-#define POLYMOE_INLINE inline __attribute__((always_inline))
-
-POLYMOE_INLINE void fill(Floats& lanes, float value) {
-  for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] = value;
-}
-
-// Up to kLanes floats, the lanes behind them filled.
-POLYMOE_INLINE void load_some(const float* from, std::int64_t count, float filling, Floats& to) {
-  fill(to, filling);
-  for (std::int64_t l = 0; l < count; ++l) to[l] = from[l];
-}
-
-POLYMOE_INLINE void load(const float* from, Floats& to) { to = *reinterpret_cast<const Floats*>(from); }
-POLYMOE_INLINE void store(const Floats& from, float* to) { *reinterpret_cast<Floats*>(to) = from; }
-
-POLYMOE_INLINE float sum_of(const Floats& lanes) {
-  float halves[kLanes / 2], quarters[kLanes / 4];
-  for (int i = 0; i < kLanes / 2; ++i) halves[i] = lanes[i] + lanes[i + kLanes / 2];
-  for (int i = 0; i < kLanes / 4; ++i) quarters[i] = halves[i] + halves[i + kLanes / 4];
-  return (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
+// vector_exp() of all lanes.
+POLYMOE_INLINE void exponentiate(Floats& x) {
+  for (int l = 0; l < kLanes; ++l) x[l] = vector_exp(x[l]);
 }
 
 POLYMOE_INLINE float dot(const float* a, const float* b, std::int64_t width) {
@@ -52,28 +31,6 @@ POLYMOE_INLINE float dot(const float* a, const float* b, std::int64_t width) {
     sums += x * y;
   }
   return sum_of(sums);
-}
-
-POLYMOE_INLINE float greatest_of(const float* x, std::int64_t width) {
-  Floats greatest, values;
-  fill(greatest, kNothing);
-  std::int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes) {
-    load(x + i, values);
-    greatest = values > greatest ? values : greatest;
-  }
-  if (i < width) {
-    load_some(x + i, width - i, kNothing, values);
-    greatest = values > greatest ? values : greatest;
-  }
-  float result = greatest[0];
-  for (std::int64_t l = 1; l < kLanes; ++l) result = greatest[l] > result ? greatest[l] : result;
-  return result;
-}
-
-// vector_exp() of all lanes.
-POLYMOE_INLINE void exponentiate(Floats& x) {
-  for (std::int64_t l = 0; l < kLanes; ++l) x[l] = vector_exp(x[l]);
 }
 
 // e^(x - greatest), kept in x where kKeep; -> their sum.
@@ -96,21 +53,62 @@ POLYMOE_INLINE float exponentials(Float* x, std::int64_t width, float greatest) 
   return sum_of(sums);
 }
 
-// output = the sum of weights[j] * values[j], of `width` columns from `column` on.
+// The sums of the lanes of four vectors.
+POLYMOE_INLINE void sums_of(const Floats (&lanes)[4], float* sums) {
+  typedef float Quarter __attribute__((vector_size(16), aligned(4), may_alias));
+  typedef int Order __attribute__((vector_size(16)));
+  Quarter quarters[4];
+  for (int i = 0; i < 4; ++i) {
+    const auto* parts = reinterpret_cast<const Quarter*>(&lanes[i]);
+    quarters[i] = (parts[0] + parts[2]) + (parts[1] + parts[3]);
+  }
+  constexpr Order kEven = {0, 2, 4, 6}, kOdd = {1, 3, 5, 7};
+  const Quarter first =
+      __builtin_shuffle(quarters[0], quarters[1], kEven) + __builtin_shuffle(quarters[0], quarters[1], kOdd);
+  const Quarter second =
+      __builtin_shuffle(quarters[2], quarters[3], kEven) + __builtin_shuffle(quarters[2], quarters[3], kOdd);
+  *reinterpret_cast<Quarter*>(sums) = __builtin_shuffle(first, second, kEven) + __builtin_shuffle(first, second, kOdd);
+}
+
+// scores[j] = <query, keys[j]> of `width` columns from `column` on. Four keys at a time: adding up the lanes of a sum
+// takes longer than a short product.
+POLYMOE_INLINE void score_keys(const float* query, const CachedRows& rows, std::int64_t column, std::int64_t width,
+                               float* scores) {
+  std::int64_t j = 0;
+  if (width % kLanes == 0) {
+    for (; j + 4 <= rows.count; j += 4) {
+      Floats sums[4] = {}, x, y;
+      for (std::int64_t i = 0; i < width; i += kLanes) {
+        load(query + column + i, x);
+        for (int k = 0; k < 4; ++k) {
+          load(rows.keys[j + k] + column + i, y);
+          sums[k] += x * y;
+        }
+      }
+      sums_of(sums, scores + j);
+    }
+  }
+  for (; j < rows.count; ++j) scores[j] = dot(query + column, rows.keys[j] + column, width);
+}
+
+// output = the sum of weights[j] * values[j], of kVectors vectors from `column` on; the sums stay in registers.
+template <int kVectors>
+POLYMOE_INLINE void sum_values(const float* weights, const CachedRows& rows, std::int64_t column, float* output) {
+  Floats sums[kVectors] = {}, values;
+  for (std::int64_t j = 0; j < rows.count; ++j) {
+    for (int v = 0; v < kVectors; ++v) {
+      load(rows.values[j] + column + v * kLanes, values);
+      sums[v] += weights[j] * values;
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) store(sums[v], output + v * kLanes);
+}
+
 POLYMOE_INLINE void weighted_sum(const float* weights, const CachedRows& rows, std::int64_t column, std::int64_t width,
                                  float* output) {
   std::int64_t c = 0;
-  for (; c + 2 * kLanes <= width; c += 2 * kLanes) {  // sums stay in registers
-    Floats first = {}, second = {}, values;
-    for (std::int64_t j = 0; j < rows.count; ++j) {
-      load(rows.values[j] + column + c, values);
-      first += weights[j] * values;
-      load(rows.values[j] + column + c + kLanes, values);
-      second += weights[j] * values;
-    }
-    store(first, output + c);
-    store(second, output + c + kLanes);
-  }
+  for (; c + 4 * kLanes <= width; c += 4 * kLanes) sum_values<4>(weights, rows, column + c, output + c);
+  for (; c + kLanes <= width; c += kLanes) sum_values<1>(weights, rows, column + c, output + c);
   for (; c < width; ++c) {
     float sum = 0.0f;
     for (std::int64_t j = 0; j < rows.count; ++j) sum += weights[j] * rows.values[j][column + c];
@@ -125,11 +123,10 @@ void attend(const float* query, const CachedRows& rows, std::int64_t heads, std:
             float* scores, float* output) {
   for (std::int64_t head = 0; head < heads; ++head) {
     const std::int64_t column = head * head_width;
-    for (std::int64_t j = 0; j < rows.count; ++j) {
-      scores[j] = scale * dot(query + column, rows.keys[j] + column, head_width);
-    }
-    const float total = exponentials<true>(scores, rows.count, greatest_of(scores, rows.count));
-    for (std::int64_t j = 0; j < rows.count; ++j) scores[j] /= total;
+    score_keys(query, rows, column, head_width, scores);
+    for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= scale;
+    const float factor = 1.0f / exponentials<true>(scores, rows.count, greatest_of(scores, rows.count));
+    for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= factor;
     weighted_sum(scores, rows, column, head_width, output + column);
   }
 }

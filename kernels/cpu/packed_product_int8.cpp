@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/cpu/clones.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/packed_product.h"
 #include "kernels/cpu/packed_product_work.h"
 
@@ -187,6 +188,20 @@ POLYMOE_VNNI void product_vnni(const QuantizedTile& tile, std::int64_t rows, std
 }
 #endif
 
+POLYMOE_INLINE float greatest_magnitude(const float* x, std::int64_t width) {
+  Floats greatest = {}, values;
+  std::int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes) {
+    load(x + i, values);
+    values = values < 0.0f ? -values : values;
+    greatest = values > greatest ? values : greatest;
+  }
+  float result = 0.0f;
+  for (; i < width; ++i) result = std::max(result, std::fabs(x[i]));
+  for (int l = 0; l < kLanes; ++l) result = std::max(result, greatest[l]);
+  return result;
+}
+
 }  // namespace
 
 POLYMOE_CPU_CLONES
@@ -195,8 +210,7 @@ void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* row = x + r * inputs;
     std::uint8_t* to = values + r * width;
-    float greatest = 0.0f;
-    for (std::int64_t i = 0; i < inputs; ++i) greatest = std::max(greatest, std::fabs(row[i]));
+    const float greatest = greatest_magnitude(row, inputs);
     const float factor = greatest > 0.0f ? 127.0f / greatest : 0.0f;
     scales[r] = greatest / 127.0f;
     constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers

@@ -14,8 +14,7 @@ constexpr std::int64_t kTileRows = 6;
 /// Rows that go through all panels together, so that they stay in the L2 cache beside a panel.
 constexpr std::int64_t kRowBytes = 128 * 1024;
 
-/// Writes a tile's sums [rows, kPanel] to their place in y [.., outputs]: `columns` outputs from `column` on.
-inline __attribute__((always_inline)) void end_tile(float* sums, std::int64_t rows, std::int64_t column,
+inline __attribute__((always_inline)) void end_rows(float* sums, std::int64_t rows, std::int64_t column,
                                                     std::int64_t columns, std::int64_t outputs, const ProductEnd& end,
                                                     float* y) {
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -32,6 +31,15 @@ inline __attribute__((always_inline)) void end_tile(float* sums, std::int64_t ro
       for (std::int64_t c = 0; c < columns; ++c) out[c] = row[c];
     }
   }
+}
+
+/// Writes a tile's sums [rows, kPanel] to their place in y [.., outputs]: `columns` outputs from `column` on.
+inline __attribute__((always_inline)) void end_tile(float* sums, std::int64_t rows, std::int64_t column,
+                                                    std::int64_t columns, std::int64_t outputs, const ProductEnd& end,
+                                                    float* y) {
+  // Whole panels have a length that the compiler knows.
+  if (columns == kPanel) return end_rows(sums, rows, column, kPanel, outputs, end, y);
+  end_rows(sums, rows, column, columns, outputs, end, y);
 }
 
 /// Calls tile.compute(rows, first row, panel, sums) and ends the tile, for all rows and the panels [first, last).
