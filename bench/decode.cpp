@@ -1,0 +1,118 @@
+// Times decoding: `sentences` sources at once, exactly `length` tokens each. The first argument is a folder that
+// bench/peers/decode.py made. Prints one JSON object: the ids, the seconds from opening the folder to the first
+// translations, those of each repeat, and the memory.
+
+#include <sys/resource.h>
+
+#include <cstring>
+#include <memory>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "bench/arguments.h"
+#include "checkpoint/dtype.h"
+#include "checkpoint/safetensors.h"
+#include "decode/beam_search.h"
+#include "inference/packed_model.h"
+#include "nn/torch_headers.h"
+
+namespace {
+
+using namespace polymoe;
+
+ModelOptions options_of(const nlohmann::json& shape) {
+  ModelOptions options;
+  options.vocabulary = shape.at("vocabulary");
+  options.hidden = shape.at("hidden");
+  options.ffn = shape.at("ffn");
+  options.heads = shape.at("heads");
+  options.encoder_layers = shape.at("layers");
+  options.decoder_layers = shape.at("layers");
+  options.position_offset = 2;
+  options.max_positions = 256;
+  options.moe.experts = shape.at("experts");
+  options.moe.every = shape.at("every");
+  options.moe.top_k = shape.at("top_k");
+  return options;
+}
+
+at::Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
+  const TensorSpec* spec = file.find(name);
+  if (spec == nullptr) return {};
+  at::Tensor tensor = at::empty(spec->shape, scalar_type(spec->dtype));
+  const auto bytes = file.bytes(name);
+  std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+WeightFormat format_of(const std::string& weights) {
+  if (weights == "bfloat16") return WeightFormat::kBFloat16;
+  return weights == "int8" ? WeightFormat::kInt8 : WeightFormat::kFloat32;
+}
+
+std::int64_t peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+// The model, its sources, and a search over them.
+struct Case {
+  nlohmann::json shape;
+  std::shared_ptr<PackedModel> model;
+  std::vector<std::vector<std::int32_t>> sources;
+  DecodeOptions options;
+
+  std::vector<std::vector<Hypothesis>> decode() const {
+    const SearchSymbols symbols{.end = 2, .forbidden = {2}, .forced = {}};
+    return beam_search(*model, sources, std::vector<std::int32_t>(sources.size(), 2), symbols, options);
+  }
+};
+
+Case load(const std::string& folder, const bench::Arguments& arguments) {
+  const nlohmann::json description = nlohmann::json::parse(read_file(folder + "/model.json"));
+  Case loaded{.shape = description.at("shape"), .model = {}, .sources = description.at("sources"), .options = {}};
+  loaded.sources.resize(static_cast<std::size_t>(arguments.number("sentences")));
+  const SafetensorsFile weights(folder + "/model.safetensors");
+  loaded.model = std::make_shared<PackedModel>(
+      options_of(loaded.shape), [&](const std::string& name) { return read_tensor(weights, name); },
+      format_of(arguments.word("weights")));
+  loaded.options.beam_size = arguments.number("beam");
+  loaded.options.n_best = loaded.options.beam_size;  // waits for all beams, as the peers do
+  loaded.options.max_length_factor = 0.0;
+  loaded.options.max_length_offset = arguments.number("length");
+  loaded.options.no_repeat_ngram = 0;
+  return loaded;
+}
+
+void measure(int argc, char** argv) {
+  if (argc < 2) fail("the first argument is the folder of a model");
+  const bench::Arguments arguments(argc - 1, argv + 1,
+                                   {{"beam", 4}, {"sentences", 64}, {"length", 20}, {"threads", 1}, {"repeats", 5}},
+                                   {{"weights", {"float32", "bfloat16", "int8"}}});
+  at::set_num_threads(static_cast<int>(arguments.number("threads")));
+  Case loaded;
+  std::vector<std::vector<std::int32_t>> ids;
+  const double start = bench::seconds_of([&] {
+    loaded = load(argv[1], arguments);
+    for (const auto& hypotheses : loaded.decode()) ids.push_back(hypotheses.front().ids);
+  });
+  std::vector<double> seconds;
+  for (std::int64_t i = 0; i < arguments.number("repeats"); ++i) {
+    seconds.push_back(bench::seconds_of([&] { loaded.decode(); }));
+  }
+  fmt::print("{}\n", nlohmann::json{{"shape", loaded.shape},
+                                    {"ids", ids},
+                                    {"start_seconds", start},
+                                    {"seconds", seconds},
+                                    {"weight_bytes", loaded.model->bytes()},
+                                    {"peak_bytes", peak_bytes()}}
+                         .dump());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return polymoe::bench::run(measure, argc, argv); }
