@@ -18,7 +18,7 @@ constexpr const char* kPage = R"html(<!DOCTYPE html>
 body { margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.25rem; margin: 0 0 1rem; }
-form { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+form { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 label { display: block; font-weight: 600; margin-bottom: .25rem; }
 select, textarea, input, output, button { font: inherit; color: inherit; background: var(--soft);
   border: 1px solid var(--line); border-radius: .375rem; padding: .5rem; }
