@@ -85,9 +85,7 @@ class PoDocument : public Document {
 
  private:
   void find_plural_rule() {
-    const std::string forms = file_.header_field("Plural-Forms");
-    knows_plurals_ = !forms.empty() && forms.find("EXPRESSION") == std::string::npos;
-    if (knows_plurals_) rule_ = PluralRule(forms);
+    rule_ = PluralRule(file_.header_field("Plural-Forms"));
     // The form for 1 is that of other numbers as well, such as 21: it must tell the number.
     constexpr unsigned long kFar = 1000;
     singular_is_general_ = false;
@@ -120,8 +118,8 @@ class PoDocument : public Document {
   }
 
   void add_plural(po_message_t message, std::string_view id, std::string_view plural) {
-    if (!knows_plurals_) {
-      ++passed_over_["messages with plural, for the header lacks Plural-Forms"];
+    if (!rule_.is_read()) {
+      ++passed_over_["messages with plural, for the header has no Plural-Forms that can be read"];
       return;
     }
     const bool singular_empty = !empty_forms(message, Form::kSingular).empty();
@@ -158,7 +156,6 @@ class PoDocument : public Document {
   PoFile file_;
   AcceleratorMark mark_ = AcceleratorMark::kNone;
   PluralRule rule_;
-  bool knows_plurals_ = false;
   bool singular_is_general_ = false;
   std::vector<Place> places_;  // of each segment
 };

@@ -149,6 +149,7 @@ PluralRule::PluralRule(std::string_view line) {
   if (!Evaluator(expression, 1).run()) return;
   forms_ = forms;
   expression_ = expression;
+  is_read_ = true;
 }
 
 std::size_t PluralRule::form_of(unsigned long n) const {

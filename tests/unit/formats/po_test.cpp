@@ -84,11 +84,14 @@ TEST(PoDocuments, FillPluralsByTheLanguagesRule) {
 }
 
 TEST(PoDocuments, LeavePluralsOfUnknownRule) {
-  const auto document =
-      read_document(DocumentFormat::kPo, "msgid \"a file\"\nmsgid_plural \"files\"\nmsgstr[0] \"\"\nmsgstr[1] \"\"\n",
-                    {"x", "en", "de"});
-  EXPECT_TRUE(document->segments().empty());
-  EXPECT_EQ(document->passed_over().at("messages with plural, for the header lacks Plural-Forms"), 1u);
+  const std::string entry = "msgid \"a file\"\nmsgid_plural \"files\"\nmsgstr[0] \"\"\nmsgstr[1] \"\"\n";
+  for (const std::string& text : {entry, catalogue(entry, "nplurals=INTEGER; plural=EXPRESSION;"),
+                                  catalogue(entry, "nplurals=99999999; plural=n != 1;")}) {
+    const auto document = read_document(DocumentFormat::kPo, text, {"x", "en", "de"});
+    EXPECT_TRUE(document->segments().empty());
+    EXPECT_EQ(document->passed_over().at("messages with plural, for the header has no Plural-Forms that can be read"),
+              1u);
+  }
 }
 
 TEST(PoDocuments, PutAcceleratorsBack) {

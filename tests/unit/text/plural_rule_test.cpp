@@ -55,6 +55,7 @@ TEST(PluralRule, TakesTheGermanicRuleForWhatItCannotRead) {
     const PluralRule rule(line);
     EXPECT_EQ(rule.forms(), 2u) << line.substr(0, 60);
     EXPECT_EQ(rule.form_of(5), 1u) << line.substr(0, 60);
+    EXPECT_FALSE(rule.is_read()) << line.substr(0, 60);
   }
 }
 
