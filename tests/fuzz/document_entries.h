@@ -9,7 +9,9 @@
 #include "base/utf8.h"
 #include "formats/document.h"
 #include "formats/fill.h"
+#include "formats/pairs.h"
 #include "fuzz/scratch.h"
+#include "text/catalog_pairs.h"
 
 /// What the fuzzers of documents run on any bytes.
 namespace polymoe {
@@ -30,7 +32,19 @@ inline std::vector<LineTranslation> turn_round(const std::vector<std::string>& l
   return translations;
 }
 
-/// A document that is read can be filled, written, and read again. The first byte chooses among the formats.
+/// The pairs that a document holds are lines of text.
+inline void take_pairs(DocumentFormat format, const std::string& bytes, const DocumentContext& context) {
+  constexpr std::size_t kMostCharacters = 500;
+  PairCounts counts;
+  for (const SegmentPair& pair : pairs_of(read_translations(format, bytes, context, true), kMostCharacters, counts)) {
+    for (const std::string& line : {pair.english, pair.translation}) {
+      require(find_bad_utf8(line) == std::string::npos && line.find_first_of("\t\r\n") == std::string::npos);
+    }
+  }
+}
+
+/// A document that is read can be filled, written, and read again, its pairs taken out. The first byte chooses among
+/// the formats.
 inline void fuzz_document(const std::uint8_t* data, std::size_t size, std::initializer_list<DocumentFormat> formats) {
   if (size == 0) return;
   const DocumentFormat format = formats.begin()[data[0] % formats.size()];
@@ -48,6 +62,9 @@ inline void fuzz_document(const std::uint8_t* data, std::size_t size, std::initi
   if (!read) return;
   require(find_bad_utf8(written) == std::string::npos);
   require(loads([&] { read_document(format, written, context); }));
+  const bool holds_pairs =
+      format == DocumentFormat::kPo || format == DocumentFormat::kTmx || format == DocumentFormat::kXliff;
+  if (holds_pairs) require(loads([&] { take_pairs(format, written, context); }));
 }
 
 }  // namespace polymoe
