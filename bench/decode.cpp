@@ -45,6 +45,7 @@ at::Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
   at::Tensor tensor = at::empty(spec->shape, scalar_type(spec->dtype));
   const auto bytes = file.bytes(name);
   std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+  file.release(name);
   return tensor;
 }
 

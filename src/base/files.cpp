@@ -303,6 +303,14 @@ MappedFile::~MappedFile() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
+void MappedFile::release(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  static const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = (static_cast<std::size_t>(part.data() - data_) + page - 1) / page * page;
+  const auto end = static_cast<std::size_t>(part.data() - data_) + part.size();
+  if (begin < end) madvise(const_cast<std::byte*>(data_) + begin, (end - begin) / page * page, MADV_DONTNEED);
+}
+
 // Functions -----------------------------------------------------------------------------------------------------------
 
 std::string read_file(const fs::path& path) {

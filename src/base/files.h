@@ -76,6 +76,9 @@ class MappedFile {
   MappedFile& operator=(MappedFile&&) = delete;
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Gives back the memory that whole pages of `part`, some of bytes(), hold once they were read. They may be read
+  /// again.
+  void release(std::span<const std::byte> part) const;
 
  private:
   const std::byte* data_ = nullptr;

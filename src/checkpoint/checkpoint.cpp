@@ -122,7 +122,9 @@ at::Tensor Checkpoint::read(std::string_view group, std::string_view name) const
 void Checkpoint::read_runs(std::string_view group, std::string_view name, const at::Tensor& local,
                            const std::vector<Run>& runs) const {
   const CheckpointIndex::Tensor& tensor = state_->get(group, name);
-  copy_runs({state_->shards[tensor.shard].bytes(name), tensor.spec}, local, runs);
+  const SafetensorsFile& shard = state_->shards[tensor.shard];
+  copy_runs({shard.bytes(name), tensor.spec}, local, runs);
+  shard.release(name);
 }
 
 const std::vector<CheckpointShard>& Checkpoint::shards() const { return state_->index.shards; }

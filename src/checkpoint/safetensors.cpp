@@ -243,6 +243,8 @@ std::span<const std::byte> SafetensorsFile::bytes(std::string_view name) const {
   return state_->bytes[found->second];
 }
 
+void SafetensorsFile::release(std::string_view name) const { state_->file.release(bytes(name)); }
+
 std::span<const std::byte> SafetensorsFile::file_bytes() const { return state_->file.bytes(); }
 
 }  // namespace polymoe

@@ -69,6 +69,8 @@ class SafetensorsFile {
   /// The bytes of a tensor; valid as long as this object. They need not be aligned to the element type: files of other
   /// writers may hold anything in front. Throws Error when there is no tensor of that name.
   std::span<const std::byte> bytes(std::string_view name) const;
+  /// Gives back the memory that bytes(name) held while they were read; they may be read again.
+  void release(std::string_view name) const;
   /// The whole file, header included.
   std::span<const std::byte> file_bytes() const;
 

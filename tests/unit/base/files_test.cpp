@@ -70,6 +70,17 @@ std::string bytes_of(const MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
+TEST_F(Files, AMappedFileIsReadAgainAfterItWasReleased) {
+  std::string content;
+  for (int i = 0; i < 20000; ++i) content += static_cast<char>('a' + i % 26);
+  const MappedFile file(put("mapped", content));
+  EXPECT_EQ(bytes_of(file), content);
+  file.release(file.bytes().subspan(100, 15000));
+  file.release(file.bytes().subspan(7, 3));
+  file.release({});
+  EXPECT_EQ(bytes_of(file), content);
+}
+
 TEST_F(Files, LineReaderKnowsEveryLineEnd) {
   EXPECT_THAT(lines_of(put("a", "one\ntwo\r\n\nfour")), ElementsAre("one", "two", "", "four"));
   EXPECT_THAT(lines_of(put("b", "one\n")), ElementsAre("one"));
