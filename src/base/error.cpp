@@ -25,6 +25,8 @@ std::string compose(const std::string& message, const Where& where, const std::s
 Error::Error(const std::string& message, const Where& where, const std::string& remedy)
     : std::runtime_error(compose(message, where, remedy)), message_(message), where_(where), remedy_(remedy) {}
 
+Error::~Error() = default;
+
 void fail_errno(std::string_view message, const std::string& path, const std::string& remedy) {
   const int code = errno;
   throw Error(fmt::format("{}: {}", message, std::strerror(code)), {path, 0}, remedy);

@@ -10,10 +10,10 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "evaluate/bleu.h"
-#include "evaluate/chrf.h"
 #include "evaluate/rouge.h"
 #include "evaluate/segments.h"
+#include "evaluate/tokenize.h"
+#include "polymoe/metrics.h"
 
 namespace polymoe::cli {
 namespace {

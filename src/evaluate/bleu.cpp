@@ -1,4 +1,4 @@
-#include "evaluate/bleu.h"
+#include "polymoe/metrics.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "evaluate/ngrams.h"
 #include "evaluate/segments.h"
+#include "evaluate/tokenize.h"
 #include "evaluate/unicode.h"
 
 namespace polymoe {
@@ -149,8 +150,8 @@ BleuScore finish(BleuScore bleu, std::size_t references, const BleuOptions& opti
 
 }  // namespace
 
-BleuScore corpus_bleu(std::span<const std::string> hypotheses,
-                      std::span<const std::vector<std::string>> reference_streams, const BleuOptions& options) {
+BleuScore v0::corpus_bleu(std::span<const std::string> hypotheses,
+                          std::span<const std::vector<std::string>> reference_streams, const BleuOptions& options) {
   check_streams(hypotheses.size(), reference_streams);
   Counter counter(options);
   std::vector<std::string_view> references(reference_streams.size());
@@ -161,8 +162,8 @@ BleuScore corpus_bleu(std::span<const std::string> hypotheses,
   return finish(std::move(counter.result), references.size(), options);
 }
 
-BleuScore sentence_bleu(std::string_view hypothesis, std::span<const std::string> references,
-                        const BleuOptions& options) {
+BleuScore v0::sentence_bleu(std::string_view hypothesis, std::span<const std::string> references,
+                            const BleuOptions& options) {
   if (references.empty()) fail("there is no reference to compare the hypothesis with");
   Counter counter(options);
   const std::vector<std::string_view> views(references.begin(), references.end());

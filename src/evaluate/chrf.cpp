@@ -1,4 +1,4 @@
-#include "evaluate/chrf.h"
+#include "polymoe/metrics.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -136,8 +136,8 @@ class Counter {
 
 }  // namespace
 
-ChrfScore corpus_chrf(std::span<const std::string> hypotheses,
-                      std::span<const std::vector<std::string>> reference_streams, const ChrfOptions& options) {
+ChrfScore v0::corpus_chrf(std::span<const std::string> hypotheses,
+                          std::span<const std::vector<std::string>> reference_streams, const ChrfOptions& options) {
   check_streams(hypotheses.size(), reference_streams);
   Counter counter(options);
   std::vector<std::string_view> references(reference_streams.size());
@@ -148,8 +148,8 @@ ChrfScore corpus_chrf(std::span<const std::string> hypotheses,
   return counter.score(references.size());
 }
 
-ChrfScore sentence_chrf(std::string_view hypothesis, std::span<const std::string> references,
-                        const ChrfOptions& options) {
+ChrfScore v0::sentence_chrf(std::string_view hypothesis, std::span<const std::string> references,
+                            const ChrfOptions& options) {
   if (references.empty()) fail("there is no reference to compare the hypothesis with");
   Counter counter(options);
   const std::vector<std::string_view> views(references.begin(), references.end());

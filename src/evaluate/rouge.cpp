@@ -137,14 +137,15 @@ std::vector<std::u32string> rouge_words(std::string_view segment, RougeTokens to
   return words;
 }
 
-RougeScore sentence_rouge(std::string_view hypothesis, std::span<const std::string> references, RougeTokens tokens) {
+RougeScore v0::sentence_rouge(std::string_view hypothesis, std::span<const std::string> references,
+                              RougeTokens tokens) {
   if (references.empty()) fail("there is no reference to compare the hypothesis with");
   const std::vector<std::string_view> views(references.begin(), references.end());
   return Comparison(tokens)(hypothesis, views);
 }
 
-RougeScore corpus_rouge(std::span<const std::string> hypotheses,
-                        std::span<const std::vector<std::string>> reference_streams, RougeTokens tokens) {
+RougeScore v0::corpus_rouge(std::span<const std::string> hypotheses,
+                            std::span<const std::vector<std::string>> reference_streams, RougeTokens tokens) {
   check_streams(hypotheses.size(), reference_streams);
   constexpr RougeValue RougeScore::*kMeasures[] = {&RougeScore::rouge1, &RougeScore::rouge2, &RougeScore::rouge_l};
   constexpr double RougeValue::*kFields[] = {&RougeValue::precision, &RougeValue::recall, &RougeValue::f};

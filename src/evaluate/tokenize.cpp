@@ -136,7 +136,7 @@ Tokenizer parse_tokenizer(std::string_view name) {
   return static_cast<Tokenizer>(found - kNames.begin());
 }
 
-Tokenizer default_tokenizer(std::string_view language) {
+Tokenizer v0::default_tokenizer(std::string_view language) {
   const std::string_view base = language.substr(0, language.find_first_of("_-@"));
   if (base == "zh") return Tokenizer::kZh;
   constexpr std::string_view kWithoutSpaces[] = {"ja", "th", "km", "my", "lo"};

@@ -10,13 +10,11 @@
 
 #include "base/error.h"
 #include "data/examples.h"
-#include "inference/module_model.h"
 #include "decode/translator.h"
-#include "evaluate/bleu.h"
-#include "evaluate/chrf.h"
-#include "evaluate/rouge.h"
+#include "inference/module_model.h"
 #include "nn/moe/statistics.h"
 #include "nn/torch_headers.h"
+#include "polymoe/metrics.h"
 #include "train/step.h"
 #include "train/validation_report.h"
 

@@ -1,4 +1,4 @@
-#include "evaluate/chrf.h"
+#include "polymoe/metrics.h"
 
 #include <gtest/gtest.h>
 

@@ -6,9 +6,8 @@
 
 #include "base/random.h"
 #include "base/utf8.h"
-#include "evaluate/bleu.h"
-#include "evaluate/chrf.h"
 #include "evaluate/unicode.h"
+#include "polymoe/metrics.h"
 
 namespace polymoe {
 namespace {

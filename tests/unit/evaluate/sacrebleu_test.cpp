@@ -10,11 +10,10 @@
 
 #include "base/files.h"
 #include "base/utf8.h"
-#include "evaluate/bleu.h"
-#include "evaluate/chrf.h"
 #include "evaluate/segments.h"
 #include "evaluate/tokenize.h"
 #include "evaluate/unicode.h"
+#include "polymoe/metrics.h"
 
 namespace polymoe {
 namespace {
