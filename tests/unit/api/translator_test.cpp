@@ -1,0 +1,54 @@
+#include "polymoe/translator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/options.h"
+#include "polymoe/version.h"
+#include "support/temporary_folder.h"
+
+namespace polymoe {
+namespace {
+
+std::string message_of(const std::filesystem::path& model, const TranslatorOptions& options) {
+  try {
+    Translator translator(model, options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing is wrong";
+}
+
+TEST(Library, HasTheVersionOfItsHeaders) {
+  EXPECT_EQ(version(), std::to_string(POLYMOE_VERSION_MAJOR) + "." + std::to_string(POLYMOE_VERSION_MINOR) + "." +
+                           std::to_string(POLYMOE_VERSION_PATCH));
+}
+
+TEST(LibraryTranslator, SearchesAsTheProgramDoesByDefault) {
+  const SearchOptions ours;
+  const DecodeOptions theirs;
+  EXPECT_EQ(ours.beam_size, theirs.beam_size);
+  EXPECT_EQ(ours.n_best, theirs.n_best);
+  EXPECT_EQ(ours.length_penalty, theirs.length_penalty);
+  EXPECT_EQ(ours.max_length_factor, theirs.max_length_factor);
+  EXPECT_EQ(ours.max_length_offset, theirs.max_length_offset);
+  EXPECT_EQ(ours.no_repeat_ngram, theirs.no_repeat_ngram);
+  EXPECT_EQ(ours.repetition_penalty, theirs.repetition_penalty);
+  EXPECT_EQ(ours.max_tokens, theirs.max_tokens);
+}
+
+TEST(LibraryTranslator, RefusesOptionsOutOfRange) {
+  const testing::TemporaryFolder folder;
+  EXPECT_THAT(message_of(folder.path(), {.search = {.beam_size = 0}}), ::testing::HasSubstr("decode.beam-size"));
+  EXPECT_THAT(message_of(folder.path(), {.search = {.beam_size = 2, .n_best = 3}}),
+              ::testing::HasSubstr("decode.n-best"));
+  EXPECT_THAT(message_of(folder.path(), {.threads = -1}), ::testing::HasSubstr("-1 threads"));
+}
+
+TEST(LibraryTranslator, NamesAFolderThatHoldsNoModel) {
+  const testing::TemporaryFolder folder;
+  EXPECT_THAT(message_of(folder.path(), {}), ::testing::HasSubstr(folder.path().string()));
+}
+
+}  // namespace
+}  // namespace polymoe
