@@ -11,12 +11,13 @@
 namespace polymoe {
 namespace {
 
-constexpr std::array<std::pair<Dtype, c10::ScalarType>, 8> kPairs = {{{Dtype::kF64, c10::kDouble},
+constexpr std::array<std::pair<Dtype, c10::ScalarType>, 9> kPairs = {{{Dtype::kF64, c10::kDouble},
                                                                       {Dtype::kF32, c10::kFloat},
                                                                       {Dtype::kF16, c10::kHalf},
                                                                       {Dtype::kBF16, c10::kBFloat16},
                                                                       {Dtype::kI64, c10::kLong},
                                                                       {Dtype::kI32, c10::kInt},
+                                                                      {Dtype::kI8, c10::kChar},
                                                                       {Dtype::kU8, c10::kByte},
                                                                       {Dtype::kBool, c10::kBool}}};
 

@@ -156,6 +156,7 @@ void add_optimizer(CheckpointWriter& writer, const ParallelModel& model) {
 }
 
 void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
+  check_not_quantized(checkpoint);
   read_buffer(checkpoint, model, kModel, "", &ParameterUnit::master);
   read_state(checkpoint, *model.model);
   std::set<std::string> known;
@@ -204,6 +205,19 @@ RunOptions options_of(const Checkpoint& checkpoint) {
   return options;
 }
 
+std::string scales_name(const std::string& name) { return name + ".scales"; }
+
+bool is_quantized(const Checkpoint& checkpoint) {
+  const auto weights = checkpoint.meta().find("weights");
+  return weights != checkpoint.meta().end() && *weights == "int8";
+}
+
+void check_not_quantized(const Checkpoint& checkpoint) {
+  if (!is_quantized(checkpoint)) return;
+  throw Error("its weights are int8, which can be decoded with and nothing else", {checkpoint.path(), 0},
+              "use the model that it was made of");
+}
+
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   const ModelOptions options = options_of(checkpoint).model;
   // Before a model of that size is made: a damaged configuration may name any.
@@ -218,6 +232,7 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
 }
 
 EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device) {
+  check_not_quantized(checkpoint);
   const ModelOptions options = checked_model_options(checkpoint);
   EncoderDecoder model(options);
   const at::NoGradGuard no_grad;

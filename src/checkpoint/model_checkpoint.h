@@ -42,6 +42,13 @@ void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model);
 /// The options of the run that wrote the checkpoint.
 RunOptions options_of(const Checkpoint& checkpoint);
 
+/// What the scales of the int8 weight `name` are called: `polymoe quantize` puts them beside it.
+std::string scales_name(const std::string& name);
+/// Whether a checkpoint's weights are int8, for decoding alone.
+bool is_quantized(const Checkpoint& checkpoint);
+/// Throws Error where they are: for whoever wants the weights themselves.
+void check_not_quantized(const Checkpoint& checkpoint);
+
 /// The options of the checkpoint's model, whose weights are all there, in the shapes that the options ask for. Throws
 /// Error that names the first one that is missing or has another shape.
 ModelOptions checked_model_options(const Checkpoint& checkpoint);

@@ -30,12 +30,13 @@ struct DtypeEntry {
   std::string_view name;
   std::size_t bytes;
 };
-constexpr std::array<DtypeEntry, 8> kDtypes = {{{Dtype::kF64, "F64", 8},
+constexpr std::array<DtypeEntry, 9> kDtypes = {{{Dtype::kF64, "F64", 8},
                                                 {Dtype::kF32, "F32", 4},
                                                 {Dtype::kF16, "F16", 2},
                                                 {Dtype::kBF16, "BF16", 2},
                                                 {Dtype::kI64, "I64", 8},
                                                 {Dtype::kI32, "I32", 4},
+                                                {Dtype::kI8, "I8", 1},
                                                 {Dtype::kU8, "U8", 1},
                                                 {Dtype::kBool, "BOOL", 1}}};
 

@@ -25,7 +25,7 @@ inline constexpr std::string_view kMetadataKey = "__metadata__";
 }  // namespace safetensors
 
 /// The element types that safetensors and this project share.
-enum class Dtype : std::uint8_t { kF64, kF32, kF16, kBF16, kI64, kI32, kU8, kBool };
+enum class Dtype : std::uint8_t { kF64, kF32, kF16, kBF16, kI64, kI32, kI8, kU8, kBool };
 
 /// The name in the header, e.g. "BF16".
 std::string_view dtype_name(Dtype dtype);

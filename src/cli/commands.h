@@ -18,6 +18,7 @@ void add_average(CLI::App& app);
 void add_merge(CLI::App& app);
 void add_upcycle(CLI::App& app);
 void add_prune(CLI::App& app);
+void add_quantize(CLI::App& app);
 void add_import(CLI::App& app);
 void add_export(CLI::App& app);
 void add_report(CLI::App& app);

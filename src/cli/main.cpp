@@ -52,6 +52,8 @@ constexpr const char* kTour = R"(A tour, from text to translations:
     polymoe average run --last 3 --out averaged
     polymoe merge first second --out merged
     polymoe prune run --usage run --keep 4 --out pruned
+  the same model in a quarter of the memory, and faster on a CPU
+    polymoe quantize run --to int8 --out small
   one HTML page with the run's curves
     polymoe report run
 
@@ -168,6 +170,7 @@ int run(int argc, char** argv) {
   add_merge(app);
   add_upcycle(app);
   add_prune(app);
+  add_quantize(app);
   add_import(app);
   add_export(app);
   add_report(app);

@@ -25,6 +25,9 @@ std::shared_ptr<DecodingModel> load_decoding_model(const Checkpoint& checkpoint,
                                                    const std::string& device) {
   const std::optional<WeightFormat> format = weight_format(precision);
   const bool packs = device == "cpu" && can_pack(options_of(checkpoint).model);
+  if (is_quantized(checkpoint) && device != "cpu") {
+    throw Error("its weights are int8, which are for the CPU", {checkpoint.path(), 0}, "give --device cpu");
+  }
   if (packs && format) return load_packed_model(checkpoint, *format);
   if (format == WeightFormat::kInt8) {
     throw Error(device == "cpu" ? "int8 weights are not for models whose experts choose their tokens"

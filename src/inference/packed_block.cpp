@@ -8,6 +8,7 @@
 #include "nn/torch_headers.h"
 
 #include "base/error.h"
+#include "checkpoint/model_checkpoint.h"
 #include "kernels/cpu/decoding.h"
 #include "nn/activation.h"
 
@@ -31,6 +32,14 @@ AlignedArray<float> floats_of(const at::Tensor& values) {
 
 }  // namespace
 
+LinearWeight read_linear(const WeightReader& read, const std::string& weight, const std::string& bias) {
+  LinearWeight source;
+  source.weight = required(read, weight);
+  if (source.weight.scalar_type() == at::kChar) source.scales = required(read, scales_name(weight));
+  if (!bias.empty()) source.bias = required(read, bias);
+  return source;
+}
+
 PackedNorm::PackedNorm(const WeightReader& read, const std::string& name)
     : weight_(floats_of(required(read, name + ".weight"))), bias_(floats_of(required(read, name + ".bias"))) {}
 
@@ -43,8 +52,8 @@ void PackedNorm::apply(const float* x, std::int64_t rows, float* y) const {
 PackedFeedForward::PackedFeedForward(const WeightReader& read, const std::string& up, const std::string& down,
                                      Activation activation, WeightFormat format)
     : activation_(activation),
-      up_(required(read, up + "weight"), required(read, up + "bias"), format),
-      down_(required(read, down + "weight"), required(read, down + "bias"), format) {}
+      up_(read_linear(read, up + "weight", up + "bias"), format),
+      down_(read_linear(read, down + "weight", down + "bias"), format) {}
 
 const float* PackedFeedForward::inner(const float* x, std::int64_t rows, Workspace& workspace) const {
   float* inner = workspace.floats(Workspace::kInner, rows * up_.outputs());
@@ -64,7 +73,7 @@ void PackedFeedForward::apply(const float* x, std::int64_t rows, float* y, Works
 
 PackedMoe::PackedMoe(const WeightReader& read, const std::string& name, const ModelOptions& options,
                      WeightFormat format)
-    : options_(options.moe), gate_(required(read, name + ".gate.weight"), {}, WeightFormat::kFloat32) {
+    : options_(options.moe), gate_(read_linear(read, name + ".gate.weight", ""), WeightFormat::kFloat32) {
   if (options_.router == RouterKind::kExpertChoice) fail("experts that choose tokens need the whole batch");
   if (options_.router == RouterKind::kSigmoid) {
     const at::Tensor bias = required(read, name + ".gate.bias").to(at::kFloat).contiguous();

@@ -14,6 +14,10 @@ namespace polymoe {
 /// where the model has none of that name.
 using WeightReader = std::function<at::Tensor(const std::string& name)>;
 
+/// The weight of a product: "weight" or "up_weight" and so on, `bias` likewise or empty, and scales where it is int8.
+/// Throws Error where the model lacks it.
+LinearWeight read_linear(const WeightReader& read, const std::string& weight, const std::string& bias);
+
 /// Layer normalisation.
 class PackedNorm {
  public:

@@ -33,9 +33,14 @@ AlignedArray<T> packed(const at::Tensor& weight, at::ScalarType type) {
 
 }  // namespace
 
-PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, WeightFormat format)
-    : inputs_(weight.size(1)), outputs_(weight.size(0)) {
+PackedLinear::PackedLinear(const LinearWeight& source, WeightFormat format)
+    : inputs_(source.weight.size(1)), outputs_(source.weight.size(0)) {
+  const auto& [weight, scales, bias] = source;
   if (bias.defined()) bias_ = copy_of<float>(bias.to(at::kFloat));
+  if (weight.scalar_type() == at::kChar) {
+    pack({weight, scales});
+    return;
+  }
   switch (format) {
     case WeightFormat::kFloat32:
       weight_ = packed<float>(weight, at::kFloat);
@@ -44,15 +49,19 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Wei
       weight_ = packed<BFloat16>(weight, at::kBFloat16);
       return;
     case WeightFormat::kInt8:
-      const Int8Weight rounded = quantize_int8(weight);
-      Int8 int8{AlignedArray<std::int8_t>(kernels::panels_of(outputs_) * kernels::groups_of(inputs_) * kernels::kGroup *
-                                          kPanel),
-                copy_of<float>(rounded.scales), AlignedArray<std::int32_t>(kernels::panels_of(outputs_) * kPanel)};
-      kernels::pack_weight(rounded.values.const_data_ptr<std::int8_t>(), outputs_, inputs_, int8.packed.data(),
-                           int8.corrections.data());
-      weight_ = std::move(int8);
+      pack(quantize_int8(weight));
       return;
   }
+}
+
+void PackedLinear::pack(const Int8Weight& weight) {
+  const std::int64_t groups = kernels::groups_of(inputs_), panels = kernels::panels_of(outputs_);
+  Int8 int8{AlignedArray<std::int8_t>(panels * groups * kernels::kGroup * kPanel),
+            copy_of<float>(weight.scales.to(at::kFloat)), AlignedArray<std::int32_t>(panels * kPanel)};
+  const at::Tensor values = weight.values.contiguous();
+  kernels::pack_weight(values.const_data_ptr<std::int8_t>(), outputs_, inputs_, int8.packed.data(),
+                       int8.corrections.data());
+  weight_ = std::move(int8);
 }
 
 std::int64_t PackedLinear::bytes() const {
@@ -111,13 +120,6 @@ void PackedLinear::copy_row(std::int64_t output, float* row) const {
   };
   if (const auto* wide = std::get_if<AlignedArray<float>>(&weight_)) return copy(wide->data());
   copy(std::get<AlignedArray<BFloat16>>(weight_).data());
-}
-
-Int8Weight quantize_int8(const at::Tensor& weight) {
-  const at::Tensor wide = weight.to(at::kFloat);
-  const at::Tensor scales = wide.abs().amax(1) / 127.0;
-  const at::Tensor values = at::round(wide / scales.clamp_min(1e-30).unsqueeze(1)).clamp(-127, 127);
-  return {values.to(at::kChar).contiguous(), scales.contiguous()};
 }
 
 }  // namespace polymoe

@@ -7,6 +7,7 @@
 
 #include "inference/workspace.h"
 #include "kernels/cpu/packed_product.h"
+#include "nn/int8_weight.h"
 
 namespace polymoe {
 
@@ -14,14 +15,21 @@ namespace polymoe {
 /// of int8 weights with inputs that are rounded to 8 bits row by row.
 enum class WeightFormat { kFloat32, kBFloat16, kInt8 };
 
+/// What a product is made of.
+struct LinearWeight {
+  at::Tensor weight;  ///< [outputs, inputs] of a floating-point type, or int8
+  at::Tensor scales;  ///< [outputs], of int8 weights (see Int8Weight); else undefined
+  at::Tensor bias;    ///< [outputs], or undefined
+};
+
 /// y = x weight^T + bias, its weight laid out for kernels::packed_product(). What a row gives does not depend on the
 /// others.
 class PackedLinear {
  public:
   /// No weight: for a place that is filled later.
   PackedLinear() = default;
-  /// weight [outputs, inputs] of any floating-point type; bias [outputs] or undefined.
-  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, WeightFormat format);
+  /// A weight that is int8 stays so, whatever the format.
+  PackedLinear(const LinearWeight& source, WeightFormat format);
 
   std::int64_t inputs() const { return inputs_; }
   std::int64_t outputs() const { return outputs_; }
@@ -51,19 +59,12 @@ class PackedLinear {
     AlignedArray<std::int32_t> corrections;
   };
 
+  void pack(const Int8Weight& weight);
   void run(const float* x, std::int64_t rows, kernels::ProductEnd end, float* y, Workspace& workspace) const;
 
   std::int64_t inputs_ = 0, outputs_ = 0;
   std::variant<AlignedArray<float>, AlignedArray<kernels::BFloat16>, Int8> weight_;
   AlignedArray<float> bias_;  // empty: none
 };
-
-/// Rounds `weight` [outputs, inputs] to int8 values and one scale for each output, its greatest absolute value over
-/// 127: w is about scale * value.
-struct Int8Weight {
-  at::Tensor values;  ///< [outputs, inputs] int8
-  at::Tensor scales;  ///< [outputs] float32
-};
-Int8Weight quantize_int8(const at::Tensor& weight);
 
 }  // namespace polymoe

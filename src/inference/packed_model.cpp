@@ -20,19 +20,16 @@ namespace {
 // Rows of a product that one thread takes at least: below, another thread costs more than it does.
 constexpr std::int64_t kRowsOfAThread = 16;
 
-// The parts [first, first + count) of `parts` equal ones of a weight's or a bias's outputs.
-at::Tensor part_of(const WeightReader& read, const std::string& name, std::int64_t parts, std::int64_t first,
-                   std::int64_t count) {
-  const at::Tensor whole = read(name);
-  if (!whole.defined()) fail("the model has no tensor '{}'", name);
-  const std::int64_t size = whole.size(0) / parts;
-  return whole.narrow(0, first * size, count * size);
-}
-
+// The parts [first, first + count) of `parts` equal ones of the outputs.
 PackedLinear linear(const WeightReader& read, const std::string& name, WeightFormat format, std::int64_t parts = 1,
                     std::int64_t first = 0, std::int64_t count = 1) {
-  return {part_of(read, name + ".weight", parts, first, count), part_of(read, name + ".bias", parts, first, count),
-          format};
+  LinearWeight source = read_linear(read, name + ".weight", name + ".bias");
+  for (at::Tensor* whole : {&source.weight, &source.scales, &source.bias}) {
+    if (!whole->defined()) continue;
+    const std::int64_t size = whole->size(0) / parts;
+    *whole = whole->narrow(0, first * size, count * size);
+  }
+  return {source, format};
 }
 
 ModelOptions options_of_layer(const ModelOptions& options, const char* side, std::int64_t layer) {
@@ -271,7 +268,7 @@ class PackedState : public DecodingState {
 
 PackedModel::PackedModel(const ModelOptions& options, const WeightReader& read, WeightFormat format)
     : options_(options) {
-  embedding_ = PackedLinear(read("embedding"), options.logits_bias ? read("logits_bias") : at::Tensor(), format);
+  embedding_ = PackedLinear(read_linear(read, "embedding", options.logits_bias ? "logits_bias" : ""), format);
   const at::Tensor positions = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden,
                                                     options.position_frequencies);
   positions_ = AlignedArray<float>(positions.numel());

@@ -39,7 +39,7 @@ using Counts = std::map<std::string, std::int64_t>;
 // Returns the experts of each layer in the result.
 Counts add_group(SurgeryResult& result, const std::vector<Source>& sources, const std::vector<double>& weights,
                  const std::string& group) {
-  check_same_tensors(sources, group, Experts::kAnyNumber);
+  check_same_tensors(sources, group, ExpertCounts::kAnyNumber);
   std::vector<Counts> counts;
   Counts total;
   for (const Source& source : sources) {
@@ -93,7 +93,7 @@ void aggregate_experts(const AggregateOptions& options, const ProgressSink& prog
   check_output(options.output, paths_of(sources));
   SurgeryResult result(options.output, progress);
   const Counts experts = add_group(result, sources, weights, kModelGroup);
-  check_same_model(sources, Experts::kAnyNumber);
+  check_same_model(sources, ExpertCounts::kAnyNumber);
   const std::optional<std::string> vocabulary = common_vocabulary(sources);
   if (experts.empty()) {
     throw Error("has no experts to unite", {sources.front().path(), 0}, "for dense models use `polymoe average`");

@@ -16,8 +16,8 @@ void average_checkpoints(const AverageOptions& options, const ProgressSink& prog
   if (options.checkpoints.empty()) fail("there is no checkpoint to average");
   const std::vector<double> weights = normalized_weights(options.weights, options.checkpoints.size());
   const std::vector<Source> sources = open_sources(options.checkpoints);
-  check_same_tensors(sources, kModel, Experts::kSame);
-  check_same_model(sources, Experts::kSame);
+  check_same_tensors(sources, kModel, ExpertCounts::kSame);
+  check_same_model(sources, ExpertCounts::kSame);
   const std::optional<std::string> vocabulary = common_vocabulary(sources);
 
   check_output(options.output, paths_of(sources));

@@ -16,13 +16,13 @@ namespace {
 // The shapes of a group by name; sizes of -1 may differ.
 using Shapes = std::map<std::string, std::vector<std::int64_t>>;
 
-Shapes shapes_of(const Source& source, std::string_view group, Experts experts) {
+Shapes shapes_of(const Source& source, std::string_view group, ExpertCounts experts) {
   const Checkpoint& checkpoint = source.checkpoint;
   Shapes shapes;
   for (const std::string& name : checkpoint.names(group)) {
     std::vector<std::int64_t> shape = checkpoint.spec(group, name).shape;
     std::string key = name;
-    if (experts == Experts::kAnyNumber) {
+    if (experts == ExpertCounts::kAnyNumber) {
       // All experts of a layer count as its first one.
       if (auto expert = parse_expert_name(name)) {
         expert->expert = 0;
@@ -89,14 +89,14 @@ const std::set<std::string>& training_keys() {
   return keys;
 }
 
-std::map<std::string, std::string> model_values(RunOptions options, Experts experts) {
+std::map<std::string, std::string> model_values(RunOptions options, ExpertCounts experts) {
   std::map<std::string, std::string> values;
   for (const Section& section : sections_of(options)) {
     if (section.name != "model" && section.name != "model.moe") continue;
     for (const Field& field : section.fields) {
       const std::string key = section.name + "." + field.key;
       const bool counts_experts = key == "model.moe.experts" || key == "model.moe.experts-per-layer";
-      if (training_keys().count(key) > 0 || (counts_experts && experts == Experts::kAnyNumber)) continue;
+      if (training_keys().count(key) > 0 || (counts_experts && experts == ExpertCounts::kAnyNumber)) continue;
       values[key] = yaml_value(field);
     }
   }
@@ -105,14 +105,14 @@ std::map<std::string, std::string> model_values(RunOptions options, Experts expe
 
 }  // namespace
 
-void check_same_tensors(const std::vector<Source>& sources, std::string_view group, Experts experts) {
+void check_same_tensors(const std::vector<Source>& sources, std::string_view group, ExpertCounts experts) {
   const Shapes expected = shapes_of(sources.front(), group, experts);
   for (std::size_t i = 1; i < sources.size(); ++i) {
     compare(sources.front(), expected, sources[i], shapes_of(sources[i], group, experts));
   }
 }
 
-void check_same_model(const std::vector<Source>& sources, Experts experts) {
+void check_same_model(const std::vector<Source>& sources, ExpertCounts experts) {
   const std::map<std::string, std::string> expected = model_values(sources.front().options, experts);
   for (std::size_t i = 1; i < sources.size(); ++i) {
     for (const auto& [key, value] : model_values(sources[i].options, experts)) {

@@ -32,6 +32,7 @@ std::optional<std::string> read_vocabulary(const fs::path& checkpoint) {
 Source Source::open(const fs::path& path) {
   // With its values checked: else damage would get checksums of its own.
   Checkpoint opened = Checkpoint::open(resolve_checkpoint(path), Check::kValues);
+  check_not_quantized(opened);
   RunOptions options = options_of(opened);
   std::optional<std::string> vocabulary = read_vocabulary(opened.path());
   return {std::move(opened), std::move(options), std::move(vocabulary)};

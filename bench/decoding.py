@@ -1,0 +1,120 @@
+"""bench/run decode: translating, beside CTranslate2 and transformers on the same weights."""
+
+import argparse
+import itertools
+import statistics
+
+from tools import Failure, capture, cores, measure, peers_folder, root, say, spread
+
+# Names of shapes and what bench/peers/decode.py makes of them.
+SHAPES = {
+    "tiny": {"layers": 3, "hidden": 128, "ffn": 512, "heads": 4},
+    "base": {"layers": 6, "hidden": 512, "ffn": 2048, "heads": 8},
+    "moe": {"layers": 6, "hidden": 512, "ffn": 2048, "heads": 8, "experts": 8},
+}
+# What is asked of our tokens/s over a peer's, by peer and number of sentences.
+BARS = {("ctranslate2", 1): 1.0, ("ctranslate2", 64): 1.2, ("transformers", 1): 3.0, ("transformers", 64): 3.0}
+INT8_BAR = 1.0
+
+
+def parser():
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), help="models")
+    options.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="beam sizes")
+    options.add_argument("--sentences", type=int, nargs="+", default=[64, 1], help="at once")
+    options.add_argument("--weights", nargs="+", choices=["float32", "int8"], default=["float32", "int8"], help=" ")
+    options.add_argument("--peers", nargs="+", choices=["ctranslate2", "transformers"],
+                         default=["ctranslate2", "transformers"], help=" ")
+    options.add_argument("--length", type=int, default=20, help="tokens that each translation has")
+    return options
+
+
+def model_folder(name, python):
+    folder = root / "build" / "decode-models" / name
+    if not (folder / "model.json").exists():
+        if not python:
+            raise Failure("the models are made by the peers; leave --no-peers out once")
+        say(f"making the model '{name}'")
+        sizes = [word for key, value in SHAPES[name].items() for word in (f"--{key}", str(value))]
+        capture(python, peers_folder / "decode.py", "--make", folder, *sizes)
+    return folder
+
+
+def peers_of(shape, weights):
+    """CTranslate2 has no experts; transformers has no int8 that is its own."""
+    dense = "experts" not in SHAPES[shape]
+    return (["ctranslate2"] if dense else []) + (["transformers"] if weights == "float32" else [])
+
+
+def commands_of(shape, weights, beam, sentences, threads, program, python, options):
+    folder = model_folder(shape, python)
+    repeats = options.repeats * (10 if sentences == 1 else 1)  # short ones waver more
+    arguments = ["--beam", beam, "--sentences", sentences, "--length", options.length, "--threads", threads,
+                 "--repeats", repeats]
+    commands = {"ours": [program, folder, *arguments, "--weights", weights]}
+    if python:
+        for peer in set(peers_of(shape, weights)) & set(options.peers):
+            commands[peer] = [python, peers_folder / "decode.py", "--model", folder, "--peer", peer, "--weights", weights,
+                              *arguments]
+    return {name: [str(word) for word in command] for name, command in commands.items()}
+
+
+def case(shape, weights, beam, sentences, threads, program, python, options):
+    label = f"{shape}, {weights}, beam {beam}, {sentences} at once, {threads} threads"
+    results = {}
+    for turn in range(1, options.rounds + 1):
+        say(f"{label}: round {turn} of {options.rounds}")
+        for name, command in commands_of(shape, weights, beam, sentences, threads, program, python, options).items():
+            results.setdefault(name, []).append(measure(command, threads))
+    tokens = sentences * options.length
+    row = {"shape": shape, "beam": beam, "sentences": sentences, "threads": threads, "weights": weights}
+    ours = results["ours"]
+    for name, rounds in results.items():
+        row[name] = {
+            "tokens_per_second": spread(tokens / seconds for result in rounds for seconds in result["seconds"]),
+            "start_seconds": spread(result["start_seconds"] for result in rounds),
+            "peak_bytes": max(result["peak_bytes"] for result in rounds),
+        }
+        if name == "ours":
+            row[name]["weight_bytes"] = ours[0]["weight_bytes"]
+            continue
+        row[name]["version"] = rounds[0]["version"]
+        row[name]["same"] = sum(a == b for a, b in zip(ours[0]["ids"], rounds[0]["ids"])) / sentences
+        row[name]["ratio"] = spread(statistics.median(theirs["seconds"]) / statistics.median(own["seconds"])
+                                    for own, theirs in zip(ours, rounds))
+    return row
+
+
+def bar_of(shape, weights, peer, sentences):
+    if peer == "transformers" and "experts" not in SHAPES[shape]:
+        return None
+    return INT8_BAR if weights == "int8" else BARS.get((peer, sentences))
+
+
+def print_case(row):
+    print(f"\n{row['shape']}, {row['weights']}, beam {row['beam']}, {row['sentences']} at once, "
+          f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}")
+    for name in ("ours", "ctranslate2", "transformers"):
+        if name not in row:
+            continue
+        entry = row[name]
+        rate = entry["tokens_per_second"]
+        line = (f"  {name:<14}{rate['median']:>9.0f} tokens/s ({rate['min']:.0f} to {rate['max']:.0f}), start "
+                f"{entry['start_seconds']['median']:.2f} s, {entry['peak_bytes'] / 1e6:.0f} MB")
+        if name != "ours":
+            bar = bar_of(row["shape"], row["weights"], name, row["sentences"])
+            ratio = entry["ratio"]
+            line += f"; ours {ratio['median']:.2f} times ({ratio['min']:.2f} to {ratio['max']:.2f})"
+            line += "" if bar is None else f", bar {bar:g}: {'held' if ratio['median'] >= bar else 'missed'}"
+            line += f"; same text {entry['same']:.0%}"
+        print(line, flush=True)
+
+
+def decode(program, python, options):
+    threads = [options.threads] if options.threads else sorted({1, cores()})
+    cases = []
+    for shape, count, weights, beam, sentences in itertools.product(options.shapes, threads, options.weights,
+                                                                    options.beams, options.sentences):
+        cases.append(case(shape, weights, beam, sentences, count, program, python, options))
+        print_case(cases[-1])
+    return {"cases": cases}

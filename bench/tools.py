@@ -1,0 +1,93 @@
+"""What the benchmarks share: our programs, their peers' interpreter, runs and spreads."""
+
+import json
+import os
+import pathlib
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+
+root = pathlib.Path(__file__).resolve().parent.parent
+peers_folder = root / "bench" / "peers"
+
+
+class Failure(Exception):
+    """A user's or a machine's trouble, told in one line."""
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def capture(*command, **settings):
+    try:
+        command = [str(part) for part in command]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **settings).stdout
+    except FileNotFoundError:
+        raise Failure(f"{command[0]} not found")
+    except subprocess.CalledProcessError as error:
+        raise Failure(f"failed with {error.returncode}: {shlex.join(command)}")
+
+
+def build(name, options):
+    """Returns the path of our benchmark program, brought up to date."""
+    target = name.replace("-", "_")
+    if options.build_dir:
+        folder = options.build_dir.resolve()
+    else:
+        folder = root / "build" / "release"
+        say("building")
+        if not (folder / "build.ninja").exists():
+            sys.stderr.write(capture(root / "scripts" / "setup"))
+            sys.stderr.write(capture("cmake", "--preset", "release", cwd=root))
+        sys.stderr.write(capture("cmake", "--build", folder, "--target", f"bench/{target}"))
+    program = folder / "bench" / target
+    if not program.exists():
+        raise Failure(f"{program} not found")
+    return program
+
+
+def peers_python(program, options):
+    """Returns the interpreter that has the peers, with the torch that `program` is linked with."""
+    lines = [line for line in capture("ldd", program).splitlines() if "libtorch_cpu.so" in line and "=>" in line]
+    if not lines:
+        raise Failure(f"{program} is not linked with libtorch_cpu.so")
+    torch = pathlib.Path(lines[0].split("=>")[1].split()[0]).resolve().parent.parent
+    return capture(sys.executable, peers_folder / "install.py", "--torch", torch).strip()
+
+
+def measure(command, threads):
+    """Runs one benchmark program and returns the JSON object it prints."""
+    variables = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    output = capture(*command, env=variables)
+    try:
+        return json.loads(output)
+    except ValueError:
+        raise Failure(f"no JSON on stdout of: {shlex.join(str(part) for part in command)}")
+
+
+def spread(values):
+    values = list(values)
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def machine():
+    models = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cpu = models[0] if models else platform.machine()
+    return {"cpu": cpu, "cores": cores(), "memory_bytes": memory, "system": platform.platform()}
+
+
+def commit():
+    """The commit, and whether the files differ from it."""
+    try:
+        revision = capture("git", "rev-parse", "HEAD", cwd=root, stderr=subprocess.DEVNULL).strip()
+        return revision, bool(capture("git", "status", "--porcelain", cwd=root).strip())
+    except Failure:
+        return "unknown", False

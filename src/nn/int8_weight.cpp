@@ -1,0 +1,14 @@
+#include "nn/int8_weight.h"
+
+#include "nn/torch_headers.h"
+
+namespace polymoe {
+
+Int8Weight quantize_int8(const at::Tensor& weight) {
+  const at::Tensor wide = weight.to(at::kFloat);
+  const at::Tensor scales = wide.abs().amax(1) / 127.0;
+  const at::Tensor values = at::round(wide / scales.clamp_min(1e-30).unsqueeze(1)).clamp(-127, 127);
+  return {values.to(at::kChar).contiguous(), scales.contiguous()};
+}
+
+}  // namespace polymoe

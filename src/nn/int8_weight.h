@@ -1,0 +1,16 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace polymoe {
+
+/// A weight in int8: w[o, i] is about scales[o] * values[o, i].
+struct Int8Weight {
+  at::Tensor values;  ///< [outputs, inputs] int8, from -127 to 127
+  at::Tensor scales;  ///< [outputs] float32
+};
+
+/// Rounds `weight` [outputs, inputs]; an output's scale is its greatest absolute value over 127.
+Int8Weight quantize_int8(const at::Tensor& weight);
+
+}  // namespace polymoe
