@@ -1,10 +1,12 @@
 // Times decoding: `sentences` sources at once, exactly `length` tokens each. The first argument is a folder that
-// bench/peers/decode.py made. Prints one JSON object: the ids, the seconds from opening the folder to the first
-// translations, those of each repeat, and the memory.
+// bench/peers/decode.py made, or "random" for a model of random weights in the shape that the options tell. Prints one
+// JSON object: the ids, the seconds from opening the folder to the first translations, those of each repeat, and the
+// memory.
 
 #include <sys/resource.h>
 
 #include <cstring>
+#include <map>
 #include <memory>
 
 #include <fmt/core.h>
@@ -14,6 +16,7 @@
 #include "base/files.h"
 #include "bench/arguments.h"
 #include "checkpoint/dtype.h"
+#include "checkpoint/model_checkpoint.h"
 #include "checkpoint/safetensors.h"
 #include "decode/beam_search.h"
 #include "inference/packed_model.h"
@@ -73,14 +76,46 @@ struct Case {
   }
 };
 
-Case load(const std::string& folder, const bench::Arguments& arguments) {
+void load_folder(const std::string& folder, const bench::Arguments& arguments, Case& loaded) {
   const nlohmann::json description = nlohmann::json::parse(read_file(folder + "/model.json"));
-  Case loaded{.shape = description.at("shape"), .model = {}, .sources = description.at("sources"), .options = {}};
+  loaded.shape = description.at("shape");
+  loaded.sources = description.at("sources");
   loaded.sources.resize(static_cast<std::size_t>(arguments.number("sentences")));
   const SafetensorsFile weights(folder + "/model.safetensors");
   loaded.model = std::make_shared<PackedModel>(
       options_of(loaded.shape), [&](const std::string& name) { return read_tensor(weights, name); },
       format_of(arguments.word("weights")));
+}
+
+void make_random(const bench::Arguments& arguments, Case& loaded) {
+  for (const char* key : {"vocabulary", "hidden", "ffn", "heads", "layers", "experts", "every"}) {
+    loaded.shape[key] = arguments.number(key);
+  }
+  loaded.shape["top_k"] = arguments.number("top-k");
+  const ModelOptions options = options_of(loaded.shape);
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  {
+    const WithoutMemory scope;
+    for (const auto& [name, parameter] : placed_parameters(*EncoderDecoder(options))) {
+      for (const LogicalTensor& tensor : logical_tensors(name, parameter)) shapes[tensor.name] = tensor.shape;
+    }
+  }
+  at::manual_seed(1);
+  const auto make = [&](const std::string& name) { return at::randn(shapes.at(name)) * 0.08; };
+  loaded.model = std::make_shared<PackedModel>(options, make, format_of(arguments.word("weights")));
+  for (std::int64_t i = 0; i < arguments.number("sentences"); ++i) {
+    const at::Tensor ids = at::randint(4, options.vocabulary, {20}, at::kInt);
+    loaded.sources.emplace_back(ids.const_data_ptr<std::int32_t>(), ids.const_data_ptr<std::int32_t>() + 20);
+  }
+}
+
+Case load(const std::string& folder, const bench::Arguments& arguments) {
+  Case loaded;
+  if (folder == "random") {
+    make_random(arguments, loaded);
+  } else {
+    load_folder(folder, arguments, loaded);
+  }
   loaded.options.beam_size = arguments.number("beam");
   loaded.options.n_best = loaded.options.beam_size;  // waits for all beams, as the peers do
   loaded.options.max_length_factor = 0.0;
@@ -92,7 +127,19 @@ Case load(const std::string& folder, const bench::Arguments& arguments) {
 void measure(int argc, char** argv) {
   if (argc < 2) fail("the first argument is the folder of a model");
   const bench::Arguments arguments(argc - 1, argv + 1,
-                                   {{"beam", 4}, {"sentences", 64}, {"length", 20}, {"threads", 1}, {"repeats", 5}},
+                                   {{"beam", 4},
+                                    {"sentences", 64},
+                                    {"length", 20},
+                                    {"threads", 1},
+                                    {"repeats", 5},
+                                    {"vocabulary", 6000},
+                                    {"hidden", 512},
+                                    {"ffn", 2048},
+                                    {"heads", 8},
+                                    {"layers", 6},
+                                    {"experts", 0},
+                                    {"every", 2},
+                                    {"top-k", 1}},
                                    {{"weights", {"float32", "bfloat16", "int8"}}});
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   Case loaded;

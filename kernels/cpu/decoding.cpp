@@ -119,15 +119,18 @@ POLYMOE_INLINE void weighted_sum(const float* weights, const CachedRows& rows, s
 }  // namespace
 
 POLYMOE_CPU_CLONES
-void attend(const float* query, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
+void attend(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
             float* scores, float* output) {
+  // One head's keys and values stay in the L1 cache for all queries.
   for (std::int64_t head = 0; head < heads; ++head) {
     const std::int64_t column = head * head_width;
-    score_keys(query, rows, column, head_width, scores);
-    for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= scale;
-    const float factor = 1.0f / exponentials<true>(scores, rows.count, greatest_of(scores, rows.count));
-    for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= factor;
-    weighted_sum(scores, rows, column, head_width, output + column);
+    for (std::int64_t q = 0; q < queries.count; ++q) {
+      score_keys(queries.queries + q * queries.stride, rows, column, head_width, scores);
+      for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= scale;
+      const float factor = 1.0f / exponentials<true>(scores, rows.count, greatest_of(scores, rows.count));
+      for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= factor;
+      weighted_sum(scores, rows, column, head_width, output + q * heads * head_width + column);
+    }
   }
 }
 

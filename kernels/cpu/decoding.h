@@ -6,16 +6,23 @@
 /// else is in its batch. Where a function takes a range, callers spread it over threads.
 namespace polymoe::kernels {
 
-/// Where the keys and values of one query lie: `count` rows of heads * head_width floats each.
+/// Where the keys and values of a query lie: `count` rows of heads * head_width floats each.
 struct CachedRows {
   const float* const* keys;
   const float* const* values;
   std::int64_t count;
 };
 
-/// softmax(scale * q k^T) v of one query, head by head: query and output [heads * head_width]. `scores` has room for
-/// rows.count floats.
-void attend(const float* query, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
+/// Queries over the same keys and values: `count` of heads * head_width floats, `stride` floats from one to the next.
+struct QueryRows {
+  const float* queries;
+  std::int64_t count;
+  std::int64_t stride;
+};
+
+/// softmax(scale * q k^T) v of each query, head by head -> output [queries.count, heads * head_width]. `scores` has
+/// room for rows.count floats.
+void attend(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
             float* scores, float* output);
 
 /// (x - mean) / sqrt(variance + epsilon) * weight + bias for each of `rows` rows. `y` may be `x`.

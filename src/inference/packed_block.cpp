@@ -35,7 +35,12 @@ AlignedArray<float> floats_of(const at::Tensor& values) {
 LinearWeight read_linear(const WeightReader& read, const std::string& weight, const std::string& bias) {
   LinearWeight source;
   source.weight = required(read, weight);
-  if (source.weight.scalar_type() == at::kChar) source.scales = required(read, scales_name(weight));
+  if (source.weight.scalar_type() == at::kChar) {
+    source.scales = required(read, scales_name(weight));
+    if (source.scales.sizes() != at::IntArrayRef{source.weight.size(0)}) {
+      fail("the scales of '{}' are not one for each of its {} outputs", weight, source.weight.size(0));
+    }
+  }
   if (!bias.empty()) source.bias = required(read, bias);
   return source;
 }

@@ -160,7 +160,7 @@ class PackedState : public DecodingState {
           const std::int64_t end = source_begin_[static_cast<std::size_t>(s) + 1];
           attention.clear();
           for (std::int64_t t = begin; t < end; ++t) attention.see(qkv + t * width + hidden_);
-          for (std::int64_t t = begin; t < end; ++t) attention.attend(qkv + t * width, attended + t * hidden_);
+          attention.attend({qkv + begin * width, end - begin, width}, attended + begin * hidden_);
         }
       });
       layer.out.add(attended, tokens, x, workspace_);
@@ -177,7 +177,7 @@ class PackedState : public DecodingState {
       layer.q.apply(input, rows, queries, workspace_);
       AlignedArray<float>& now = cache.self.emplace_back(rows * 2 * hidden_);
       layer.kv.apply(input, rows, now.data(), workspace_);
-      attend_rows(rows, queries, [&](Attention& attention, std::int64_t row) {
+      attend_rows(rows, 1, queries, [&](Attention& attention, std::int64_t row) {
         const std::vector<std::int32_t>& slots = slots_[static_cast<std::size_t>(row)];
         for (std::size_t p = 0; p < slots.size(); ++p) attention.see(cache.self[p].data() + slots[p] * 2 * hidden_);
       });
@@ -186,7 +186,7 @@ class PackedState : public DecodingState {
     apply_residual(x, rows, hidden_, pre_norm(), layer.cross_norm, workspace_, [&](const float* input) {
       float* queries = workspace_.floats(Workspace::kQueries, rows * hidden_);
       layer.cross_q.apply(input, rows, queries, workspace_);
-      attend_rows(rows, queries, [&](Attention& attention, std::int64_t row) {
+      attend_rows(rows, beams_, queries, [&](Attention& attention, std::int64_t row) {
         const std::size_t sentence = sentences_[static_cast<std::size_t>(row / beams_)];
         for (std::int64_t t = source_begin_[sentence]; t < source_begin_[sentence + 1]; ++t) {
           attention.see(cache.cross.data() + t * 2 * hidden_);
@@ -213,10 +213,10 @@ class PackedState : public DecodingState {
       keys_.push_back(key_and_value);
       values_.push_back(key_and_value + hidden_);
     }
-    void attend(const float* query, float* output) {
+    void attend(const kernels::QueryRows& queries, float* output) {
       scores_.resize(keys_.size());
       const kernels::CachedRows rows{keys_.data(), values_.data(), static_cast<std::int64_t>(keys_.size())};
-      kernels::attend(query, rows, heads_, hidden_ / heads_, scale_, scores_.data(), output);
+      kernels::attend(queries, rows, heads_, hidden_ / heads_, scale_, scores_.data(), output);
     }
 
    private:
@@ -226,16 +226,18 @@ class PackedState : public DecodingState {
     std::vector<float> scores_;
   };
 
-  // Fills attended_: each row of `queries` over what `see(attention, row)` shows it.
+  // Fills attended_: `together` rows of `queries` at a time over what `see(attention, first row)` shows them.
   template <typename See>
-  void attend_rows(std::int64_t rows, const float* queries, const See& see) {
+  void attend_rows(std::int64_t rows, std::int64_t together, const float* queries, const See& see) {
     attended_ = workspace_.floats(Workspace::kAttended, rows * hidden_);
-    at::parallel_for(0, rows, kRowsOfAThread, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t grain = std::max<std::int64_t>(1, kRowsOfAThread / together);
+    at::parallel_for(0, rows / together, grain, [&](std::int64_t first, std::int64_t last) {
       Attention attention(*this);
-      for (std::int64_t row = first; row < last; ++row) {
+      for (std::int64_t group = first; group < last; ++group) {
+        const std::int64_t row = group * together;
         attention.clear();
         see(attention, row);
-        attention.attend(queries + row * hidden_, attended_ + row * hidden_);
+        attention.attend({queries + row * hidden_, together, hidden_}, attended_ + row * hidden_);
       }
     });
   }

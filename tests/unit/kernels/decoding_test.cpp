@@ -20,18 +20,21 @@ class DecodingKernels : public ::testing::Test {
 
 TEST_F(DecodingKernels, AttentionIsSoftmaxOfScaledProducts) {
   for (const auto& [heads, width, count] : {std::array{4, 16, 7}, {2, 24, 1}, {3, 5, 40}, {1, 64, 33}}) {
-    const at::Tensor q = at::randn({heads * width}), k = at::randn({count, heads * width}),
+    const std::int64_t queries = 3, stride = heads * width + 5;
+    const at::Tensor q = at::randn({queries, stride}), k = at::randn({count, heads * width}),
                      v = at::randn({count, heads * width});
     std::vector<const float*> keys, values;
     for (std::int64_t j = 0; j < count; ++j) {
       keys.push_back(data(k) + j * heads * width);
       values.push_back(data(v) + j * heads * width);
     }
-    const at::Tensor y = at::empty({heads * width}), scores = at::empty({count});
-    attend(data(q), {keys.data(), values.data(), count}, heads, width, 0.3f, mutable_data(scores), mutable_data(y));
-    const auto by_head = [&](const at::Tensor& x) { return x.view({-1, heads, width}).transpose(0, 1); };
-    const at::Tensor weights = at::softmax(at::matmul(by_head(q), by_head(k).transpose(1, 2)) * 0.3, -1);
-    EXPECT_TRUE(at::allclose(at::matmul(weights, by_head(v)).flatten(), y, 1e-5, 1e-6));
+    const at::Tensor y = at::empty({queries, heads * width}), scores = at::empty({count});
+    attend({data(q), queries, stride}, {keys.data(), values.data(), count}, heads, width, 0.3f, mutable_data(scores),
+           mutable_data(y));
+    const auto by_head = [&](const at::Tensor& x) { return x.reshape({-1, heads, width}).transpose(0, 1); };
+    const at::Tensor weights =
+        at::softmax(at::matmul(by_head(q.narrow(1, 0, heads * width)), by_head(k).transpose(1, 2)) * 0.3, -1);
+    EXPECT_TRUE(at::allclose(at::matmul(weights, by_head(v)).transpose(0, 1).reshape_as(y), y, 1e-5, 1e-6));
   }
 }
 
