@@ -9,7 +9,7 @@
 #include "evaluate/ngrams.h"
 #include "evaluate/segments.h"
 #include "evaluate/tokenize.h"
-#include "evaluate/unicode.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {

@@ -7,7 +7,7 @@
 #include "base/utf8.h"
 #include "evaluate/ngrams.h"
 #include "evaluate/segments.h"
-#include "evaluate/unicode.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {

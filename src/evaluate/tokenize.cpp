@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "evaluate/unicode.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {

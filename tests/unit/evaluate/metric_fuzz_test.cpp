@@ -6,8 +6,8 @@
 
 #include "base/random.h"
 #include "base/utf8.h"
-#include "evaluate/unicode.h"
 #include "polymoe/metrics.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {

@@ -12,8 +12,8 @@
 #include "base/utf8.h"
 #include "evaluate/segments.h"
 #include "evaluate/tokenize.h"
-#include "evaluate/unicode.h"
 #include "polymoe/metrics.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "evaluate/unicode.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "evaluate/unicode.h"
+#include "text/unicode.h"
 
 #include <gtest/gtest.h>
 
@@ -42,6 +42,15 @@ TEST(SplitWords, SplitsAtUnicodeWhiteSpace) {
 TEST(StripEnd, KeepsTheStart) {
   EXPECT_EQ(strip_end(U" a \u3000\n"), U" a");
   EXPECT_EQ(strip_end(U" "), U"");
+}
+
+TEST(ContinuesWord, IsTrueOfLettersDigitsAndUnderscores) {
+  for (const char32_t c : std::u32string_view(U"aÄж٣_\u0301한")) {
+    EXPECT_TRUE(continues_word(c)) << static_cast<std::uint32_t>(c);
+  }
+  for (const char32_t c : std::u32string_view(U" -.+$字かไ\u00A0")) {
+    EXPECT_FALSE(continues_word(c)) << static_cast<std::uint32_t>(c);
+  }
 }
 
 }  // namespace

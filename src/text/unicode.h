@@ -4,7 +4,8 @@
 #include <string_view>
 #include <vector>
 
-/// What the metrics need to know of Unicode, with the answers that sacreBLEU gets from Python and its `regex` module.
+/// What words and metrics need to know of Unicode, with the answers that sacreBLEU gets from Python and its `regex`
+/// module.
 namespace polymoe {
 
 enum class UnicodeCategory { kOther, kPunctuation, kSymbol, kNumber };
@@ -14,6 +15,10 @@ UnicodeCategory unicode_category(char32_t code_point);
 
 /// White space as Python's str.split() sees it (the separators U+001C to U+001F among it).
 bool is_space(char32_t code_point);
+
+/// Whether a character is part of a word with the letters beside it: letters, marks, digits and '_', but not those of
+/// scripts that write no spaces between words (Han, kana, Thai, Lao, Burmese, Khmer).
+bool continues_word(char32_t code_point);
 
 /// Full lower-casing without regard to language: U+0130 becomes two code points, a capital sigma at the end of a word
 /// becomes a final sigma.

@@ -1,10 +1,10 @@
-#include "evaluate/unicode.h"
+#include "text/unicode.h"
 
 #include <algorithm>
 #include <iterator>
 #include <span>
 
-#include "evaluate/unicode_table.h"
+#include "text/unicode_table.h"
 
 namespace polymoe {
 namespace {
@@ -16,6 +16,14 @@ const Range* find_range(const Range (&table)[size], char32_t code_point) {
                                        [](const Range& range, char32_t value) { return range.last < value; });
   return found != std::end(table) && found->first <= code_point ? found : nullptr;
 }
+
+struct CodePoints {
+  char32_t first, last;
+};
+
+/// Scripts that write no spaces between words: Thai, Lao, Burmese, Khmer, kana, Han.
+constexpr CodePoints kUnspaced[] = {{0x0E00, 0x0EFF}, {0x1000, 0x109F}, {0x1780, 0x17FF}, {0x3040, 0x30FF},
+                                    {0x3400, 0x4DBF}, {0x4E00, 0x9FFF}, {0xF900, 0xFAFF}, {0x20000, 0x3FFFF}};
 
 char case_context(char32_t code_point) {
   const UnicodeRange* range = find_range(kCaseContext, code_point);
@@ -47,6 +55,16 @@ bool is_space(char32_t code_point) {
   return code_point == 0x85 || code_point == 0xA0 || code_point == 0x1680 ||
          (code_point >= 0x2000 && code_point <= 0x200A) || code_point == 0x2028 || code_point == 0x2029 ||
          code_point == 0x202F || code_point == 0x205F || code_point == 0x3000;
+}
+
+bool continues_word(char32_t code_point) {
+  if (code_point == U'_') return true;
+  const bool unspaced = std::any_of(std::begin(kUnspaced), std::end(kUnspaced), [=](const CodePoints& range) {
+    return range.first <= code_point && code_point <= range.last;
+  });
+  if (unspaced || is_space(code_point)) return false;
+  const UnicodeCategory category = unicode_category(code_point);
+  return category == UnicodeCategory::kOther || category == UnicodeCategory::kNumber;
 }
 
 std::u32string to_lower(std::u32string_view text) {
