@@ -61,10 +61,10 @@ struct LineReader::State {
     return got > 0;
   }
 
-  /// Tells gzip from other text by its first two bytes.
+  /// Tells gzip from other text by its first two bytes. Of a pipe, a first byte that is a whole line must not wait.
   void begin_reading() {
     stream.next_in = packed.data();
-    while (stream.avail_in < 2 && refill()) {
+    while ((stream.avail_in == 0 || (stream.avail_in == 1 && packed[0] == 0x1F)) && refill()) {
     }
     is_gzip = stream.avail_in >= 2 && packed[0] == 0x1F && packed[1] == 0x8B;
     constexpr int kGzipOnly = 15 + 16;

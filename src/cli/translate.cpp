@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -33,6 +34,7 @@ struct Arguments {
   std::string input = "-";
   std::string output = "-";
   std::string format = "auto";
+  std::string glossary;
   std::string precision = "float32";
   std::string device = "cpu";
   bool verify = true;
@@ -111,13 +113,14 @@ void remark_untrained(const Arguments& arguments, const Direction& direction) {
 }
 
 void translate_lines(const Arguments& arguments, const DecodeOptions& options, Translator& translator,
-                     const Direction& direction) {
+                     const Direction& direction, const TextDemands& demands) {
   LineReader reader(arguments.input);
   check_beginning(reader);
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   Output output(arguments.output);
   RemarkTally cut_lines("lines of which the model read only the beginning");
   RemarkTally unknown_lines("lines with text that the vocabulary does not know");
+  const auto wanted = static_cast<std::size_t>(options.n_best);
   std::uint64_t done = 0;
   const auto tell_lost = [&](const LossySource& lost) {
     const Where where{reader.path(), done + lost.sentence + 1};
@@ -130,30 +133,47 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
                         where, "write it with other characters, or use a model whose vocabulary has --byte-fallback");
     }
   };
-  RemarkTally endless_lines("translations that were cut at the longest output");
-  const auto tell_endless = [&](std::uint64_t line) {
-    endless_lines.add("the translation does not end by itself and is cut at the longest output", {reader.path(), line},
-                      "raise --max-length-factor or --max-length-offset");
+  RemarkTally endless_lines("lines with translations that were cut at the longest output");
+  RemarkTally short_lists("lines with fewer translations than --n-best");
+  RemarkTally unmet_lines("lines with translations that lack terms of the glossary");
+  const auto tell_results = [&](const std::vector<Translation>& list, std::uint64_t line) {
+    const auto cut = std::count_if(list.begin(), list.end(), [](const Translation& t) { return t.cut_off; });
+    if (cut > 0) {
+      endless_lines.add(list.size() == 1
+                            ? "the translation does not end by itself and is cut at the longest output"
+                            : fmt::format("{} of the translations do not end by themselves and are cut", cut),
+                        {reader.path(), line}, "raise --max-length-factor or --max-length-offset");
+    }
+    if (list.front().unmet_terms > 0) {
+      unmet_lines.add(fmt::format("the translation lacks {} terms of the glossary", list.front().unmet_terms),
+                      {reader.path(), line}, "raise --max-length-offset or --beam-size");
+    }
+    if (list.size() < wanted) {
+      short_lists.add(fmt::format("only {} translations, for no more can be made", list.size()), {reader.path(), line},
+                      "raise --beam-size");
+    }
   };
   for (;;) {
     const std::vector<std::string> lines = read_lines(reader, arguments.lines_at_a_time);
     if (lines.empty()) break;
     const auto results =
-        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost);
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, demands);
     output.write(lines_of(results, done, arguments.with_scores || options.n_best > 1));
     for (std::size_t i = 0; i < results.size(); ++i) {
-      if (results[i].front().cut_off) tell_endless(done + i + 1);
+      if (!translator.vocabulary().is_empty(lines[i])) tell_results(results[i], done + i + 1);
     }
     done += lines.size();
   }
   cut_lines.finish();
   unknown_lines.finish();
   endless_lines.finish();
+  short_lists.finish();
+  unmet_lines.finish();
   output.finish();
 }
 
 void translate_document(const Arguments& arguments, DocumentFormat format, Translator& translator,
-                        const Direction& direction) {
+                        const Direction& direction, const TextDemands& demands) {
   const auto document =
       read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
@@ -165,7 +185,7 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
       translations[lost.sentence].unknown = lost.unknown;
     };
     const auto results =
-        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost);
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, demands);
     for (std::size_t i = 0; i < lines.size(); ++i) {
       translations[i].text = results[i].front().text;
       translations[i].whole = translations[i].whole && !results[i].front().cut_off;
@@ -192,6 +212,8 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
   if (format != DocumentFormat::kText && (arguments.with_scores || options.n_best > 1)) {
     fail("--scores and --n-best print lists, which {} has no place for; give --format text", name_of(format));
   }
+  const Glossary glossary = arguments.glossary.empty() ? Glossary{} : Glossary::load(arguments.glossary);
+  const TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary};
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Direction direction{language_named(arguments.source, translator.vocabulary()),
@@ -199,9 +221,9 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
   parse_task(arguments.task, translator.vocabulary());
   remark_untrained(arguments, direction);
   if (format == DocumentFormat::kText) {
-    translate_lines(arguments, options, translator, direction);
+    translate_lines(arguments, options, translator, direction, demands);
   } else {
-    translate_document(arguments, format, translator, direction);
+    translate_document(arguments, format, translator, direction, demands);
   }
 }
 
@@ -223,6 +245,10 @@ void add_translate(CLI::App& app) {
                    "what to do with the input: translation, or another task that the model was trained for")
       ->capture_default_str()
       ->type_name("NAME");
+  command
+      ->add_option("--glossary", arguments->glossary,
+                   "terms and how to translate them: lines of SOURCE TAB TARGET, see docs/decoding.md")
+      ->type_name("FILE");
   command->add_option("--input", arguments->input, "file to translate, of text gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
@@ -245,15 +271,18 @@ void add_translate(CLI::App& app) {
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
       "Of text, translations come one a line, in the order of the input; --n-best prints several for each sentence.\n"
-      "A line without visible text gives an empty one. Lines that are longer than the model reads, text that its\n"
+      "A line without visible text stays as it is. Lines that are longer than the model reads, text that its\n"
       "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
       "--strict they are errors.\n\n"
+      "With --glossary the translation of a line that holds a term holds the term's translation, wherever the model\n"
+      "finds it fits; a term in small letters is found in any case, at the borders of words.\n\n"
       "Of the other formats, whole files come out, with translations where they lack them; docs/files.md has the\n"
       "details. Catalogues (.po) get fuzzy entries, TMX and XLIFF units for review. What the model breaks, a lost %s\n"
       "say, stays untranslated, with a warning.\n\n"
       "Examples:\n"
       "  echo 'Open the file.' | polymoe translate --model run -s en -t de\n"
       "  polymoe translate --model run --task summary -s en -t en < articles.txt\n"
+      "  polymoe translate --model run -s en -t de --glossary terms.tsv < sentences.txt\n"
       "  polymoe translate --model run -s en -t de --input de.po --output de.po\n"
       "  polymoe translate --model run -s en -t de --input index.html > index.de.html");
   auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});

@@ -223,6 +223,8 @@ Section decode_section(DecodeOptions& o) {
       {number("beam-size", o.beam_size, "hypotheses kept for each sentence", 1, 1024),
        number("length-penalty", o.length_penalty, "scores are divided by length^penalty", 0, 10),
        number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
+       number("min-length", o.min_length, "fewest tokens of a translation, those that show nothing not counted", 0,
+              1 << 20),
        number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
        number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
        number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26),

@@ -128,6 +128,7 @@ struct DecodeOptions {
   std::int64_t beam_size = 4;
   double length_penalty = 1.0;
   std::int64_t n_best = 1;
+  std::int64_t min_length = 1;
   double max_length_factor = 2.0;
   std::int64_t max_length_offset = 20;
   std::int64_t max_tokens = 4096;

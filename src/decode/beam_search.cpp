@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <set>
 #include <utility>
 
 #include "decode/repetition.h"
@@ -23,13 +25,10 @@ struct Sentence {
   std::vector<std::vector<std::int32_t>> beams;       // beam-size rows, live hypotheses
   std::vector<float> scores;                          // summed log probabilities, kImpossible for unused beams
   std::vector<Hypothesis> finished;
-};
-
-// One way to go on: beam `beam` of a sentence with token `id`.
-struct Candidate {
-  std::int64_t beam;
-  std::int64_t id;
-  float score;
+  // Of a sentence with phrases:
+  const std::vector<Phrase>* phrases = nullptr;
+  std::vector<PhraseProgress> progress;  // [beams]
+  std::vector<Candidate> phrase_steps;   // of this step: what goes on with phrases, whatever else is held back
 };
 
 class BeamSearch {
@@ -38,10 +37,12 @@ class BeamSearch {
       : model_(model), symbols_(symbols), options_(options), agree_(agree), beams_(options.beam_size) {}
 
   std::vector<std::vector<Hypothesis>> run(const std::vector<std::vector<std::int32_t>>& sources,
-                                           const std::vector<std::int32_t>& first_ids) {
+                                           const std::vector<std::int32_t>& first_ids,
+                                           const std::vector<Demands>& demands) {
     results_.resize(first_ids.size());
     state_ = model_.start(sources, beams_);
     start_sentences(sources, first_ids);
+    take_demands(demands);
     read_forced();
     while (!sentences_.empty()) {
       advance(next_log_probabilities());
@@ -70,6 +71,18 @@ class BeamSearch {
     }
   }
 
+  void take_demands(const std::vector<Demands>& demands) {
+    for (std::size_t i = 0; i < demands.size(); ++i) {
+      if (demands[i].phrases.empty()) continue;
+      Sentence& sentence = sentences_[i];
+      sentence.phrases = &demands[i].phrases;
+      sentence.progress.assign(sentence.beams.size(), begin_phrases(*sentence.phrases));
+      const auto tokens = static_cast<std::int64_t>(sentence.progress[0].left);
+      sentence.max_length = std::min(model_.max_positions() - 1 - num_forced(), sentence.max_length + tokens);
+      has_phrases_ = true;
+    }
+  }
+
   // Forced ids count as tokens that were written, as they do elsewhere.
   double score_of(float log_probability, std::size_t length) const {
     const std::size_t tokens = length + symbols_.forced.size();
@@ -89,16 +102,72 @@ class BeamSearch {
   at::Tensor next_log_probabilities() {
     at::Tensor log_probabilities = state_->step(next_ids_);
     ++length_;
+    if (has_phrases_) find_phrase_steps(log_probabilities);
     if (!symbols_.forbidden.empty()) {
       if (!forbidden_.defined()) forbidden_ = at::tensor(symbols_.forbidden, at::kLong).to(log_probabilities.device());
       log_probabilities.index_fill_(1, forbidden_, kImpossible);
     }
+    hold_back_end(log_probabilities);
     std::vector<SearchRow> rows;
     for (const Sentence& sentence : sentences_) {
       for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back({&ids, sentence.source});
     }
     hold_back_repetition(log_probabilities, rows, options_);
     return log_probabilities;
+  }
+
+  // Phrases are gone on with even where their ids are otherwise held back.
+  void find_phrase_steps(const at::Tensor& log_probabilities) {
+    std::vector<std::int64_t> places;
+    std::vector<std::pair<Sentence*, Candidate>> steps;
+    for (std::size_t s = 0; s < sentences_.size(); ++s) {
+      Sentence& sentence = sentences_[s];
+      sentence.phrase_steps.clear();
+      if (sentence.phrases == nullptr) continue;
+      for (std::size_t beam = 0; beam < sentence.beams.size(); ++beam) {
+        if (sentence.scores[beam] == kImpossible) continue;
+        const auto row = static_cast<std::int64_t>(s) * beams_ + static_cast<std::int64_t>(beam);
+        for (const std::int32_t id :
+             next_of_phrases(*sentence.phrases, sentence.progress[beam], sentence.beams[beam])) {
+          places.push_back(row * log_probabilities.size(1) + id);
+          steps.push_back({&sentence, {static_cast<std::int64_t>(beam), id, sentence.scores[beam]}});
+        }
+      }
+    }
+    if (places.empty()) return;
+    const at::Tensor chosen = at::tensor(places, at::kLong).to(log_probabilities.device());
+    const at::Tensor values = log_probabilities.view({-1}).index_select(0, chosen).to(at::kCPU);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      auto& [sentence, step] = steps[i];
+      step.score += values.const_data_ptr<float>()[i];
+      sentence->phrase_steps.push_back(step);
+    }
+  }
+
+  // There is no end before decode.min-length tokens that show something, nor before all phrases are met.
+  void hold_back_end(const at::Tensor& log_probabilities) const {
+    std::vector<std::int64_t> short_rows;
+    std::int64_t row = 0;
+    for (const Sentence& sentence : sentences_) {
+      for (std::size_t beam = 0; beam < sentence.beams.size(); ++beam, ++row) {
+        if (!shows_enough(sentence.beams[beam]) || left_of(sentence, beam) > 0) short_rows.push_back(row);
+      }
+    }
+    if (short_rows.empty()) return;
+    const at::Tensor rows = at::tensor(short_rows, at::kLong).to(log_probabilities.device());
+    log_probabilities.select(1, symbols_.end).index_fill_(0, rows, kImpossible);
+  }
+
+  static std::size_t left_of(const Sentence& sentence, std::size_t beam) {
+    return sentence.phrases == nullptr ? 0 : sentence.progress[beam].left;
+  }
+
+  bool shows_enough(const std::vector<std::int32_t>& ids) const {
+    std::int64_t missing = options_.min_length;
+    for (auto id = ids.begin(); missing > 0 && id != ids.end(); ++id) {
+      if (!std::binary_search(symbols_.blank.begin(), symbols_.blank.end(), *id)) --missing;
+    }
+    return missing <= 0;
   }
 
   // The best 2 * beam-size ways to go on for each sentence: at most beam-size of them end, so enough go on.
@@ -114,6 +183,8 @@ class BeamSearch {
       agree_(best_places);
     }
     const std::int64_t width = best_scores.size(1);
+    const std::vector<Candidate> best_of_rows =
+        has_phrases_ ? best_of_each_row(log_probabilities) : std::vector<Candidate>{};
 
     row_ids_.clear();
     origins_.clear();
@@ -123,7 +194,13 @@ class BeamSearch {
         const std::int64_t place = best_places.const_data_ptr<std::int64_t>()[i];
         candidates.push_back({place / vocabulary, place % vocabulary, best_scores.const_data_ptr<float>()[i]});
       }
-      extend(sentences_[static_cast<std::size_t>(s)], candidates, s * beams_);
+      Sentence& sentence = sentences_[static_cast<std::size_t>(s)];
+      if (sentence.phrases != nullptr) {
+        const auto own = best_of_rows.begin() + s * beams_;
+        candidates.insert(candidates.end(), own, own + beams_);
+        candidates = allocate(sentence, candidates);
+      }
+      extend(sentence, candidates, s * beams_);
     }
   }
 
@@ -150,24 +227,63 @@ class BeamSearch {
     return {best, places};
   }
 
+  std::vector<Candidate> best_of_each_row(const at::Tensor& log_probabilities) const {
+    const auto best = log_probabilities.max(1);
+    const at::Tensor values = std::get<0>(best).to(at::kCPU), ids = std::get<1>(best).to(at::kCPU);
+    std::vector<Candidate> candidates;
+    for (std::int64_t row = 0; row < values.size(0); ++row) {
+      const auto& scores = sentences_[static_cast<std::size_t>(row / beams_)].scores;
+      candidates.push_back({row % beams_, ids.const_data_ptr<std::int64_t>()[row],
+                            scores[static_cast<std::size_t>(row % beams_)] + values.const_data_ptr<float>()[row]});
+    }
+    return candidates;
+  }
+
+  // Of the candidates and of the steps that go on with phrases those that the beam goes on with, behind all that end.
+  std::vector<Candidate> allocate(const Sentence& sentence, const std::vector<Candidate>& candidates) const {
+    std::vector<Candidate> ending;
+    std::vector<PhraseCandidate> pool;
+    std::set<std::pair<std::int64_t, std::int64_t>> seen;
+    const auto add = [&](const Candidate& candidate) {
+      if (candidate.score == kImpossible || !seen.insert({candidate.beam, candidate.id}).second) return;
+      if (candidate.id == symbols_.end) return ending.push_back(candidate);
+      const auto beam = static_cast<std::size_t>(candidate.beam);
+      std::vector<std::int32_t> ids = sentence.beams[beam];
+      ids.push_back(static_cast<std::int32_t>(candidate.id));
+      pool.push_back({candidate, continue_phrases(*sentence.phrases, sentence.progress[beam], ids).left});
+    };
+    for (const Candidate& candidate : sentence.phrase_steps) add(candidate);
+    for (const Candidate& candidate : candidates) add(candidate);
+    const std::vector<Candidate> going_on =
+        allocate_beams(std::move(pool), static_cast<std::size_t>(beams_), begin_phrases(*sentence.phrases).left);
+    ending.insert(ending.end(), going_on.begin(), going_on.end());
+    return ending;
+  }
+
   // Splits the candidates of one sentence into finished hypotheses and the beams of the next step.
   void extend(Sentence& sentence, const std::vector<Candidate>& candidates, std::int64_t first_row) {
     const auto beams = static_cast<std::size_t>(beams_);
     std::vector<std::vector<std::int32_t>> extended;
     std::vector<float> scores;
+    std::vector<PhraseProgress> progress;
     std::size_t rank = 0;
     for (const Candidate& candidate : candidates) {
       const auto& ids = sentence.beams[static_cast<std::size_t>(candidate.beam)];
       if (candidate.score == kImpossible || extended.size() == beams) break;
       if (candidate.id == symbols_.end) {
-        // An ending that is not among the beam-size best is no better than what may still come.
-        if (rank < beams) finish(sentence, ids, candidate.score, ids.size() + 1);
+        // An ending that is not among the beam-size best is no better than what may still come, unless that lacks
+        // phrases.
+        if (rank < beams || sentence.phrases != nullptr) finish(sentence, ids, candidate.score, ids.size() + 1);
       } else {
         extended.push_back(ids);
         extended.back().push_back(static_cast<std::int32_t>(candidate.id));
         scores.push_back(candidate.score);
         row_ids_.push_back(static_cast<std::int32_t>(candidate.id));
         origins_.push_back(first_row + candidate.beam);
+        if (sentence.phrases != nullptr) {
+          const PhraseProgress& before = sentence.progress[static_cast<std::size_t>(candidate.beam)];
+          progress.push_back(continue_phrases(*sentence.phrases, before, extended.back()));
+        }
       }
       ++rank;
     }
@@ -179,6 +295,10 @@ class BeamSearch {
     }
     sentence.beams = std::move(extended);
     sentence.scores = std::move(scores);
+    if (sentence.phrases != nullptr) {
+      progress.resize(beams, begin_phrases(*sentence.phrases));
+      sentence.progress = std::move(progress);
+    }
   }
 
   void finish(Sentence& sentence, const std::vector<std::int32_t>& ids, float score, std::size_t length) const {
@@ -189,12 +309,28 @@ class BeamSearch {
     const bool out_of_room = length_ >= sentence.max_length;
     const bool nothing_lives = sentence.scores[0] == kImpossible;
     if (out_of_room || nothing_lives) return true;
-    if (sentence.finished.size() < static_cast<std::size_t>(beams_)) return false;
+    if (sentence.finished.size() < num_enough(sentence)) return false;
     // Where the model is sure of one hypothesis, the other beams hold poor ones, which may all end before it does.
-    const double live = score_of(sentence.scores[0], sentence.beams[0].size());
+    const std::size_t best = best_whole(sentence);
+    if (best == sentence.beams.size()) return true;
+    const double live = score_of(sentence.scores[best], sentence.beams[best].size());
     const auto better = std::count_if(sentence.finished.begin(), sentence.finished.end(),
                                       [&](const Hypothesis& hypothesis) { return hypothesis.score >= live; });
     return better >= options_.n_best;
+  }
+
+  // How many finished hypotheses may be enough.
+  std::size_t num_enough(const Sentence& sentence) const {
+    if (sentence.phrases == nullptr) return static_cast<std::size_t>(beams_);
+    const auto shares = static_cast<std::int64_t>(begin_phrases(*sentence.phrases).left) + 1;
+    return static_cast<std::size_t>(std::max(options_.n_best, (beams_ + shares - 1) / shares));
+  }
+
+  // The best live hypothesis that lacks no phrase; the number of all where each lacks one.
+  static std::size_t best_whole(const Sentence& sentence) {
+    std::size_t best = 0;
+    while (best < sentence.beams.size() && left_of(sentence, best) > 0) ++best;
+    return best;
   }
 
   // Takes finished sentences out of the batch and puts the caches in the order of the next step's rows.
@@ -223,18 +359,36 @@ class BeamSearch {
   }
 
   void deliver(Sentence& sentence) {
-    // Where nothing ended in time, the best live hypothesis has to do.
-    if (sentence.finished.empty()) {
-      finish(sentence, sentence.beams[0], sentence.scores[0], std::max<std::size_t>(1, sentence.beams[0].size()));
-      sentence.finished.back().cut_off = true;
-    }
     auto& finished = sentence.finished;
     std::stable_sort(finished.begin(), finished.end(),
                      [](const Hypothesis& a, const Hypothesis& b) { return a.score > b.score; });
-    if (finished.size() > static_cast<std::size_t>(options_.n_best)) {
-      finished.resize(static_cast<std::size_t>(options_.n_best));
+    // Where too few ended in time, the best live hypotheses have to do.
+    const auto wanted = static_cast<std::size_t>(options_.n_best);
+    for (const std::size_t beam : fullest_first(sentence)) {
+      const bool lives = sentence.scores[beam] != kImpossible;
+      if (finished.size() >= wanted || (!lives && !finished.empty())) break;
+      const auto& ids = sentence.beams[beam];
+      finish(sentence, ids, sentence.scores[beam], std::max<std::size_t>(1, ids.size()));
+      finished.back().cut_off = true;
+      if (sentence.phrases != nullptr) {
+        const std::vector<bool>& met = sentence.progress[beam].met;
+        finished.back().unmet = static_cast<std::size_t>(std::count(met.begin(), met.end(), false));
+      }
     }
+    if (finished.size() > wanted) finished.resize(wanted);
     results_[sentence.index] = std::move(finished);
+  }
+
+  // The beams of a sentence in their order, those that lack the fewest tokens of phrases first.
+  static std::vector<std::size_t> fullest_first(const Sentence& sentence) {
+    std::vector<std::size_t> beams(sentence.beams.size());
+    std::iota(beams.begin(), beams.end(), std::size_t{0});
+    if (sentence.phrases == nullptr) return beams;
+    const auto lives = [&](std::size_t beam) { return sentence.scores[beam] != kImpossible; };
+    std::stable_sort(beams.begin(), beams.end(), [&](std::size_t a, std::size_t b) {
+      return lives(a) != lives(b) ? lives(a) : left_of(sentence, a) < left_of(sentence, b);
+    });
+    return beams;
   }
 
   DecodingModel& model_;
@@ -242,6 +396,7 @@ class BeamSearch {
   const DecodeOptions& options_;
   const Agreement& agree_;
   std::int64_t beams_;
+  bool has_phrases_ = false;  // some sentence of the batch
   std::unique_ptr<DecodingState> state_;
   std::int64_t length_ = 0;  // tokens that each live hypothesis has, forced ones not counted
   at::Tensor forbidden_;     // ids, on the device of the log probabilities
@@ -259,9 +414,9 @@ std::vector<std::vector<Hypothesis>> beam_search(DecodingModel& model,
                                                  const std::vector<std::vector<std::int32_t>>& sources,
                                                  const std::vector<std::int32_t>& first_ids,
                                                  const SearchSymbols& symbols, const DecodeOptions& options,
-                                                 const Agreement& agree) {
+                                                 const Agreement& agree, const std::vector<Demands>& demands) {
   const at::NoGradGuard no_grad;
-  return BeamSearch(model, symbols, options, agree).run(sources, first_ids);
+  return BeamSearch(model, symbols, options, agree).run(sources, first_ids, demands);
 }
 
 }  // namespace polymoe

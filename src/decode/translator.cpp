@@ -5,8 +5,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/quote.h"
+#include "base/utf8.h"
 #include "checkpoint/model_checkpoint.h"
 #include "data/task.h"
+#include "decode/phrase_forms.h"
 #include "inference/load.h"
 #include "nn/torch_headers.h"
 
@@ -30,6 +33,18 @@ std::vector<std::int32_t> make_source(const Vocabulary& vocabulary, const std::s
   return ids;
 }
 
+// Works are sorted by beam, then from long to short: the first one of a batch sets its width. Hypotheses beyond
+// decode.beam-size take the room of sentences.
+std::size_t end_of_batch(const std::vector<SentenceWork>& works, std::size_t first, const DecodeOptions& options) {
+  const auto width = static_cast<std::int64_t>(works[first].source.size());
+  const std::int64_t beams = works[first].beams;
+  const auto room =
+      static_cast<std::size_t>(std::max<std::int64_t>(1, options.max_tokens * options.beam_size / (width * beams)));
+  std::size_t end = first;
+  while (end < works.size() && end - first < room && works[end].beams == beams) ++end;
+  return end;
+}
+
 }  // namespace
 
 SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
@@ -39,12 +54,16 @@ SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
   for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
     const bool unwanted = vocabulary.is_special(id) || id == vocabulary.unk();
     if (unwanted && id != vocabulary.eos()) symbols.forbidden.push_back(id);
+    if (!unwanted && shows_nothing(vocabulary.decode({id}))) symbols.blank.push_back(id);
   }
   return symbols;
 }
 
 Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options)
-    : model_(std::move(model)), vocabulary_(std::move(vocabulary)), options_(options) {
+    : model_(std::move(model)),
+      vocabulary_(std::move(vocabulary)),
+      symbols_(search_symbols(vocabulary_, {})),
+      options_(options) {
   if (model_->vocabulary() != vocabulary_.size()) {
     fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
          model_->vocabulary());
@@ -64,48 +83,65 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
                                                             const ProgressSink& progress, std::string_view task_name,
-                                                            const LossSink& lost) {
+                                                            const LossSink& lost, const TextDemands& demands) {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
-  const Frame frame = make_frame(vocabulary_, task, source_language, vocabulary_.language_index(target));
-  const SearchSymbols symbols = search_symbols(vocabulary_, frame);
+  const std::int32_t target_language = vocabulary_.language_index(target);
+  const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
+  SearchSymbols symbols = symbols_;
+  symbols.forced = frame.target_head;
   const std::int64_t max_positions = model_->max_positions();
 
-  std::vector<std::vector<std::int32_t>> sources;
-  std::vector<std::size_t> order;
-  for (const std::string& sentence : sentences) {
-    LossySource found{.sentence = sources.size()};
-    if (!vocabulary_.is_empty(sentence)) order.push_back(sources.size());
-    sources.push_back(make_source(vocabulary_, sentence, frame, source_language, max_positions, found));
+  std::vector<SentenceWork> works;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    if (vocabulary_.is_empty(sentences[i])) continue;
+    LossySource found{.sentence = i};
+    SentenceWork work{.sentence = i, .source = {}, .demands = {}};
+    work.source = make_source(vocabulary_, sentences[i], frame, source_language, max_positions, found);
     if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
+    if (demands.glossary != nullptr) {
+      work.demands.phrases = phrases_of(*demands.glossary, sentences[i], vocabulary_, target_language);
+    }
+    work.beams = beams_with_phrases(work.demands.phrases, options_.beam_size);
+    works.push_back(std::move(work));
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return sources[a].size() > sources[b].size(); });
+  std::stable_sort(works.begin(), works.end(), [](const SentenceWork& a, const SentenceWork& b) {
+    return a.beams != b.beams ? a.beams > b.beams : a.source.size() > b.source.size();
+  });
 
   std::vector<std::vector<Translation>> results(sentences.size());
-  for (std::size_t i = 0; i < results.size(); ++i) results[i].resize(1);
-  Progress report{"translate", 0, order.size(), "sentences", "", false};
-  for (std::size_t first = 0; first < order.size();) {
-    // Sorted from long to short: the first sentence of a batch sets its width.
-    const auto width = static_cast<std::int64_t>(sources[order[first]].size());
-    const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, options_.max_tokens / width));
-    const std::size_t end = std::min(order.size(), first + room);
-    std::vector<std::vector<std::int32_t>> batch;
-    for (std::size_t i = first; i < end; ++i) batch.push_back(sources[order[i]]);
-    const std::vector<std::int32_t> first_ids(batch.size(), frame.start);
-    const auto hypotheses = beam_search(*model_, batch, first_ids, symbols, options_);
-    for (std::size_t i = first; i < end; ++i) {
-      auto& translations = results[order[i]];
-      translations.clear();
-      for (const Hypothesis& h : hypotheses[i - first])
-        translations.push_back({vocabulary_.decode(h.ids), h.score, h.cut_off});
-    }
+  for (std::size_t i = 0; i < results.size(); ++i) results[i].push_back({.text = sentences[i]});
+  Progress report{"translate", 0, works.size(), "sentences", "", false};
+  for (std::size_t first = 0; first < works.size();) {
+    const std::size_t end = end_of_batch(works, first, options_);
+    search(std::span(works).subspan(first, end - first), frame.start, symbols, results);
     first = end;
     report.done = end;
-    report.finished = end == order.size();
+    report.finished = end == works.size();
     if (progress) progress(report);
   }
   return results;
+}
+
+void Translator::search(std::span<const SentenceWork> works, std::int32_t start, const SearchSymbols& symbols,
+                        std::vector<std::vector<Translation>>& results) {
+  std::vector<std::vector<std::int32_t>> sources;
+  std::vector<Demands> demands;
+  for (const SentenceWork& work : works) {
+    sources.push_back(work.source);
+    demands.push_back(work.demands);
+  }
+  DecodeOptions options = options_;
+  options.beam_size = works.front().beams;
+  const std::vector<std::int32_t> first_ids(sources.size(), start);
+  const auto hypotheses = beam_search(*model_, sources, first_ids, symbols, options, {}, demands);
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    std::vector<Translation>& translations = results[works[i].sentence];
+    translations.clear();
+    for (const Hypothesis& h : hypotheses[i]) {
+      translations.push_back({one_line(vocabulary_.decode(h.ids)), h.score, h.cut_off, h.unmet});
+    }
+  }
 }
 
 }  // namespace polymoe

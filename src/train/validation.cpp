@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/quote.h"
 #include "data/examples.h"
 #include "decode/translator.h"
 #include "inference/module_model.h"
@@ -47,7 +48,7 @@ std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& s
       first_ids.push_back(batch.target_input[static_cast<std::size_t>(row * batch.target_length)]);
     }
     for (const auto& hypotheses : beam_search(decoder, sources, first_ids, symbols, options, agree)) {
-      translations.push_back(vocabulary.decode(hypotheses.front().ids));
+      translations.push_back(one_line(vocabulary.decode(hypotheses.front().ids)));
     }
   }
   return translations;

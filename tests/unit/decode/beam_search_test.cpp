@@ -174,6 +174,7 @@ TEST_F(BeamSearchTest, LoopsAreBrokenWhereAskedTo) {
 TEST_F(BeamSearchTest, AFullBeamFindsTheBestOfAll) {
   // Two steps and a beam wider than the number of ways to go on: nothing can be lost. Compare with every sequence.
   options_.beam_size = 400;
+  options_.min_length = 0;
   options_.length_penalty = 0.0;
   options_.max_length_offset = 2;
   const auto result = search({kRow}, {5});
@@ -206,7 +207,10 @@ TEST_F(BeamSearchTest, ResultsAreSortedDistinctAndFreeOfForbiddenIds) {
     ASSERT_FALSE(hypotheses.empty());
     for (std::size_t i = 0; i < hypotheses.size(); ++i) {
       if (i > 0) {
-        EXPECT_GE(hypotheses[i - 1].score, hypotheses[i].score);
+        EXPECT_LE(hypotheses[i - 1].cut_off, hypotheses[i].cut_off);
+        if (hypotheses[i - 1].cut_off == hypotheses[i].cut_off) {
+          EXPECT_GE(hypotheses[i - 1].score, hypotheses[i].score);
+        }
         EXPECT_NE(hypotheses[i - 1].ids, hypotheses[i].ids);
       }
       EXPECT_LE(hypotheses[i].ids.size(), 6u);
