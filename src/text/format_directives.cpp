@@ -115,6 +115,11 @@ std::vector<std::string> directives_of(std::string_view text) {
   return directives;
 }
 
+std::size_t directive_length(std::string_view text, std::size_t at) {
+  const bool begins = at < text.size() && kStarts.find(text[at]) != std::string_view::npos;
+  return begins ? directive_at(text, at).length : 0;
+}
+
 bool same_directives(std::string_view a, std::string_view b) {
   const bool none =
       a.find_first_of(kStarts) == std::string_view::npos && b.find_first_of(kStarts) == std::string_view::npos;

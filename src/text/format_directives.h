@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,9 @@ namespace polymoe {
 /// and shell variables ("$name", "${name}"). Argument positions are dropped ("%2$s" -> "%s"), for translations reorder
 /// arguments; "%%" is no directive.
 std::vector<std::string> directives_of(std::string_view text);
+
+/// Bytes of the directive that begins at `at`; 0: none does.
+std::size_t directive_length(std::string_view text, std::size_t at);
 
 /// True when both texts hold the same directives, each as often.
 bool same_directives(std::string_view a, std::string_view b);

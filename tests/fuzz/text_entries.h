@@ -16,7 +16,10 @@
 #include "base/utf8.h"
 #include "text/catalog_pairs.h"
 #include "text/corpus.h"
+#include "text/glossary.h"
 #include "text/mo_catalog.h"
+#include "text/placeholders.h"
+#include "text/sentences.h"
 
 /// What the fuzzers of text input run on any bytes: an Error is fine, anything else that goes wrong is not. A unit test
 /// runs the same over a few thousand mutated inputs.
@@ -109,6 +112,36 @@ inline void fuzz_corpus(std::span<const std::byte> bytes) {
   fuzz_rows(
       choice % 2 == 0 ? "train:mono:en=" + first.path() : "train:files:en=" + first.path() + ",de=" + second.path(),
       choice >= 128);
+}
+
+/// A glossary, and behind the first NUL byte a sentence in which its terms are found, with its placeholders and parts.
+inline void fuzz_glossary(std::span<const std::byte> bytes) {
+  const auto end = static_cast<std::size_t>(std::find(bytes.begin(), bytes.end(), std::byte{0}) - bytes.begin());
+  const std::span<const std::byte> rest = bytes.subspan(std::min(end + 1, bytes.size()));
+  const std::string_view sentence(reinterpret_cast<const char*>(rest.data()), rest.size());
+  if (find_bad_utf8(sentence) != std::string::npos) return;
+  std::size_t done = 0;
+  for (const Placeholder& place : find_placeholders(sentence)) {
+    if (place.begin < done || place.end <= place.begin || place.end > sentence.size()) std::abort();
+    done = place.end;
+  }
+  if (!keeps_placeholders(sentence, sentence)) std::abort();
+  std::size_t shown = 0;
+  for (const std::string_view part : split_to_fit(sentence, [](std::string_view text) { return text.size() < 9; })) {
+    if (part.empty() || find_bad_utf8(part) != std::string::npos) std::abort();
+    shown += part.size();
+  }
+  if (shown > sentence.size()) std::abort();
+  try {
+    done = 0;
+    for (const GlossaryMatch& match : Glossary::load(MemoryFile(bytes.first(end)).path()).find(sentence)) {
+      if (match.begin < done || match.end <= match.begin || match.end > sentence.size() || match.targets.empty()) {
+        std::abort();
+      }
+      done = match.end;
+    }
+  } catch (const Error&) {
+  }
 }
 
 }  // namespace polymoe

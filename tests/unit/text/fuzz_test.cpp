@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "fuzz/text_entries.h"
+#include "support/log_capture.h"
 #include "unit/text/mo_builder.h"
 
 namespace polymoe {
@@ -81,6 +82,12 @@ TEST(Fuzz, MutatedCorporaGiveErrorsOrCleanRows) {
                 fuzz_tsv);
   run_mutations(seeds_of("{\"en\": \"One\", \"de\": \"Eins\\n\"}\n{\"de\": null, \"en\": \"\\u00e4\"}\n", 3), 100,
                 fuzz_jsonl);
+}
+
+TEST(Fuzz, MutatedGlossariesGiveErrorsOrTermsOfTheSentence) {
+  const testing::LogCapture log;  // of terms that come twice
+  run_mutations({"file\tDatei\nfile system\tSystem\n\0The File system, %s of {name}. See <b>files</b> at http://a."s},
+                300, fuzz_glossary);
 }
 
 }  // namespace
