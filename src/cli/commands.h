@@ -10,6 +10,7 @@ void add_vocab(CLI::App& app);
 void add_prepare(CLI::App& app);
 void add_train(CLI::App& app);
 void add_translate(CLI::App& app);
+void add_score(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_checkpoint(CLI::App& app);

@@ -162,6 +162,7 @@ int run(int argc, char** argv) {
   add_prepare(app);
   add_train(app);
   add_translate(app);
+  add_score(app);
   add_serve(app);
   add_evaluate(app);
   add_checkpoint(app);

@@ -35,11 +35,13 @@ struct Arguments {
   std::string output = "-";
   std::string format = "auto";
   std::string glossary;
+  std::string prefixes;
   std::string precision = "float32";
   std::string device = "cpu";
   bool verify = true;
   std::int64_t lines_at_a_time = 1000;
   bool with_scores = false;
+  bool word_scores = false;
   bool show_progress = false;
 };
 
@@ -65,6 +67,15 @@ std::vector<std::string> read_lines(LineReader& reader, std::int64_t count) {
   return lines;
 }
 
+// As many prefixes as lines; none where there is no file of them.
+std::vector<std::string> next_prefixes(LineReader* prefixes, std::size_t count, const LineReader& lines) {
+  if (prefixes == nullptr) return {};
+  std::vector<std::string> found = read_lines(*prefixes, static_cast<std::int64_t>(count));
+  if (found.size() == count) return found;
+  throw Error(fmt::format("{} lines, but {} has more", prefixes->line_number(), lines.path()), {prefixes->path(), 0},
+              "give a prefix for each line of the input, an empty one for none");
+}
+
 // Standard output, or a file that appears when it is whole.
 class Output {
  public:
@@ -86,14 +97,26 @@ class Output {
   std::unique_ptr<AtomicFile> file_;
 };
 
+// "-0.1204 -0.3310": of each word and of the end mark.
+std::string word_scores_of(const Translation& translation) {
+  std::string text;
+  for (const double score : translation.word_scores) text += fmt::format("{}{:.4f}", text.empty() ? "" : " ", score);
+  return text;
+}
+
 // One line for each sentence; with several translations each, `number ||| translation ||| score` as Marian and Moses
 // have.
-std::string lines_of(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists) {
+std::string lines_of(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists,
+                     bool word_scores) {
   std::string lines;
   for (std::size_t i = 0; i < results.size(); ++i) {
     for (const Translation& translation : results[i]) {
-      lines += lists ? fmt::format("{} ||| {} ||| {:.4f}\n", first_number + i, translation.text, translation.score)
-                     : translation.text + "\n";
+      if (!lists) {
+        lines += translation.text + "\n";
+        continue;
+      }
+      lines += fmt::format("{} ||| {} ||| {:.4f}", first_number + i, translation.text, translation.score);
+      lines += word_scores ? " ||| " + word_scores_of(translation) + "\n" : "\n";
     }
   }
   return lines;
@@ -116,6 +139,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
                      const Direction& direction, const TextDemands& demands) {
   LineReader reader(arguments.input);
   check_beginning(reader);
+  const auto prefix_reader = arguments.prefixes.empty() ? nullptr : std::make_unique<LineReader>(arguments.prefixes);
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   Output output(arguments.output);
   RemarkTally cut_lines("lines of which the model read only the beginning");
@@ -136,6 +160,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   RemarkTally endless_lines("lines with translations that were cut at the longest output");
   RemarkTally short_lists("lines with fewer translations than --n-best");
   RemarkTally unmet_lines("lines with translations that lack terms of the glossary");
+  RemarkTally broken_lines("lines with placeholders that their translations do not hold");
   const auto tell_results = [&](const std::vector<Translation>& list, std::uint64_t line) {
     const auto cut = std::count_if(list.begin(), list.end(), [](const Translation& t) { return t.cut_off; });
     if (cut > 0) {
@@ -148,6 +173,10 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
       unmet_lines.add(fmt::format("the translation lacks {} terms of the glossary", list.front().unmet_terms),
                       {reader.path(), line}, "raise --max-length-offset or --beam-size");
     }
+    if (!list.front().keeps_placeholders) {
+      broken_lines.add("the translation does not hold the line's placeholders, each once", {reader.path(), line},
+                       "see the line's own % and < signs, and --max-length-offset");
+    }
     if (list.size() < wanted) {
       short_lists.add(fmt::format("only {} translations, for no more can be made", list.size()), {reader.path(), line},
                       "raise --beam-size");
@@ -156,9 +185,14 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   for (;;) {
     const std::vector<std::string> lines = read_lines(reader, arguments.lines_at_a_time);
     if (lines.empty()) break;
+    const std::vector<std::string> prefixes = next_prefixes(prefix_reader.get(), lines.size(), reader);
+    TextDemands own = demands;
+    own.prefixes = prefixes;
+    own.first_number = done;
     const auto results =
-        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, demands);
-    output.write(lines_of(results, done, arguments.with_scores || options.n_best > 1));
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, own);
+    const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
+    output.write(lines_of(results, done, lists, arguments.word_scores));
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (!translator.vocabulary().is_empty(lines[i])) tell_results(results[i], done + i + 1);
     }
@@ -169,6 +203,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   endless_lines.finish();
   short_lists.finish();
   unmet_lines.finish();
+  broken_lines.finish();
   output.finish();
 }
 
@@ -209,11 +244,21 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
 
 void translate(const Arguments& arguments, const DecodeOptions& options) {
   const DocumentFormat format = parse_document_format(arguments.format, arguments.input);
-  if (format != DocumentFormat::kText && (arguments.with_scores || options.n_best > 1)) {
-    fail("--scores and --n-best print lists, which {} has no place for; give --format text", name_of(format));
+  const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
+  if (format != DocumentFormat::kText && lists) {
+    fail("--scores, --word-scores and --n-best print lists, which {} has no place for; give --format text",
+         name_of(format));
+  }
+  if (format != DocumentFormat::kText && !arguments.prefixes.empty()) {
+    fail("--prefix goes by lines, which {} has none of; give --format text", name_of(format));
+  }
+  if (options.temperature > 0 && !arguments.glossary.empty()) {
+    fail("--glossary needs beam search, but --temperature asks for samples; leave one of them out");
   }
   const Glossary glossary = arguments.glossary.empty() ? Glossary{} : Glossary::load(arguments.glossary);
-  const TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary};
+  const TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary,
+                            .of_document = format != DocumentFormat::kText,
+                            .word_scores = arguments.word_scores};
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Direction direction{language_named(arguments.source, translator.vocabulary()),
@@ -249,6 +294,10 @@ void add_translate(CLI::App& app) {
       ->add_option("--glossary", arguments->glossary,
                    "terms and how to translate them: lines of SOURCE TAB TARGET, see docs/decoding.md")
       ->type_name("FILE");
+  command
+      ->add_option("--prefix", arguments->prefixes,
+                   "what translations begin with: a line for each line of the input, an empty one for none")
+      ->type_name("FILE");
   command->add_option("--input", arguments->input, "file to translate, of text gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
@@ -268,10 +317,13 @@ void add_translate(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();
   command->add_flag("--scores", arguments->with_scores, "print `number ||| translation ||| score`");
+  command->add_flag("--word-scores", arguments->word_scores,
+                    "print ` ||| ` and the log probability of each word and of the end mark, too");
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
       "Of text, translations come one a line, in the order of the input; --n-best prints several for each sentence.\n"
-      "A line without visible text stays as it is. Lines that are longer than the model reads, text that its\n"
+      "A line without visible text stays as it is. Lines that are longer than the model reads are split. Text that "
+      "its\n"
       "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
       "--strict they are errors.\n\n"
       "With --glossary the translation of a line that holds a term holds the term's translation, wherever the model\n"

@@ -21,4 +21,18 @@ struct Words<BalanceScope> {
   static constexpr std::string_view kAll[] = {"micro-batch", "update"};
 };
 
+/// Where translations hold the placeholders, tags and addresses of their sources, each once and as they are.
+enum class Protection { kNever, kDocuments, kAlways };
+template <>
+struct Words<Protection> {
+  static constexpr std::string_view kAll[] = {"never", "documents", "always"};
+};
+
+/// Which lines are translated sentence by sentence: those that are longer than the model reads, or others too.
+enum class SentenceSplit { kNever, kLong, kAlways };
+template <>
+struct Words<SentenceSplit> {
+  static constexpr std::string_view kAll[] = {"never", "long", "always"};
+};
+
 }  // namespace polymoe

@@ -219,7 +219,7 @@ Section optimizer_section(OptimizerOptions& o) {
 Section decode_section(DecodeOptions& o) {
   return {
       "decode",
-      "beam search",
+      "beam search and sampling",
       {number("beam-size", o.beam_size, "hypotheses kept for each sentence", 1, 1024),
        number("length-penalty", o.length_penalty, "scores are divided by length^penalty", 0, 10),
        number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
@@ -231,7 +231,17 @@ Section decode_section(DecodeOptions& o) {
        number("no-repeat-ngram", o.no_repeat_ngram,
               "no sequence of so many tokens comes twice in a translation, unless the source has it; 0: off", 0, 1024),
        number("repetition-penalty", o.repetition_penalty,
-              "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100)}};
+              "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100),
+       choice("protect", o.protect,
+              "where %s, {name}, <b> and addresses of a text come once each, as they are, in its translation"),
+       number("temperature", o.temperature,
+              "tokens are drawn at random, log probabilities divided by it; 0: beam search", 0, 100),
+       number("top-k", o.top_k, "sampling: only so many of the likeliest tokens are drawn; 0: all", 0, 1 << 24),
+       number("top-p", o.top_p, "sampling: only the likeliest tokens that have this probability together", 0.0001, 1),
+       number("seed", o.seed, "sampling: seed of the random numbers", 0),
+       choice(
+           "split-sentences", o.split_sentences,
+           "texts translated sentence by sentence and joined again: those that are too long for the model, or all")}};
 }
 
 Section cluster_section(ClusterOptions& o) {
@@ -358,8 +368,15 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
 
 void validate(const DecodeOptions& d, const GivenKeys& given) {
   const Contradictions check(given);
-  check(d.n_best <= d.beam_size, {"decode.n-best", "decode.beam-size"},
+  const bool samples = d.temperature > 0;
+  check(samples || d.n_best <= d.beam_size, {"decode.n-best", "decode.beam-size"},
         "{} translations from a beam of decode.beam-size = {}", d.n_best, d.beam_size);
+  constexpr const char* kNoSampling = "{}, but decode.temperature is 0, which is beam search; set it, to 1 say";
+  check(samples || d.top_k == 0, {"decode.top-k", "decode.temperature"}, kNoSampling, d.top_k);
+  check(!samples || d.protect != Protection::kAlways, {"decode.protect", "decode.temperature"},
+        "always, but samples (decode.temperature = {}) cannot be made to hold placeholders; leave one of them out",
+        d.temperature);
+  check(samples || d.top_p == 1, {"decode.top-p", "decode.temperature"}, kNoSampling, d.top_p);
 }
 
 void validate(const RunOptions& o, const GivenKeys& given) {

@@ -123,7 +123,7 @@ struct OptimizerOptions {
   double clip_norm = 1.0;
 };
 
-/// Beam search.
+/// Beam search, or sampling.
 struct DecodeOptions {
   std::int64_t beam_size = 4;
   double length_penalty = 1.0;
@@ -134,6 +134,12 @@ struct DecodeOptions {
   std::int64_t max_tokens = 4096;
   std::int64_t no_repeat_ngram = 4;  // 0: off
   double repetition_penalty = 1.0;   // 1: off
+  Protection protect = Protection::kDocuments;
+  double temperature = 0.0;  // 0: beam search
+  std::int64_t top_k = 0;    // 0: all tokens
+  double top_p = 1.0;
+  std::int64_t seed = 1;
+  SentenceSplit split_sentences = SentenceSplit::kLong;
 };
 
 /// How a training run is spread over processes.

@@ -1,6 +1,7 @@
 #include "decode/translator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -9,12 +10,18 @@
 #include "base/utf8.h"
 #include "checkpoint/model_checkpoint.h"
 #include "data/task.h"
-#include "decode/phrase_forms.h"
+#include "decode/forced.h"
 #include "inference/load.h"
 #include "nn/torch_headers.h"
+#include "text/placeholders.h"
+#include "text/sentences.h"
+#include "text/unicode.h"
 
 namespace polymoe {
 namespace {
+
+// The search's time grows with the square of their number; texts with more are only checked.
+constexpr std::size_t kMostPlaceholders = 100;
 
 // A sentence as the model reads it, with tags and marks, cut to what the model can take; `lost` tells of what it does
 // not read.
@@ -35,14 +42,33 @@ std::vector<std::int32_t> make_source(const Vocabulary& vocabulary, const std::s
 
 // Works are sorted by beam, then from long to short: the first one of a batch sets its width. Hypotheses beyond
 // decode.beam-size take the room of sentences.
-std::size_t end_of_batch(const std::vector<SentenceWork>& works, std::size_t first, const DecodeOptions& options) {
-  const auto width = static_cast<std::int64_t>(works[first].source.size());
-  const std::int64_t beams = works[first].beams;
+std::size_t end_of_batch(const std::vector<SentenceWork*>& works, std::size_t first, const DecodeOptions& options) {
+  const auto width = static_cast<std::int64_t>(works[first]->source.size());
+  const std::int64_t beams = works[first]->beams;
   const auto room =
       static_cast<std::size_t>(std::max<std::int64_t>(1, options.max_tokens * options.beam_size / (width * beams)));
   std::size_t end = first;
-  while (end < works.size() && end - first < room && works[end].beams == beams) ++end;
+  while (end < works.size() && end - first < room && works[end]->beams == beams) ++end;
   return end;
+}
+
+// The scores of words, which are what spaces divide, from those of tokens; that of the end mark is the last. A token
+// that shows nothing by itself belongs to the word behind it.
+std::vector<double> word_scores(const std::vector<std::int32_t>& ids, const std::vector<float>& token_scores,
+                                const Vocabulary& vocabulary, const std::vector<std::int32_t>& blank) {
+  std::vector<double> scores;
+  std::vector<std::int32_t> read;
+  double waiting = 0.0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    read.push_back(ids[i]);
+    waiting += static_cast<double>(token_scores[i]);
+    if (i + 1 < ids.size() && std::binary_search(blank.begin(), blank.end(), ids[i])) continue;
+    const std::size_t words = std::max<std::size_t>(1, split_words(decode_utf8(vocabulary.decode(read))).size());
+    scores.resize(std::max(scores.size(), words));
+    scores.back() += std::exchange(waiting, 0.0);
+  }
+  if (token_scores.size() > ids.size()) scores.push_back(static_cast<double>(token_scores.back()));
+  return scores;
 }
 
 }  // namespace
@@ -80,6 +106,41 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
   return {load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options};
 }
 
+std::vector<std::string> Translator::parts_of(const std::string& text, std::int32_t language,
+                                              const Frame& frame) const {
+  const auto longest = static_cast<std::size_t>(model_->max_positions() - frame.source_marks());
+  // A token is a byte at least, but for the mark in front of the text.
+  const auto fits = [&](std::string_view part) {
+    return part.size() < longest || vocabulary_.encode(part, language).size() <= longest;
+  };
+  const bool never = options_.split_sentences == SentenceSplit::kNever;
+  if (never || (options_.split_sentences == SentenceSplit::kLong && fits(text))) return {text};
+  std::vector<std::string> parts;
+  for (const std::string_view sentence : split_sentences(text)) {
+    for (const std::string_view part : split_to_fit(sentence, fits)) parts.emplace_back(part);
+  }
+  return parts.empty() ? std::vector<std::string>{text} : parts;
+}
+
+const SignPieces& Translator::sign_pieces() const {
+  if (sign_pieces_.word_parts.empty()) sign_pieces_ = find_sign_pieces(vocabulary_);
+  return sign_pieces_;
+}
+
+void Translator::make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const {
+  work.demands.token_scores = demands.word_scores;
+  if (options_.temperature > 0) return;
+  if (demands.glossary != nullptr) {
+    work.demands.phrases = phrases_of(*demands.glossary, work.text, vocabulary_, language);
+  }
+  work.protects =
+      options_.protect == Protection::kAlways || (options_.protect == Protection::kDocuments && demands.of_document);
+  if (!work.protects) return;
+  const std::size_t count = find_placeholders(work.text).size();
+  if (count == 0 || count > kMostPlaceholders) return;
+  protect_placeholders(work.text, vocabulary_, sign_pieces(), language, work.demands, work.literals);
+}
+
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
                                                             const ProgressSink& progress, std::string_view task_name,
@@ -90,58 +151,161 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
   SearchSymbols symbols = symbols_;
   symbols.forced = frame.target_head;
-  const std::int64_t max_positions = model_->max_positions();
 
-  std::vector<SentenceWork> works;
+  std::vector<std::vector<SentenceWork>> works(sentences.size());  // by sentence its parts
+  std::vector<SentenceWork*> order;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     if (vocabulary_.is_empty(sentences[i])) continue;
-    LossySource found{.sentence = i};
-    SentenceWork work{.sentence = i, .source = {}, .demands = {}};
-    work.source = make_source(vocabulary_, sentences[i], frame, source_language, max_positions, found);
-    if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
-    if (demands.glossary != nullptr) {
-      work.demands.phrases = phrases_of(*demands.glossary, sentences[i], vocabulary_, target_language);
+    LossySource all{.sentence = i};
+    for (const std::string& text : parts_of(sentences[i], source_language, frame)) {
+      SentenceWork work{.text = text};
+      LossySource found;
+      work.source = make_source(vocabulary_, text, frame, source_language, model_->max_positions(), found);
+      all.tokens += found.tokens;
+      all.read += found.read;
+      all.unknown += found.unknown;
+      make_demands(work, demands, target_language);
+      work.demands.number = demands.first_number + i;
+      const bool begins = works[i].empty() && !demands.prefixes.empty();
+      if (begins) work.demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
+      work.beams = beams_with_phrases(work.demands.phrases, options_.beam_size);
+      works[i].push_back(std::move(work));
     }
-    work.beams = beams_with_phrases(work.demands.phrases, options_.beam_size);
-    works.push_back(std::move(work));
+    if ((all.read < all.tokens || all.unknown > 0) && lost) lost(all);
+    for (SentenceWork& work : works[i]) order.push_back(&work);
   }
-  std::stable_sort(works.begin(), works.end(), [](const SentenceWork& a, const SentenceWork& b) {
-    return a.beams != b.beams ? a.beams > b.beams : a.source.size() > b.source.size();
+  std::stable_sort(order.begin(), order.end(), [](const SentenceWork* a, const SentenceWork* b) {
+    return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
   });
+  if (!order.empty() && std::any_of(order.begin(), order.end(), [](auto* work) { return !work->literals.empty(); })) {
+    symbols.word_parts = sign_pieces().word_parts;
+  }
 
-  std::vector<std::vector<Translation>> results(sentences.size());
-  for (std::size_t i = 0; i < results.size(); ++i) results[i].push_back({.text = sentences[i]});
-  Progress report{"translate", 0, works.size(), "sentences", "", false};
-  for (std::size_t first = 0; first < works.size();) {
-    const std::size_t end = end_of_batch(works, first, options_);
-    search(std::span(works).subspan(first, end - first), frame.start, symbols, results);
+  Progress report{"translate", 0, order.size(), "sentences", "", false};
+  for (std::size_t first = 0; first < order.size();) {
+    const std::size_t end = end_of_batch(order, first, options_);
+    search(std::span(order).subspan(first, end - first), frame.start, symbols);
     first = end;
     report.done = end;
-    report.finished = end == works.size();
+    report.finished = end == order.size();
     if (progress) progress(report);
+  }
+
+  std::vector<std::vector<Translation>> results(sentences.size());
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    std::size_t ranks = 0;
+    for (const SentenceWork& work : works[i]) ranks = std::max(ranks, work.translations.size());
+    for (std::size_t rank = 0; rank < ranks; ++rank) results[i].push_back(join(works[i], rank));
+    if (results[i].empty()) results[i].push_back({.text = sentences[i]});
   }
   return results;
 }
 
-void Translator::search(std::span<const SentenceWork> works, std::int32_t start, const SearchSymbols& symbols,
-                        std::vector<std::vector<Translation>>& results) {
+void Translator::search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const {
   std::vector<std::vector<std::int32_t>> sources;
   std::vector<Demands> demands;
-  for (const SentenceWork& work : works) {
-    sources.push_back(work.source);
-    demands.push_back(work.demands);
+  for (const SentenceWork* work : works) {
+    sources.push_back(work->source);
+    demands.push_back(work->demands);
   }
   DecodeOptions options = options_;
-  options.beam_size = works.front().beams;
+  options.beam_size = works.front()->beams;
   const std::vector<std::int32_t> first_ids(sources.size(), start);
   const auto hypotheses = beam_search(*model_, sources, first_ids, symbols, options, {}, demands);
   for (std::size_t i = 0; i < works.size(); ++i) {
-    std::vector<Translation>& translations = results[works[i].sentence];
-    translations.clear();
-    for (const Hypothesis& h : hypotheses[i]) {
-      translations.push_back({one_line(vocabulary_.decode(h.ids)), h.score, h.cut_off, h.unmet});
+    for (const Hypothesis& hypothesis : hypotheses[i]) {
+      works[i]->translations.push_back(translation_of(hypothesis, *works[i], symbols));
     }
   }
+}
+
+Translation Translator::translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
+                                       const SearchSymbols& symbols) const {
+  Translation translation{.score = hypothesis.score, .cut_off = hypothesis.cut_off};
+  translation.text =
+      one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, work.demands.phrases, vocabulary_)
+                                      : vocabulary_.decode(hypothesis.ids));
+  translation.keeps_placeholders = !work.protects || keeps_placeholders(work.text, translation.text);
+  std::vector<bool> met(work.demands.phrases.size());
+  for (const PhrasePlace& place : hypothesis.placements) met[place.phrase] = true;
+  for (std::size_t i = 0; i < met.size(); ++i) {
+    const bool is_term = i >= work.literals.size() || work.literals[i].empty();
+    if (is_term && !met[i]) ++translation.unmet_terms;
+  }
+  if (work.demands.token_scores) {
+    translation.word_scores = word_scores(hypothesis.ids, hypothesis.token_scores, vocabulary_, symbols.blank);
+  }
+  translation.tokens = hypothesis.ids.size() + (hypothesis.cut_off ? 0 : 1) + symbols.forced.size();
+  translation.log_probability =
+      hypothesis.score * std::pow(static_cast<double>(translation.tokens), options_.length_penalty);
+  return translation;
+}
+
+// The parts' translations of one rank, or of the last rank that a part has, as one.
+Translation Translator::join(std::span<const SentenceWork> parts, std::size_t rank) const {
+  Translation joined;
+  std::vector<std::string> texts;
+  for (const SentenceWork& part : parts) {
+    const Translation& own = part.translations[std::min(rank, part.translations.size() - 1)];
+    texts.push_back(own.text);
+    joined.cut_off = joined.cut_off || own.cut_off;
+    joined.unmet_terms += own.unmet_terms;
+    joined.keeps_placeholders = joined.keeps_placeholders && own.keeps_placeholders;
+    joined.word_scores.insert(joined.word_scores.end(), own.word_scores.begin(), own.word_scores.end());
+    joined.log_probability += own.log_probability;
+    joined.tokens += own.tokens;
+    joined.score = own.score;
+  }
+  joined.text = texts.size() == 1 ? texts[0] : join_sentences(texts);
+  if (texts.size() > 1) {
+    joined.score = joined.log_probability / std::pow(static_cast<double>(joined.tokens), options_.length_penalty);
+  }
+  return joined;
+}
+
+std::vector<TargetScore> Translator::score(std::span<const std::string> sentences, std::span<const std::string> targets,
+                                           const std::string& source, const std::string& target,
+                                           std::string_view task_name) {
+  const Task task = parse_task(task_name, vocabulary_);
+  const std::int32_t source_language = vocabulary_.language_index(source);
+  const std::int32_t target_language = vocabulary_.language_index(target);
+  const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
+  const auto longest = static_cast<std::size_t>(model_->max_positions()) - 1 - frame.target_head.size();
+  std::vector<ForcedTarget> works;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    LossySource found;
+    ForcedTarget work{
+        .source = make_source(vocabulary_, sentences[i], frame, source_language, model_->max_positions(), found),
+        .target = vocabulary_.encode(targets[i], target_language)};
+    if (found.read < found.tokens || work.target.size() > longest) {
+      fail("line {} of the input: {} tokens, but the model reads at most {}", i + 1,
+           std::max(found.tokens, work.target.size()), longest);
+    }
+    works.push_back(std::move(work));
+  }
+  std::vector<std::size_t> order(works.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return works[a].source.size() > works[b].source.size(); });
+  std::vector<TargetScore> scores(works.size());
+  for (std::size_t first = 0; first < order.size();) {
+    const auto room =
+        std::max<std::size_t>(1, static_cast<std::size_t>(options_.max_tokens) / works[order[first]].source.size());
+    const std::size_t end = std::min(order.size(), first + room);
+    std::vector<ForcedTarget> batch;
+    for (std::size_t i = first; i < end; ++i) batch.push_back(works[order[i]]);
+    const auto token_scores = forced_scores(*model_, batch, frame.start, frame.target_head, vocabulary_.eos());
+    for (std::size_t i = first; i < end; ++i) {
+      const std::vector<float>& own = token_scores[i - first];
+      TargetScore& result = scores[order[i]];
+      result.tokens = own.size() + frame.target_head.size();
+      for (const float value : own) result.log_probability += static_cast<double>(value);
+      result.score = result.log_probability / std::pow(static_cast<double>(result.tokens), options_.length_penalty);
+      result.word_scores = word_scores(works[order[i]].target, own, vocabulary_, symbols_.blank);
+    }
+    first = end;
+  }
+  return scores;
 }
 
 }  // namespace polymoe

@@ -191,6 +191,7 @@ ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update, cons
   DecodeOptions decode = options_.decode;
   decode.beam_size = options_.train.valid_beam_size;
   decode.n_best = 1;
+  decode.temperature = 0.0;
   const std::vector<std::string> names = task_names(dataset_.vocabulary());
   MoeStatistics statistics;
   std::map<Task, TaskTally> tallies;

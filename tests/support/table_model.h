@@ -7,12 +7,22 @@
 #include <utility>
 #include <vector>
 
+#include "decode/beam_search.h"
 #include "inference/decoding_model.h"
 #include "nn/torch_headers.h"
 
 namespace polymoe::testing {
 
 using Ids = std::vector<std::int32_t>;
+
+/// The end mark of tests with made-up ids.
+inline constexpr std::int32_t kEnd = 2;
+
+inline std::vector<Ids> ids_of(const std::vector<Hypothesis>& hypotheses) {
+  std::vector<Ids> ids;
+  for (const Hypothesis& hypothesis : hypotheses) ids.push_back(hypothesis.ids);
+  return ids;
+}
 
 /// A model that computes nothing: the log probabilities of what comes next are `next`(source, ids read so far, the
 /// first one included), by id; ids that it leaves out are next to impossible.

@@ -125,6 +125,9 @@ TEST(Validate, NamesTheKeyOfEveryContradiction) {
       {{{"optimizer.warmup-updates", "0"}}, "optimizer.warmup-updates: 0, but the inverse-sqrt schedule"},
       {{{"optimizer.min-learning-rate", "0.1"}}, "optimizer.min-learning-rate: 0.1 exceeds"},
       {{{"decode.n-best", "5"}}, "decode.n-best: 5 translations from a beam of decode.beam-size = 4"},
+      {{{"decode.top-k", "40"}}, "decode.top-k: 40, but decode.temperature is 0, which is beam search"},
+      {{{"decode.top-p", "0.9"}}, "decode.top-p: 0.9, but decode.temperature is 0, which is beam search"},
+      {{{"decode.temperature", "1"}, {"decode.protect", "always"}}, "decode.protect: always, but samples"},
   };
   for (const Contradiction& contradiction : cases) {
     RunOptions options;

@@ -12,6 +12,7 @@ namespace polymoe {
 namespace {
 
 using testing::Ids;
+using testing::kEnd;
 using testing::TableModel;
 
 PhraseProgress progress_of(const std::vector<Phrase>& phrases, const Ids& ids) {
@@ -72,12 +73,11 @@ TEST(AllocateBeams, WhatTheLargestShareLeavesGoesBack) {
   EXPECT_EQ(ids_of(allocate_beams(pool, 3, 2)), (std::vector<std::int64_t>{0, 1, 2}));
 }
 
-constexpr std::int32_t kEnd = 2;
-
 std::vector<Hypothesis> search(TableModel& model, const DecodeOptions& options, const std::vector<Phrase>& phrases) {
   DecodeOptions wide = options;
   wide.beam_size = beams_with_phrases(phrases, options.beam_size);
-  return beam_search(model, {{5, 7, 2}}, {5}, {.end = kEnd, .forbidden = {0, 1}, .blank = {}, .forced = {}}, wide, {},
+  return beam_search(model, {{5, 7, 2}}, {5},
+                     {.end = kEnd, .forbidden = {0, 1}, .word_parts = {}, .blank = {}, .forced = {}}, wide, {},
                      {{phrases}})[0];
 }
 
@@ -145,7 +145,7 @@ TEST(PhraseSearch, DoesNotTouchTheOtherSentencesOfABatch) {
   TableModel model = model_with_a_synonym();
   DecodeOptions options;
   options.n_best = 4;
-  const SearchSymbols symbols{.end = kEnd, .forbidden = {0, 1}, .blank = {}, .forced = {}};
+  const SearchSymbols symbols{.end = kEnd, .forbidden = {0, 1}, .word_parts = {}, .blank = {}, .forced = {}};
   const auto alone = beam_search(model, {{5, 7, 2}}, {5}, symbols, options);
   const auto together = beam_search(model, {{5, 7, 2}, {5, 7, 2}}, {5, 5}, symbols, options, {}, {{{{{{9, 9}}}}}, {}});
   ASSERT_EQ(alone[0].size(), together[1].size());

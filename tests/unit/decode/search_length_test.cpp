@@ -1,3 +1,5 @@
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "decode/beam_search.h"
@@ -8,9 +10,11 @@ namespace polymoe {
 namespace {
 
 using testing::Ids;
+using testing::ids_of;
+using testing::kEnd;
 using testing::TableModel;
 
-constexpr std::int32_t kEnd = 2, kBlank = 3;
+constexpr std::int32_t kBlank = 3;
 const Ids kSource{5, 7, 2};
 
 DecodeOptions up_to(std::int64_t length, std::int64_t beams, std::int64_t n_best) {
@@ -24,14 +28,8 @@ DecodeOptions up_to(std::int64_t length, std::int64_t beams, std::int64_t n_best
 }
 
 std::vector<Hypothesis> search(TableModel& model, const DecodeOptions& options) {
-  return beam_search(model, {kSource}, {5}, {.end = kEnd, .forbidden = {0, 1}, .blank = {kBlank}, .forced = {}},
-                     options)[0];
-}
-
-std::vector<Ids> ids_of(const std::vector<Hypothesis>& hypotheses) {
-  std::vector<Ids> ids;
-  for (const Hypothesis& hypothesis : hypotheses) ids.push_back(hypothesis.ids);
-  return ids;
+  return beam_search(model, {kSource}, {5},
+                     {.end = kEnd, .forbidden = {0, 1}, .word_parts = {}, .blank = {kBlank}, .forced = {}}, options)[0];
 }
 
 TEST(SearchLength, AListIsFilledUpWithWhatTheLengthCutsOff) {
@@ -52,7 +50,7 @@ TEST(SearchLength, WhatEndsStandsBeforeWhatIsCutOff) {
   TableModel model(12, [](const Ids&, const Ids& read) -> std::map<std::int32_t, float> {
     if (read.size() == 1) return {{7, -3.0f}, {8, -0.5f}};
     if (read.back() == 7) return {{kEnd, 0.0f}};
-    return {{8, 0.0f}};
+    return {{8, 0.0f}, {kEnd, -std::numeric_limits<float>::infinity()}};
   });
   EXPECT_EQ(ids_of(search(model, up_to(3, 2, 2))), (std::vector<Ids>{{7}, {8, 8, 8}}));
   EXPECT_EQ(ids_of(search(model, up_to(3, 2, 1))), (std::vector<Ids>{{7}}));
@@ -80,8 +78,9 @@ TEST(SearchLength, AMinimumHoldsForEachSentenceOfABatch) {
   DecodeOptions options = up_to(8, 1, 1);
   options.no_repeat_ngram = 0;
   options.min_length = 5;
-  const auto results = beam_search(model, {{5, 4, 2}, {5, 6, 2}}, {5, 5},
-                                   {.end = kEnd, .forbidden = {0, 1}, .blank = {}, .forced = {}}, options);
+  const auto results =
+      beam_search(model, {{5, 4, 2}, {5, 6, 2}}, {5, 5},
+                  {.end = kEnd, .forbidden = {0, 1}, .word_parts = {}, .blank = {}, .forced = {}}, options);
   EXPECT_EQ(results[0][0].ids, (Ids{4, 4, 4, 4, 4}));
   EXPECT_EQ(results[1][0].ids, (Ids{6, 6, 6, 6, 6, 6}));
 }
