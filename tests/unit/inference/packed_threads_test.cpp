@@ -1,0 +1,53 @@
+#include <cstddef>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "inference/packed_model.h"
+#include "nn/torch_headers.h"
+#include "parallel/parallel_model.h"
+
+namespace polymoe {
+namespace {
+
+// Greedy, a few tokens.
+std::vector<std::int32_t> decode(PackedModel& model, const std::vector<std::int32_t>& source) {
+  const auto state = model.start({source}, 1);
+  std::vector<std::int32_t> ids{5};
+  for (int i = 0; i < 8; ++i) ids.push_back(state->step({ids.back()}).argmax(1).item<std::int32_t>());
+  return ids;
+}
+
+TEST(PackedModel, ManyThreadsDecodeWithOneModel) {
+  ModelOptions options;
+  options.vocabulary = 90;
+  options.hidden = 32;
+  options.ffn = 64;
+  options.heads = 4;
+  options.encoder_layers = 2;
+  options.decoder_layers = 2;
+  options.moe.experts = 4;
+  options.moe.top_k = 2;
+  const EncoderDecoder model(options);
+  initialize(*model, 3);
+  for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kInt8}) {
+    const auto packed = pack_model(*model, format);
+    std::vector<std::vector<std::int32_t>> sources, expected;
+    for (std::int32_t i = 0; i < 8; ++i) {
+      sources.push_back({7, 20 + i, 40 + 2 * i, 2});
+      expected.push_back(decode(*packed, sources.back()));
+    }
+    std::vector<std::vector<std::int32_t>> found(sources.size());
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      threads.emplace_back([&, i] { found[i] = decode(*packed, sources[i]); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(found, expected);
+  }
+}
+
+}  // namespace
+}  // namespace polymoe
