@@ -56,18 +56,17 @@ POLYMOE_INLINE float exponentials(Float* x, std::int64_t width, float greatest) 
 // The sums of the lanes of four vectors.
 POLYMOE_INLINE void sums_of(const Floats (&lanes)[4], float* sums) {
   typedef float Quarter __attribute__((vector_size(16), aligned(4), may_alias));
-  typedef int Order __attribute__((vector_size(16)));
   Quarter quarters[4];
   for (int i = 0; i < 4; ++i) {
     const auto* parts = reinterpret_cast<const Quarter*>(&lanes[i]);
     quarters[i] = (parts[0] + parts[2]) + (parts[1] + parts[3]);
   }
-  constexpr Order kEven = {0, 2, 4, 6}, kOdd = {1, 3, 5, 7};
-  const Quarter first =
-      __builtin_shuffle(quarters[0], quarters[1], kEven) + __builtin_shuffle(quarters[0], quarters[1], kOdd);
-  const Quarter second =
-      __builtin_shuffle(quarters[2], quarters[3], kEven) + __builtin_shuffle(quarters[2], quarters[3], kOdd);
-  *reinterpret_cast<Quarter*>(sums) = __builtin_shuffle(first, second, kEven) + __builtin_shuffle(first, second, kOdd);
+  const Quarter first = __builtin_shufflevector(quarters[0], quarters[1], 0, 2, 4, 6) +
+                        __builtin_shufflevector(quarters[0], quarters[1], 1, 3, 5, 7);
+  const Quarter second = __builtin_shufflevector(quarters[2], quarters[3], 0, 2, 4, 6) +
+                         __builtin_shufflevector(quarters[2], quarters[3], 1, 3, 5, 7);
+  *reinterpret_cast<Quarter*>(sums) =
+      __builtin_shufflevector(first, second, 0, 2, 4, 6) + __builtin_shufflevector(first, second, 1, 3, 5, 7);
 }
 
 // scores[j] = <query, keys[j]> of `width` columns from `column` on. Four keys at a time: adding up the lanes of a sum

@@ -203,7 +203,8 @@ class PackedState : public DecodingState {
     explicit Attention(const PackedState& state)
         : hidden_(state.hidden_),
           heads_(state.heads_),
-          scale_(1.0f / std::sqrt(static_cast<float>(hidden_ / heads_))) {}
+          width_(hidden_ / heads_),
+          scale_(1.0f / std::sqrt(static_cast<float>(width_))) {}
 
     void clear() {
       keys_.clear();
@@ -216,11 +217,11 @@ class PackedState : public DecodingState {
     void attend(const kernels::QueryRows& queries, float* output) {
       scores_.resize(keys_.size());
       const kernels::CachedRows rows{keys_.data(), values_.data(), static_cast<std::int64_t>(keys_.size())};
-      kernels::attend(queries, rows, heads_, hidden_ / heads_, scale_, scores_.data(), output);
+      kernels::attend(queries, rows, heads_, width_, scale_, scores_.data(), output);
     }
 
    private:
-    std::int64_t hidden_, heads_;
+    std::int64_t hidden_, heads_, width_;
     float scale_;
     std::vector<const float*> keys_, values_;
     std::vector<float> scores_;

@@ -124,7 +124,7 @@ class ForeignParity : public ::testing::TestWithParam<std::string> {
     options.beam_size = beams;
     options.no_repeat_ngram = 0;  // as transformers has it
     options.min_length = 0;
-    options.n_best = beams;       // waits for as many as transformers does
+    options.n_best = beams;  // waits for as many as transformers does
     options.max_length_factor = 0;
     options.max_length_offset = marks.at("longest");
 
