@@ -111,8 +111,9 @@ std::string text_with_literals(const Hypothesis &hypothesis, const std::vector<s
     const std::string before = decoded(place.begin), through = decoded(place.end);
     if (!whole.starts_with(before) || !whole.starts_with(through) || through.size() < done) return whole;
     text += whole.substr(done, std::max(before.size(), done) - done);
-    // Its first form begins a word.
-    if (place.form == 0 && phrases[place.phrase].forms.size() > 1 && !text.empty() && text.back() != ' ') text += ' ';
+    // Its first form begins a word; the only one may or may not.
+    const bool begins_word = phrases[place.phrase].forms.size() > 1 ? place.form == 0 : whole[before.size()] == ' ';
+    if (begins_word && !text.empty() && text.back() != ' ') text += ' ';
     text += literals[place.phrase];
     done = through.size();
   }
