@@ -32,6 +32,8 @@ class DecodingModel {
   virtual std::int64_t max_positions() const = 0;
 
   virtual std::int64_t vocabulary() const = 0;
+  /// Whether several threads may have states of it at the same time.
+  virtual bool is_thread_safe() const { return false; }
 
   /// Encodes `sources`, ids with tags and end marks, each at least one, and prepares `beams` hypotheses of each. The
   /// model must outlive the state. Throws Error where a source is longer than max_positions().
