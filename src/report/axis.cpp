@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include "report/numbers.h"
+#include "base/numbers.h"
 
 namespace polymoe {
 namespace {

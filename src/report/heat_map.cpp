@@ -5,8 +5,8 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/html.h"
-#include "report/numbers.h"
 #include "report/style.h"
 
 namespace polymoe {

@@ -6,9 +6,9 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/axis.h"
 #include "report/html.h"
-#include "report/numbers.h"
 #include "report/style.h"
 
 namespace polymoe {

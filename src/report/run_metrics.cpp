@@ -1,135 +1,53 @@
 #include "report/run_metrics.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
+#include <utility>
 
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/path_kind.h"
-#include "report/record.h"
+#include "metrics/json_object.h"
+#include "metrics/record_json.h"
 
 namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
-using json = Record::Json;
+using json = JsonObject::Json;
 
 const char* const kRemedy = "correct or remove the damaged line";
 
-void flatten_config(const json& value, const std::string& key,
-                    std::vector<std::pair<std::string, std::string>>& config) {
-  if (value.is_object()) {
-    for (const auto& [name, member] : value.items())
-      flatten_config(member, key.empty() ? name : key + "." + name, config);
-    return;
-  }
-  std::string text;
-  if (value.is_array()) {
-    for (const json& item : value)
-      text += (text.empty() ? "" : ", ") + (item.is_string() ? item.get<std::string>() : item.dump());
-  } else {
-    text = value.is_string() ? value.get<std::string>() : value.dump();
-  }
-  config.emplace_back(key, text);
-}
-
-void read_run(const Record& record, RunMetrics& run) {
-  if (run.start_time != run.start_time) run.start_time = record.number("time");
-  run.parameters = record.number("parameters");
-  run.active_parameters = record.number("active_parameters");
-  run.languages = record.texts("languages");
-  run.directions = record.texts("directions");
-  run.config.clear();
-  record.members("config");  // checks the sections
-  if (record.object().contains("config")) flatten_config(record.object()["config"], "", run.config);
-}
-
-TrainRecord read_train(const Record& record) {
-  TrainRecord train;
-  train.update = record.number("update");
-  train.time = record.number("time");
-  train.seconds = record.number("seconds");
-  train.loss = record.number("loss");
-  train.nll = record.number("nll");
-  train.balance_loss = record.number("balance_loss");
-  train.learning_rate = record.number("learning_rate");
-  train.gradient_norm = record.number("gradient_norm");
-  train.tokens = record.number("tokens");
-  train.tokens_per_second = record.number("tokens_per_second");
-  for (const auto& [task, values] : record.members("tasks")) train.task_losses[task] = values.number("loss");
-  return train;
-}
-
-ValidRecord read_valid(const Record& record) {
-  ValidRecord valid;
-  valid.update = record.number("update");
-  valid.loss = record.number("loss");
-  valid.bleu = record.number("bleu");
-  valid.chrf = record.number("chrf");
-  valid.best = record.flag("best");
-  for (const auto& [direction, values] : record.members("directions")) {
-    valid.directions[direction] = {values.number("loss"), values.number("bleu"), values.number("chrf"),
-                                   values.number("chrf_copy"), values.number("segments")};
-  }
-  for (const auto& [task, values] : record.members("tasks")) {
-    valid.tasks[task] = {values.number("loss"),   values.number("segments"), values.number("chrf"),
-                         values.number("rouge1"), values.number("rouge2"),   values.number("rougeL")};
-  }
-  return valid;
-}
-
-ExpertsRecord read_experts(const Record& record) {
-  ExpertsRecord experts{record.number("update"), {}};
-  for (const Record& layer : record.records("layers")) {
-    LayerLoad load{layer.text("name"), {}};
-    for (const auto& [language, values] : layer.members("languages")) {
-      load.languages.push_back({language, values.number("tokens"), values.numbers("load"), values.number("dropped"),
-                                values.number("entropy")});
-    }
-    experts.layers.push_back(std::move(load));
-  }
-  return experts;
-}
-
-SamplesRecord read_samples(const Record& record) {
-  SamplesRecord samples{record.number("update"), {}};
-  for (const Record& sample : record.records("samples")) {
-    samples.samples.push_back({sample.text("task"), sample.text("direction"), sample.text("source"),
-                               sample.text("reference"), sample.text("translation")});
-  }
-  return samples;
-}
-
 template <typename T>
-void add(std::vector<T>& records, T record) {
+void put(std::vector<T>& records, T record) {
   while (!records.empty() && records.back().update >= record.update) records.pop_back();
   records.push_back(std::move(record));
 }
 
+void add(RunMetrics& run, RunRecord record) {
+  if (run.start_time != run.start_time) run.start_time = record.time;
+  run.about = std::move(record);
+}
+void add(RunMetrics& run, TrainRecord record) { put(run.train, std::move(record)); }
+void add(RunMetrics& run, ValidRecord record) { put(run.valid, std::move(record)); }
+void add(RunMetrics& run, ExpertsRecord record) { put(run.experts, std::move(record)); }
+void add(RunMetrics& run, SamplesRecord record) { put(run.samples, std::move(record)); }
+
 void read_record(const json& object, const Where& where, RunMetrics& run) {
-  const Record record(object, where, "record", kRemedy);
-  const std::string type = record.text("type");
-  if (type == "run") return read_run(record, run);
-  const bool known = type == "train" || type == "valid" || type == "experts" || type == "samples";
-  if (!known) return;
-  if (record.number("update") != record.number("update")) {
-    throw Error("no \"update\" in a record of type " + type, where, kRemedy);
-  }
-  if (type == "train") add(run.train, read_train(record));
-  if (type == "valid") add(run.valid, read_valid(record));
-  if (type == "experts") add(run.experts, read_experts(record));
-  if (type == "samples") add(run.samples, read_samples(record));
+  std::optional<MetricsRecord> found = record_of(JsonObject(object, where, "record", kRemedy));
+  if (!found) return;
+  std::visit([&](auto& record) { add(run, std::move(record)); }, *found);
 }
 
 void read_usage(const fs::path& path, RunMetrics& run) {
   const char* const remedy = "make it anew with `polymoe usage`";
   const Where where{path.string(), 0};
-  const json object = Record::parse(read_file(path), where, remedy);
+  const json object = JsonObject::parse(read_file(path), where, remedy);
   if (object.is_discarded()) throw Error("not JSON", where, remedy);
-  for (const auto& [name, layer] : Record(object, where, "usage", remedy).members("layers")) {
+  for (const auto& [name, layer] : JsonObject(object, where, "usage", remedy).members("layers")) {
     for (auto& [direction, shares] : layer.number_lists("directions")) run.direction_usage[name][direction] = shares;
     for (auto& [task, shares] : layer.number_lists("tasks")) run.task_usage[name][task] = shares;
     for (auto& [language, shares] : layer.number_lists("languages")) run.language_usage[name][language] = shares;
@@ -159,7 +77,7 @@ std::vector<std::string> RunMetrics::scored_directions() const {
     for (const auto& [direction, scores] : record.directions) listed.emplace(direction, false);
   }
   std::vector<std::string> ordered;
-  for (const std::string& direction : directions) {
+  for (const std::string& direction : about.directions) {
     const auto found = listed.find(direction);
     if (found == listed.end() || found->second) continue;
     found->second = true;
@@ -188,7 +106,7 @@ RunMetrics read_run_metrics(const fs::path& run) {
     const std::string_view line = rest.substr(0, end);
     const bool whole = end != std::string_view::npos;
     rest.remove_prefix(whole ? end + 1 : rest.size());
-    const json record = Record::parse(line, where, kRemedy);
+    const json record = JsonObject::parse(line, where, kRemedy);
     if (record.is_discarded() && !whole) break;  // still being written, or cut off by a crash
     if (record.is_discarded()) throw Error("not JSON", where, kRemedy);
     read_record(record, where, metrics);

@@ -3,8 +3,8 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/html.h"
-#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace polymoe {
@@ -18,16 +18,16 @@ std::string text_item(const std::string& term, const std::string& text, const st
                      escape_html(language_tag(language)), escape_html(text));
 }
 
-const Sample* same_source(const RunMetrics& run, const Sample& wanted) {
+const SampleTranslation* same_source(const RunMetrics& run, const SampleTranslation& wanted) {
   if (run.samples.empty()) return nullptr;
   const auto& samples = run.samples.back().samples;
-  const auto found = std::find_if(samples.begin(), samples.end(), [&](const Sample& sample) {
+  const auto found = std::find_if(samples.begin(), samples.end(), [&](const SampleTranslation& sample) {
     return sample.task == wanted.task && sample.direction == wanted.direction && sample.source == wanted.source;
   });
   return found == samples.end() ? nullptr : &*found;
 }
 
-std::string sample_card(const std::vector<RunMetrics>& runs, const Sample& sample) {
+std::string sample_card(const std::vector<RunMetrics>& runs, const SampleTranslation& sample) {
   const std::size_t dash = std::min(sample.direction.find('-'), sample.direction.size());
   const std::string source = sample.direction.substr(0, dash);
   const std::string target = dash < sample.direction.size() ? sample.direction.substr(dash + 1) : "";
@@ -35,7 +35,7 @@ std::string sample_card(const std::vector<RunMetrics>& runs, const Sample& sampl
   std::string html = fmt::format("<article class=\"card sample\"><h3>{}</h3><dl>\n", escape_html(heading));
   html += text_item("source", sample.source, source, "source");
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const Sample* made = same_source(runs[i], sample);
+    const SampleTranslation* made = same_source(runs[i], sample);
     const std::string term = runs.size() > 1 ? run_label(runs, i) : sample.task.empty() ? "translation" : "output";
     if (made != nullptr) html += text_item(term, made->translation, target, "made");
   }
@@ -50,7 +50,7 @@ std::string samples_section(const std::vector<RunMetrics>& runs) {
   if (with_samples == runs.end()) return "";
   std::string shown, folded;
   std::size_t count = 0;
-  for (const Sample& sample : with_samples->samples.back().samples) {
+  for (const SampleTranslation& sample : with_samples->samples.back().samples) {
     (count < kSamplesShown ? shown : folded) += sample_card(runs, sample);
     ++count;
   }
@@ -69,7 +69,7 @@ std::string config_section(const std::vector<RunMetrics>& runs) {
   std::vector<std::string> keys;
   std::map<std::string, std::vector<std::string>> values;  // of each key, one for each run
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    for (const auto& [key, value] : runs[i].config) {
+    for (const auto& [key, value] : runs[i].about.config) {
       const auto [entry, is_new] = values.try_emplace(key, runs.size());
       if (is_new) keys.push_back(key);
       entry->second[i] = value;

@@ -3,10 +3,10 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/heat_map.h"
 #include "report/html.h"
 #include "report/line_chart.h"
-#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace polymoe {

@@ -5,11 +5,11 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/bar_chart.h"
 #include "report/heat_map.h"
 #include "report/html.h"
 #include "report/line_chart.h"
-#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace polymoe {
@@ -18,14 +18,14 @@ namespace {
 constexpr std::size_t kMostBars = 40;
 constexpr std::size_t kMostSmallCharts = 24;
 
-const DirectionScores* scores_of(const ValidRecord* record, const std::string& direction) {
+const Scores* scores_of(const ValidRecord* record, const std::string& direction) {
   if (record == nullptr) return nullptr;
   const auto found = record->directions.find(direction);
   return found == record->directions.end() ? nullptr : &found->second;
 }
 
-double score(const ValidRecord* record, const std::string& direction, double DirectionScores::*field) {
-  const DirectionScores* scores = scores_of(record, direction);
+double score(const ValidRecord* record, const std::string& direction, double Scores::*field) {
+  const Scores* scores = scores_of(record, direction);
   return scores == nullptr ? kMissing : scores->*field;
 }
 
@@ -70,11 +70,11 @@ std::string curve_chart(const std::vector<RunMetrics>& runs, const std::string& 
 double mean_chrf(const ValidRecord& record, const std::string&) { return record.chrf; }
 double mean_bleu(const ValidRecord& record, const std::string&) { return record.bleu; }
 double direction_chrf(const ValidRecord& record, const std::string& direction) {
-  return score(&record, direction, &DirectionScores::chrf);
+  return score(&record, direction, &Scores::chrf);
 }
 
 std::string bars(const std::vector<RunMetrics>& runs, const std::vector<std::string>& directions,
-                 const std::string& metric, double DirectionScores::*field, double DirectionScores::*mark) {
+                 const std::string& metric, double Scores::*field, double Scores::*mark) {
   BarChart chart;
   chart.title = metric + " by direction";
   chart.unit = metric;
@@ -112,7 +112,7 @@ std::string score_table(const std::vector<RunMetrics>& runs, const std::vector<s
     int decimals;  // -1: a signed difference; -2: a count
   };
   constexpr int kDifference = -1, kCount = -2;
-  const auto values_of = [&](const RunMetrics& run, double DirectionScores::*field) {
+  const auto values_of = [&](const RunMetrics& run, double Scores::*field) {
     std::vector<double> values;
     for (const std::string& direction : directions) values.push_back(score(run.best(), direction, field));
     return values;
@@ -126,20 +126,20 @@ std::string score_table(const std::vector<RunMetrics>& runs, const std::vector<s
   };
 
   std::vector<Column> columns;
-  columns.push_back({"segments", values_of(runs[0], &DirectionScores::segments), kCount});
-  const std::vector<double> first = values_of(runs[0], &DirectionScores::chrf);
-  const std::vector<double> copied = values_of(runs[0], &DirectionScores::chrf_copy);
+  columns.push_back({"segments", values_of(runs[0], &Scores::segments), kCount});
+  const std::vector<double> first = values_of(runs[0], &Scores::chrf);
+  const std::vector<double> copied = values_of(runs[0], &Scores::chrf_copy);
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    columns.push_back({headed("chrF", i), values_of(runs[i], &DirectionScores::chrf), 1});
+    columns.push_back({headed("chrF", i), values_of(runs[i], &Scores::chrf), 1});
     if (i > 0) columns.push_back({"difference", minus(columns.back().values, first), kDifference});
   }
   columns.push_back({"chrF of copying", copied, 1});
   if (runs.size() == 1) columns.push_back({"gain", minus(first, copied), kDifference});
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    columns.push_back({headed("BLEU", i), values_of(runs[i], &DirectionScores::bleu), 1});
+    columns.push_back({headed("BLEU", i), values_of(runs[i], &Scores::bleu), 1});
   }
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    columns.push_back({headed("loss", i), values_of(runs[i], &DirectionScores::loss), 3});
+    columns.push_back({headed("loss", i), values_of(runs[i], &Scores::loss), 3});
   }
   std::erase_if(columns, [](const Column& column) { return !std::isfinite(mean_of(column.values)); });
 
@@ -186,7 +186,7 @@ std::string small_charts(const std::vector<RunMetrics>& runs, const std::vector<
 }
 
 /// One score for every pair of languages.
-HeatMap matrix(const RunMetrics& run, const std::string& title, double DirectionScores::*field,
+HeatMap matrix(const RunMetrics& run, const std::string& title, double Scores::*field,
                const std::vector<std::string>& sources, const std::vector<std::string>& targets) {
   HeatMap map;
   map.title = title;
@@ -226,9 +226,8 @@ std::string matrices(const RunMetrics& run, const std::vector<std::string>& dire
   std::stable_sort(targets.begin(), targets.end(), [&](const std::string& a, const std::string& b) {
     return std::find(sources.begin(), sources.end(), a) < std::find(sources.begin(), sources.end(), b);
   });
-  return "<div class=\"grid\">\n" +
-         render(matrix(run, "chrF by source and target", &DirectionScores::chrf, sources, targets)) +
-         render(matrix(run, "BLEU by source and target", &DirectionScores::bleu, sources, targets)) + "</div>\n";
+  return "<div class=\"grid\">\n" + render(matrix(run, "chrF by source and target", &Scores::chrf, sources, targets)) +
+         render(matrix(run, "BLEU by source and target", &Scores::bleu, sources, targets)) + "</div>\n";
 }
 
 }  // namespace
@@ -238,8 +237,8 @@ std::string quality_section(const std::vector<RunMetrics>& runs) {
   const std::vector<std::string> directions = all_directions(runs);
   std::string charts = curve_chart(runs, "chrF, mean of the directions", "chrF", mean_chrf, "", false, 0);
   charts += curve_chart(runs, "BLEU, mean of the directions", "BLEU", mean_bleu, "", false, 0);
-  charts += bars(runs, directions, "chrF", &DirectionScores::chrf, &DirectionScores::chrf_copy);
-  charts += bars(runs, directions, "BLEU", &DirectionScores::bleu, nullptr);
+  charts += bars(runs, directions, "chrF", &Scores::chrf, &Scores::chrf_copy);
+  charts += bars(runs, directions, "BLEU", &Scores::bleu, nullptr);
   if (!charts.empty()) content = "<div class=\"grid\">\n" + charts + "</div>\n";
   if (runs.size() == 1) content += matrices(runs[0], directions);
   if (directions.size() > kMostBars) {

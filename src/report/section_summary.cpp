@@ -4,8 +4,8 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/html.h"
-#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace polymoe {
@@ -67,8 +67,8 @@ std::vector<Fact> facts() {
       {"validation loss", [](const auto& run) { return best_valid(run, &ValidRecord::loss); }, decimals(3),
        Better::kLower},
       {"training loss", [](const auto& run) { return last_train(run, &TrainRecord::loss); }, decimals(3)},
-      {"parameters", [](const auto& run) { return run.parameters; }, with_suffix},
-      {"of them used per token", [](const auto& run) { return run.active_parameters; }, with_suffix},
+      {"parameters", [](const auto& run) { return run.about.parameters; }, with_suffix},
+      {"of them used per token", [](const auto& run) { return run.about.active_parameters; }, with_suffix},
       {"updates", [](const auto& run) { return last_train(run, &TrainRecord::update); }, with_commas},
       {"target tokens", [](const auto& run) { return last_train(run, &TrainRecord::tokens); }, with_suffix},
       {"training time", [](const auto& run) { return last_train(run, &TrainRecord::seconds); }, as_duration},
@@ -103,10 +103,10 @@ std::string tiles(const RunMetrics& run) {
   } else if (std::isfinite(train_loss)) {
     html += tile(three_decimals(train_loss), "training loss", "last");
   }
-  if (std::isfinite(run.parameters)) {
-    const bool sparse = run.active_parameters < run.parameters;
-    html += tile(with_suffix(run.parameters), "parameters",
-                 sparse ? noted(run.active_parameters, with_suffix, "{} used per token") : "");
+  if (std::isfinite(run.about.parameters)) {
+    const bool sparse = run.about.active_parameters < run.about.parameters;
+    html += tile(with_suffix(run.about.parameters), "parameters",
+                 sparse ? noted(run.about.active_parameters, with_suffix, "{} used per token") : "");
   }
   if (!run.train.empty()) {
     html += tile(with_commas(run.train.back().update), "updates",
@@ -155,7 +155,7 @@ std::string kind_of_model(const RunMetrics& run) {
 std::string chips(const std::vector<RunMetrics>& runs) {
   std::vector<std::string> languages;
   for (const RunMetrics& run : runs) {
-    for (const std::string& language : run.languages) {
+    for (const std::string& language : run.about.languages) {
       if (std::find(languages.begin(), languages.end(), language) == languages.end()) languages.push_back(language);
     }
   }
@@ -177,8 +177,8 @@ std::string summary_header(const std::vector<RunMetrics>& runs) {
                        comparison(runs));
   }
   std::string line = kind_of_model(first);
-  if (!first.languages.empty()) line += ", " + counted(first.languages.size(), "language");
-  if (!first.directions.empty()) line += ", " + counted(first.directions.size(), "direction");
+  if (!first.about.languages.empty()) line += ", " + counted(first.about.languages.size(), "language");
+  if (!first.about.directions.empty()) line += ", " + counted(first.about.directions.size(), "direction");
   if (std::isfinite(first.start_time)) line += ". Started " + as_utc(first.start_time);
   const ValidRecord* best = first.best();
   if (best != nullptr) line += fmt::format("; scores are those of update {}", with_commas(best->update));

@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "report/html.h"
-#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace polymoe {

@@ -73,7 +73,7 @@ std::string task_chart(const std::vector<RunMetrics>& runs) {
   std::set<std::string> tasks;
   for (const RunMetrics& run : runs) {
     for (const TrainRecord& record : run.train) {
-      for (const auto& [task, loss] : record.task_losses) tasks.insert(task);
+      for (const auto& [task, loss] : record.tasks) tasks.insert(task);
     }
   }
   if (tasks.size() < 2) return "";  // one task's loss is the loss
@@ -83,8 +83,8 @@ std::string task_chart(const std::vector<RunMetrics>& runs) {
     for (const std::string& task : tasks) {
       std::vector<double> losses;
       for (const TrainRecord& record : runs[i].train) {
-        const auto found = record.task_losses.find(task);
-        losses.push_back(found == record.task_losses.end() ? kMissing : found->second);
+        const auto found = record.tasks.find(task);
+        losses.push_back(found == record.tasks.end() ? kMissing : found->second.loss);
       }
       const bool several = runs.size() > 1;
       const auto look = several && number % 2 == 1 ? Series::Look::kDashed : Series::Look::kLine;

@@ -3,10 +3,10 @@
 
 #include <fmt/core.h>
 
+#include "base/numbers.h"
 #include "evaluate/expert_usage.h"
 #include "report/heat_map.h"
 #include "report/html.h"
-#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace polymoe {

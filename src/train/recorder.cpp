@@ -3,7 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
-#include "report/log_line.h"
+#include "metrics/log_line.h"
+#include "metrics/record_json.h"
 
 namespace polymoe {
 
@@ -17,8 +18,8 @@ Recorder::Recorder(const std::filesystem::path& run_folder, bool tensorboard, st
   if (tensorboard) events_ = std::make_unique<EventFileWriter>(run_folder / "tensorboard", update + 1);
 }
 
-void Recorder::add(const nlohmann::json& record) {
-  metrics_.append(record);
+void Recorder::add(const MetricsRecord& record) {
+  metrics_.append(to_json(record));
   if (events_) events_->add_record(record);
   if (const std::string line = log_line(record); !line.empty()) log_info("{}", line);
 }

@@ -3,10 +3,8 @@
 #include <filesystem>
 #include <memory>
 
-#include <nlohmann/json_fwd.hpp>
-
-#include "report/event_file.h"
-#include "report/metrics_writer.h"
+#include "metrics/event_file.h"
+#include "metrics/metrics_writer.h"
 
 namespace polymoe {
 
@@ -17,7 +15,7 @@ class Recorder {
   /// dropped, and all of them where this run begins `anew`.
   Recorder(const std::filesystem::path& run_folder, bool tensorboard, std::int64_t update, bool validated, bool anew);
 
-  void add(const nlohmann::json& record);
+  void add(const MetricsRecord& record);
 
  private:
   MetricsWriter metrics_;

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/remarks.h"
-#include "config/describe.h"
 
 namespace polymoe {
 namespace {
@@ -33,14 +32,6 @@ void restore_delayed_update(const nlohmann::json& waiting, const RunOptions& opt
 }
 
 }  // namespace
-
-nlohmann::json config_json(RunOptions options) {
-  nlohmann::json config = nlohmann::json::object();
-  for (const Section& section : sections_of(options)) {
-    for (const Field& field : section.fields) config[section.name][field.key] = yaml_value(field);
-  }
-  return config;
-}
 
 nlohmann::json run_meta(const TrainState& train, const RunCounters& counters, const BatchStream& stream,
                         const std::string& config) {

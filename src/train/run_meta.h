@@ -23,9 +23,6 @@ struct RunCounters {
   std::int64_t validated_update = -1;  ///< of the last validation
 };
 
-/// The options by section and key, for the `run` record.
-nlohmann::json config_json(RunOptions options);
-
 /// What a checkpoint keeps beside tensors, so that a run goes on as if it had never stopped. `config`: its options.
 nlohmann::json run_meta(const TrainState& train, const RunCounters& counters, const BatchStream& stream,
                         const std::string& config);

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <ctime>
 #include <map>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -64,98 +64,107 @@ std::vector<double> dropped_by_position(const PositionUsage& positions) {
   return shares;
 }
 
-nlohmann::json experts_record(const MoeStatistics& statistics, const std::vector<std::string>& languages,
-                              std::int64_t update) {
-  nlohmann::json layers = nlohmann::json::array();
-  for (const auto& [name, by_language] : statistics.layers()) {
-    nlohmann::json layer{{"name", name}, {"languages", nlohmann::json::object()}};
-    layer["dropped_by_position"] = dropped_by_position(statistics.positions().at(name));
-    for (const auto& [language, usage] : by_language) {
-      const auto assignments = static_cast<double>(
-          std::max<std::int64_t>(1, std::accumulate(usage.assigned.begin(), usage.assigned.end(), std::int64_t{0})));
-      std::vector<double> load;
-      for (const std::int64_t count : usage.assigned) load.push_back(static_cast<double>(count) / assignments);
-      layer["experts"] = usage.assigned.size();
-      layer["languages"][languages.at(static_cast<std::size_t>(language))] = {
-          {"tokens", usage.tokens},
-          {"load", load},
-          {"dropped", static_cast<double>(usage.dropped()) / assignments},
-          {"entropy", usage.entropy / static_cast<double>(std::max<std::int64_t>(1, usage.tokens))}};
-    }
-    layers.push_back(layer);
-  }
-  return {{"type", "experts"}, {"update", update}, {"time", std::time({})}, {"layers", layers}};
+LanguageLoad language_load(const std::string& language, const ExpertUsage& usage) {
+  const auto assignments = static_cast<double>(
+      std::max<std::int64_t>(1, std::accumulate(usage.assigned.begin(), usage.assigned.end(), std::int64_t{0})));
+  LanguageLoad load{.language = language, .tokens = static_cast<double>(usage.tokens)};
+  for (const std::int64_t count : usage.assigned) load.load.push_back(static_cast<double>(count) / assignments);
+  load.dropped = static_cast<double>(usage.dropped()) / assignments;
+  load.entropy = usage.entropy / static_cast<double>(std::max<std::int64_t>(1, usage.tokens));
+  return load;
 }
+
+ExpertsRecord experts_record(const MoeStatistics& statistics, const std::vector<std::string>& languages) {
+  ExpertsRecord record;
+  for (const auto& [name, by_language] : statistics.layers()) {
+    LayerLoad& layer = record.layers.emplace_back();
+    layer.name = name;
+    layer.dropped_by_position = dropped_by_position(statistics.positions().at(name));
+    for (const auto& [language, usage] : by_language) {
+      layer.experts = static_cast<double>(usage.assigned.size());
+      layer.languages.push_back(language_load(languages.at(static_cast<std::size_t>(language)), usage));
+    }
+  }
+  return record;
+}
+
+constexpr double Scores::*kMeasures[] = {&Scores::bleu, &Scores::chrf, &Scores::rouge1, &Scores::rouge2,
+                                         &Scores::rouge_l};
 
 // What was measured of a task.
 struct TaskTally {
   TokenLoss loss;
   std::size_t segments = 0;
-  std::int64_t decoded = 0;              // directions
-  std::map<std::string, double> scores;  // sums over these
-  nlohmann::json directions = nlohmann::json::object();
+  std::int64_t decoded = 0;  // directions
+  Scores sums;               // over these
+  std::map<std::string, Scores> directions;
 
   void operator+=(const TaskTally& other) {
     loss += other.loss;
     segments += other.segments;
     decoded += other.decoded;
-    for (const auto& [name, score] : other.scores) scores[name] += score;
+    add(other.sums);
+  }
+  void add(const Scores& scores) {
+    for (const auto measure : kMeasures) {
+      if (!std::isnan(scores.*measure))
+        sums.*measure = (std::isnan(sums.*measure) ? 0.0 : sums.*measure) + scores.*measure;
+    }
   }
 
   double mean_loss() const { return loss.loss / tokens(); }
   double mean_nll() const { return loss.nll / tokens(); }
-  // The mean over the decoded directions of a score that all of them have.
-  std::optional<double> mean(const std::string& score) const {
-    const auto found = scores.find(score);
-    if (found == scores.end()) return std::nullopt;
-    return found->second / static_cast<double>(decoded);
-  }
+  // The mean over the decoded directions of a score that all of them have; else missing.
+  double mean(double Scores::*measure) const { return sums.*measure / static_cast<double>(decoded); }
 
  private:
   double tokens() const { return static_cast<double>(std::max<std::int64_t>(1, loss.tokens)); }
 };
 
 // Scores of a set's decoded outputs. What copying the source would score is no score of the model.
-std::map<std::string, double> scores_of(const ValidationSet& set, const std::vector<std::string>& outputs) {
+void score(const ValidationSet& set, const std::vector<std::string>& outputs, Scores& scores) {
   const std::array<std::vector<std::string>, 1> references{set.references};
-  std::map<std::string, double> scores{{"chrf", corpus_chrf(outputs, references).score}};
+  scores.chrf = corpus_chrf(outputs, references).score;
   if (set.task == Task::kTranslation) {
     const Tokenizer tokenizer = default_tokenizer(set.direction.target);
-    scores["bleu"] = corpus_bleu(outputs, references, {.tokenizer = tokenizer}).score;
+    scores.bleu = corpus_bleu(outputs, references, {.tokenizer = tokenizer}).score;
+    scores.chrf_copy = corpus_chrf(set.sources, references).score;
   } else {
     const RougeScore rouge = corpus_rouge(outputs, references);
-    scores["rouge1"] = rouge.rouge1.f;
-    scores["rouge2"] = rouge.rouge2.f;
-    scores["rougeL"] = rouge.rouge_l.f;
+    scores.rouge1 = rouge.rouge1.f;
+    scores.rouge2 = rouge.rouge2.f;
+    scores.rouge_l = rouge.rouge_l.f;
   }
-  return scores;
 }
 
-void add_samples(nlohmann::json& samples, const ValidationSet& set, const std::string& task,
+void add_samples(std::vector<SampleTranslation>& samples, const ValidationSet& set, const std::string& task,
                  const std::vector<std::string>& outputs) {
   const std::size_t stride = std::max<std::size_t>(1, outputs.size() / kSamplesPerDirection);
   for (std::size_t i = stride / 2; i < outputs.size(); i += stride) {
-    samples.push_back({{"direction", set.direction.name()},
-                       {"source", set.sources[i]},
-                       {"reference", set.references[i]},
-                       {"translation", outputs[i]}});
-    if (set.task != Task::kTranslation) samples.back()["task"] = task;
+    samples.push_back({.task = set.task == Task::kTranslation ? "" : task,
+                       .direction = set.direction.name(),
+                       .source = set.sources[i],
+                       .reference = set.references[i],
+                       .translation = outputs[i]});
   }
 }
 
-nlohmann::json task_record(const TaskTally& tally, Task task) {
-  nlohmann::json record{{"loss", tally.mean_loss()}, {"nll", tally.mean_nll()}, {"segments", tally.segments}};
-  for (const auto& [name, sum] : tally.scores) record[name] = *tally.mean(name);
-  if (task != Task::kTranslation) record["directions"] = tally.directions;  // those of translation stand above
-  return record;
+TaskScores task_scores(const TaskTally& tally, Task task) {
+  TaskScores scores;
+  scores.loss = tally.mean_loss();
+  scores.nll = tally.mean_nll();
+  scores.segments = static_cast<double>(tally.segments);
+  for (const auto measure : kMeasures) scores.*measure = tally.mean(measure);
+  if (task != Task::kTranslation) scores.directions = tally.directions;  // those of translation stand in the record
+  return scores;
 }
 
 }  // namespace
 
 double ValidationReport::goodness(const std::string& measure) const {
-  if (measure == "bleu" && bleu) return *bleu;
-  if (measure == "chrf" && chrf) return *chrf;
-  return -loss;
+  if (measure == "bleu" && !std::isnan(record.bleu)) return record.bleu;
+  if (measure == "chrf" && !std::isnan(record.chrf)) return record.chrf;
+  return -record.loss;
 }
 
 Validator::Validator(const Dataset& dataset, const RunOptions& options, const std::vector<BatchStream::Share>& trained)
@@ -195,49 +204,48 @@ ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update, cons
   const std::vector<std::string> names = task_names(dataset_.vocabulary());
   MoeStatistics statistics;
   std::map<Task, TaskTally> tallies;
-  nlohmann::json samples = nlohmann::json::array();
+  SamplesRecord samples;
   for (const ValidationSet& set : sets_) {
     TaskTally& tally = tallies[set.task];
     const TokenLoss loss = loss_of(model, set, options_.train.label_smoothing, &statistics);
     tally.loss += loss;
     tally.segments += set.references.size();
-    nlohmann::json& row = tally.directions[set.direction.name()];
-    row = {{"loss", loss.loss / static_cast<double>(loss.tokens)}, {"segments", set.references.size()}};
+    Scores& row = tally.directions[set.direction.name()];
+    row.loss = loss.loss / static_cast<double>(loss.tokens);
+    row.segments = static_cast<double>(set.references.size());
     if (decode.beam_size == 0 || set.task == Task::kDenoising) continue;
     const std::vector<std::string> outputs = translate(model, set, dataset_.vocabulary(), decode, agree);
+    score(set, outputs, row);
     ++tally.decoded;
-    for (const auto& [name, score] : scores_of(set, outputs)) {
-      row[name] = score;
-      tally.scores[name] += score;
-    }
-    const std::array<std::vector<std::string>, 1> references{set.references};
-    if (set.task == Task::kTranslation) row["chrf_copy"] = corpus_chrf(set.sources, references).score;
-    add_samples(samples, set, names.at(static_cast<std::size_t>(set.task)), outputs);
+    tally.add(row);
+    add_samples(samples.samples, set, names.at(static_cast<std::size_t>(set.task)), outputs);
   }
 
   TaskTally whole;
   for (const auto& [task, tally] : tallies) {
     if (task == Task::kTranslation || !tallies.contains(Task::kTranslation)) whole += tally;
   }
-  nlohmann::json tasks = nlohmann::json::object();
-  for (const auto& [task, tally] : tallies) {
-    tasks[names.at(static_cast<std::size_t>(task))] = task_record(tally, task);
-  }
   ValidationReport report;
-  report.loss = whole.mean_loss();
-  report.bleu = whole.mean("bleu");
-  report.chrf = whole.mean("chrf");
-  report.record = {{"type", "valid"},         {"update", update},
-                   {"time", std::time({})},   {"loss", report.loss},
-                   {"nll", whole.mean_nll()}, {"directions", tallies[Task::kTranslation].directions},
-                   {"tasks", tasks}};
-  if (report.bleu) report.record["bleu"] = *report.bleu;
-  if (report.chrf) report.record["chrf"] = *report.chrf;
-  if (!samples.empty()) {
-    report.samples = {{"type", "samples"}, {"update", update}, {"time", std::time({})}, {"samples", samples}};
+  const auto stamp = [update, time = static_cast<double>(std::time({}))](auto& record) {
+    record.update = static_cast<double>(update);
+    record.time = time;
+  };
+  stamp(report.record);
+  report.record.loss = whole.mean_loss();
+  report.record.nll = whole.mean_nll();
+  report.record.bleu = whole.mean(&Scores::bleu);
+  report.record.chrf = whole.mean(&Scores::chrf);
+  for (const auto& [task, tally] : tallies) {
+    report.record.tasks[names.at(static_cast<std::size_t>(task))] = task_scores(tally, task);
+  }
+  report.record.directions = tallies[Task::kTranslation].directions;
+  if (!samples.samples.empty()) {
+    stamp(samples);
+    report.samples = std::move(samples);
   }
   if (!statistics.layers().empty()) {
-    report.experts = experts_record(statistics, dataset_.vocabulary().languages(), update);
+    report.experts = experts_record(statistics, dataset_.vocabulary().languages());
+    stamp(*report.experts);
   }
   return report;
 }

@@ -109,17 +109,6 @@ Window window_from_json(const nlohmann::json& json, bool is_first) {
   return window;
 }
 
-void add_traffic(nlohmann::json& record, const Window& all, int processes) {
-  double waited = 0.0;
-  for (const auto& [group, sent] : all.traffic) {
-    const double seconds = sent.seconds / processes;
-    record["communication"][group] = {{"bytes", sent.bytes / processes / all.updates},
-                                      {"seconds", seconds / static_cast<double>(all.updates)}};
-    waited += seconds;
-  }
-  record["communication_share"] = waited / all.seconds;
-}
-
 std::map<std::string, Traffic> traffic_of(const std::vector<Communicator*>& groups) {
   std::map<std::string, Traffic> traffic;
   for (const Communicator* group : groups) {

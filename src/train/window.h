@@ -47,9 +47,6 @@ nlohmann::json to_json(const Window& window);
 /// A process's part of it. Throws nlohmann::json::exception for what is not such a text.
 Window window_from_json(const nlohmann::json& window, bool is_first);
 
-/// Adds to a record what a process sent and waited for in an update, on average over updates and `processes`.
-void add_traffic(nlohmann::json& record, const Window& all, int processes);
-
 /// What this process has sent to each group since its start.
 std::map<std::string, Traffic> traffic_of(const std::vector<Communicator*>& groups);
 

@@ -5,7 +5,7 @@
 
 #include "base/files.h"
 #include "fuzz/scratch.h"
-#include "report/metrics_writer.h"
+#include "metrics/metrics_writer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto path = polymoe::scratch_folder() / "metrics.jsonl";

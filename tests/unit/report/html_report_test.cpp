@@ -73,9 +73,9 @@ std::string first_wrong_tag(const std::string& html) {
 TEST(RunMetrics, HoldsWhatTheRecordsSay) {
   const RunFolder folder(kRun + train_line(10, "4.5") + train_line(20, "null") + kValid + kExperts + kSamples);
   const RunMetrics run = read_run_metrics(folder.path());
-  EXPECT_EQ(run.parameters, 28e6);
-  EXPECT_THAT(run.config, ElementsAre(std::pair("model.hidden", "256"), std::pair("model.moe.experts", "2"),
-                                      std::pair("data.directions", "en-de, de-en")));
+  EXPECT_EQ(run.about.parameters, 28e6);
+  EXPECT_THAT(run.about.config, ElementsAre(std::pair("model.hidden", "256"), std::pair("model.moe.experts", "2"),
+                                            std::pair("data.directions", "en-de, de-en")));
   ASSERT_EQ(run.train.size(), 2u);
   EXPECT_EQ(run.train[0].loss, 4.5);
   EXPECT_TRUE(std::isnan(run.train[1].loss));

@@ -1,4 +1,4 @@
-#include "report/numbers.h"
+#include "base/numbers.h"
 
 #include <cmath>
 #include <limits>

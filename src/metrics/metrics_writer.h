@@ -6,7 +6,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "report/append_file.h"
+#include "metrics/append_file.h"
 
 namespace polymoe {
 

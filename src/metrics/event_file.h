@@ -7,9 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json_fwd.hpp>
-
-#include "report/append_file.h"
+#include "metrics/append_file.h"
+#include "metrics/records.h"
 
 namespace polymoe {
 
@@ -32,9 +31,9 @@ class EventFileWriter {
   void add_scalars(std::span<const ScalarValue> values, std::int64_t step, double time);
   /// Adds a text, shown as Markdown.
   void add_text(std::string_view tag, std::string_view text, std::int64_t step, double time);
-  /// Adds what a record of metrics.jsonl says: "train", "valid" and "experts" as scalars, "samples" as a text. Other
-  /// records add nothing.
-  void add_record(const nlohmann::json& record);
+  /// Adds what a record says: samples as a text, of others the numbers that make curves; the record of the run adds
+  /// nothing.
+  void add_record(const MetricsRecord& record);
 
   const std::filesystem::path& path() const { return file_.path(); }
 

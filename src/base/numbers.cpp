@@ -1,4 +1,4 @@
-#include "report/numbers.h"
+#include "base/numbers.h"
 
 #include <array>
 #include <cmath>

@@ -9,18 +9,18 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "report/run_metrics.h"
+#include "metrics/records.h"
 
 namespace polymoe {
 
 /// A JSON object that a program wrote, with checked access. Numbers that are missing or null are NaN.
-class Record {
+class JsonObject {
  public:
   // Keeps the order of keys, which for the configuration is the order of its help.
   using Json = nlohmann::ordered_json;
 
   /// `object` and `where` must outlive this. Throws Error where it is no object.
-  Record(const Json& object, const Where& where, std::string name, const char* remedy)
+  JsonObject(const Json& object, const Where& where, std::string name, const char* remedy)
       : object_(object), where_(where), name_(std::move(name)), remedy_(remedy) {
     if (!object.is_object()) damaged(name_, "an object");
   }
@@ -73,18 +73,19 @@ class Record {
     return texts;
   }
   /// The objects of an array.
-  std::vector<Record> records(const char* key) const {
-    std::vector<Record> records;
-    for (const Json& value : array(key)) records.emplace_back(value, where_, key, remedy_);
-    return records;
+  std::vector<JsonObject> objects(const char* key) const {
+    std::vector<JsonObject> objects;
+    for (const Json& value : array(key)) objects.emplace_back(value, where_, key, remedy_);
+    return objects;
   }
   /// The named objects of an object.
-  std::vector<std::pair<std::string, Record>> members(const char* key) const {
-    std::vector<std::pair<std::string, Record>> members;
+  std::vector<std::pair<std::string, JsonObject>> members(const char* key) const {
+    std::vector<std::pair<std::string, JsonObject>> members;
     const Json* value = find(key);
     if (value == nullptr) return members;
     if (!value->is_object()) damaged(key, "an object");
-    for (const auto& [name, member] : value->items()) members.emplace_back(name, Record(member, where_, name, remedy_));
+    for (const auto& [name, member] : value->items())
+      members.emplace_back(name, JsonObject(member, where_, name, remedy_));
     return members;
   }
   /// The named arrays of numbers of an object.
@@ -92,11 +93,23 @@ class Record {
     std::vector<std::pair<std::string, std::vector<double>>> lists;
     const Json* value = find(key);
     if (value == nullptr) return lists;
-    const Record members(*value, where_, key, remedy_);
+    const JsonObject members(*value, where_, key, remedy_);
     for (const auto& [name, member] : value->items()) lists.emplace_back(name, members.numbers(name.c_str()));
     return lists;
   }
-  const Json& object() const { return object_; }
+  /// The named numbers of an object.
+  std::vector<std::pair<std::string, double>> named_numbers(const char* key) const {
+    std::vector<std::pair<std::string, double>> numbers;
+    const Json* value = find(key);
+    if (value == nullptr) return numbers;
+    const JsonObject members(*value, where_, key, remedy_);
+    for (const auto& [name, member] : value->items()) numbers.emplace_back(name, members.number(name.c_str()));
+    return numbers;
+  }
+  const Json& json() const { return object_; }
+
+  /// Throws Error that names the place and the remedy.
+  [[noreturn]] void fail(const std::string& message) const { throw Error(message, where_, remedy_); }
 
  private:
   const Json* find(const char* key) const {
@@ -111,7 +124,7 @@ class Record {
     return *value;
   }
   [[noreturn]] void damaged(const std::string& key, const char* expected) const {
-    throw Error(fmt::format("\"{}\" is not {}", key, expected), where_, remedy_);
+    fail(fmt::format("\"{}\" is not {}", key, expected));
   }
 
   const Json& object_;

@@ -1,4 +1,4 @@
-#include "report/metrics_writer.h"
+#include "metrics/metrics_writer.h"
 
 #include <csignal>
 #include <limits>

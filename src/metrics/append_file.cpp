@@ -1,4 +1,4 @@
-#include "report/append_file.h"
+#include "metrics/append_file.h"
 
 #include <cerrno>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "report/event_file.h"
+#include "metrics/event_file.h"
 
 #include <bit>
 #include <cmath>
@@ -15,13 +15,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "report/metrics_writer.h"
+#include "metrics/metrics_writer.h"
+#include "metrics/record_json.h"
 #include "unit/report/run_folder.h"
 
 namespace polymoe {
 namespace {
 
-using nlohmann::json;
 using test::RunFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -181,37 +181,57 @@ TEST(EventFile, AResumedRunMarksWhereItGoesOn) {
 TEST(EventFile, TurnsTrainingRecordsIntoScalars) {
   const RunFolder folder;
   EventFileWriter writer(folder.path());
-  writer.add_record({{"type", "train"},
-                     {"update", 7},
-                     {"time", 2.0},
-                     {"loss", 4.5},
-
-                     {"tasks", {{"denoising", {{"loss", 1.5}}}}}});
+  TrainRecord record;
+  record.update = 7;
+  record.time = 2.0;
+  record.loss = 4.5;
+  record.nll = 4.25;
+  record.learning_rate = 0.5;
+  record.gradient_norm = 2.0;
+  record.tokens_per_second = 100.0;
+  record.tasks["denoising"] = {.loss = 1.5, .nll = 1.25};
+  writer.add_record(record);
   const std::vector<Message> events = events_of(writer);
   EXPECT_EQ(events.at(1).numbers.at(2).at(0), 7u);
-  const std::map<std::string, float> expected = {{"train/loss", 4.5f}, {"tasks/denoising/loss", 1.5f}};
+  std::map<std::string, float> expected = {{"train/loss", 4.5f},
+                                           {"train/nll", 4.25f},
+                                           {"train/learning_rate", 0.5f},
+                                           {"train/gradient_norm", 2.0f},
+                                           {"train/tokens_per_second", 100.0f},
+                                           {"tasks/denoising/loss", 1.5f},
+                                           {"tasks/denoising/nll", 1.25f}};
   EXPECT_EQ(scalars_of(events[1]), expected);
+  record.balance_loss = 1.125;
+  writer.add_record(record);
+  expected["train/balance_loss"] = 1.125f;
+  EXPECT_EQ(scalars_of(events_of(writer).at(2)), expected);
 }
 
 TEST(EventFile, TurnsValidationAndExpertsIntoScalars) {
   const RunFolder folder;
   EventFileWriter writer(folder.path());
-  writer.add_record({{"type", "valid"},
-                     {"update", 8},
-                     {"time", 2.0},
-                     {"chrf", 40.0},
-                     {"directions", {{"en-de", {{"chrf", 41.0}, {"chrf_copy", 9.0}}}}},
-                     {"tasks", {{"summary", {{"rougeL", 30.5}, {"segments", 4}}}}}});
-  writer.add_record(
-      {{"type", "experts"},
-       {"update", 8},
-       {"layers",
-        {{{"name", "encoder.1"},
-          {"experts", 2},
-          {"languages", {{"de", {{"tokens", 10}, {"load", {0.25, 0.75}}, {"dropped", 0.125}, {"entropy", 0.5}}}}}}}}});
+  ValidRecord record;
+  record.update = 8;
+  record.time = 2.0;
+  record.loss = 3.0;
+  record.chrf = 40.0;
+  record.directions["en-de"] = {.loss = 2.5, .chrf = 41.0, .chrf_copy = 9.0};
+  TaskScores& summary = record.tasks["summary"];
+  summary.loss = 2.0;
+  summary.segments = 4;
+  summary.rouge_l = 30.5;
+  writer.add_record(record);
+  writer.add_record(ExpertsRecord{
+      .update = 8,
+      .time = 2.0,
+      .layers = {{.name = "encoder.1", .experts = 2, .languages = {{"de", 10, {0.25, 0.75}, 0.125, 0.5}}}}});
   const std::vector<Message> events = events_of(writer);
-  const std::map<std::string, float> valid = {
-      {"valid/chrf", 40.0f}, {"valid_chrf/en-de", 41.0f}, {"valid_tasks/summary/rougeL", 30.5f}};
+  const std::map<std::string, float> valid = {{"valid/loss", 3.0f},
+                                              {"valid/chrf", 40.0f},
+                                              {"valid_loss/en-de", 2.5f},
+                                              {"valid_chrf/en-de", 41.0f},
+                                              {"valid_tasks/summary/loss", 2.0f},
+                                              {"valid_tasks/summary/rougeL", 30.5f}};
   EXPECT_EQ(scalars_of(events.at(1)), valid);
   const std::map<std::string, float> experts = {{"experts/encoder.1/de/dropped", 0.125f},
                                                 {"experts/encoder.1/de/entropy", 0.5f},
@@ -222,11 +242,8 @@ TEST(EventFile, TurnsValidationAndExpertsIntoScalars) {
 TEST(EventFile, ShowsSamplesAsATable) {
   const RunFolder folder;
   EventFileWriter writer(folder.path());
-  writer.add_record({{"type", "samples"},
-                     {"update", 9},
-                     {"samples",
-                      {{{"direction", "en-de"}, {"source", "a|b\nc"}, {"reference", "r"}, {"translation", "t"}},
-                       {{"task", "summary"}, {"direction", "en-en"}, {"source", "s"}, {"translation", "t"}}}}});
+  writer.add_record(SamplesRecord{
+      .update = 9, .time = 2.0, .samples = {{"", "en-de", "a|b\nc", "r", "t"}, {"summary", "en-en", "s", "", "t"}}});
   const Message summary = parse(events_of(writer).at(1).bytes.at(5).at(0));
   const Message value = parse(summary.bytes.at(1).at(0));
   EXPECT_EQ(value.bytes.at(1).at(0), "samples");
@@ -235,18 +252,20 @@ TEST(EventFile, ShowsSamplesAsATable) {
               HasSubstr("\n| en-de | a\\|b c | t | r |\n| summary: en-en | s | t |  |\n"));
 }
 
-TEST(EventFile, RecordsWithoutNumbersAddNothing) {
+TEST(EventFile, RecordsWithoutCurvesAddNothing) {
   const RunFolder folder;
   EventFileWriter writer(folder.path());
-  writer.add_record({{"type", "run"}, {"parameters", 5}});
-  writer.add_record({{"type", "train"}, {"update", 1}});
+  writer.add_record(RunRecord{.parameters = 5});
+  writer.add_record(ExpertsRecord{.update = 1, .time = 2.0});
   EXPECT_EQ(events_of(writer).size(), 1u);
 }
 
 TEST(EventFile, KeepsThePlaceOfANumberThatWasNotFinite) {
   const RunFolder folder;
   EventFileWriter writer(folder.path());
-  writer.add_record({{"type", "train"}, {"update", 1}, {"loss", nullptr}});
+  TrainRecord record;
+  record.update = 1;
+  writer.add_record(record);
   EXPECT_TRUE(std::isnan(scalars_of(events_of(writer).at(1)).at("train/loss")));
 }
 
@@ -257,29 +276,30 @@ TEST(EventFile, HoldsOneStepOnceForARunThatWasResumed) {
   const std::filesystem::path folder = kept != nullptr ? kept : temporary.path();
   const auto train = [&](MetricsWriter& metrics, EventFileWriter& events, int first, int last, double loss) {
     for (int update = first; update <= last; ++update) {
-      std::vector<json> records = {{{"type", "train"},
-                                    {"update", update},
-                                    {"time", 1.7e9 + update},
-                                    {"loss", loss / update},
-                                    {"learning_rate", 1e-4 * update},
-                                    {"tasks", {{"translation", {{"loss", loss}}}}}}};
-      if (update == 5) records[0]["nll"] = std::numeric_limits<double>::quiet_NaN();
+      TrainRecord record;
+      record.update = update;
+      record.time = 1.7e9 + update;
+      record.loss = loss / update;
+      record.nll = update == 5 ? kMissing : loss;
+      record.learning_rate = 1e-4 * update;
+      record.gradient_norm = 1.0;
+      record.tokens_per_second = 100.0 * update;
+      record.tasks["translation"] = {.loss = loss, .nll = loss};
+      std::vector<MetricsRecord> records = {record};
       if (update % 10 == 0) {
-        records.push_back({{"type", "valid"},
-                           {"update", update},
-                           {"time", 1.7e9 + update},
-                           {"chrf", 40.0 + update},
-                           {"directions", {{"en-zh_CN", {{"chrf", 30.0 + update}, {"bleu", 1.0 / 3}}}}}});
-        records.push_back(
-            {{"type", "samples"},
-             {"update", update},
-             {"time", 1.7e9 + update},
-             {"samples",
-              {{{"direction", "en-zh_CN"}, {"source", "Save"}, {"reference", "保存"}, {"translation", "存"}}}}});
+        ValidRecord valid;
+        valid.update = update;
+        valid.time = record.time;
+        valid.loss = valid.nll = loss;
+        valid.chrf = 40.0 + update;
+        valid.directions["en-zh_CN"] = {.loss = loss, .segments = 4, .bleu = 1.0 / 3, .chrf = 30.0 + update};
+        records.emplace_back(valid);
+        records.emplace_back(SamplesRecord{
+            .update = record.update, .time = record.time, .samples = {{"", "en-zh_CN", "Save", "保存", "存"}}});
       }
-      for (const json& record : records) {
-        metrics.append(record);
-        events.add_record(record);
+      for (const MetricsRecord& each : records) {
+        metrics.append(to_json(each));
+        events.add_record(each);
       }
     }
   };
