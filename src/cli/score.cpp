@@ -37,17 +37,18 @@ struct Pairs {
 // Two files line by line, or one of `source TAB target`.
 Pairs read_pairs(const Arguments& arguments) {
   Pairs pairs;
+  const std::string input = arguments.input == "-" ? "standard input" : arguments.input;
   const std::vector<std::string> lines = read_segments(arguments.input);
   if (!arguments.translations.empty()) {
     pairs = {lines, read_segments(arguments.translations)};
     if (pairs.targets.size() == lines.size()) return pairs;
-    throw Error(fmt::format("{} lines, but {} has {}", pairs.targets.size(), arguments.input, lines.size()),
+    throw Error(fmt::format("{} lines, but {} has {}", pairs.targets.size(), input, lines.size()),
                 {arguments.translations, 0}, "give a translation for each line of the input");
   }
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::size_t tab = lines[i].find('\t');
     if (tab == std::string::npos) {
-      throw Error(fmt::format("no tab in {}", in_quotes(lines[i])), {arguments.input, i + 1},
+      throw Error(fmt::format("no tab in {}", in_quotes(lines[i])), {input, i + 1},
                   "write SOURCE TAB TARGET, or name the file of translations with --translations");
     }
     pairs.sources.push_back(lines[i].substr(0, tab));

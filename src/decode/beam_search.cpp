@@ -17,9 +17,10 @@ namespace polymoe {
 namespace {
 
 constexpr std::int64_t kSentencesOfAThread = 4;  // of those whose continuations are chosen
+
 class Search {
  public:
-  Search(DecodingModel &model, const SearchSymbols &symbols, const DecodeOptions &options, const Agreement &agree)
+  Search(DecodingModel& model, const SearchSymbols& symbols, const DecodeOptions& options, const Agreement& agree)
       : model_(model),
         symbols_(symbols),
         options_(options),
@@ -27,9 +28,9 @@ class Search {
         restraints_(symbols, options),
         beams_(samples() ? options.n_best : options.beam_size) {}
 
-  std::vector<std::vector<Hypothesis>> run(const std::vector<std::vector<std::int32_t>> &sources,
-                                           const std::vector<std::int32_t> &first_ids,
-                                           const std::vector<Demands> &demands) {
+  std::vector<std::vector<Hypothesis>> run(const std::vector<std::vector<std::int32_t>>& sources,
+                                           const std::vector<std::int32_t>& first_ids,
+                                           const std::vector<Demands>& demands) {
     results_.resize(first_ids.size());
     state_ = model_.start(sources, beams_);
     start_sentences(sources, first_ids);
@@ -50,8 +51,8 @@ class Search {
   }
 
  private:
-  void start_sentences(const std::vector<std::vector<std::int32_t>> &sources,
-                       const std::vector<std::int32_t> &first_ids) {
+  void start_sentences(const std::vector<std::vector<std::int32_t>>& sources,
+                       const std::vector<std::int32_t>& first_ids) {
     const std::int64_t longest = model_.max_positions() - 1 - num_forced();
     for (std::size_t i = 0; i < first_ids.size(); ++i) {
       SearchSentence sentence;
@@ -69,10 +70,10 @@ class Search {
     }
   }
 
-  void take_demands(const std::vector<Demands> &demands) {
+  void take_demands(const std::vector<Demands>& demands) {
     const std::int64_t longest = model_.max_positions() - 1 - num_forced();
     for (std::size_t i = 0; i < demands.size(); ++i) {
-      SearchSentence &sentence = sentences_[i];
+      SearchSentence& sentence = sentences_[i];
       sentence.demands = &demands[i];
       if (demands[i].token_scores) sentence.token_scores.resize(sentence.beams.size());
       const auto prefix = static_cast<std::int64_t>(demands[i].prefix.size());
@@ -114,11 +115,11 @@ class Search {
   }
 
   // One token at random for each hypothesis, by itself.
-  void draw(const at::Tensor &log_probabilities) {
+  void draw(const at::Tensor& log_probabilities) {
     const at::Tensor values = log_probabilities.to(at::kCPU).contiguous();
     const auto vocabulary = static_cast<std::size_t>(values.size(1));
     std::int64_t row = 0;
-    for (SearchSentence &sentence : sentences_) {
+    for (SearchSentence& sentence : sentences_) {
       const std::uint64_t number = sentence.demands != nullptr ? sentence.demands->number : 0;
       for (std::size_t beam = 0; beam < sentence.beams.size(); ++beam, ++row) {
         const std::span<const float> own(values.const_data_ptr<float>() + row * values.size(1), vocabulary);
@@ -133,9 +134,9 @@ class Search {
   }
 
   // Appends what was drawn (-1: nothing) to a sample.
-  void append(SearchSentence &sentence, std::size_t beam, std::int64_t id, float log_probability) const {
-    std::vector<std::int32_t> &ids = sentence.beams[beam];
-    float &score = sentence.scores[beam];
+  void append(SearchSentence& sentence, std::size_t beam, std::int64_t id, float log_probability) const {
+    std::vector<std::int32_t>& ids = sentence.beams[beam];
+    float& score = sentence.scores[beam];
     score += log_probability;
     if (id < 0) return;
     if (sentence.wants_token_scores()) sentence.token_scores[beam].push_back(log_probability);
@@ -147,12 +148,11 @@ class Search {
     }
   }
 
-  // The best 2 * beam-size ways to go on for each sentence: at most beam-size
-  // of them end, so enough go on.
-  void advance(const at::Tensor &log_probabilities) {
+  // The best 2 * beam-size ways to go on for each sentence: at most beam-size of them end, so enough go on.
+  void advance(const at::Tensor& log_probabilities) {
     const std::int64_t vocabulary = log_probabilities.size(1);
     std::vector<float> scores;
-    for (const SearchSentence &sentence : sentences_)
+    for (const SearchSentence& sentence : sentences_)
       scores.insert(scores.end(), sentence.scores.begin(), sentence.scores.end());
     const auto count = static_cast<std::int64_t>(sentences_.size());
     const auto [best_scores, best_places] = best_sums(log_probabilities, scores, count);
@@ -169,7 +169,7 @@ class Search {
         const std::int64_t place = best_places.const_data_ptr<std::int64_t>()[i];
         candidates.push_back({place / vocabulary, place % vocabulary, best_scores.const_data_ptr<float>()[i]});
       }
-      SearchSentence &sentence = sentences_[static_cast<std::size_t>(s)];
+      SearchSentence& sentence = sentences_[static_cast<std::size_t>(s)];
       if (sentence.has_phrases()) {
         const auto own = best_of_rows.begin() + s * beams_;
         candidates.insert(candidates.end(), own, own + beams_);
@@ -179,10 +179,9 @@ class Search {
     }
   }
 
-  // For each sentence the greatest sums of the scores of its beams and their
-  // log probabilities, greatest first, and the beam * vocabulary + id that they
-  // are of.
-  std::pair<at::Tensor, at::Tensor> best_sums(const at::Tensor &log_probabilities, const std::vector<float> &scores,
+  // For each sentence the greatest sums of the scores of its beams and their log probabilities, greatest first, and the
+  // beam * vocabulary + id that they are of.
+  std::pair<at::Tensor, at::Tensor> best_sums(const at::Tensor& log_probabilities, const std::vector<float>& scores,
                                               std::int64_t sentences) const {
     const std::int64_t vocabulary = log_probabilities.size(1), width = std::min(2 * beams_, beams_ * vocabulary);
     if (!log_probabilities.is_cpu()) {
@@ -192,7 +191,7 @@ class Search {
       return {best.to(at::kCPU).contiguous(), places.to(at::kCPU).contiguous()};
     }
     at::Tensor best = at::empty({sentences, width}), places = at::empty({sentences, width}, at::kLong);
-    const float *from = log_probabilities.const_data_ptr<float>();
+    const float* from = log_probabilities.const_data_ptr<float>();
     at::parallel_for(0, sentences, kSentencesOfAThread, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t s = first; s < last; ++s) {
         kernels::greatest_sums(from + s * beams_ * vocabulary, scores.data() + s * beams_, beams_, vocabulary, width,
@@ -203,18 +202,17 @@ class Search {
     return {best, places};
   }
 
-  // Splits the candidates of one sentence into finished hypotheses and the
-  // beams of the next step.
-  void extend(SearchSentence &sentence, const std::vector<Candidate> &candidates, std::int64_t first_row) {
+  // Splits the candidates of one sentence into finished hypotheses and the beams of the next step.
+  void extend(SearchSentence& sentence, const std::vector<Candidate>& candidates, std::int64_t first_row) {
     const auto beams = static_cast<std::size_t>(beams_);
     SearchSentence next;
     std::size_t rank = 0;
-    for (const Candidate &candidate : candidates) {
+    for (const Candidate& candidate : candidates) {
       if (candidate.score == kImpossible || next.beams.size() == beams) break;
       const auto beam = static_cast<std::size_t>(candidate.beam);
       if (candidate.id == symbols_.end) {
-        // An ending that is not among the beam-size best is no better than what
-        // may still come, unless that lacks phrases.
+        // An ending that is not among the beam-size best is no better than what may still come, unless that lacks
+        // phrases.
         if (rank < beams || sentence.has_phrases()) {
           finish(sentence, beam, candidate.score, sentence.beams[beam].size() + 1);
         }
@@ -232,7 +230,7 @@ class Search {
     sentence.progress = std::move(next.progress);
   }
 
-  void add_extended(SearchSentence &next, const SearchSentence &sentence, const Candidate &candidate) const {
+  void add_extended(SearchSentence& next, const SearchSentence& sentence, const Candidate& candidate) const {
     const auto beam = static_cast<std::size_t>(candidate.beam);
     next.beams.push_back(sentence.beams[beam]);
     next.beams.back().push_back(static_cast<std::int32_t>(candidate.id));
@@ -245,9 +243,8 @@ class Search {
     next.progress.push_back(continue_phrases(sentence.demands->phrases, sentence.progress[beam], next.beams.back()));
   }
 
-  // Fewer ways than beams: the rows are filled so that the batch stays
-  // rectangular.
-  void fill_up(SearchSentence &next, const SearchSentence &sentence, std::int64_t first_row) {
+  // Fewer ways than beams: the rows are filled so that the batch stays rectangular.
+  void fill_up(SearchSentence& next, const SearchSentence& sentence, std::int64_t first_row) {
     const auto beams = static_cast<std::size_t>(beams_);
     for (std::size_t beam = next.beams.size(); beam < beams; ++beam) {
       row_ids_.push_back(static_cast<std::int32_t>(symbols_.end));
@@ -259,10 +256,9 @@ class Search {
     if (sentence.has_phrases()) next.progress.resize(beams, begin_phrases(sentence.demands->phrases));
   }
 
-  // Hypothesis `beam` as it stands ends; an end mark counts in `score` and
-  // `length`.
-  void finish(SearchSentence &sentence, std::size_t beam, float score, std::size_t length) const {
-    const std::vector<std::int32_t> &ids = sentence.beams[beam];
+  // Hypothesis `beam` as it stands ends; an end mark counts in `score` and `length`.
+  void finish(SearchSentence& sentence, std::size_t beam, float score, std::size_t length) const {
+    const std::vector<std::int32_t>& ids = sentence.beams[beam];
     Hypothesis hypothesis{.ids = ids, .score = score_of(score, length), .cut_off = length == ids.size()};
     if (sentence.wants_token_scores()) {
       hypothesis.token_scores = sentence.token_scores[beam];
@@ -270,53 +266,50 @@ class Search {
       if (has_end) hypothesis.token_scores.push_back(score - sentence.scores[beam]);
     }
     if (sentence.has_phrases()) {
-      const PhraseProgress &progress = sentence.progress[beam];
+      const PhraseProgress& progress = sentence.progress[beam];
       hypothesis.placements = progress.placements;
       hypothesis.unmet = sentence.demands->phrases.size() - progress.placements.size();
     }
     sentence.finished.push_back(std::move(hypothesis));
   }
 
-  bool is_done(const SearchSentence &sentence) const {
+  bool is_done(const SearchSentence& sentence) const {
     const bool out_of_room = length_ >= sentence.max_length;
     const bool nothing_lives =
         std::all_of(sentence.scores.begin(), sentence.scores.end(), [](float score) { return score == kImpossible; });
     if (out_of_room || nothing_lives) return true;
     if (samples()) return false;
     if (sentence.finished.size() < num_enough(sentence)) return false;
-    // Where the model is sure of one hypothesis, the other beams hold poor
-    // ones, which may all end before it does.
+    // Where the model is sure of one hypothesis, the other beams hold poor ones, which may all end before it does.
     const std::size_t best = best_whole(sentence);
     if (best == sentence.beams.size()) return true;
     const double live = score_of(sentence.scores[best], sentence.beams[best].size());
     const auto better = std::count_if(sentence.finished.begin(), sentence.finished.end(),
-                                      [&](const Hypothesis &hypothesis) { return hypothesis.score >= live; });
+                                      [&](const Hypothesis& hypothesis) { return hypothesis.score >= live; });
     return better >= options_.n_best;
   }
 
   // How many finished hypotheses may be enough.
-  std::size_t num_enough(const SearchSentence &sentence) const {
+  std::size_t num_enough(const SearchSentence& sentence) const {
     if (!sentence.has_phrases()) return static_cast<std::size_t>(beams_);
     const auto shares = static_cast<std::int64_t>(begin_phrases(sentence.demands->phrases).left) + 1;
     return static_cast<std::size_t>(std::max(options_.n_best, (beams_ + shares - 1) / shares));
   }
 
-  // The best live hypothesis that lacks no phrase; the number of all where each
-  // lacks one.
-  static std::size_t best_whole(const SearchSentence &sentence) {
+  // The best live hypothesis that lacks no phrase; the number of all where each lacks one.
+  static std::size_t best_whole(const SearchSentence& sentence) {
     std::size_t best = 0;
     while (best < sentence.beams.size() && sentence.left(best) > 0) ++best;
     return best;
   }
 
-  // Takes finished sentences out of the batch and puts the caches in the order
-  // of the next step's rows.
+  // Takes finished sentences out of the batch and puts the caches in the order of the next step's rows.
   void retire() {
     std::vector<std::int64_t> kept_sentences, kept_rows;
     std::vector<std::int32_t> kept_ids;
     std::vector<SearchSentence> live;
     for (std::size_t s = 0; s < sentences_.size(); ++s) {
-      SearchSentence &sentence = sentences_[s];
+      SearchSentence& sentence = sentences_[s];
       if (is_done(sentence)) {
         deliver(sentence);
         continue;
@@ -335,10 +328,10 @@ class Search {
     next_ids_ = std::move(kept_ids);
   }
 
-  void deliver(SearchSentence &sentence) {
-    auto &finished = sentence.finished;
+  void deliver(SearchSentence& sentence) {
+    auto& finished = sentence.finished;
     std::stable_sort(finished.begin(), finished.end(),
-                     [](const Hypothesis &a, const Hypothesis &b) { return a.score > b.score; });
+                     [](const Hypothesis& a, const Hypothesis& b) { return a.score > b.score; });
     // Where too few ended in time, the best live hypotheses have to do.
     const auto wanted = static_cast<std::size_t>(options_.n_best);
     for (const std::size_t beam : fullest_first(sentence)) {
@@ -350,9 +343,8 @@ class Search {
     results_[sentence.index] = std::move(finished);
   }
 
-  // The beams of a sentence in their order, live ones first, of these those
-  // that lack the fewest tokens of phrases.
-  static std::vector<std::size_t> fullest_first(const SearchSentence &sentence) {
+  // The beams of a sentence in their order, live ones first, of these those that lack the fewest tokens of phrases.
+  static std::vector<std::size_t> fullest_first(const SearchSentence& sentence) {
     std::vector<std::size_t> beams(sentence.beams.size());
     std::iota(beams.begin(), beams.end(), std::size_t{0});
     const auto lives = [&](std::size_t beam) { return sentence.scores[beam] != kImpossible; };
@@ -362,10 +354,10 @@ class Search {
     return beams;
   }
 
-  DecodingModel &model_;
-  const SearchSymbols &symbols_;
-  const DecodeOptions &options_;
-  const Agreement &agree_;
+  DecodingModel& model_;
+  const SearchSymbols& symbols_;
+  const DecodeOptions& options_;
+  const Agreement& agree_;
   Restraints restraints_;
   std::int64_t beams_;
   bool has_phrases_ = false;  // some sentence of the batch
@@ -373,8 +365,7 @@ class Search {
   std::int64_t length_ = 0;  // tokens that each live hypothesis has, forced ones not counted
   std::vector<SearchSentence> sentences_;
   std::vector<std::int32_t> next_ids_;  // [rows], what the next step reads
-  // Made by advance() for retire(): for each row of the next step its token,
-  // and the row of this step that it extends.
+  // Made by advance() for retire(): for each row of the next step its token, and the row of this step that it extends.
   std::vector<std::int32_t> row_ids_;
   std::vector<std::int64_t> origins_;
   std::vector<std::vector<Hypothesis>> results_;
@@ -382,11 +373,11 @@ class Search {
 
 }  // namespace
 
-std::vector<std::vector<Hypothesis>> beam_search(DecodingModel &model,
-                                                 const std::vector<std::vector<std::int32_t>> &sources,
-                                                 const std::vector<std::int32_t> &first_ids,
-                                                 const SearchSymbols &symbols, const DecodeOptions &options,
-                                                 const Agreement &agree, const std::vector<Demands> &demands) {
+std::vector<std::vector<Hypothesis>> beam_search(DecodingModel& model,
+                                                 const std::vector<std::vector<std::int32_t>>& sources,
+                                                 const std::vector<std::int32_t>& first_ids,
+                                                 const SearchSymbols& symbols, const DecodeOptions& options,
+                                                 const Agreement& agree, const std::vector<Demands>& demands) {
   const at::NoGradGuard no_grad;
   return Search(model, symbols, options, agree).run(sources, first_ids, demands);
 }

@@ -17,16 +17,15 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-bool is_known(const Ids &ids, const Vocabulary &vocabulary) {
+bool is_known(const Ids& ids, const Vocabulary& vocabulary) {
   return !ids.empty() && std::find(ids.begin(), ids.end(), vocabulary.unk()) == ids.end();
 }
 
 }  // namespace
 
-Ids encode_inside(const Vocabulary &vocabulary, std::string_view text, std::int32_t language) {
-  // Behind a sign with which its first piece does not grow together; letters of
-  // the vocabulary's text seldom do.
-  for (const char *sign : {"(", "-", ":", "\"", "/"}) {
+Ids encode_inside(const Vocabulary& vocabulary, std::string_view text, std::int32_t language) {
+  // Behind a sign with which its first piece does not grow together; letters of the vocabulary's text seldom do.
+  for (const char* sign : {"(", "-", ":", "\"", "/"}) {
     const Ids before = vocabulary.encode(sign, language);
     const Ids together = vocabulary.encode(sign + std::string(text), language);
     if (!is_known(before, vocabulary) || together.size() <= before.size()) continue;
@@ -37,7 +36,7 @@ Ids encode_inside(const Vocabulary &vocabulary, std::string_view text, std::int3
   return {};
 }
 
-SignPieces find_sign_pieces(const Vocabulary &vocabulary) {
+SignPieces find_sign_pieces(const Vocabulary& vocabulary) {
   constexpr std::string_view kSigns = "%{}$<>/";
   SignPieces pieces;
   // A piece shows by itself whether it begins a word only behind another one.
@@ -57,27 +56,27 @@ SignPieces find_sign_pieces(const Vocabulary &vocabulary) {
   return pieces;
 }
 
-void protect_placeholders(std::string_view sentence, const Vocabulary &vocabulary, const SignPieces &pieces,
-                          std::int32_t language, Demands &demands, std::vector<std::string> &literals) {
+void protect_placeholders(std::string_view sentence, const Vocabulary& vocabulary, const SignPieces& pieces,
+                          std::int32_t language, Demands& demands, std::vector<std::string>& literals) {
   const std::vector<Placeholder> found = find_placeholders(sentence);
   literals.resize(demands.phrases.size());
   const std::size_t first = demands.phrases.size();
   std::string rest;  // of the sentence, without placeholders
   std::size_t at = 0;
-  for (const Placeholder &place : found) {
+  for (const Placeholder& place : found) {
     rest += sentence.substr(at, place.begin - at);
     at = place.end;
   }
   rest += sentence.substr(at);
   std::set<std::int64_t> signs;
-  for (const auto &[sign, ids] : pieces.by_sign) {
-    const bool is_used = std::any_of(found.begin(), found.end(), [&, sign = sign](const Placeholder &place) {
+  for (const auto& [sign, ids] : pieces.by_sign) {
+    const bool is_used = std::any_of(found.begin(), found.end(), [&, sign = sign](const Placeholder& place) {
       return sentence.substr(place.begin, place.end - place.begin).find(sign) != std::string_view::npos;
     });
     if (is_used && rest.find(sign) == std::string::npos) signs.insert(ids.begin(), ids.end());
   }
   demands.banned.assign(signs.begin(), signs.end());
-  for (const Placeholder &place : found) {
+  for (const Placeholder& place : found) {
     const std::string text(sentence.substr(place.begin, place.end - place.begin));
     Phrase phrase;
     const auto add = [&](Ids ids) {
@@ -97,16 +96,16 @@ void protect_placeholders(std::string_view sentence, const Vocabulary &vocabular
   }
 }
 
-std::string text_with_literals(const Hypothesis &hypothesis, const std::vector<std::string> &literals,
-                               const std::vector<Phrase> &phrases, const Vocabulary &vocabulary) {
-  const Ids &ids = hypothesis.ids;
+std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<std::string>& literals,
+                               const std::vector<Phrase>& phrases, const Vocabulary& vocabulary) {
+  const Ids& ids = hypothesis.ids;
   const auto decoded = [&](std::size_t count) {
     return vocabulary.decode({ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count)});
   };
   const std::string whole = vocabulary.decode(ids);
   std::string text;
   std::size_t done = 0;  // bytes of `whole`
-  for (const PhrasePlace &place : hypothesis.placements) {
+  for (const PhrasePlace& place : hypothesis.placements) {
     if (literals[place.phrase].empty()) continue;
     const std::string before = decoded(place.begin), through = decoded(place.end);
     if (!whole.starts_with(before) || !whole.starts_with(through) || through.size() < done) return whole;
@@ -120,12 +119,12 @@ std::string text_with_literals(const Hypothesis &hypothesis, const std::vector<s
   return text + whole.substr(done);
 }
 
-std::vector<Phrase> phrases_of(const Glossary &glossary, std::string_view sentence, const Vocabulary &vocabulary,
+std::vector<Phrase> phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
                                std::int32_t language) {
   std::vector<Phrase> phrases;
-  for (const GlossaryMatch &match : glossary.find(sentence)) {
+  for (const GlossaryMatch& match : glossary.find(sentence)) {
     Phrase phrase;
-    for (const std::string &target : match.targets) {
+    for (const std::string& target : match.targets) {
       const std::size_t before = phrase.forms.size();
       const auto add = [&](Ids ids) {
         if (is_known(ids, vocabulary)) phrase.forms.push_back(std::move(ids));

@@ -7,12 +7,12 @@
 
 namespace polymoe {
 
-void find_phrase_steps(const at::Tensor &log_probabilities, std::int64_t beams,
-                       std::vector<SearchSentence> &sentences) {
+void find_phrase_steps(const at::Tensor& log_probabilities, std::int64_t beams,
+                       std::vector<SearchSentence>& sentences) {
   std::vector<std::int64_t> places;
-  std::vector<std::pair<SearchSentence *, Candidate>> steps;
+  std::vector<std::pair<SearchSentence*, Candidate>> steps;
   for (std::size_t s = 0; s < sentences.size(); ++s) {
-    SearchSentence &sentence = sentences[s];
+    SearchSentence& sentence = sentences[s];
     sentence.phrase_steps.clear();
     if (!sentence.has_phrases()) continue;
     for (std::size_t beam = 0; beam < sentence.beams.size(); ++beam) {
@@ -30,32 +30,32 @@ void find_phrase_steps(const at::Tensor &log_probabilities, std::int64_t beams,
   const at::Tensor chosen = at::tensor(places, at::kLong).to(log_probabilities.device());
   const at::Tensor values = log_probabilities.view({-1}).index_select(0, chosen).to(at::kCPU);
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    auto &[sentence, step] = steps[i];
+    auto& [sentence, step] = steps[i];
     step.score += values.const_data_ptr<float>()[i];
     sentence->phrase_steps.push_back(step);
   }
 }
 
-std::vector<Candidate> best_of_each_row(const at::Tensor &log_probabilities, std::int64_t beams,
-                                        const std::vector<SearchSentence> &sentences) {
+std::vector<Candidate> best_of_each_row(const at::Tensor& log_probabilities, std::int64_t beams,
+                                        const std::vector<SearchSentence>& sentences) {
   const auto best = log_probabilities.max(1);
   const at::Tensor values = std::get<0>(best).to(at::kCPU), ids = std::get<1>(best).to(at::kCPU);
   std::vector<Candidate> candidates;
   for (std::int64_t row = 0; row < values.size(0); ++row) {
-    const auto &scores = sentences[static_cast<std::size_t>(row / beams)].scores;
+    const auto& scores = sentences[static_cast<std::size_t>(row / beams)].scores;
     candidates.push_back({row % beams, ids.const_data_ptr<std::int64_t>()[row],
                           scores[static_cast<std::size_t>(row % beams)] + values.const_data_ptr<float>()[row]});
   }
   return candidates;
 }
 
-std::vector<Candidate> allocate_sentence(const SearchSentence &sentence, const std::vector<Candidate> &candidates,
+std::vector<Candidate> allocate_sentence(const SearchSentence& sentence, const std::vector<Candidate>& candidates,
                                          std::int64_t beams, std::int64_t end) {
-  const std::vector<Phrase> &phrases = sentence.demands->phrases;
+  const std::vector<Phrase>& phrases = sentence.demands->phrases;
   std::vector<Candidate> chosen;
   std::vector<PhraseCandidate> pool;
   std::set<std::pair<std::int64_t, std::int64_t>> seen;
-  const auto add = [&](const Candidate &candidate) {
+  const auto add = [&](const Candidate& candidate) {
     if (candidate.score == kImpossible || !seen.insert({candidate.beam, candidate.id}).second) return;
     if (candidate.id == end) return chosen.push_back(candidate);
     const auto beam = static_cast<std::size_t>(candidate.beam);
@@ -63,8 +63,8 @@ std::vector<Candidate> allocate_sentence(const SearchSentence &sentence, const s
     ids.push_back(static_cast<std::int32_t>(candidate.id));
     pool.push_back({candidate, continue_phrases(phrases, sentence.progress[beam], ids).left});
   };
-  for (const Candidate &candidate : sentence.phrase_steps) add(candidate);
-  for (const Candidate &candidate : candidates) add(candidate);
+  for (const Candidate& candidate : sentence.phrase_steps) add(candidate);
+  for (const Candidate& candidate : candidates) add(candidate);
   const std::vector<Candidate> going_on =
       allocate_beams(std::move(pool), static_cast<std::size_t>(beams), begin_phrases(phrases).left);
   chosen.insert(chosen.end(), going_on.begin(), going_on.end());

@@ -4,26 +4,21 @@
 #include <cstdint>
 #include <vector>
 
-/// Lexical constraints: phrases that a translation must hold. The beam is
-/// divided by how much of them a hypothesis has met (Post & Vilar 2018, "Fast
-/// lexically constrained decoding with dynamic beam allocation for neural
-/// machine translation"); a phrase may have several forms, of which one will do
-/// (Hu et al. 2019, "Improved lexically constrained decoding for translation
-/// and monolingual rewriting").
+/// Lexical constraints: phrases that a translation must hold. The beam is divided by how much of them a hypothesis has
+/// met (Post & Vilar 2018, "Fast lexically constrained decoding with dynamic beam allocation for neural machine
+/// translation"); a phrase may have several forms, of which one will do (Hu et al. 2019, "Improved lexically
+/// constrained decoding for translation and monolingual rewriting").
 namespace polymoe {
 
-/// A phrase that a translation must hold, in any of its forms; no form is
-/// empty.
+/// A phrase that a translation must hold, in any of its forms; no form is empty.
 struct Phrase {
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
   std::vector<std::vector<std::int32_t>> forms;
-  /// By form, or empty: the number of its tokens behind which nothing but the
-  /// rest of it may come; 0: none.
+  /// By form, or empty: the number of its tokens behind which nothing but the rest of it may come; 0: none.
   std::vector<std::size_t> bound = {};
   std::size_t after = kNone;    ///< the phrase that must be met before it
-  std::size_t opening = kNone;  ///< of a closing tag, its opening one: no other
-                                ///< may then be open that was opened later
+  std::size_t opening = kNone;  ///< of a closing tag, its opening one: no other may then be open that was opened later
   bool whole = false;           ///< no word goes on with it
 };
 
@@ -42,23 +37,20 @@ struct PhraseProgress {
 };
 
 /// Where every hypothesis begins.
-PhraseProgress begin_phrases(const std::vector<Phrase> &phrases);
+PhraseProgress begin_phrases(const std::vector<Phrase>& phrases);
 
-/// `progress` after one more token, the last one of `ids`. Of phrases that it
-/// completes, the first counts. What was begun and is not gone on with counts
-/// no more.
-PhraseProgress continue_phrases(const std::vector<Phrase> &phrases, const PhraseProgress &progress,
-                                const std::vector<std::int32_t> &ids);
+/// `progress` after one more token, the last one of `ids`. Of phrases that it completes, the first counts. What was
+/// begun and is not gone on with counts no more.
+PhraseProgress continue_phrases(const std::vector<Phrase>& phrases, const PhraseProgress& progress,
+                                const std::vector<std::int32_t>& ids);
 
-/// The ids, each once, with which a hypothesis goes on with a phrase that it
-/// has begun or begins another.
-std::vector<std::int32_t> next_of_phrases(const std::vector<Phrase> &phrases, const PhraseProgress &progress,
-                                          const std::vector<std::int32_t> &ids);
+/// The ids, each once, with which a hypothesis goes on with a phrase that it has begun or begins another.
+std::vector<std::int32_t> next_of_phrases(const std::vector<Phrase>& phrases, const PhraseProgress& progress,
+                                          const std::vector<std::int32_t>& ids);
 
-/// How many hypotheses of a sentence with phrases are kept where `beams` are of
-/// others: one more for each token to meet, so that a good one may wait for the
-/// right place; no more than kMostPhraseBeams, unless `beams` is.
-std::int64_t beams_with_phrases(const std::vector<Phrase> &phrases, std::int64_t beams);
+/// How many hypotheses of a sentence with phrases are kept where `beams` are of others: one more for each token to
+/// meet, so that a good one may wait for the right place; no more than kMostPhraseBeams, unless `beams` is.
+std::int64_t beams_with_phrases(const std::vector<Phrase>& phrases, std::int64_t beams);
 inline constexpr std::int64_t kMostPhraseBeams = 16;
 
 /// One way to go on: hypothesis `beam` of a sentence with token `id`.
@@ -74,9 +66,8 @@ struct PhraseCandidate {
   std::size_t left;
 };
 
-/// Divides a beam evenly among the numbers of tokens left, 0 to `most_left`;
-/// what one has no use for goes to the next larger one, and at last back.
-/// Returns the best of each, the best first.
+/// Divides a beam evenly among the numbers of tokens left, 0 to `most_left`; what one has no use for goes to the next
+/// larger one, and at last back. Returns the best of each, the best first.
 std::vector<Candidate> allocate_beams(std::vector<PhraseCandidate> pool, std::size_t beams, std::size_t most_left);
 
 }  // namespace polymoe

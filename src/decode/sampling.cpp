@@ -16,16 +16,15 @@ struct Choice {
   double weight;  // its probability, up to a common factor
 };
 
-double sum_of(const std::vector<Choice> &choices) {
+double sum_of(const std::vector<Choice>& choices) {
   return std::accumulate(choices.begin(), choices.end(), 0.0,
-                         [](double sum, const Choice &choice) { return sum + choice.weight; });
+                         [](double sum, const Choice& choice) { return sum + choice.weight; });
 }
 
-bool is_likelier(const Choice &a, const Choice &b) { return a.weight != b.weight ? a.weight > b.weight : a.id < b.id; }
+bool is_likelier(const Choice& a, const Choice& b) { return a.weight != b.weight ? a.weight > b.weight : a.id < b.id; }
 
-// Leaves those that decode.top-k and decode.top-p allow, by id, so that
-// rounding cannot turn their order.
-void keep_likeliest(std::vector<Choice> &choices, const DecodeOptions &options) {
+// Leaves those that decode.top-k and decode.top-p allow, by id, so that rounding cannot turn their order.
+void keep_likeliest(std::vector<Choice>& choices, const DecodeOptions& options) {
   const auto most = static_cast<std::size_t>(options.top_k);
   if (most > 0 && choices.size() > most) {
     std::nth_element(choices.begin(), choices.begin() + options.top_k, choices.end(), is_likelier);
@@ -45,12 +44,12 @@ void keep_likeliest(std::vector<Choice> &choices, const DecodeOptions &options) 
     }
     choices.resize(kept);
   }
-  std::sort(choices.begin(), choices.end(), [](const Choice &a, const Choice &b) { return a.id < b.id; });
+  std::sort(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) { return a.id < b.id; });
 }
 
 }  // namespace
 
-std::int64_t draw_token(std::span<const float> log_probabilities, const DecodeOptions &options, double uniform) {
+std::int64_t draw_token(std::span<const float> log_probabilities, const DecodeOptions& options, double uniform) {
   const float greatest = *std::max_element(log_probabilities.begin(), log_probabilities.end());
   if (std::isinf(greatest)) return -1;
   std::vector<Choice> choices;
@@ -60,7 +59,7 @@ std::int64_t draw_token(std::span<const float> log_probabilities, const DecodeOp
   }
   if (options.top_k > 0 || options.top_p < 1) keep_likeliest(choices, options);
   double left = uniform * sum_of(choices);
-  for (const Choice &choice : choices) {
+  for (const Choice& choice : choices) {
     left -= choice.weight;
     if (left < 0) return choice.id;
   }
@@ -69,7 +68,7 @@ std::int64_t draw_token(std::span<const float> log_probabilities, const DecodeOp
 
 double uniform_of_token(std::uint64_t seed, std::span<const std::int32_t> source, std::uint64_t number,
                         std::size_t sample, std::size_t position) {
-  const std::string_view bytes(reinterpret_cast<const char *>(source.data()), source.size_bytes());
+  const std::string_view bytes(reinterpret_cast<const char*>(source.data()), source.size_bytes());
   const RandomStream stream(seed, fnv1a("decode.sample"), fnv1a(bytes) ^ mix_bits(number), sample);
   return stream.uniform(position);
 }

@@ -117,7 +117,9 @@ std::vector<std::string> Translator::parts_of(const std::string& text, std::int3
   if (never || (options_.split_sentences == SentenceSplit::kLong && fits(text))) return {text};
   std::vector<std::string> parts;
   for (const std::string_view sentence : split_sentences(text)) {
-    for (const std::string_view part : split_to_fit(sentence, fits)) parts.emplace_back(part);
+    for (const std::string_view part : split_to_fit(sentence, fits)) {
+      if (!vocabulary_.is_empty(part)) parts.emplace_back(part);
+    }
   }
   return parts.empty() ? std::vector<std::string>{text} : parts;
 }
@@ -141,6 +143,24 @@ void Translator::make_demands(SentenceWork& work, const TextDemands& demands, st
   protect_placeholders(work.text, vocabulary_, sign_pieces(), language, work.demands, work.literals);
 }
 
+std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std::int32_t source_language,
+                                               std::int32_t target_language, const Frame& frame,
+                                               const TextDemands& demands, LossySource& lost) const {
+  std::vector<SentenceWork> works;
+  for (const std::string& text : parts_of(sentence, source_language, frame)) {
+    SentenceWork work{.text = text};
+    LossySource found;
+    work.source = make_source(vocabulary_, text, frame, source_language, model_->max_positions(), found);
+    lost.tokens += found.tokens;
+    lost.read += found.read;
+    lost.unknown += found.unknown;
+    make_demands(work, demands, target_language);
+    work.beams = beams_with_phrases(work.demands.phrases, options_.beam_size);
+    works.push_back(std::move(work));
+  }
+  return works;
+}
+
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
                                                             const ProgressSink& progress, std::string_view task_name,
@@ -149,47 +169,23 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
   const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
-  SearchSymbols symbols = symbols_;
-  symbols.forced = frame.target_head;
 
   std::vector<std::vector<SentenceWork>> works(sentences.size());  // by sentence its parts
   std::vector<SentenceWork*> order;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     if (vocabulary_.is_empty(sentences[i])) continue;
-    LossySource all{.sentence = i};
-    for (const std::string& text : parts_of(sentences[i], source_language, frame)) {
-      SentenceWork work{.text = text};
-      LossySource found;
-      work.source = make_source(vocabulary_, text, frame, source_language, model_->max_positions(), found);
-      all.tokens += found.tokens;
-      all.read += found.read;
-      all.unknown += found.unknown;
-      make_demands(work, demands, target_language);
-      work.demands.number = demands.first_number + i;
-      const bool begins = works[i].empty() && !demands.prefixes.empty();
-      if (begins) work.demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
-      work.beams = beams_with_phrases(work.demands.phrases, options_.beam_size);
-      works[i].push_back(std::move(work));
+    LossySource found{.sentence = i};
+    works[i] = works_of(sentences[i], source_language, target_language, frame, demands, found);
+    if (!demands.prefixes.empty()) {
+      works[i].front().demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
     }
-    if ((all.read < all.tokens || all.unknown > 0) && lost) lost(all);
-    for (SentenceWork& work : works[i]) order.push_back(&work);
+    if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
+    for (SentenceWork& work : works[i]) {
+      work.demands.number = demands.first_number + i;
+      order.push_back(&work);
+    }
   }
-  std::stable_sort(order.begin(), order.end(), [](const SentenceWork* a, const SentenceWork* b) {
-    return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
-  });
-  if (!order.empty() && std::any_of(order.begin(), order.end(), [](auto* work) { return !work->literals.empty(); })) {
-    symbols.word_parts = sign_pieces().word_parts;
-  }
-
-  Progress report{"translate", 0, order.size(), "sentences", "", false};
-  for (std::size_t first = 0; first < order.size();) {
-    const std::size_t end = end_of_batch(order, first, options_);
-    search(std::span(order).subspan(first, end - first), frame.start, symbols);
-    first = end;
-    report.done = end;
-    report.finished = end == order.size();
-    if (progress) progress(report);
-  }
+  search_all(order, frame, progress);
 
   std::vector<std::vector<Translation>> results(sentences.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -199,6 +195,25 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
     if (results[i].empty()) results[i].push_back({.text = sentences[i]});
   }
   return results;
+}
+
+void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress) const {
+  SearchSymbols symbols = symbols_;
+  symbols.forced = frame.target_head;
+  const bool protects = std::any_of(works.begin(), works.end(), [](auto* work) { return !work->literals.empty(); });
+  if (protects) symbols.word_parts = sign_pieces().word_parts;
+  std::stable_sort(works.begin(), works.end(), [](const SentenceWork* a, const SentenceWork* b) {
+    return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
+  });
+  Progress report{"translate", 0, works.size(), "sentences", "", false};
+  for (std::size_t first = 0; first < works.size();) {
+    const std::size_t end = end_of_batch(works, first, options_);
+    search(std::span(works).subspan(first, end - first), frame.start, symbols);
+    first = end;
+    report.done = end;
+    report.finished = end == works.size();
+    if (progress) progress(report);
+  }
 }
 
 void Translator::search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const {

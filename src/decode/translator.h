@@ -53,12 +53,12 @@ using LossSink = std::function<void(const LossySource&)>;
 /// A sentence, or a part of a text, as a search takes it.
 struct SentenceWork {
   std::string text;
-  std::vector<std::int32_t> source;
-  Demands demands;
-  std::vector<std::string> literals;  ///< of the phrases that are placeholders, their texts; "" for terms
-  bool protects = false;              ///< whether placeholders are to be kept
+  std::vector<std::int32_t> source = {};
+  Demands demands = {};
+  std::vector<std::string> literals = {};  ///< of the phrases that are placeholders, their texts; "" for terms
+  bool protects = false;                   ///< whether placeholders are to be kept
   std::int64_t beams = 1;
-  std::vector<Translation> translations;
+  std::vector<Translation> translations = {};
 };
 
 /// What a translation that is there already scores.
@@ -108,6 +108,10 @@ class Translator {
   std::vector<std::string> parts_of(const std::string& text, std::int32_t language, const Frame& frame) const;
   void make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const;
   const SignPieces& sign_pieces() const;
+  std::vector<SentenceWork> works_of(const std::string& sentence, std::int32_t source_language,
+                                     std::int32_t target_language, const Frame& frame, const TextDemands& demands,
+                                     LossySource& lost) const;
+  void search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress) const;
   void search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const;
   Translation translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
                              const SearchSymbols& symbols) const;
