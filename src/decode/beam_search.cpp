@@ -280,10 +280,9 @@ class Search {
     if (out_of_room || nothing_lives) return true;
     if (samples()) return false;
     if (sentence.finished.size() < num_enough(sentence)) return false;
-    // Where the model is sure of one hypothesis, the other beams hold poor ones, which may all end before it does.
-    const std::size_t best = best_whole(sentence);
-    if (best == sentence.beams.size()) return true;
-    const double live = score_of(sentence.scores[best], sentence.beams[best].size());
+    // Where the model is sure of one hypothesis, the other beams hold poor ones, which may all end before it does. Of
+    // those that lack phrases the best have them still to come, where they fit.
+    const double live = score_of(sentence.scores[0], sentence.beams[0].size());
     const auto better = std::count_if(sentence.finished.begin(), sentence.finished.end(),
                                       [&](const Hypothesis& hypothesis) { return hypothesis.score >= live; });
     return better >= options_.n_best;
@@ -294,13 +293,6 @@ class Search {
     if (!sentence.has_phrases()) return static_cast<std::size_t>(beams_);
     const auto shares = static_cast<std::int64_t>(begin_phrases(sentence.demands->phrases).left) + 1;
     return static_cast<std::size_t>(std::max(options_.n_best, (beams_ + shares - 1) / shares));
-  }
-
-  // The best live hypothesis that lacks no phrase; the number of all where each lacks one.
-  static std::size_t best_whole(const SearchSentence& sentence) {
-    std::size_t best = 0;
-    while (best < sentence.beams.size() && sentence.left(best) > 0) ++best;
-    return best;
   }
 
   // Takes finished sentences out of the batch and puts the caches in the order of the next step's rows.

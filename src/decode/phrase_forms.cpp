@@ -87,7 +87,8 @@ void protect_placeholders(std::string_view sentence, const Vocabulary& vocabular
       phrase.forms.push_back(std::move(ids));
     };
     add(vocabulary.encode(text, language));
-    add(encode_inside(vocabulary, text, language));
+    // An address begins with a letter, which may not join what stands before.
+    if (place.kind != Placeholder::Kind::kAddress) add(encode_inside(vocabulary, text, language));
     if (place.after != Placeholder::kNone) phrase.after = first + place.after;
     if (place.opening != Placeholder::kNone) phrase.opening = first + place.opening;
     phrase.whole = continues_word(decode_utf8(text).back());
@@ -97,7 +98,7 @@ void protect_placeholders(std::string_view sentence, const Vocabulary& vocabular
 }
 
 std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<std::string>& literals,
-                               const std::vector<Phrase>& phrases, const Vocabulary& vocabulary) {
+                               const Vocabulary& vocabulary) {
   const Ids& ids = hypothesis.ids;
   const auto decoded = [&](std::size_t count) {
     return vocabulary.decode({ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count)});
@@ -110,8 +111,8 @@ std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<s
     const std::string before = decoded(place.begin), through = decoded(place.end);
     if (!whole.starts_with(before) || !whole.starts_with(through) || through.size() < done) return whole;
     text += whole.substr(done, std::max(before.size(), done) - done);
-    // Its first form begins a word; the only one may or may not.
-    const bool begins_word = phrases[place.phrase].forms.size() > 1 ? place.form == 0 : whole[before.size()] == ' ';
+    // Its first form begins a word; `<unk>` shows a space in any form.
+    const bool begins_word = place.form == 0 && before.size() < whole.size() && whole[before.size()] == ' ';
     if (begins_word && !text.empty() && text.back() != ' ') text += ' ';
     text += literals[place.phrase];
     done = through.size();

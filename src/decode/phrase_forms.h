@@ -28,7 +28,7 @@ void protect_placeholders(std::string_view sentence, const Vocabulary& vocabular
 
 /// The text of a hypothesis with its placeholders as the source has them: pieces may be `<unk>`, or normalised.
 std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<std::string>& literals,
-                               const std::vector<Phrase>& phrases, const Vocabulary& vocabulary);
+                               const Vocabulary& vocabulary);
 
 /// The ids of a text that stands right behind other text, without a space between; empty where the vocabulary has no
 /// way to tell. `language` is that of the text.

@@ -236,10 +236,11 @@ void Translator::search(std::span<SentenceWork* const> works, std::int32_t start
 
 Translation Translator::translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
                                        const SearchSymbols& symbols) const {
-  Translation translation{.score = hypothesis.score, .cut_off = hypothesis.cut_off};
-  translation.text =
-      one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, work.demands.phrases, vocabulary_)
-                                      : vocabulary_.decode(hypothesis.ids));
+  Translation translation;
+  translation.score = hypothesis.score;
+  translation.cut_off = hypothesis.cut_off;
+  translation.text = one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, vocabulary_)
+                                                     : vocabulary_.decode(hypothesis.ids));
   translation.keeps_placeholders = !work.protects || keeps_placeholders(work.text, translation.text);
   std::vector<bool> met(work.demands.phrases.size());
   for (const PhrasePlace& place : hypothesis.placements) met[place.phrase] = true;
