@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "checkpoint/dtype.h"
 #include "checkpoint/model_checkpoint.h"
 #include "checkpoint/safetensors.h"
+#include "decode/batches.h"
 #include "decode/beam_search.h"
 #include "inference/packed_model.h"
 #include "nn/torch_headers.h"
@@ -70,9 +72,20 @@ struct Case {
   std::vector<std::vector<std::int32_t>> sources;
   DecodeOptions options;
 
+  // As the translator does: threads search batches, of which each has two.
   std::vector<std::vector<Hypothesis>> decode() const {
-    const SearchSymbols symbols{.end = 2, .forbidden = {2}, .forced = {}};
-    return beam_search(*model, sources, std::vector<std::int32_t>(sources.size(), 2), symbols, options);
+    const SearchSymbols symbols{.end = 2, .forbidden = {2}};
+    const auto at_once = static_cast<std::size_t>(batches_at_once(*model));
+    const std::size_t batches = at_once == 1 ? 1 : std::min(sources.size(), 2 * at_once);
+    std::vector<std::vector<Hypothesis>> found(sources.size());
+    search_batches(*model, batches, [&](std::size_t batch) {
+      const auto first = static_cast<std::ptrdiff_t>(sources.size() * batch / batches),
+                 last = static_cast<std::ptrdiff_t>(sources.size() * (batch + 1) / batches);
+      const std::vector<std::vector<std::int32_t>> own(sources.begin() + first, sources.begin() + last);
+      auto results = beam_search(*model, own, std::vector<std::int32_t>(own.size(), 2), symbols, options);
+      std::move(results.begin(), results.end(), found.begin() + first);
+    });
+    return found;
   }
 };
 
@@ -121,6 +134,7 @@ Case load(const std::string& folder, const bench::Arguments& arguments) {
   loaded.options.max_length_factor = 0.0;
   loaded.options.max_length_offset = arguments.number("length");
   loaded.options.no_repeat_ngram = 0;
+  loaded.options.min_length = 0;
   return loaded;
 }
 

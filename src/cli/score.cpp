@@ -9,6 +9,7 @@
 #include "base/quote.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/threads.h"
 #include "decode/translator.h"
 #include "evaluate/segments.h"
 
@@ -25,6 +26,7 @@ struct Arguments {
   std::string translations;
   std::string precision = "float32";
   std::string device = "cpu";
+  std::int64_t threads = 0;
   bool verify = true;
   bool normalized = false;
   bool word_scores = false;
@@ -59,6 +61,7 @@ Pairs read_pairs(const Arguments& arguments) {
 
 void score(const Arguments& arguments, const DecodeOptions& options) {
   const Pairs pairs = read_pairs(arguments);
+  use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const auto scores =
@@ -94,7 +97,8 @@ void add_score(CLI::App& app) {
       ->capture_default_str()
       ->type_name("FILE");
   command->add_option("--translations", arguments->translations, "translations, one a line")->type_name("FILE");
-  add_model_placement(*command, arguments->precision, arguments->device);
+  add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
+  add_threads(*command, arguments->threads);
   add_no_verify(*command, arguments->verify);
   command->add_flag("--normalized", arguments->normalized,
                     "print what `polymoe translate --scores` does: over length^length-penalty");

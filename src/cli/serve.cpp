@@ -17,6 +17,7 @@
 #include "checkpoint/model_checkpoint.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/threads.h"
 #include "data/frame.h"
 #include "data/trained.h"
 #include "decode/translator.h"
@@ -31,6 +32,7 @@ struct Arguments {
   std::string keys;
   std::string precision = "float32";
   std::string device = "cpu";
+  std::int64_t threads = 0;
   bool verify = true;
   ServerOptions server;
   RequestLimits limits;
@@ -171,6 +173,7 @@ void serve(Arguments arguments, const DecodeOptions& options) {
   const Signals signals;
   // Each reload starts new threads, to which the heap would give arenas of their own that never shrink.
   mallopt(M_ARENA_MAX, 2);
+  use_threads(arguments.threads);
   if (options.n_best != 1) {
     remark("decode.n-best has no effect on a server", {}, "clients ask for more translations by \"alternatives\"");
   }
@@ -245,6 +248,7 @@ void add_serve(CLI::App& app) {
       ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
       ->capture_default_str();
   add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
+  add_threads(*command, arguments->threads);
   add_no_verify(*command, arguments->verify);
   command->footer(kFooter);
   auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});

@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/threads.h"
 #include "data/trained.h"
 #include "decode/translator.h"
 #include "formats/document.h"
@@ -38,6 +39,7 @@ struct Arguments {
   std::string prefixes;
   std::string precision = "float32";
   std::string device = "cpu";
+  std::int64_t threads = 0;
   bool verify = true;
   std::int64_t lines_at_a_time = 1000;
   bool with_scores = false;
@@ -259,6 +261,7 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
   const TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary,
                             .of_document = format != DocumentFormat::kText,
                             .word_scores = arguments.word_scores};
+  use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Direction direction{language_named(arguments.source, translator.vocabulary()),
@@ -310,6 +313,7 @@ void add_translate(CLI::App& app) {
       ->check(CLI::IsMember(formats))
       ->capture_default_str();
   add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
+  add_threads(*command, arguments->threads);
   add_no_verify(*command, arguments->verify);
   command
       ->add_option("--lines-at-a-time", arguments->lines_at_a_time,

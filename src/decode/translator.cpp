@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <numeric>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "base/utf8.h"
 #include "checkpoint/model_checkpoint.h"
 #include "data/task.h"
+#include "decode/batches.h"
 #include "decode/forced.h"
 #include "inference/load.h"
 #include "nn/torch_headers.h"
@@ -40,16 +42,30 @@ std::vector<std::int32_t> make_source(const Vocabulary& vocabulary, const std::s
   return ids;
 }
 
-// Works are sorted by beam, then from long to short: the first one of a batch sets its width. Hypotheses beyond
-// decode.beam-size take the room of sentences.
-std::size_t end_of_batch(const std::vector<SentenceWork*>& works, std::size_t first, const DecodeOptions& options) {
-  const auto width = static_cast<std::int64_t>(works[first]->source.size());
-  const std::int64_t beams = works[first]->beams;
-  const auto room =
-      static_cast<std::size_t>(std::max<std::int64_t>(1, options.max_tokens * options.beam_size / (width * beams)));
-  std::size_t end = first;
-  while (end < works.size() && end - first < room && works[end]->beams == beams) ++end;
-  return end;
+// Where batches begin, of at most `max_tokens` each, and the number of works behind that. Works are sorted by beam,
+// then from long to short: the first one of a batch sets its width. Hypotheses beyond `beam_size` take the room of
+// sentences.
+std::vector<std::size_t> batch_begins(const std::vector<SentenceWork*>& works, std::int64_t max_tokens,
+                                      std::int64_t beam_size) {
+  std::vector<std::size_t> begins{0};
+  while (begins.back() < works.size()) {
+    const std::size_t first = begins.back();
+    const auto width = static_cast<std::int64_t>(works[first]->source.size());
+    const std::int64_t beams = works[first]->beams;
+    const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, max_tokens * beam_size / (width * beams)));
+    std::size_t end = first;
+    while (end < works.size() && end - first < room && works[end]->beams == beams) ++end;
+    begins.push_back(end);
+  }
+  return begins;
+}
+
+// The tokens of a batch where `at_once` of them are searched at the same time: so many that each thread has two.
+std::int64_t tokens_of_batch(const std::vector<SentenceWork*>& works, std::int64_t at_once, std::int64_t max_tokens) {
+  if (at_once == 1) return max_tokens;
+  std::int64_t tokens = 0;
+  for (const SentenceWork* work : works) tokens += static_cast<std::int64_t>(work->source.size());
+  return std::clamp<std::int64_t>(tokens / (2 * at_once), 1, max_tokens);
 }
 
 // The scores of words, which are what spaces divide, from those of tokens; that of the end mark is the last. A token
@@ -205,15 +221,18 @@ void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& fram
   std::stable_sort(works.begin(), works.end(), [](const SentenceWork* a, const SentenceWork* b) {
     return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
   });
+  const std::int64_t max_tokens = tokens_of_batch(works, batches_at_once(*model_), options_.max_tokens);
+  const std::vector<std::size_t> begins = batch_begins(works, max_tokens, options_.beam_size);
   Progress report{"translate", 0, works.size(), "sentences", "", false};
-  for (std::size_t first = 0; first < works.size();) {
-    const std::size_t end = end_of_batch(works, first, options_);
-    search(std::span(works).subspan(first, end - first), frame.start, symbols);
-    first = end;
-    report.done = end;
-    report.finished = end == works.size();
+  std::mutex reporting;
+  search_batches(*model_, begins.size() - 1, [&](std::size_t i) {
+    const std::size_t count = begins[i + 1] - begins[i];
+    search(std::span(works).subspan(begins[i], count), frame.start, symbols);
+    const std::lock_guard lock(reporting);
+    report.done += count;
+    report.finished = report.done == works.size();
     if (progress) progress(report);
-  }
+  });
 }
 
 void Translator::search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const {
