@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <mutex>
 #include <numeric>
 #include <utility>
@@ -85,6 +86,36 @@ std::vector<double> word_scores(const std::vector<std::int32_t>& ids, const std:
   }
   if (token_scores.size() > ids.size()) scores.push_back(static_cast<double>(token_scores.back()));
   return scores;
+}
+
+// A work as it would be without terms and placeholders to hold.
+SentenceWork without_phrases(const SentenceWork& work, std::int64_t beams) {
+  SentenceWork plain = work;
+  plain.demands.phrases.clear();
+  plain.demands.banned.clear();
+  plain.literals.clear();
+  plain.beams = beams;
+  return plain;
+}
+
+// Whether all of `translations` hold what `work` asks for.
+bool hold_phrases(const std::vector<Translation>& translations, const SentenceWork& work, const Vocabulary& vocabulary,
+                  std::int32_t language) {
+  std::vector<Phrase> terms = work.demands.phrases;  // placeholders, whose texts are compared, stand behind them
+  const auto is_literal = [](const std::string& literal) { return !literal.empty(); };
+  if (!work.literals.empty()) {
+    const auto first = std::find_if(work.literals.begin(), work.literals.end(), is_literal);
+    terms.resize(static_cast<std::size_t>(first - work.literals.begin()));
+  }
+  return std::all_of(translations.begin(), translations.end(), [&](const Translation& translation) {
+    PhraseProgress progress = begin_phrases(terms);
+    std::vector<std::int32_t> read;
+    for (const std::int32_t id : vocabulary.encode(translation.text, language)) {
+      read.push_back(id);
+      progress = continue_phrases(terms, progress, read);
+    }
+    return translation.keeps_placeholders && progress.placements.size() == terms.size();
+  });
 }
 
 }  // namespace
@@ -201,7 +232,25 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
       order.push_back(&work);
     }
   }
-  search_all(order, frame, progress);
+  // What the model writes by itself is better than what it is made to write: phrases are for what lacks them.
+  std::deque<SentenceWork> plain;  // of works with phrases, in their order
+  std::vector<SentenceWork*> first, again;
+  for (SentenceWork* work : order) {
+    const bool is_plain = work->demands.phrases.empty();
+    first.push_back(is_plain ? work : &plain.emplace_back(without_phrases(*work, options_.beam_size)));
+  }
+  search_all(first, frame, progress);
+  auto attempt = plain.begin();
+  for (SentenceWork* work : order) {
+    if (work->demands.phrases.empty()) continue;
+    if (hold_phrases(attempt->translations, *work, vocabulary_, target_language)) {
+      work->translations = std::move(attempt->translations);
+    } else {
+      again.push_back(work);
+    }
+    ++attempt;
+  }
+  search_all(again, frame, progress);
 
   std::vector<std::vector<Translation>> results(sentences.size());
   for (std::size_t i = 0; i < results.size(); ++i) {

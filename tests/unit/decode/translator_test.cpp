@@ -139,6 +139,15 @@ TEST_F(TranslatorTest, HoldsPlaceholdersOnceWhereItIsAskedTo) {
   }
 }
 
+TEST_F(TranslatorTest, LeavesWhatHoldsPlaceholdersByItself) {
+  options_.protect = Protection::kAlways;
+  const std::vector<std::string> line{"Open the file %s in <b>the</b> folder."};
+  const auto result = translate(copying_model(), line)[0][0];
+  EXPECT_EQ(result.text, line[0]);
+  EXPECT_EQ(result.tokens, vocabulary().encode(line[0]).size() + 1);
+  EXPECT_NEAR(result.log_probability, -0.1 * static_cast<double>(result.tokens), 1e-4);  // float32 sums
+}
+
 TEST_F(TranslatorTest, ProtectsInDocumentsAlone) {
   const std::vector<std::string> line{"Open the file %s."};
   EXPECT_THAT(best(translate(careless_model(false), line))[0], ::testing::Not(HasSubstr("%s")));
