@@ -74,7 +74,9 @@ struct Case {
 
   // As the translator does: threads search batches, of which each has two.
   std::vector<std::vector<Hypothesis>> decode() const {
-    const SearchSymbols symbols{.end = 2, .forbidden = {2}};
+    SearchSymbols symbols;
+    symbols.end = 2;
+    symbols.forbidden = {2};
     const auto at_once = static_cast<std::size_t>(batches_at_once(*model));
     const std::size_t batches = at_once == 1 ? 1 : std::min(sources.size(), 2 * at_once);
     std::vector<std::vector<Hypothesis>> found(sources.size());
