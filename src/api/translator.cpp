@@ -56,6 +56,7 @@ DecodingTranslator load(const std::filesystem::path& model, const v0::Translator
 }  // namespace
 
 struct v0::Translator::State {
+  explicit State(DecodingTranslator loaded) : translator(std::move(loaded)) {}
   DecodingTranslator translator;
 };
 
