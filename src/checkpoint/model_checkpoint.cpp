@@ -219,7 +219,7 @@ void check_not_quantized(const Checkpoint& checkpoint) {
 }
 
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {
-  const ModelOptions options = options_of(checkpoint).model;
+  ModelOptions options = options_of(checkpoint).model;
   // Before a model of that size is made: a damaged configuration may name any.
   const WithoutMemory scope;
   const EncoderDecoder model(options);

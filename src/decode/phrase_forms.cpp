@@ -103,7 +103,7 @@ std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<s
   const auto decoded = [&](std::size_t count) {
     return vocabulary.decode({ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count)});
   };
-  const std::string whole = vocabulary.decode(ids);
+  std::string whole = vocabulary.decode(ids);
   std::string text;
   std::size_t done = 0;  // bytes of `whole`
   for (const PhrasePlace& place : hypothesis.placements) {

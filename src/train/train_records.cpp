@@ -17,7 +17,8 @@ void add_communication(TrainRecord& record, const Window& all, int processes) {
   double waited = 0.0;
   for (const auto& [group, sent] : all.traffic) {
     const double seconds = sent.seconds / processes;
-    record.communication[group] = {.bytes = static_cast<double>(sent.bytes / processes / all.updates),
+    const auto bytes = sent.bytes / processes / all.updates;
+    record.communication[group] = {.bytes = static_cast<double>(bytes),
                                    .seconds = seconds / static_cast<double>(all.updates)};
     waited += seconds;
   }

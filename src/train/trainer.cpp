@@ -251,7 +251,7 @@ struct Trainer::State {
   std::optional<Recorder> recorder;  // the first process's
 };
 
-Trainer::Trainer(RunOptions options, Communicator& world) : state_(std::make_unique<State>(options, world)) {}
+Trainer::Trainer(const RunOptions& options, Communicator& world) : state_(std::make_unique<State>(options, world)) {}
 Trainer::~Trainer() = default;
 
 TrainSummary Trainer::run(const std::atomic<bool>& stop, const ProgressSink& progress) {

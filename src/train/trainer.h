@@ -29,7 +29,7 @@ class Trainer {
   /// Opens the dataset, builds or loads the model. Throws Error for whatever is wrong with options, data or checkpoint.
   /// All members of `world`, which must outlive this, make a trainer with the same options and call it together; the
   /// run's folder must be one that all of them see. The first one writes metrics and the report.
-  Trainer(RunOptions options, Communicator& world);
+  Trainer(const RunOptions& options, Communicator& world);
   ~Trainer();
 
   /// Trains until max-updates, max-minutes, early stopping or `stop`; saves and returns.
