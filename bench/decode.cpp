@@ -3,8 +3,6 @@
 // JSON object: the ids, the seconds from opening the folder to the first translations, those of each repeat, and the
 // memory.
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -15,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/memory.h"
 #include "bench/arguments.h"
 #include "checkpoint/dtype.h"
 #include "checkpoint/model_checkpoint.h"
@@ -57,12 +56,6 @@ at::Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
 WeightFormat format_of(const std::string& weights) {
   if (weights == "bfloat16") return WeightFormat::kBFloat16;
   return weights == "int8" ? WeightFormat::kInt8 : WeightFormat::kFloat32;
-}
-
-std::int64_t peak_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 // The model, its sources, and a search over them.
@@ -173,7 +166,7 @@ void measure(int argc, char** argv) {
                                     {"start_seconds", start},
                                     {"seconds", seconds},
                                     {"weight_bytes", loaded.model->bytes()},
-                                    {"peak_bytes", peak_bytes()}}
+                                    {"peak_bytes", peak_resident_bytes()}}
                          .dump());
 }
 

@@ -53,7 +53,7 @@ def commands_of(shape, weights, beam, sentences, threads, program, python, optio
                  "--repeats", repeats]
     commands = {"ours": [program, folder, *arguments, "--weights", weights]}
     if python:
-        for peer in set(peers_of(shape, weights)) & set(options.peers):
+        for peer in [peer for peer in peers_of(shape, weights) if peer in options.peers]:
             commands[peer] = [python, peers_folder / "decode.py", "--model", folder, "--peer", peer, "--weights", weights,
                               *arguments]
     return {name: [str(word) for word in command] for name, command in commands.items()}

@@ -10,15 +10,14 @@ namespace polymoe::kernels {
 
 constexpr int kLanes = 16;
 
-// Compilers make of these what vectors the CPU has. They may lie anywhere in memory.
+/// Compilers make of these what vectors the CPU has. They may lie anywhere in memory.
 typedef float Floats __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-typedef std::int32_t Words __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
 POLYMOE_INLINE void fill(Floats& lanes, float value) {
   for (int l = 0; l < kLanes; ++l) lanes[l] = value;
 }
 
-// Up to kLanes floats, the lanes behind them filled.
+/// Up to kLanes floats, the lanes behind them filled.
 POLYMOE_INLINE void load_some(const float* from, std::int64_t count, float filling, Floats& to) {
   fill(to, filling);
   for (std::int64_t l = 0; l < count; ++l) to[l] = from[l];

@@ -1,8 +1,11 @@
 #include "cli/options.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
+#include <utility>
 
+#include <fmt/core.h>
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -113,6 +116,19 @@ std::vector<Section> OptionBinder::shown_sections(RunOptions& options) const {
   };
   sections.erase(std::remove_if(sections.begin(), sections.end(), is_hidden), sections.end());
   return sections;
+}
+
+void run_with_options(CLI::App& app, const std::vector<std::string>& sections,
+                      std::function<void(const RunOptions& options)> run) {
+  const auto binder = std::make_shared<OptionBinder>(app, sections);
+  app.callback([binder, run = std::move(run)] {
+    const RunOptions& options = binder->finish();
+    if (binder->dump_requested()) {
+      fmt::print("{}", binder->dump());
+    } else {
+      run(options);
+    }
+  });
 }
 
 }  // namespace polymoe::cli

@@ -70,4 +70,8 @@ class OptionBinder {
   GivenKeys given_;
 };
 
+/// Gives a subcommand the options of `sections`, and calls run() with them merged, or prints them for --dump-config.
+void run_with_options(CLI::App& app, const std::vector<std::string>& sections,
+                      std::function<void(const RunOptions& options)> run);
+
 }  // namespace polymoe::cli

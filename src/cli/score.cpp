@@ -105,23 +105,13 @@ void add_score(CLI::App& app) {
   command->add_flag("--word-scores", arguments->word_scores,
                     "print the log probability of each word and of the end mark behind it");
   command->footer(
-      "Prints for each pair the log probability of the translation, its end mark counted: the nearer to 0, the "
-      "likelier\n"
-      "it is to the model. A translation is cut into pieces as the vocabulary does it; where the model wrote others, "
-      "its\n"
-      "own score differs.\n\n"
+      "Prints for each pair the log probability of the translation, its end mark counted: the nearer to 0, the\n"
+      "likelier it is to the model. A translation is cut into pieces as the vocabulary does it; where the model wrote\n"
+      "others, its own score differs.\n\n"
       "Examples:\n"
       "  polymoe score --model run -s en -t de --input test.en --translations test.de\n"
       "  paste test.en test.de | polymoe score --model run -s en -t de --normalized");
-  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});
-  command->callback([arguments, binder] {
-    const RunOptions& options = binder->finish();
-    if (binder->dump_requested()) {
-      fmt::print("{}", binder->dump());
-    } else {
-      score(*arguments, options.decode);
-    }
-  });
+  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options) { score(*arguments, options.decode); });
 }
 
 }  // namespace polymoe::cli

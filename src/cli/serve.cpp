@@ -251,15 +251,7 @@ void add_serve(CLI::App& app) {
   add_threads(*command, arguments->threads);
   add_no_verify(*command, arguments->verify);
   command->footer(kFooter);
-  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});
-  command->callback([arguments, binder] {
-    const RunOptions& options = binder->finish();
-    if (binder->dump_requested()) {
-      fmt::print("{}", binder->dump());
-    } else {
-      serve(*arguments, options.decode);
-    }
-  });
+  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options) { serve(*arguments, options.decode); });
 }
 
 }  // namespace polymoe::cli

@@ -341,15 +341,8 @@ void add_translate(CLI::App& app) {
       "  polymoe translate --model run -s en -t de --glossary terms.tsv < sentences.txt\n"
       "  polymoe translate --model run -s en -t de --input de.po --output de.po\n"
       "  polymoe translate --model run -s en -t de --input index.html > index.de.html");
-  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{"decode"});
-  command->callback([arguments, binder] {
-    const RunOptions& options = binder->finish();
-    if (binder->dump_requested()) {
-      fmt::print("{}", binder->dump());
-    } else {
-      translate(*arguments, options.decode);
-    }
-  });
+  run_with_options(*command, {"decode"},
+                   [arguments](const RunOptions& options) { translate(*arguments, options.decode); });
 }
 
 }  // namespace polymoe::cli

@@ -31,6 +31,12 @@ std::int64_t experts_in_layer(const ModelOptions& model, std::string_view side, 
   return 0;
 }
 
+ModelOptions options_of_layer(const ModelOptions& model, std::string_view side, std::int64_t layer) {
+  ModelOptions own = model;
+  own.moe.experts = experts_in_layer(model, side, layer);
+  return own;
+}
+
 void set_experts(ModelOptions& model, const std::vector<std::int64_t>& experts) {
   model.moe.experts = *std::max_element(experts.begin(), experts.end());
   const bool uniform =

@@ -22,6 +22,9 @@ std::vector<MoeLayerSize> moe_layers(const ModelOptions& model);
 /// The experts of layer `layer` of a side ("encoder" or "decoder"); 0 in a dense layer.
 std::int64_t experts_in_layer(const ModelOptions& model, std::string_view side, std::int64_t layer);
 
+/// The options of that layer: experts are as many as it has.
+ModelOptions options_of_layer(const ModelOptions& model, std::string_view side, std::int64_t layer);
+
 /// Sets model.moe.experts and experts-per-layer (empty where all are equal) so that moe_layers() has these numbers, in
 /// its order. The number of MoE layers stays.
 void set_experts(ModelOptions& model, const std::vector<std::int64_t>& experts);

@@ -23,13 +23,6 @@ at::Tensor required(const WeightReader& read, const std::string& name) {
   return weight;
 }
 
-AlignedArray<float> floats_of(const at::Tensor& values) {
-  const at::Tensor wide = values.to(at::kFloat).contiguous();
-  AlignedArray<float> copy(wide.numel());
-  std::copy_n(wide.const_data_ptr<float>(), wide.numel(), copy.data());
-  return copy;
-}
-
 }  // namespace
 
 LinearWeight read_linear(const WeightReader& read, const std::string& weight, const std::string& bias) {
@@ -46,7 +39,8 @@ LinearWeight read_linear(const WeightReader& read, const std::string& weight, co
 }
 
 PackedNorm::PackedNorm(const WeightReader& read, const std::string& name)
-    : weight_(floats_of(required(read, name + ".weight"))), bias_(floats_of(required(read, name + ".bias"))) {}
+    : weight_(copy_of<float>(required(read, name + ".weight").to(at::kFloat))),
+      bias_(copy_of<float>(required(read, name + ".bias").to(at::kFloat))) {}
 
 void PackedNorm::apply(const float* x, std::int64_t rows, float* y) const {
   kernels::layer_norm(x, rows, weight_.size(), weight_.data(), bias_.data(), kEpsilon, y);

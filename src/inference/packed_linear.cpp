@@ -15,14 +15,6 @@ using kernels::kPanel;
 constexpr std::int64_t kWorkOfAThread = std::int64_t{1} << 18;
 
 template <typename T>
-AlignedArray<T> copy_of(const at::Tensor& values) {
-  const at::Tensor contiguous = values.contiguous();
-  AlignedArray<T> copy(contiguous.numel());
-  std::copy_n(static_cast<const T*>(contiguous.const_data_ptr()), contiguous.numel(), copy.data());
-  return copy;
-}
-
-template <typename T>
 AlignedArray<T> packed(const at::Tensor& weight, at::ScalarType type) {
   const std::int64_t outputs = weight.size(0), inputs = weight.size(1);
   const at::Tensor values = weight.to(type).contiguous();

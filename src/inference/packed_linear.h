@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <variant>
 
@@ -21,6 +22,15 @@ struct LinearWeight {
   at::Tensor scales;  ///< [outputs], of int8 weights (see Int8Weight); else undefined
   at::Tensor bias;    ///< [outputs], or undefined
 };
+
+/// The values of a tensor of elements T, row-major.
+template <typename T>
+AlignedArray<T> copy_of(const at::Tensor& values) {
+  const at::Tensor contiguous = values.contiguous();
+  AlignedArray<T> copy(contiguous.numel());
+  std::copy_n(static_cast<const T*>(contiguous.const_data_ptr()), contiguous.numel(), copy.data());
+  return copy;
+}
 
 /// y = x weight^T + bias, its weight laid out for kernels::packed_product(). What a row gives does not depend on the
 /// others.

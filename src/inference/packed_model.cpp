@@ -20,22 +20,18 @@ namespace {
 // Rows of a product that one thread takes at least: below, another thread costs more than it does.
 constexpr std::int64_t kRowsOfAThread = 16;
 
+LinearWeight linear(const WeightReader& read, const std::string& name) {
+  return read_linear(read, name + ".weight", name + ".bias");
+}
+
 // The parts [first, first + count) of `parts` equal ones of the outputs.
-PackedLinear linear(const WeightReader& read, const std::string& name, WeightFormat format, std::int64_t parts = 1,
-                    std::int64_t first = 0, std::int64_t count = 1) {
-  LinearWeight source = read_linear(read, name + ".weight", name + ".bias");
+LinearWeight part_of(LinearWeight source, std::int64_t parts, std::int64_t first, std::int64_t count) {
   for (at::Tensor* whole : {&source.weight, &source.scales, &source.bias}) {
     if (!whole->defined()) continue;
     const std::int64_t size = whole->size(0) / parts;
     *whole = whole->narrow(0, first * size, count * size);
   }
-  return {source, format};
-}
-
-ModelOptions options_of_layer(const ModelOptions& options, const char* side, std::int64_t layer) {
-  ModelOptions own = options;
-  own.moe.experts = experts_in_layer(options, side, layer);
-  return own;
+  return source;
 }
 
 }  // namespace
@@ -44,8 +40,8 @@ ModelOptions options_of_layer(const ModelOptions& options, const char* side, std
 
 struct PackedModel::EncoderLayer {
   EncoderLayer(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormat format)
-      : qkv(linear(read, name + ".self_attention.qkv", format)),
-        out(linear(read, name + ".self_attention.out", format)),
+      : qkv(linear(read, name + ".self_attention.qkv"), format),
+        out(linear(read, name + ".self_attention.out"), format),
         norm(read, name + ".self_attention_norm"),
         feed_forward(read, name + ".feed_forward", options, format) {}
 
@@ -57,12 +53,15 @@ struct PackedModel::EncoderLayer {
 // Keys and values come apart from queries: they stay where the product writes them.
 struct PackedModel::DecoderLayer {
   DecoderLayer(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormat format)
-      : q(linear(read, name + ".self_attention.qkv", format, 3, 0, 1)),
-        kv(linear(read, name + ".self_attention.qkv", format, 3, 1, 2)),
-        out(linear(read, name + ".self_attention.out", format)),
-        cross_q(linear(read, name + ".cross_attention.q", format)),
-        cross_kv(linear(read, name + ".cross_attention.kv", format)),
-        cross_out(linear(read, name + ".cross_attention.out", format)),
+      : DecoderLayer(read, name, linear(read, name + ".self_attention.qkv"), options, format) {}
+  DecoderLayer(const WeightReader& read, const std::string& name, const LinearWeight& qkv, const ModelOptions& options,
+               WeightFormat format)
+      : q(part_of(qkv, 3, 0, 1), format),
+        kv(part_of(qkv, 3, 1, 2), format),
+        out(linear(read, name + ".self_attention.out"), format),
+        cross_q(linear(read, name + ".cross_attention.q"), format),
+        cross_kv(linear(read, name + ".cross_attention.kv"), format),
+        cross_out(linear(read, name + ".cross_attention.out"), format),
         norm(read, name + ".self_attention_norm"),
         cross_norm(read, name + ".cross_attention_norm"),
         feed_forward(read, name + ".feed_forward", options, format) {}
@@ -90,12 +89,12 @@ class PackedState : public DecodingState {
       fail("a target of {} tokens is longer than model.max-positions = {}", length_ + 1, model_.options_.max_positions);
     }
     for (std::size_t row = 0; row < slots_.size(); ++row) slots_[row].push_back(static_cast<std::int32_t>(row));
-    x_ = grown(x_, rows * hidden_);
-    model_.embed(ids, std::vector<std::int32_t>(ids.size(), static_cast<std::int32_t>(length_)), x_.data());
+    float* x = workspace_.floats(Workspace::kStates, rows * hidden_);
+    model_.embed(ids, std::vector<std::int32_t>(ids.size(), static_cast<std::int32_t>(length_)), x);
     ++length_;
-    for (std::size_t i = 0; i < model_.decoder_.size(); ++i) step_layer(i, rows);
-    if (model_.decoder_norm_) model_.decoder_norm_->apply(x_.data(), rows, x_.data());
-    return log_probabilities(rows);
+    for (std::size_t i = 0; i < model_.decoder_.size(); ++i) step_layer(i, rows, x);
+    if (model_.decoder_norm_) model_.decoder_norm_->apply(x, rows, x);
+    return log_probabilities(rows, x);
   }
 
   void select(const std::vector<std::int64_t>& hypotheses, const std::vector<std::int64_t>& sentences) override {
@@ -118,10 +117,6 @@ class PackedState : public DecodingState {
     AlignedArray<float> cross;              // of all source tokens
   };
 
-  static AlignedArray<float> grown(AlignedArray<float>& buffer, std::int64_t count) {
-    return buffer.size() >= count ? std::move(buffer) : AlignedArray<float>(count);
-  }
-
   void encode(const std::vector<std::vector<std::int32_t>>& sources) {
     std::vector<std::int32_t> ids, positions;
     for (const std::vector<std::int32_t>& source : sources) {
@@ -135,14 +130,14 @@ class PackedState : public DecodingState {
     }
     source_begin_.push_back(static_cast<std::int64_t>(ids.size()));
     const auto tokens = static_cast<std::int64_t>(ids.size());
-    AlignedArray<float> x(tokens * hidden_);
-    model_.embed(ids, positions, x.data());
-    for (const PackedModel::EncoderLayer& layer : model_.encoder_) encode_layer(layer, tokens, x.data());
-    if (model_.encoder_norm_) model_.encoder_norm_->apply(x.data(), tokens, x.data());
+    float* x = workspace_.floats(Workspace::kStates, tokens * hidden_);
+    model_.embed(ids, positions, x);
+    for (const PackedModel::EncoderLayer& layer : model_.encoder_) encode_layer(layer, tokens, x);
+    if (model_.encoder_norm_) model_.encoder_norm_->apply(x, tokens, x);
     for (const PackedModel::DecoderLayer& layer : model_.decoder_) {
       LayerCache& cache = caches_.emplace_back();
       cache.cross = AlignedArray<float>(tokens * 2 * hidden_);
-      layer.cross_kv.apply(x.data(), tokens, cache.cross.data(), workspace_);
+      layer.cross_kv.apply(x, tokens, cache.cross.data(), workspace_);
     }
   }
 
@@ -168,10 +163,9 @@ class PackedState : public DecodingState {
     layer.feed_forward.apply(x, tokens, hidden_, workspace_);
   }
 
-  void step_layer(std::size_t index, std::int64_t rows) {
+  void step_layer(std::size_t index, std::int64_t rows, float* x) {
     const PackedModel::DecoderLayer& layer = model_.decoder_[index];
     LayerCache& cache = caches_[index];
-    float* x = x_.data();
     apply_residual(x, rows, hidden_, pre_norm(), layer.norm, workspace_, [&](const float* input) {
       float* queries = workspace_.floats(Workspace::kQueries, rows * hidden_);
       layer.q.apply(input, rows, queries, workspace_);
@@ -243,14 +237,14 @@ class PackedState : public DecodingState {
     });
   }
 
-  at::Tensor log_probabilities(std::int64_t rows) {
+  at::Tensor log_probabilities(std::int64_t rows, const float* x) {
     const std::int64_t vocabulary = model_.options_.vocabulary;
-    logits_ = grown(logits_, rows * vocabulary);
-    model_.embedding_.apply(x_.data(), rows, logits_.data(), workspace_);
+    float* logits = workspace_.floats(Workspace::kLogits, rows * vocabulary);
+    model_.embedding_.apply(x, rows, logits, workspace_);
     at::parallel_for(0, rows, kRowsOfAThread, [&](std::int64_t first, std::int64_t last) {
-      kernels::log_softmax(logits_.data(), vocabulary, first, last);
+      kernels::log_softmax(logits, vocabulary, first, last);
     });
-    return at::from_blob(logits_.data(), {rows, vocabulary}, at::kFloat);
+    return at::from_blob(logits, {rows, vocabulary}, at::kFloat);
   }
 
   bool pre_norm() const { return model_.options_.norm == "pre"; }
@@ -263,7 +257,6 @@ class PackedState : public DecodingState {
   std::vector<std::vector<std::int32_t>> slots_;  // of each hypothesis and position: its row in LayerCache::self
   std::vector<LayerCache> caches_;
   std::int64_t length_ = 0;
-  AlignedArray<float> x_, logits_;
   float* attended_ = nullptr;
 };
 
@@ -274,8 +267,7 @@ PackedModel::PackedModel(const ModelOptions& options, const WeightReader& read, 
   embedding_ = PackedLinear(read_linear(read, "embedding", options.logits_bias ? "logits_bias" : ""), format);
   const at::Tensor positions = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden,
                                                     options.position_frequencies);
-  positions_ = AlignedArray<float>(positions.numel());
-  std::copy_n(positions.const_data_ptr<float>(), positions.numel(), positions_.data());
+  positions_ = copy_of<float>(positions);
   for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
     encoder_.emplace_back(read, fmt::format("encoder.layers.{}", i), options_of_layer(options, "encoder", i), format);
   }

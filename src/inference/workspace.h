@@ -35,7 +35,7 @@ class AlignedArray {
 /// What the products of one batch need in passing. Buffers grow to what the largest product wants and stay.
 class Workspace {
  public:
-  enum Use { kNormed, kQueries, kKeysAndValues, kAttended, kInner, kGates, kGathered, kExpertOutputs, kUses };
+  enum Use { kStates, kNormed, kQueries, kAttended, kInner, kGates, kGathered, kExpertOutputs, kLogits, kUses };
 
   /// Room for `count` floats; what it had before may be lost. Each use has its own.
   float* floats(Use use, std::int64_t count) { return grown(floats_.at(use), count); }

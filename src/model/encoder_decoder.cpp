@@ -17,13 +17,6 @@ namespace {
 // The full name of a layer.
 std::string place(const char* side, std::size_t layer) { return fmt::format("{}.layers.{}", side, layer); }
 
-// The options of one layer of a side: experts are as many as this layer has, 0 in a dense one.
-ModelOptions options_of_layer(const ModelOptions& options, const char* side, std::int64_t layer) {
-  ModelOptions own = options;
-  own.moe.experts = experts_in_layer(options, side, layer);
-  return own;
-}
-
 void check_length(const Packing& packing, const ModelOptions& options, const char* side) {
   if (packing.length <= options.max_positions) return;
   fail("a {} of {} tokens is longer than model.max-positions = {}", side, packing.length, options.max_positions);
