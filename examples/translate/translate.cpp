@@ -19,14 +19,12 @@ std::vector<std::string> read_lines(std::istream& stream) {
 
 void run(const std::vector<std::string>& arguments) {
   polymoe::TranslatorOptions options;
-  options.search.beam_size = 4;
   polymoe::Translator translator(arguments[0], options);
 
   std::vector<std::string> texts;
   for (const polymoe::Translation& translation :
        translator.translate(read_lines(std::cin), arguments[1], arguments[2])) {
     std::cout << translation.text() << '\n';
-    if (translation.unread_tokens > 0) std::cerr << "a line was too long, and only its beginning was read\n";
     texts.push_back(translation.text());
   }
   if (arguments.size() < 4) return;

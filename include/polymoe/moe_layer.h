@@ -73,7 +73,7 @@ class MoeLayerImpl : public torch::nn::Module {
   const ExpertLoad& load() const;
 
   /// After each optimiser step: a sigmoid router then moves its bias against the load of the training passes since the
-  /// step before. Other routers do nothing.
+  /// step before. Other routers keep no such state.
   void end_update();
 
  private:

@@ -53,7 +53,6 @@ struct Hypothesis {
 /// What came of one line.
 struct Translation {
   std::vector<Hypothesis> hypotheses;  ///< best first; at least one. A line without visible text gives an empty text
-  std::size_t unread_tokens = 0;       ///< at the end of a line that is longer than the model reads
   std::size_t unknown_tokens = 0;      ///< of the line, those that the vocabulary does not know
 
   const std::string& text() const { return hypotheses.front().text; }

@@ -70,10 +70,7 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
                                                        std::string_view source_language,
                                                        std::string_view target_language, std::string_view task) {
   std::vector<Translation> translations(lines.size());
-  const auto note_loss = [&](const LossySource& lost) {
-    translations[lost.sentence].unread_tokens = lost.tokens - lost.read;
-    translations[lost.sentence].unknown_tokens = lost.unknown;
-  };
+  const auto note_loss = [&](const LossySource& lost) { translations[lost.sentence].unknown_tokens = lost.unknown; };
   const auto results = state_->translator.translate(lines, std::string(source_language), std::string(target_language),
                                                     {}, task, note_loss);
   for (std::size_t i = 0; i < lines.size(); ++i) {

@@ -214,8 +214,8 @@ bool is_quantized(const Checkpoint& checkpoint) {
 
 void check_not_quantized(const Checkpoint& checkpoint) {
   if (!is_quantized(checkpoint)) return;
-  throw Error("its weights are int8, which can be decoded with and nothing else", {checkpoint.path(), 0},
-              "use the model that it was made of");
+  throw Error("its weights are int8, which only `translate`, `score` and `serve` can use", {checkpoint.path(), 0},
+              "use the model that it was made from");
 }
 
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {

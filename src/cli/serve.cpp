@@ -75,14 +75,16 @@ class TranslatorModel : public ServedModel {
     metrics_.add_batch(lines.size());
     std::vector<LineAnswer> answers(lines.size());
     translator_.set_n_best(static_cast<std::int64_t>(key.n_best));
-    const auto results =
-        translator_.translate(lines, key.source, key.target, {}, "translation", [&](const LossySource& lost) {
-          answers[lost.sentence].read_whole = lost.read == lost.tokens;
-          answers[lost.sentence].unknown = lost.unknown;
-        });
+    const auto results = translator_.translate(lines, key.source, key.target, {}, "translation",
+                                               [&](const LossySource& lost) {
+                                                 answers[lost.sentence].read_whole = lost.read == lost.tokens;
+                                                 answers[lost.sentence].unknown = lost.unknown;
+                                               },
+                                               {.of_document = key.of_document});
     for (std::size_t i = 0; i < lines.size(); ++i) {
       for (const Translation& translation : results[i]) answers[i].texts.push_back(translation.text);
       answers[i].ended = !results[i].front().cut_off;
+      answers[i].keeps_placeholders = results[i].front().keeps_placeholders;
     }
     return answers;
   }
@@ -176,6 +178,9 @@ void serve(Arguments arguments, const DecodeOptions& options) {
   use_threads(arguments.threads);
   if (options.n_best != 1) {
     remark("decode.n-best has no effect on a server", {}, "clients ask for more translations by \"alternatives\"");
+  }
+  if (options.temperature > 0) {
+    fail("--temperature: a server's samples would depend on its other requests; leave it out");
   }
   std::signal(SIGPIPE, SIG_IGN);  // a client that leaves is no reason to end
   arguments.server.max_body_bytes = static_cast<std::size_t>(arguments.max_body_mib) << 20;

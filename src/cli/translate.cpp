@@ -74,8 +74,8 @@ std::vector<std::string> next_prefixes(LineReader* prefixes, std::size_t count, 
   if (prefixes == nullptr) return {};
   std::vector<std::string> found = read_lines(*prefixes, static_cast<std::int64_t>(count));
   if (found.size() == count) return found;
-  throw Error(fmt::format("{} lines, but {} has more", prefixes->line_number(), lines.path()), {prefixes->path(), 0},
-              "give a prefix for each line of the input, an empty one for none");
+  throw Error(fmt::format("ends after line {}, but {} goes on", prefixes->line_number(), lines.path()),
+              {prefixes->path(), 0}, "give a prefix for each line of the input, an empty one for none");
 }
 
 // Standard output, or a file that appears when it is whole.
@@ -176,8 +176,8 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
                       {reader.path(), line}, "raise --max-length-offset or --beam-size");
     }
     if (!list.front().keeps_placeholders) {
-      broken_lines.add("the translation does not hold the line's placeholders, each once", {reader.path(), line},
-                       "see the line's own % and < signs, and --max-length-offset");
+      broken_lines.add("the translation does not hold the same placeholders as the line", {reader.path(), line},
+                       "raise --max-length-offset or --beam-size");
     }
     if (list.size() < wanted) {
       short_lists.add(fmt::format("only {} translations, for no more can be made", list.size()), {reader.path(), line},
@@ -199,6 +199,10 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
       if (!translator.vocabulary().is_empty(lines[i])) tell_results(results[i], done + i + 1);
     }
     done += lines.size();
+  }
+  if (std::string extra; prefix_reader && prefix_reader->next(extra)) {
+    throw Error(fmt::format("goes on, but {} ends after line {}", reader.path(), done),
+                {prefix_reader->path(), prefix_reader->line_number()}, "give a prefix for each line of the input");
   }
   cut_lines.finish();
   unknown_lines.finish();
@@ -226,6 +230,8 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
     for (std::size_t i = 0; i < lines.size(); ++i) {
       translations[i].text = results[i].front().text;
       translations[i].whole = translations[i].whole && !results[i].front().cut_off;
+      translations[i].keeps_placeholders = results[i].front().keeps_placeholders;
+      translations[i].keeps_terms = results[i].front().unmet_terms == 0;
     }
     return translations;
   };
@@ -237,6 +243,14 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
   if (report.unknown > 0) {
     remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown),
            {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
+  }
+  if (report.broken > 0) {
+    remark(fmt::format("{} of the texts lost or gained a placeholder, a tag or an address", report.broken),
+           {arguments.input, 0}, "look at them, or raise --beam-size");
+  }
+  if (report.unmet > 0) {
+    remark(fmt::format("{} of the texts lack terms of the glossary", report.unmet), {arguments.input, 0},
+           "raise --max-length-offset or --beam-size");
   }
   output.write(document->text());
   output.finish();

@@ -68,7 +68,7 @@ void protect_placeholders(std::string_view sentence, const Vocabulary& vocabular
     at = place.end;
   }
   rest += sentence.substr(at);
-  std::set<std::int64_t> signs;
+  std::set<std::int64_t> signs{vocabulary.unk()};  // written for placeholders alone, and then gone on with
   for (const auto& [sign, ids] : pieces.by_sign) {
     const bool is_used = std::any_of(found.begin(), found.end(), [&, sign = sign](const Placeholder& place) {
       return sentence.substr(place.begin, place.end - place.begin).find(sign) != std::string_view::npos;
@@ -123,7 +123,12 @@ std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<s
 std::vector<Phrase> phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
                                std::int32_t language) {
   std::vector<Phrase> phrases;
+  const std::vector<Placeholder> kept = find_placeholders(sentence);
   for (const GlossaryMatch& match : glossary.find(sentence)) {
+    const bool is_kept = std::any_of(kept.begin(), kept.end(), [&](const Placeholder& place) {
+      return place.begin < match.end && match.begin < place.end;
+    });
+    if (is_kept) continue;  // {name} is no name
     Phrase phrase;
     for (const std::string& target : match.targets) {
       const std::size_t before = phrase.forms.size();

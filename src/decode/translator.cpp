@@ -178,12 +178,12 @@ const SignPieces& Translator::sign_pieces() const {
 
 void Translator::make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const {
   work.demands.token_scores = demands.word_scores;
-  if (options_.temperature > 0) return;
+  work.protects =
+      options_.protect == Protection::kAlways || (options_.protect == Protection::kDocuments && demands.of_document);
+  if (options_.temperature > 0) return;  // what samples lose is told
   if (demands.glossary != nullptr) {
     work.demands.phrases = phrases_of(*demands.glossary, work.text, vocabulary_, language);
   }
-  work.protects =
-      options_.protect == Protection::kAlways || (options_.protect == Protection::kDocuments && demands.of_document);
   if (!work.protects) return;
   const std::size_t count = find_placeholders(work.text).size();
   if (count == 0 || count > kMostPlaceholders) return;
@@ -202,7 +202,7 @@ std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std:
     lost.read += found.read;
     lost.unknown += found.unknown;
     make_demands(work, demands, target_language);
-    work.beams = beams_with_phrases(work.demands.phrases, options_.beam_size);
+    work.beams = std::max(options_.n_best, beams_with_phrases(work.demands.phrases, options_.beam_size));
     works.push_back(std::move(work));
   }
   return works;
@@ -361,9 +361,12 @@ std::vector<TargetScore> Translator::score(std::span<const std::string> sentence
     ForcedTarget work{
         .source = make_source(vocabulary_, sentences[i], frame, source_language, model_->max_positions(), found),
         .target = vocabulary_.encode(targets[i], target_language)};
-    if (found.read < found.tokens || work.target.size() > longest) {
-      fail("line {} of the input: {} tokens, but the model reads at most {}", i + 1,
-           std::max(found.tokens, work.target.size()), longest);
+    if (found.read < found.tokens) {
+      fail("line {} of the input: {} tokens, but the model reads at most {}", i + 1, found.tokens, found.read);
+    }
+    if (work.target.size() > longest) {
+      fail("line {} of the translations: {} tokens, but the model writes at most {}", i + 1, work.target.size(),
+           longest);
     }
     works.push_back(std::move(work));
   }

@@ -67,8 +67,10 @@ const std::vector<std::string>& document_format_names() {
 
 const char* name_of(DocumentFormat format) { return kFormats.at(static_cast<std::size_t>(format)).name; }
 
+std::string extension_of(const std::string& path) { return lower(std::filesystem::path(path).extension().string()); }
+
 DocumentFormat parse_document_format(std::string_view name, const std::string& path) {
-  const std::string extension = lower(std::filesystem::path(path).extension().string());
+  const std::string extension = extension_of(path);
   if (name == "auto" && extension == ".gz") {
     const DocumentFormat inner = parse_document_format(name, std::filesystem::path(path).replace_extension());
     if (inner == DocumentFormat::kText) return inner;

@@ -24,9 +24,12 @@ const char* name_of(DocumentFormat format);
 /// compressed ("de.po.gz").
 DocumentFormat parse_document_format(std::string_view name, const std::string& path);
 
+/// The extension of a file's name, ".html" say, in lower case.
+std::string extension_of(const std::string& path);
+
 /// What a document is translated from and to, and how messages name it.
 struct DocumentContext {
-  std::string path;    ///< for messages only
+  std::string path;    ///< for messages; and ".xhtml" says that HTML is XML
   std::string source;  ///< languages, as the vocabulary names them
   std::string target;
 };

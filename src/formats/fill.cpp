@@ -55,15 +55,24 @@ struct Piece {
 
 enum class Fault { kNone, kCut, kEmpty };
 
-/// `unknown` is set where the model did not know all of it.
-Fault translation_of(const Piece& piece, const Lines& lines, std::string& text, bool& unknown) {
+/// What a translation that is filled in may lack all the same.
+struct Flaws {
+  bool unknown = false;  // the model did not know all of the text
+  bool broken = false;   // placeholders, tags or addresses
+  bool unmet = false;    // terms of the glossary
+};
+
+/// Sets the flaws that there are.
+Fault translation_of(const Piece& piece, const Lines& lines, std::string& text, Flaws& flaws) {
   text = piece.source;
   if (!piece.translated) return Fault::kNone;
   std::vector<std::string> translations;
   for (const std::string& line : piece.layout.lines()) {
     const LineTranslation& translation = lines.of(line);
     if (!translation.whole) return Fault::kCut;
-    unknown = unknown || translation.unknown > 0;
+    flaws.unknown = flaws.unknown || translation.unknown > 0;
+    flaws.broken = flaws.broken || !translation.keeps_placeholders;
+    flaws.unmet = flaws.unmet || !translation.keeps_terms;
     translations.push_back(clean_line(translation.text));
     if (translations.back().empty()) return Fault::kEmpty;
   }
@@ -97,11 +106,11 @@ Work begin(const Segment& segment, Lines& lines) {
 }
 
 /// The translation of the core; nothing where tags were lost.
-std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, Fault& fault, bool& unknown) {
+std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, Fault& fault, Flaws& flaws) {
   std::vector<Span> spans = work.peeled.core;
   std::string text;
   if (!work.piecewise) {
-    fault = translation_of(work.pieces[0], lines, text, unknown);
+    fault = translation_of(work.pieces[0], lines, text, flaws);
     if (fault != Fault::kNone) return spans;
     if (spans.size() == 1 && spans[0].kind == Span::Kind::kText) {  // whatever it looks like, it is no tag
       spans[0].text = text;
@@ -112,7 +121,7 @@ std::optional<std::vector<Span>> core_of(const Work& work, const Lines& lines, F
   std::size_t next = 0;
   for (Span& span : spans) {
     if (span.kind != Span::Kind::kText) continue;
-    fault = translation_of(work.pieces[next++], lines, span.text, unknown);
+    fault = translation_of(work.pieces[next++], lines, span.text, flaws);
     if (fault != Fault::kNone) break;
   }
   return spans;
@@ -128,8 +137,8 @@ class Filler {
   void fill(std::size_t index, const Work& work, const Lines& lines) {
     const Segment& segment = document_.segments()[index];
     Fault fault = Fault::kNone;
-    bool unknown = false;
-    const std::optional<std::vector<Span>> core = core_of(work, lines, fault, unknown);
+    Flaws flaws;
+    const std::optional<std::vector<Span>> core = core_of(work, lines, fault, flaws);
     if (fault == Fault::kCut) return leave(report_.cut, "it is longer than the model reads or writes", segment);
     if (fault == Fault::kEmpty) return leave(report_.empty, "the model writes nothing", segment);
     std::vector<Span> spans = work.peeled.before;
@@ -142,7 +151,9 @@ class Filler {
     if (!reason.empty()) return leave(report_.refused, reason, segment);
     ++report_.filled;
     if (work.piecewise) ++report_.piecewise;
-    if (unknown) ++report_.unknown;
+    if (flaws.unknown) ++report_.unknown;
+    if (flaws.broken) ++report_.broken;
+    if (flaws.unmet) ++report_.unmet;
     bool translated = false;
     for (const Piece& piece : work.pieces) translated = translated || piece.translated;
     if (!translated) ++report_.copied;
@@ -170,12 +181,14 @@ std::string FillReport::summary() const {
   const char* separator = " (of them ";
   for (const auto& [count, what] : {std::pair{copied, "without letters, copied"},
                                     std::pair{piecewise, "piece by piece between tags that the model lost"},
-                                    std::pair{unknown, "with characters that the vocabulary does not know"}}) {
+                                    std::pair{unknown, "with characters that the vocabulary does not know"},
+                                    std::pair{broken, "with a placeholder, tag or address lost or added"},
+                                    std::pair{unmet, "without terms of the glossary"}}) {
     if (count == 0) continue;
     text += fmt::format("{}{} {}", separator, count, what);
     separator = ", ";
   }
-  if (copied + piecewise + unknown > 0) text += ")";
+  if (copied + piecewise + unknown + broken + unmet > 0) text += ")";
   separator = "; left: ";
   for (const auto& [count, what] :
        {std::pair{lost_directives, "with lost directives"}, std::pair{cut, "too long for the model"},
@@ -194,8 +207,8 @@ FillReport fill_document(Document& document, const TranslateLines& translate, co
   lines.translate(translate);
   for (std::size_t i = 0; i < works.size(); ++i) {
     Fault fault = Fault::kNone;
-    bool unknown = false;
-    if (!works[i].piecewise && !core_of(works[i], lines, fault, unknown)) {
+    Flaws flaws;
+    if (!works[i].piecewise && !core_of(works[i], lines, fault, flaws)) {
       cut_into_pieces(works[i], document.segments()[i], lines);
     }
   }

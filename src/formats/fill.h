@@ -12,8 +12,10 @@ namespace polymoe {
 /// What a model made of a line.
 struct LineTranslation {
   std::string text;
-  bool whole = true;        ///< the model read all of the line, and the translation ends by itself
-  std::size_t unknown = 0;  ///< tokens of the line that the model's vocabulary does not know
+  bool whole = true;               ///< the model read all of the line, and the translation ends by itself
+  std::size_t unknown = 0;         ///< tokens of the line that the model's vocabulary does not know
+  bool keeps_placeholders = true;  ///< it holds the line's placeholders, tags and addresses, or need not
+  bool keeps_terms = true;         ///< it holds the targets of the glossary's terms
 };
 
 /// Translates lines, in order; never called with none.
@@ -26,6 +28,8 @@ struct FillReport {
   std::uint64_t copied = 0;           ///< of `filled`: without letters, so the translation is the text itself
   std::uint64_t piecewise = 0;        ///< of `filled`: translated piece by piece between tags that the model lost
   std::uint64_t unknown = 0;          ///< of `filled`: with characters that the vocabulary does not know, now lost
+  std::uint64_t broken = 0;           ///< of `filled`: with a tag or an address lost or added in prose
+  std::uint64_t unmet = 0;            ///< of `filled`: without the targets of the glossary's terms
   std::uint64_t lost_directives = 0;  ///< left: the model lost or added a "%s" or "{name}"
   std::uint64_t cut = 0;              ///< left: too long for the model
   std::uint64_t empty = 0;            ///< left: the model wrote nothing

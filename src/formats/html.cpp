@@ -62,7 +62,7 @@ std::string escape_value(std::string_view text) {
 class HtmlDocument : public Document {
  public:
   HtmlDocument(const std::string& bytes, const DocumentContext& context)
-      : bytes_(bytes), reader_(bytes_), is_xml_(context.path.ends_with(".xhtml")) {
+      : bytes_(bytes), reader_(bytes_), is_xml_(extension_of(context.path) == ".xhtml") {
     check_document_text(bytes, context.path);
     for (MarkupToken token = reader_.next(); token.kind != Kind::kEnd; token = reader_.next()) {
       token_begin_ = reader_.position() - token.bytes.size();

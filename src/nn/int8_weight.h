@@ -10,7 +10,10 @@ struct Int8Weight {
   at::Tensor scales;  ///< [outputs] float32
 };
 
-/// Rounds `weight` [outputs, inputs]; an output's scale is its greatest absolute value over 127.
+/// The scales of `weight` [outputs, inputs]: an output's is its greatest absolute value over 127.
+at::Tensor int8_scales(const at::Tensor& weight);
+
+/// Rounds `weight` [outputs, inputs].
 Int8Weight quantize_int8(const at::Tensor& weight);
 
 }  // namespace polymoe

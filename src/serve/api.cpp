@@ -52,14 +52,15 @@ DetectedLanguage detect_source(const std::string& text, const ModelSet& models) 
 std::vector<std::string> fill(Document& document, const Route& route, Deadline deadline) {
   const auto translate = [&](const std::vector<std::string>& lines) {
     std::vector<LineTranslation> translations;
-    for (LineAnswer& answer : route.batcher->run({route.source, route.target, 1}, lines, deadline)) {
-      translations.push_back({std::move(answer.texts.front()), answer.read_whole && answer.ended, answer.unknown});
+    for (LineAnswer& answer : route.batcher->run({route.source, route.target, 1, true}, lines, deadline)) {
+      translations.push_back({std::move(answer.texts.front()), answer.read_whole && answer.ended, answer.unknown,
+                              answer.keeps_placeholders});
     }
     return translations;
   };
   const FillReport report = fill_document(document, translate);
   std::vector<std::string> warnings;
-  if (report.left() + report.unknown > 0) warnings.push_back(report.summary());
+  if (report.left() + report.unknown + report.broken > 0) warnings.push_back(report.summary());
   for (const auto& [what, count] : document.passed_over()) warnings.push_back(fmt::format("{} {}", count, what));
   return warnings;
 }
@@ -173,14 +174,16 @@ Api::Translated Api::join(const TextLayout& layout, const std::vector<LineAnswer
   for (std::size_t i = 0; i < answers.size(); ++i) {
     choices = std::min(choices, answers[i].texts.size());
     if (!answers[i].read_whole) {
-      throw ApiError(kBadRequest,
-                     fmt::format("the text {} is longer than the model reads; send its sentences one by one, "
-                                 "or one a line",
-                                 in_quotes(layout.lines()[i])));
+      throw ApiError(kBadRequest, fmt::format("the text {} is longer than the model reads; send it in parts",
+                                              in_quotes(layout.lines()[i])));
     }
     if (answers[i].unknown > 0) {
       translated.warnings.push_back(fmt::format("the model does not know {} of the tokens of {}", answers[i].unknown,
                                                 in_quotes(layout.lines()[i])));
+    }
+    if (!answers[i].keeps_placeholders) {
+      translated.warnings.push_back(fmt::format(
+          "the translation of {} does not hold its placeholders and tags once each", in_quotes(layout.lines()[i])));
     }
     if (!answers[i].ended) {
       translated.warnings.push_back(

@@ -19,6 +19,7 @@ struct BatchKey {
   std::string source;
   std::string target;
   std::size_t n_best = 1;
+  bool of_document = false;  ///< lines of a file, for decode.protect
 
   bool operator==(const BatchKey&) const = default;
 };
@@ -29,6 +30,7 @@ struct LineAnswer {
   bool read_whole = true;          ///< false: the line is longer than the model reads
   bool ended = true;               ///< false: the best text was cut at the longest output
   std::size_t unknown = 0;         ///< tokens of the line that the model's vocabulary does not know
+  bool keeps_placeholders = true;  ///< or decode.protect does not ask for it
 };
 
 /// Translates lines in one direction, as many answers as lines. Called from one thread.

@@ -32,9 +32,10 @@ std::set<std::string> matrices_of(const ModelOptions& options) {
 
 void add_int8(SurgeryResult& result, const Checkpoint& checkpoint, const std::string& name) {
   const std::vector<std::int64_t> shape = checkpoint.spec(kModel, name).shape;
-  const auto quantized = [&checkpoint, name] { return quantize_int8(checkpoint.read(kModel, name)); };
-  result.add(kModel, {name, Dtype::kI8, shape}, [quantized] { return quantized().values; });
-  result.add(kModel, {scales_name(name), Dtype::kF32, {shape.at(0)}}, [quantized] { return quantized().scales; });
+  result.add(kModel, {name, Dtype::kI8, shape},
+             [&checkpoint, name] { return quantize_int8(checkpoint.read(kModel, name)).values; });
+  result.add(kModel, {scales_name(name), Dtype::kF32, {shape.at(0)}},
+             [&checkpoint, name] { return int8_scales(checkpoint.read(kModel, name)); });
 }
 
 }  // namespace
