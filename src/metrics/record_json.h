@@ -10,7 +10,8 @@ namespace polymoe {
 
 class JsonObject;
 
-/// A record as a line of metrics.jsonl has it, its "type" too. Numbers that are not finite become null.
+/// A record as a line of metrics.jsonl has it, its "type" too. Numbers that are not finite become null, or
+/// are left out where they may be absent.
 nlohmann::json to_json(const MetricsRecord& record);
 
 /// The record of such a line. Keys that are missing or null leave what they name missing; keys and types that nobody
