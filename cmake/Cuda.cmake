@@ -20,7 +20,7 @@ if(CMAKE_CUDA_COMPILER)
   endif()
   set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # one CUDA runtime in the process: the one that LibTorch loads
   add_library(polymoe_cuda STATIC ${cuda_sources})
-  target_include_directories(polymoe_cuda PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/src")
+  target_link_libraries(polymoe_cuda PRIVATE polymoe_headers)
   # What CPU and GPU share are constexpr functions.
   target_compile_options(polymoe_cuda PRIVATE --expt-relaxed-constexpr)
   string(REGEX MATCH "^[0-9]+" nvcc_major "${CMAKE_CUDA_COMPILER_VERSION}")

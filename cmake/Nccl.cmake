@@ -16,7 +16,6 @@ find_file(CUDA_RUNTIME_LIBRARY NAMES libcudart.so.${POLYMOE_TORCH_CUDA_MAJOR} HI
 file(GLOB nccl_sources CONFIGURE_DEPENDS src/comm/nccl/*.cpp)
 if(NCCL_INCLUDE_DIR AND CUDA_COMPILER_INCLUDE_DIR AND (POLYMOE_TORCH_CUDA OR POLYMOE_CUDA_COMPILE_ONLY))
   add_library(polymoe_nccl OBJECT ${nccl_sources})
-  target_include_directories(polymoe_nccl PRIVATE src)
   target_include_directories(polymoe_nccl SYSTEM PRIVATE "${NCCL_INCLUDE_DIR}" "${CUDA_COMPILER_INCLUDE_DIR}")
   target_link_libraries(polymoe_nccl PRIVATE polymoe_options fmt::fmt polymoe_torch)
   if(POLYMOE_TORCH_CUDA AND NCCL_LIBRARY AND CUDA_RUNTIME_LIBRARY)
