@@ -26,7 +26,7 @@ ModelOptions layer_options(const bench::Arguments& arguments, const std::string&
   options.ffn = arguments.number("ffn");
   options.moe.experts = arguments.number("experts");
   options.moe.top_k = arguments.number("top-k");
-  options.moe.capacity = capacity;
+  options.moe.capacity = from_word<CapacityKind>(capacity);
   return options;
 }
 
@@ -57,9 +57,11 @@ void pass(Layer& layer, const at::Tensor& x, const at::Tensor& gradient, std::ui
   ForwardContext context;
   context.training = true;
   context.update = update;
+  ForwardOutputs outputs;
+  context.outputs = &outputs;
   const at::Tensor y = layer(x, context);
   std::vector<at::Tensor> roots{y}, gradients{gradient};
-  for (const at::Tensor& loss : context.balance_losses) {
+  for (const at::Tensor& loss : outputs.balance_losses) {
     roots.push_back(loss);
     gradients.push_back(at::full_like(loss, 0.01));
   }

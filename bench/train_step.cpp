@@ -30,13 +30,13 @@ RunOptions step_options(const bench::Arguments& arguments) {
   options.model.moe.experts = arguments.number("experts");
   options.model.moe.every = arguments.number("every");
   options.model.moe.top_k = arguments.number("top-k");
-  options.model.moe.capacity = arguments.word("capacity");
+  options.model.moe.capacity = from_word<CapacityKind>(arguments.word("capacity"));
   options.model.moe.capacity_factor = arguments.real("capacity-factor");
   options.model.max_positions =
       std::max({options.model.max_positions, arguments.number("source-length"), arguments.number("target-length")});
   options.train.micro_batches = arguments.number("micro-batches");
-  options.train.device = arguments.word("device");
-  options.train.precision = arguments.word("precision");
+  options.train.device = from_word<DeviceKind>(arguments.word("device"));
+  options.train.precision = from_word<NumberFormat>(arguments.word("precision"));
   return options;
 }
 
@@ -144,7 +144,7 @@ void measure(int argc, char** argv) {
     shape[key] = arguments.number(name);
   }
   shape["dropout"] = arguments.real("dropout");
-  shape["capacity"] = arguments.word("capacity");
+  shape["capacity"] = from_word<CapacityKind>(arguments.word("capacity"));
   shape["capacity_factor"] = arguments.real("capacity-factor");
   fmt::print("{}\n", nlohmann::json{{"shape", shape},
                                     {"device", options.train.device},

@@ -111,16 +111,18 @@ at::Tensor v0::MoeLayerImpl::forward(const at::Tensor& x) {
   context.seed = state.options.seed;
   context.update = state.update;
   context.micro_batch = context.training ? state.pass++ : 0;
+  ForwardOutputs outputs;
+  context.outputs = &outputs;
   MoeStatistics statistics;
   if (state.options.record_load) {
-    context.statistics = &statistics;
+    outputs.statistics = &statistics;
     context.token_languages.assign(static_cast<std::size_t>(tokens.size(0)), 0);
   }
   const at::Tensor y = state.layer(tokens, context);
-  state.balance_loss = context.balance_losses.front();
-  state.router_z_loss = context.router_z_losses.front();
-  if (context.training && context.loads.front().defined()) {
-    const at::Tensor load = context.loads.front().detach();
+  state.balance_loss = outputs.balance_losses.front();
+  state.router_z_loss = outputs.router_z_losses.front();
+  if (context.training && outputs.loads.front().defined()) {
+    const at::Tensor load = outputs.loads.front().detach();
     state.update_load = state.update_load.defined() ? state.update_load + load : load;
   }
   if (state.options.record_load) state.load = load_of(statistics);

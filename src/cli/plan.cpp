@@ -161,7 +161,7 @@ void complete_model(RunOptions& options) {
 
 // What would make the times of layouts meaningless.
 void warn_of_likely_slips(const RunOptions& options, const GivenKeys& given) {
-  if (options.train.precision == "float32" && given.count("cluster.peak-tflops") == 0) {
+  if (options.train.precision == NumberFormat::kFloat32 && given.count("cluster.peak-tflops") == 0) {
     log_warning("train.precision is float32, but cluster.peak-tflops is that of 16-bit formats; give both");
   }
   if (options.train.micro_batches < options.cluster.devices) {

@@ -25,6 +25,7 @@ constexpr const char* kFooter =
 void add_upcycle(CLI::App& app) {
   CLI::App* command = app.add_subcommand("upcycle", "Make a Mixture-of-Experts model of a dense one");
   const auto options = std::make_shared<UpcycleOptions>();
+  const auto side = std::make_shared<std::string>(word_of(options->side));
   command->add_option("PATH", options->checkpoint, "a dense checkpoint, or a run folder, which stands for its best one")
       ->required()
       ->type_name("DIR");
@@ -36,8 +37,8 @@ void add_upcycle(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1024}))
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--side", options->side, "which side gets MoE layers")
-      ->check(CLI::IsMember({"both", "encoder", "decoder"}))
+  command->add_option("--side", *side, "which side gets MoE layers")
+      ->check(CLI::IsMember(words_of<MoeSide>()))
       ->capture_default_str();
   command->add_option("--top-k", options->top_k, "experts that a token goes to")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{2}))
@@ -53,7 +54,8 @@ void add_upcycle(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--out,-o", options->output, "folder for the new checkpoint")->required()->type_name("DIR");
   command->footer(kFooter);
-  command->callback([options] {
+  command->callback([options, side] {
+    options->side = from_word<MoeSide>(*side);
     upcycle(*options, console_progress());
     fmt::print("{}\n", options->output.string());
   });

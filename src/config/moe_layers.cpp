@@ -10,16 +10,16 @@ std::vector<MoeLayerSize> moe_layers(const ModelOptions& model) {
   const MoeOptions& moe = model.moe;
   std::vector<MoeLayerSize> layers;
   if (moe.experts == 0) return layers;
-  const auto add_side = [&](const char* side, std::int64_t count) {
-    if (moe.side != "both" && moe.side != side) return;
+  const auto add_side = [&](const char* side, MoeSide own, std::int64_t count) {
+    if (moe.side != MoeSide::kBoth && moe.side != own) return;
     for (std::int64_t i = moe.every - 1; i < count; i += moe.every) {
       const std::size_t at = layers.size();
       const std::int64_t listed = at < moe.experts_per_layer.size() ? moe.experts_per_layer[at] : 0;
       layers.push_back({fmt::format("{}.layers.{}", side, i), moe.experts_per_layer.empty() ? moe.experts : listed});
     }
   };
-  add_side("encoder", model.encoder_layers);
-  add_side("decoder", model.decoder_layers);
+  add_side("encoder", MoeSide::kEncoder, model.encoder_layers);
+  add_side("decoder", MoeSide::kDecoder, model.decoder_layers);
   return layers;
 }
 

@@ -23,8 +23,8 @@ Field choice(std::string key, std::string& target, std::string help, std::vector
   return {std::move(key), &target, std::move(help), std::move(choices)};
 }
 template <typename Enum>
-Field choice(std::string key, Enum& target, std::string help) {
-  return {std::move(key), EnumTarget::of(target), std::move(help), words_of<Enum>()};
+Field choice(std::string key, Enum& target, std::string help, std::vector<std::string> choices = words_of<Enum>()) {
+  return {std::move(key), EnumTarget::of(target), std::move(help), std::move(choices)};
 }
 Field list(std::string key, std::vector<std::string>& target, std::string help) {
   return {std::move(key), &target, std::move(help), {}};
@@ -43,10 +43,10 @@ Section moe_section(MoeOptions& o) {
             "experts of each MoE layer, the encoder's first, where they are not all model.moe.experts (pruned models)",
             1, 65536),
        number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
-       choice("side", o.side, "which side has MoE layers", {"both", "encoder", "decoder"}),
+       choice("side", o.side, "which side has MoE layers"),
        choice("router", o.router, "what decides which tokens go to which experts"),
        number("top-k", o.top_k, "experts that a token goes to; with expert-choice on average", 1, 65536),
-       choice("capacity", o.capacity, "whether experts have a capacity limit", {"limited", "dropless"}),
+       choice("capacity", o.capacity, "whether experts have a capacity limit"),
        number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
        number("final-capacity-factor", o.final_capacity_factor,
               "factor that capacity-factor grows or shrinks to, in a straight line; 0: it stays", 0, 1e6),
@@ -58,8 +58,7 @@ Section moe_section(MoeOptions& o) {
             "an expert over capacity keeps a random subset of its tokens, not the first ones"),
        choice("gate-noise", o.gate_noise,
               "noise on the gate while training: jitter U(0.99, 1.01) on its input, or "
-              "Gumbel noise on its choice",
-              {"none", "jitter", "gumbel"}),
+              "Gumbel noise on its choice"),
        number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
        choice("balance-scope", o.balance_scope,
               "tokens whose choices the balance loss counts: those of the micro-batch, or of the whole update before"),
@@ -77,28 +76,28 @@ Section moe_section(MoeOptions& o) {
 Section model_section(ModelOptions& o) {
   std::vector<std::string> presets = preset_names();
   presets.insert(presets.begin(), "none");
-  return {"model",
-          "the encoder-decoder transformer",
-          {choice("preset", o.preset, "a named set of sizes; keys given beside it win", presets),
-           number("vocabulary", o.vocabulary, "entries of the vocabulary; 0 takes them from the vocabulary file", 0,
-                  1 << 24),
-           number("hidden", o.hidden, "width of the model", 2, 1 << 20),
-           number("ffn", o.ffn, "inner width of the feed-forward blocks", 1, 1 << 22),
-           number("heads", o.heads, "attention heads", 1, 4096),
-           number("encoder-layers", o.encoder_layers, "layers of the encoder", 1, 4096),
-           number("decoder-layers", o.decoder_layers, "layers of the decoder", 1, 4096),
-           choice("activation", o.activation, "activation of the feed-forward blocks", {"relu", "gelu", "swish"}),
-           choice("norm", o.norm, "layer norm before or after each block", {"pre", "post"}),
-           flag("embedding-scale", o.embedding_scale, "multiply embeddings by sqrt(hidden)"),
-           choice("position-frequencies", o.position_frequencies,
-                  "sinusoids of place i of n have the frequency 10000^(-i/(n-1)), or 10000^(-i/n) as in Vaswani et al.",
-                  {"tensor2tensor", "paper"}),
-           number("position-offset", o.position_offset, "position of the first token in the sinusoid table", 0, 1024),
-           number("max-positions", o.max_positions, "longest sequence, in tokens", 1, 1 << 24),
-           flag("logits-bias", o.logits_bias, "add a trained bias to the logits of the vocabulary"),
-           number("dropout", o.dropout, "dropout after embeddings and blocks", 0, 0.999),
-           number("attention-dropout", o.attention_dropout, "dropout on attention weights", 0, 0.999),
-           number("activation-dropout", o.activation_dropout, "dropout after the activation", 0, 0.999)}};
+  return {
+      "model",
+      "the encoder-decoder transformer",
+      {choice("preset", o.preset, "a named set of sizes; keys given beside it win", presets),
+       number("vocabulary", o.vocabulary, "entries of the vocabulary; 0 takes them from the vocabulary file", 0,
+              1 << 24),
+       number("hidden", o.hidden, "width of the model", 2, 1 << 20),
+       number("ffn", o.ffn, "inner width of the feed-forward blocks", 1, 1 << 22),
+       number("heads", o.heads, "attention heads", 1, 4096),
+       number("encoder-layers", o.encoder_layers, "layers of the encoder", 1, 4096),
+       number("decoder-layers", o.decoder_layers, "layers of the decoder", 1, 4096),
+       choice("activation", o.activation, "activation of the feed-forward blocks"),
+       choice("norm", o.norm, "layer norm before or after each block"),
+       flag("embedding-scale", o.embedding_scale, "multiply embeddings by sqrt(hidden)"),
+       choice("position-frequencies", o.position_frequencies,
+              "sinusoids of place i of n have the frequency 10000^(-i/(n-1)), or 10000^(-i/n) as in Vaswani et al."),
+       number("position-offset", o.position_offset, "position of the first token in the sinusoid table", 0, 1024),
+       number("max-positions", o.max_positions, "longest sequence, in tokens", 1, 1 << 24),
+       flag("logits-bias", o.logits_bias, "add a trained bias to the logits of the vocabulary"),
+       number("dropout", o.dropout, "dropout after embeddings and blocks", 0, 0.999),
+       number("attention-dropout", o.attention_dropout, "dropout on attention weights", 0, 0.999),
+       number("activation-dropout", o.activation_dropout, "dropout after the activation", 0, 0.999)}};
 }
 
 Section data_section(DataOptions& o) {
@@ -137,12 +136,12 @@ Section train_section(TrainOptions& o) {
        number("micro-batches", o.micro_batches, "micro-batches of one update, over all processes", 1, 1 << 20),
        number("max-updates", o.max_updates, "updates after which training ends", 0),
        number("max-minutes", o.max_minutes, "minutes after which training ends; 0: no limit"),
-       choice("precision", o.precision, "number format of weights and activations", {"float32", "bfloat16", "float16"}),
+       choice("precision", o.precision, "number format of weights and activations"),
        number("loss-scale", o.loss_scale,
               "float16: what the loss is multiplied by at first, so that gradients do not vanish", 1, 1e9),
        number("loss-scale-window", o.loss_scale_window,
               "float16: updates without an overflow after which the scale doubles; each overflow halves it", 1),
-       choice("device", o.device, "where the model lives", {"cpu", "cuda"}),
+       choice("device", o.device, "where the model lives"),
        flag("deterministic", o.deterministic, "the same bits in every run on a GPU too, slower; a CPU always has them"),
        number("device-memory", o.device_memory, "GB of the device that a process may use; 0: all there is", 0, 1e6),
        number("host-memory", o.host_memory, "GB of the host that a process may use for offload.*; 0: all there is", 0,
@@ -158,7 +157,7 @@ Section train_section(TrainOptions& o) {
        number("valid-freq", o.valid_freq, "updates between validations; 0: only the last", 0),
        number("valid-examples", o.valid_examples, "segments of each direction that a validation uses; 0: all", 0),
        number("valid-beam-size", o.valid_beam_size, "beam size while validating; 0: loss only", 0, 1024),
-       choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept", {"loss", "bleu", "chrf"}),
+       choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept"),
        number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
        number("max-skipped", o.max_skipped,
               "updates in a row without a finite gradient after which training ends as diverged; 0: never; float16 has "
@@ -177,9 +176,8 @@ Section parallel_section(ParallelOptions& o) {
            number("zero-stage", o.zero_stage,
                   "what copies share out: 1 optimiser state, 2 gradients too, 3 parameters too", 0, 3),
            flag("recompute", o.recompute, "keep only the inputs of blocks and compute the rest anew in backward"),
-           choice("expert-slicing", o.expert_slicing, "experts where parallel.model > 1", {"sliced", "whole"}),
-           choice("all-to-all", o.all_to_all, "how tokens travel; hierarchical: within nodes first, then across",
-                  {"flat", "hierarchical"}),
+           choice("expert-slicing", o.expert_slicing, "experts where parallel.model > 1"),
+           choice("all-to-all", o.all_to_all, "how tokens travel; hierarchical: within nodes first, then across"),
            number("exchange-chunks", o.exchange_chunks,
                   "the experts of a process compute in so many runs; tokens of the next travel meanwhile", 1, 65536),
            number("timeout", o.timeout, "seconds that a process waits for the others before all end", 1, 1e6),
@@ -187,26 +185,23 @@ Section parallel_section(ParallelOptions& o) {
 }
 
 Section offload_section(OffloadOptions& o) {
-  const std::vector<std::string> tiers{"device", "host", "file"};
-  return {
-      "offload",
-      "state in host memory and in files",
-      {choice("optimizer", o.optimizer, "moments, and float32 master weights beside lower precision", tiers),
-       choice("gradients", o.gradients, "summed gradients; needs parallel.zero-stage 2 or 3", tiers),
-       choice("parameters", o.parameters, "parameters while no block needs them; needs parallel.zero-stage 3", tiers),
-       choice("activations", o.activations, "inputs of blocks until backward; needs parallel.recompute",
-              {"device", "host"}),
-       text("folder", o.folder, "where files go, on a fast disk; none: train.output"),
-       flag("delayed-update", o.delayed_update,
-            "update with the gradients of the batch before, while those of the next are computed")}};
+  return {"offload",
+          "state in host memory and in files",
+          {choice("optimizer", o.optimizer, "moments, and float32 master weights beside lower precision"),
+           choice("gradients", o.gradients, "summed gradients; needs parallel.zero-stage 2 or 3"),
+           choice("parameters", o.parameters, "parameters while no block needs them; needs parallel.zero-stage 3"),
+           choice("activations", o.activations, "inputs of blocks until backward; needs parallel.recompute",
+                  {"device", "host"}),
+           text("folder", o.folder, "where files go, on a fast disk; none: train.output"),
+           flag("delayed-update", o.delayed_update,
+                "update with the gradients of the batch before, while those of the next are computed")}};
 }
 
 Section optimizer_section(OptimizerOptions& o) {
   return {"optimizer",
           "Adam and its schedule",
           {number("learning-rate", o.learning_rate, "peak learning rate", 0, 1e6),
-           choice("schedule", o.schedule, "how the rate falls after the warm-up",
-                  {"inverse-sqrt", "cosine", "linear", "constant"}),
+           choice("schedule", o.schedule, "how the rate falls after the warm-up"),
            number("warmup-updates", o.warmup_updates, "updates of linear warm-up", 0),
            number("min-learning-rate", o.min_learning_rate, "rate at the end of cosine and linear schedules", 0, 1e6),
            number("beta1", o.beta1, "decay of the first moment", 0, 0.999999),
@@ -337,11 +332,11 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
   if (m.moe.experts == 0) return;
   const bool expert_choice = m.moe.router == RouterKind::kExpertChoice;
   check(
-      !expert_choice || m.moe.side == "encoder", {"model.moe.side", "model.moe.router"},
+      !expert_choice || m.moe.side == MoeSide::kEncoder, {"model.moe.side", "model.moe.router"},
       "{}, but with model.moe.router expert-choice an expert picks its tokens among all of a batch, and in the decoder "
       "would look ahead; use encoder",
       m.moe.side);
-  check(!expert_choice || m.moe.capacity == "limited", {"model.moe.capacity", "model.moe.router"},
+  check(!expert_choice || m.moe.capacity == CapacityKind::kLimited, {"model.moe.capacity", "model.moe.router"},
         "{}, but with model.moe.router expert-choice the capacity is what an expert picks; use limited",
         m.moe.capacity);
   check(m.moe.final_capacity_factor == 0 || m.moe.capacity_updates > 0,
@@ -350,8 +345,8 @@ void validate(const ModelOptions& m, const GivenKeys& given) {
   check(m.moe.capacity_updates == 0 || m.moe.final_capacity_factor > 0,
         {"model.moe.final-capacity-factor", "model.moe.capacity-updates"},
         "not given, but model.moe.capacity-updates = {} lead to it", m.moe.capacity_updates);
-  const bool in_encoder = m.moe.side != "decoder" && m.moe.every <= m.encoder_layers;
-  const bool in_decoder = m.moe.side != "encoder" && m.moe.every <= m.decoder_layers;
+  const bool in_encoder = m.moe.side != MoeSide::kDecoder && m.moe.every <= m.encoder_layers;
+  const bool in_decoder = m.moe.side != MoeSide::kEncoder && m.moe.every <= m.decoder_layers;
   check(in_encoder || in_decoder, {"model.moe.every", "model.encoder-layers", "model.decoder-layers"},
         "no layer is the {}th of its side (model.encoder-layers = {}, model.decoder-layers = {}, model.moe.side = {}), "
         "so the model has no experts",
@@ -391,28 +386,31 @@ void validate(const RunOptions& o, const GivenKeys& given) {
         "{} tokens, but a micro-batch holds train.max-tokens = {}", o.data.max_length, o.train.max_tokens);
   check(!o.train.init_optimizer || !o.train.init.empty(), {"train.init-optimizer", "train.init"},
         "no checkpoint is named in train.init");
-  check(o.train.valid_beam_size > 0 || o.train.keep_best == "loss", {"train.keep-best", "train.valid-beam-size"},
-        "{} cannot be measured with train.valid-beam-size = 0; use loss", o.train.keep_best);
+  check(o.train.valid_beam_size > 0 || o.train.keep_best == ValidMetric::kLoss,
+        {"train.keep-best", "train.valid-beam-size"}, "{} cannot be measured with train.valid-beam-size = 0; use loss",
+        o.train.keep_best);
   check(o.train.valid_freq > 0 || o.train.early_stopping == 0, {"train.early-stopping", "train.valid-freq"},
         "{} validations, but train.valid-freq = 0 makes none on the way", o.train.early_stopping);
-  check(o.optimizer.schedule != "inverse-sqrt" || o.optimizer.warmup_updates > 0,
+  check(o.optimizer.schedule != Schedule::kInverseSqrt || o.optimizer.warmup_updates > 0,
         {"optimizer.warmup-updates", "optimizer.schedule"},
         "0, but the inverse-sqrt schedule starts from a warm-up; give at least 1");
   check(o.optimizer.min_learning_rate <= o.optimizer.learning_rate,
         {"optimizer.min-learning-rate", "optimizer.learning-rate"}, "{} exceeds optimizer.learning-rate = {}",
         o.optimizer.min_learning_rate, o.optimizer.learning_rate);
-  check(o.offload.gradients == "device" || o.parallel.zero_stage >= 2, {"offload.gradients", "parallel.zero-stage"},
+  check(o.offload.gradients == Tier::kDevice || o.parallel.zero_stage >= 2,
+        {"offload.gradients", "parallel.zero-stage"},
         "{}, but with parallel.zero-stage = {} gradients stay on the device; use 2 or 3", o.offload.gradients,
         o.parallel.zero_stage);
-  check(o.offload.parameters == "device" || o.parallel.zero_stage == 3, {"offload.parameters", "parallel.zero-stage"},
+  check(o.offload.parameters == Tier::kDevice || o.parallel.zero_stage == 3,
+        {"offload.parameters", "parallel.zero-stage"},
         "{}, but with parallel.zero-stage = {} parameters stay on the device; use 3", o.offload.parameters,
         o.parallel.zero_stage);
-  check(o.offload.activations == "device" || o.parallel.recompute, {"offload.activations", "parallel.recompute"},
+  check(o.offload.activations == Tier::kDevice || o.parallel.recompute, {"offload.activations", "parallel.recompute"},
         "{}, but without parallel.recompute there are no inputs of blocks to move", o.offload.activations);
   const bool late = o.offload.delayed_update;
-  check(!late || o.offload.optimizer != "device", {"offload.delayed-update", "offload.optimizer"},
+  check(!late || o.offload.optimizer != Tier::kDevice, {"offload.delayed-update", "offload.optimizer"},
         "Adam must work on the host meanwhile; use offload.optimizer host or file");
-  check(!late || (o.offload.gradients != "file" && o.offload.parameters != "file"),
+  check(!late || (o.offload.gradients != Tier::kFile && o.offload.parameters != Tier::kFile),
         {"offload.delayed-update", "offload.gradients", "offload.parameters"},
         "the file would serve backward and the update at a time; keep gradients and parameters on the host");
 }

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <fmt/format.h>
@@ -38,4 +39,20 @@ Enum from_word(std::string_view word) {
   return static_cast<Enum>(found - std::begin(all));
 }
 
+/// An enum that has words.
+template <typename Enum>
+concept Worded = std::is_enum_v<Enum> && requires {
+  Words<Enum>::kAll;
+};
+
 }  // namespace polymoe
+
+/// Messages show the word.
+template <polymoe::Worded Enum>
+struct fmt::formatter<Enum> : fmt::formatter<std::string_view> {
+  template <typename Context>
+  auto format(Enum value, Context& context) const {
+    return fmt::formatter<std::string_view>::format(polymoe::Words<Enum>::kAll[static_cast<std::size_t>(value)],
+                                                    context);
+  }
+};

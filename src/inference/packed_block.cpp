@@ -78,7 +78,7 @@ PackedMoe::PackedMoe(const WeightReader& read, const std::string& name, const Mo
     const at::Tensor bias = required(read, name + ".gate.bias").to(at::kFloat).contiguous();
     bias_.assign(bias.const_data_ptr<float>(), bias.const_data_ptr<float>() + bias.numel());
   }
-  const Activation activation = parse_activation(options.activation);
+  const Activation activation = options.activation;
   for (std::int64_t e = 0; e < options_.experts; ++e) {
     const std::string expert = fmt::format("{}.experts.{}.", name, e);
     experts_.emplace_back(read, expert + "up_", expert + "down_", activation, format);
@@ -160,11 +160,11 @@ void PackedMoe::add(const float* x, std::int64_t rows, float* y, Workspace& work
 
 PackedFeedForwardBlock::PackedFeedForwardBlock(const WeightReader& read, const std::string& name,
                                                const ModelOptions& options, WeightFormat format)
-    : pre_norm_(options.norm == "pre"), norm_(read, name + ".norm") {
+    : pre_norm_(options.norm == NormOrder::kPre), norm_(read, name + ".norm") {
   if (options.moe.experts > 0) {
     moe_.emplace(read, name + ".moe", options, format);
   } else {
-    ffn_.emplace(read, name + ".ffn.up.", name + ".ffn.down.", parse_activation(options.activation), format);
+    ffn_.emplace(read, name + ".ffn.up.", name + ".ffn.down.", options.activation, format);
   }
 }
 

@@ -247,7 +247,7 @@ class PackedState : public DecodingState {
     return at::from_blob(logits, {rows, vocabulary}, at::kFloat);
   }
 
-  bool pre_norm() const { return model_.options_.norm == "pre"; }
+  bool pre_norm() const { return model_.options_.norm == NormOrder::kPre; }
 
   const PackedModel& model_;
   std::int64_t hidden_, heads_, beams_;
@@ -274,7 +274,7 @@ PackedModel::PackedModel(const ModelOptions& options, const WeightReader& read, 
   for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
     decoder_.emplace_back(read, fmt::format("decoder.layers.{}", i), options_of_layer(options, "decoder", i), format);
   }
-  if (options.norm != "pre") return;
+  if (options.norm != NormOrder::kPre) return;
   encoder_norm_ = std::make_unique<PackedNorm>(read, "encoder.norm");
   decoder_norm_ = std::make_unique<PackedNorm>(read, "decoder.norm");
 }

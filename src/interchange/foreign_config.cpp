@@ -32,8 +32,10 @@ constexpr std::array<ClassName, 3> kClasses{{{ForeignClass::kM2m100, "M2M100ForC
                                              {ForeignClass::kNllbMoe, "NllbMoeForConditionalGeneration", "nllb-moe"}}};
 
 // Names of activations there, and the one of ours that is the same; the first of each is what is written.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kActivations{
-    {{"relu", "relu"}, {"gelu", "gelu"}, {"swish", "swish"}, {"silu", "swish"}}};
+constexpr std::array<std::pair<std::string_view, Activation>, 4> kActivations{{{"relu", Activation::kRelu},
+                                                                               {"gelu", Activation::kGelu},
+                                                                               {"swish", Activation::kSwish},
+                                                                               {"silu", Activation::kSwish}}};
 
 // Of training there that has no counterpart here; of no effect where they have these values.
 const std::vector<std::pair<std::string, json>>& training_values() {
@@ -129,7 +131,7 @@ void read_experts(const ConfigReader& reader, MoeOptions& moe) {
   moe.experts = encoder + decoder > 0 ? reader.integer("num_experts", 2, 65536) : 0;
   if (moe.experts == 0) return;
   moe.every = std::max(encoder, decoder);
-  moe.side = decoder == 0 ? "encoder" : encoder == 0 ? "decoder" : "both";
+  moe.side = decoder == 0 ? MoeSide::kEncoder : encoder == 0 ? MoeSide::kDecoder : MoeSide::kBoth;
   moe.top_k = 2;
   reader.refuse("router_bias", true, false);
   const std::string policy = reader.text("second_expert_policy", "all");
@@ -155,7 +157,7 @@ void tell_left_out(const json& values, const std::filesystem::path& path) {
        wanted.empty() ? "" : "; wanted: ", wanted);
 }
 
-std::string_view foreign_activation(const std::string& ours) {
+std::string_view foreign_activation(Activation ours) {
   for (const auto& [theirs, known] : kActivations) {
     if (known == ours) return theirs;
   }
@@ -164,8 +166,8 @@ std::string_view foreign_activation(const std::string& ours) {
 
 void write_experts(const MoeOptions& moe, ordered_json& values) {
   values["num_experts"] = moe.experts;
-  values["encoder_sparse_step"] = moe.side == "decoder" ? 0 : moe.every;
-  values["decoder_sparse_step"] = moe.side == "encoder" ? 0 : moe.every;
+  values["encoder_sparse_step"] = moe.side == MoeSide::kDecoder ? 0 : moe.every;
+  values["decoder_sparse_step"] = moe.side == MoeSide::kEncoder ? 0 : moe.every;
   values["expert_capacity"] = nullptr;
   values["router_bias"] = false;
   values["router_dtype"] = "float32";
@@ -209,8 +211,8 @@ ForeignConfig parse_foreign_config(const std::string& text, const std::filesyste
   model.attention_dropout = reader.share("attention_dropout", 0.0);
   model.activation_dropout = reader.share("activation_dropout", 0.0);
   model.embedding_scale = reader.flag("scale_embedding", !marian);
-  model.norm = marian ? "post" : "pre";
-  model.position_frequencies = marian ? "paper" : "tensor2tensor";
+  model.norm = marian ? NormOrder::kPost : NormOrder::kPre;
+  model.position_frequencies = marian ? PositionFrequencies::kPaper : PositionFrequencies::kTensor2tensor;
   model.logits_bias = marian;
   const std::string activation = reader.text("activation_function", marian ? "gelu" : "relu");
   const auto known = std::find_if(kActivations.begin(), kActivations.end(),
@@ -243,15 +245,16 @@ ForeignConfig parse_foreign_config(const std::string& text, const std::filesyste
 }
 
 ForeignClass class_for(const ModelOptions& model) {
-  if (model.norm == "post") {
+  if (model.norm == NormOrder::kPost) {
     if (model.moe.experts > 0) no_class("norm", "post, with experts", "pre");
-    if (model.position_frequencies != "paper") no_class("position-frequencies", model.position_frequencies, "paper");
+    if (model.position_frequencies != PositionFrequencies::kPaper)
+      no_class("position-frequencies", word_of(model.position_frequencies), "paper");
     if (model.position_offset != 0) no_class("position-offset", std::to_string(model.position_offset), "0");
     if (!model.logits_bias) no_class("logits-bias", "false", "true");
     return ForeignClass::kMarian;
   }
-  if (model.position_frequencies != "tensor2tensor") {
-    no_class("position-frequencies", model.position_frequencies, "tensor2tensor");
+  if (model.position_frequencies != PositionFrequencies::kTensor2tensor) {
+    no_class("position-frequencies", word_of(model.position_frequencies), "tensor2tensor");
   }
   if (model.logits_bias) no_class("logits-bias", "true", "false");
   if (model.position_offset < 1) {

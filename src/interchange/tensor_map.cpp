@@ -51,7 +51,7 @@ class MapMaker {
       add_feed_forward(ours + "feed_forward.", fmt::format("{}{}", theirs, names_.feed_forward),
                        experts_in_layer(model_, side, i));
     }
-    if (model_.norm == "pre") add_norm(side + ".norm", fmt::format("model.{}.layer_norm", side));
+    if (model_.norm == NormOrder::kPre) add_norm(side + ".norm", fmt::format("model.{}.layer_norm", side));
   }
 
   // Products of queries, keys and values are one tensor each here, or one for several of them.

@@ -33,7 +33,7 @@ double mean_of(const std::vector<at::Tensor>& losses);
 
 /// objective = cross entropy / target_tokens + sum over MoE layers of (balance weight * balance loss + z weight * z
 /// loss) / micro_batches. The MoE losses are means over a micro-batch's tokens, hence the other divisor.
-Objective make_objective(CrossEntropy cross_entropy, const ForwardContext& context, const MoeOptions& options,
+Objective make_objective(CrossEntropy cross_entropy, const ForwardOutputs& outputs, const MoeOptions& options,
                          const Normalisation& normalisation);
 
 }  // namespace polymoe

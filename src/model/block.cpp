@@ -22,7 +22,7 @@ at::Tensor residual(const at::Tensor& x, LayerNorm& norm, bool pre_norm, double 
 
 FeedForwardBlockImpl::FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& place,
                                            const Partition& partition)
-    : place_(place + ".dropout"), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
+    : place_(place + ".dropout"), pre_norm_(options.norm == NormOrder::kPre), dropout_(options.dropout) {
   norm_ = register_module("norm", LayerNorm(options.hidden));
   if (moe) {
     moe_ = register_module("moe", MoeLayer(options, place + ".moe", partition));
@@ -31,12 +31,12 @@ FeedForwardBlockImpl::FeedForwardBlockImpl(const ModelOptions& options, bool moe
   }
 }
 
-at::Tensor FeedForwardBlockImpl::forward(const at::Tensor& x, ForwardContext& context) {
+at::Tensor FeedForwardBlockImpl::forward(const at::Tensor& x, const ForwardContext& context) {
   return residual(x, norm_, pre_norm_, dropout_, place_, context,
                   [&](const at::Tensor& normed) { return transform(normed, context); });
 }
 
-at::Tensor FeedForwardBlockImpl::transform(const at::Tensor& x, ForwardContext& context) {
+at::Tensor FeedForwardBlockImpl::transform(const at::Tensor& x, const ForwardContext& context) {
   return moe_ ? moe_(x, context) : ffn_(x, context);
 }
 
@@ -44,14 +44,14 @@ at::Tensor FeedForwardBlockImpl::transform(const at::Tensor& x, ForwardContext& 
 
 EncoderLayerImpl::EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place,
                                    const Partition& partition)
-    : place_(place + ".self_attention.dropout"), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
+    : place_(place + ".self_attention.dropout"), pre_norm_(options.norm == NormOrder::kPre), dropout_(options.dropout) {
   self_attention_ =
       register_module("self_attention", SelfAttention(options, false, place + ".self_attention", partition.model_axis));
   self_attention_norm_ = register_module("self_attention_norm", LayerNorm(options.hidden));
   feed_forward_ = register_module("feed_forward", FeedForwardBlock(options, moe, place + ".feed_forward", partition));
 }
 
-at::Tensor EncoderLayerImpl::forward(const at::Tensor& x, const Packing& packing, ForwardContext& context) {
+at::Tensor EncoderLayerImpl::forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context) {
   const at::Tensor y = residual(x, self_attention_norm_, pre_norm_, dropout_, place_, context,
                                 [&](const at::Tensor& normed) { return self_attention_(normed, packing, context); });
   return feed_forward_(y, context);
@@ -61,7 +61,7 @@ at::Tensor EncoderLayerImpl::forward(const at::Tensor& x, const Packing& packing
 
 DecoderLayerImpl::DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place,
                                    const Partition& partition)
-    : place_(place), pre_norm_(options.norm == "pre"), dropout_(options.dropout) {
+    : place_(place), pre_norm_(options.norm == NormOrder::kPre), dropout_(options.dropout) {
   self_attention_ =
       register_module("self_attention", SelfAttention(options, true, place + ".self_attention", partition.model_axis));
   self_attention_norm_ = register_module("self_attention_norm", LayerNorm(options.hidden));
@@ -72,7 +72,7 @@ DecoderLayerImpl::DecoderLayerImpl(const ModelOptions& options, bool moe, const 
 }
 
 at::Tensor DecoderLayerImpl::forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory,
-                                     const Packing& source, ForwardContext& context) {
+                                     const Packing& source, const ForwardContext& context) {
   at::Tensor y = residual(x, self_attention_norm_, pre_norm_, dropout_, place_ + ".self_attention.dropout", context,
                           [&](const at::Tensor& normed) { return self_attention_(normed, target, context); });
   y = residual(y, cross_attention_norm_, pre_norm_, dropout_, place_ + ".cross_attention.dropout", context,
@@ -85,7 +85,7 @@ KeyValueCache DecoderLayerImpl::make_cross_cache(const at::Tensor& memory, const
 }
 
 at::Tensor DecoderLayerImpl::step(const at::Tensor& x, LayerCache& cache, const at::Tensor& source_mask,
-                                  ForwardContext& context) {
+                                  const ForwardContext& context) {
   at::Tensor y = residual(x, self_attention_norm_, pre_norm_, 0.0, place_, context,
                           [&](const at::Tensor& normed) { return self_attention_->step(normed, cache.self); });
   y = residual(y, cross_attention_norm_, pre_norm_, 0.0, place_, context,

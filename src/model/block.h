@@ -12,10 +12,10 @@ namespace polymoe {
 class FeedForwardBlockImpl : public torch::nn::Module {
  public:
   FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
-  at::Tensor forward(const at::Tensor& x, ForwardContext& context);
+  at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:
-  at::Tensor transform(const at::Tensor& x, ForwardContext& context);
+  at::Tensor transform(const at::Tensor& x, const ForwardContext& context);
 
   std::string place_;
   bool pre_norm_;
@@ -30,7 +30,7 @@ TORCH_MODULE(FeedForwardBlock);
 class EncoderLayerImpl : public torch::nn::Module, public BlockModule {
  public:
   EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
-  at::Tensor forward(const at::Tensor& x, const Packing& packing, ForwardContext& context);
+  at::Tensor forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context);
 
  private:
   std::string place_;
@@ -53,11 +53,11 @@ class DecoderLayerImpl : public torch::nn::Module, public BlockModule {
  public:
   DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,
-                     ForwardContext& context);
+                     const ForwardContext& context);
 
   KeyValueCache make_cross_cache(const at::Tensor& memory, const Packing& source);
   /// One decoding step: x [hypotheses, hidden] -> the same.
-  at::Tensor step(const at::Tensor& x, LayerCache& cache, const at::Tensor& source_mask, ForwardContext& context);
+  at::Tensor step(const at::Tensor& x, LayerCache& cache, const at::Tensor& source_mask, const ForwardContext& context);
 
  private:
   std::string place_;

@@ -45,14 +45,16 @@ EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition
     layers_.emplace_back(own, own.moe.experts > 0, place("encoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
-  if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
+  if (options.norm == NormOrder::kPre) norm_ = register_module("norm", LayerNorm(options.hidden));
 }
 
-at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, ForwardContext& context) {
+at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, const ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    x = runner_->run(place("encoder", i), x, {}, context,
-                     [layer = layers_[i], packing](const at::Tensor& input, const at::Tensor&,
-                                                   ForwardContext& own) mutable { return layer(input, packing, own); });
+    x = runner_->run(
+        place("encoder", i), x, {}, context,
+        [layer = layers_[i], packing](const at::Tensor& input, const at::Tensor&, const ForwardContext& own) mutable {
+          return layer(input, packing, own);
+        });
   }
   return norm_ ? norm_(x) : x;
 }
@@ -64,15 +66,15 @@ DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition
     layers_.emplace_back(own, own.moe.experts > 0, place("decoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
-  if (options.norm == "pre") norm_ = register_module("norm", LayerNorm(options.hidden));
+  if (options.norm == NormOrder::kPre) norm_ = register_module("norm", LayerNorm(options.hidden));
 }
 
 at::Tensor DecoderImpl::forward(at::Tensor x, const Packing& target, const EncodedSource& source,
-                                ForwardContext& context) {
+                                const ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     x = runner_->run(place("decoder", i), x, source.memory, context,
                      [layer = layers_[i], target, packing = source.packing](
-                         const at::Tensor& input, const at::Tensor& memory, ForwardContext& own) mutable {
+                         const at::Tensor& input, const at::Tensor& memory, const ForwardContext& own) mutable {
                        return layer(input, target, memory, packing, own);
                      });
   }
@@ -90,7 +92,7 @@ DecoderState DecoderImpl::start(const EncodedSource& source) {
   return state;
 }
 
-at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, ForwardContext& context) {
+at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, const ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     runner_->use(place("decoder", i), [&] { x = layers_[i]->step(x, state.layers[i], state.source_mask, context); });
   }
@@ -156,25 +158,24 @@ at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& po
   return context.training ? counter_dropout(x, options_.dropout, context.random_key(place)) : x;
 }
 
-EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, ForwardContext& context) {
+EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, const ForwardContext& context) {
   check_length(source.packing, options_, "source");
-  if (context.statistics != nullptr) context.token_languages = source.languages;
-  context.exchange_tokens = std::max(source.packing.tokens, context.most_source_tokens);
-  const at::Tensor x = embed(source.ids, source.packing.positions, "encoder.embedding", context);
-  return {encoder_(x, source.packing, context), source.packing};
+  const ForwardContext side = context.of_side(source.packing.tokens, context.bounds.source_tokens, source.languages);
+  const at::Tensor x = embed(source.ids, source.packing.positions, "encoder.embedding", side);
+  return {encoder_(x, source.packing, side), source.packing};
 }
 
-at::Tensor EncoderDecoderImpl::decode(const TokenInput& target, const EncodedSource& source, ForwardContext& context) {
+at::Tensor EncoderDecoderImpl::decode(const TokenInput& target, const EncodedSource& source,
+                                      const ForwardContext& context) {
   check_length(target.packing, options_, "target");
-  if (context.statistics != nullptr) context.token_languages = target.languages;
-  context.exchange_tokens = std::max(target.packing.tokens, context.most_target_tokens);
-  const at::Tensor x = embed(target.ids, target.packing.positions, "decoder.embedding", context);
-  return decoder_(x, target.packing, source, context);
+  const ForwardContext side = context.of_side(target.packing.tokens, context.bounds.target_tokens, target.languages);
+  const at::Tensor x = embed(target.ids, target.packing.positions, "decoder.embedding", side);
+  return decoder_(x, target.packing, source, side);
 }
 
 DecoderState EncoderDecoderImpl::start(const EncodedSource& source) { return decoder_->start(source); }
 
-at::Tensor EncoderDecoderImpl::step(const at::Tensor& ids, DecoderState& state, ForwardContext& context) {
+at::Tensor EncoderDecoderImpl::step(const at::Tensor& ids, DecoderState& state, const ForwardContext& context) {
   const at::Tensor position = at::full({1}, state.position, ids.options());
   return decoder_->step(embed(ids, position, "decoder.embedding", context), state, context);
 }

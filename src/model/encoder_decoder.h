@@ -32,7 +32,7 @@ struct DecoderState {
 class EncoderImpl : public torch::nn::Module {
  public:
   EncoderImpl(const ModelOptions& options, const Partition& partition);
-  at::Tensor forward(at::Tensor x, const Packing& packing, ForwardContext& context);
+  at::Tensor forward(at::Tensor x, const Packing& packing, const ForwardContext& context);
 
  private:
   std::shared_ptr<BlockRunner> runner_;
@@ -45,9 +45,9 @@ TORCH_MODULE(Encoder);
 class DecoderImpl : public torch::nn::Module {
  public:
   DecoderImpl(const ModelOptions& options, const Partition& partition);
-  at::Tensor forward(at::Tensor x, const Packing& target, const EncodedSource& source, ForwardContext& context);
+  at::Tensor forward(at::Tensor x, const Packing& target, const EncodedSource& source, const ForwardContext& context);
   DecoderState start(const EncodedSource& source);
-  at::Tensor step(at::Tensor x, DecoderState& state, ForwardContext& context);
+  at::Tensor step(at::Tensor x, DecoderState& state, const ForwardContext& context);
 
  private:
   std::shared_ptr<BlockRunner> runner_;
@@ -63,15 +63,15 @@ class EncoderDecoderImpl : public PlacedModule {
   /// options.vocabulary must be set. Parameters are not initialised; see initialize().
   explicit EncoderDecoderImpl(const ModelOptions& options, const Partition& partition = {});
 
-  EncodedSource encode(const TokenInput& source, ForwardContext& context);
+  EncodedSource encode(const TokenInput& source, const ForwardContext& context);
   /// The decoder's final states [target tokens, hidden]; projection() makes the vocabulary's logits of them.
-  at::Tensor decode(const TokenInput& target, const EncodedSource& source, ForwardContext& context);
+  at::Tensor decode(const TokenInput& target, const EncodedSource& source, const ForwardContext& context);
 
   /// Starts decoding step by step.
   DecoderState start(const EncodedSource& source);
   /// One step: ids [hypotheses] int64 -> final states [hypotheses, hidden]. Every sentence has the same number of
   /// hypotheses, and they lie together.
-  at::Tensor step(const at::Tensor& ids, DecoderState& state, ForwardContext& context);
+  at::Tensor step(const at::Tensor& ids, DecoderState& state, const ForwardContext& context);
 
   /// The output projection: the embedding, which is tied, or the slice of it that is here.
   Projection projection() const;

@@ -6,13 +6,6 @@
 
 namespace polymoe {
 
-Activation parse_activation(const std::string& name) {
-  if (name == "relu") return Activation::kRelu;
-  if (name == "gelu") return Activation::kGelu;
-  if (name == "swish") return Activation::kSwish;
-  fail("model.activation: no activation is named '{}'; choose relu, gelu or swish", name);
-}
-
 at::Tensor activate(const at::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::kRelu:

@@ -1,15 +1,10 @@
 #pragma once
 
-#include <string>
-
 #include <ATen/core/Tensor.h>
 
 #include "kernels/activation.h"
 
 namespace polymoe {
-
-/// "relu", "gelu" or "swish". Throws Error for anything else.
-Activation parse_activation(const std::string& name);
 
 at::Tensor activate(const at::Tensor& x, Activation activation);
 

@@ -14,13 +14,13 @@ namespace polymoe {
 class BlockRunner {
  public:
   /// x [tokens, hidden] and, in the decoder, memory [source tokens, hidden] -> [tokens, hidden].
-  using Block = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& memory, ForwardContext& context)>;
+  using Block = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& memory, const ForwardContext& context)>;
 
   virtual ~BlockRunner() = default;
 
   /// One pass of training or validation through the block named `place`. `memory` may be undefined.
   virtual at::Tensor run(const std::string& place, const at::Tensor& x, const at::Tensor& memory,
-                         ForwardContext& context, const Block& block) {
+                         const ForwardContext& context, const Block& block) {
     return block(x, memory, context);
   }
 

@@ -26,19 +26,29 @@ void set_up_cuda(bool deterministic) {
 
 }  // namespace
 
-at::Device open_device(const std::string& name, bool deterministic) {
-  if (name == "cpu") return {at::kCPU};
-  if (name != "cuda") fail("no device is named '{}'; choose cpu or cuda", name);
+at::Device open_device(DeviceKind device, bool deterministic) {
+  if (device == DeviceKind::kCpu) return {at::kCPU};
   if (!at::hasCUDA()) fail("device cuda: this LibTorch or this machine has no CUDA; use device cpu");
   set_up_cuda(deterministic);
   return {at::kCUDA};
 }
 
-at::ScalarType parse_precision(const std::string& name) {
-  if (name == "float32") return at::kFloat;
-  if (name == "bfloat16") return at::kBFloat16;
-  if (name == "float16") return at::kHalf;
-  fail("no precision is named '{}'; choose float32, bfloat16 or float16", name);
+at::Device open_device(const std::string& name, bool deterministic) {
+  return open_device(from_word<DeviceKind>(name), deterministic);
 }
+
+at::ScalarType scalar_type(NumberFormat precision) {
+  switch (precision) {
+    case NumberFormat::kFloat32:
+      return at::kFloat;
+    case NumberFormat::kBFloat16:
+      return at::kBFloat16;
+    case NumberFormat::kFloat16:
+      return at::kHalf;
+  }
+  fail("a precision has no number {}", static_cast<int>(precision));
+}
+
+at::ScalarType parse_precision(const std::string& name) { return scalar_type(from_word<NumberFormat>(name)); }
 
 }  // namespace polymoe

@@ -10,7 +10,7 @@ namespace polymoe {
 
 FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis)
     : place_(std::move(place)),
-      activation_(parse_activation(options.activation)),
+      activation_(options.activation),
       activation_dropout_(options.activation_dropout),
       first_column_(options.ffn * axis->rank() / axis->size()) {
   up_ = register_module("up", ColumnLinear(options.hidden, options.ffn, axis));

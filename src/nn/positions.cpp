@@ -5,16 +5,11 @@
 
 #include "nn/torch_headers.h"
 
-#include "base/error.h"
-
 namespace polymoe {
 
-at::Tensor sinusoidal_positions(std::int64_t count, std::int64_t hidden, const std::string& frequencies) {
+at::Tensor sinusoidal_positions(std::int64_t count, std::int64_t hidden, PositionFrequencies frequencies) {
   const std::int64_t half = hidden / 2;
-  if (frequencies != "tensor2tensor" && frequencies != "paper") {
-    fail("model.position-frequencies: none are named '{}'; choose tensor2tensor or paper", frequencies);
-  }
-  const std::int64_t steps = frequencies == "paper" ? half : std::max<std::int64_t>(1, half - 1);
+  const std::int64_t steps = frequencies == PositionFrequencies::kPaper ? half : std::max<std::int64_t>(1, half - 1);
   const double rate = std::log(10000.0) / static_cast<double>(steps);
   const at::Tensor rates = at::exp(at::arange(half, at::kDouble) * -rate);
   const at::Tensor angles = at::arange(count, at::kDouble).unsqueeze(1) * rates.unsqueeze(0);

@@ -10,7 +10,7 @@ constexpr double kSmallest = 1.0 / (1 << 14);
 }  // namespace
 
 LossScale::LossScale(const TrainOptions& options)
-    : dynamic_(options.precision == "float16"),
+    : dynamic_(options.precision == NumberFormat::kFloat16),
       window_(options.loss_scale_window),
       value_(dynamic_ ? options.loss_scale : 1.0) {}
 

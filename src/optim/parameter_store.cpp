@@ -4,11 +4,13 @@
 #include <map>
 #include <utility>
 
+#include "base/error.h"
 #include "kernels/cuda/collect.h"
 #include "nn/gpu.h"
 #include "nn/pinned_memory.h"
 #include "nn/placed_module.h"
 #include "nn/torch_headers.h"
+#include "optim/unit_buffers.h"
 
 namespace polymoe {
 namespace {
@@ -32,41 +34,51 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
   return buffer.narrow(0, unit.shard * unit.shard_size(), unit.shard_size());
 }
 
-// The buffers that an update sweeps together begin at different places of a page, 17 cache lines apart. Where they lay
-// at the same place, and a power of two apart, the sweep of 2^25 parameters took 1.4 times as long.
-enum class Line {
-  kValues,
-  kGradients,
-  kFirstMoments,
-  kSecondMoments,
-  kMaster,
-  kOwnGradients,
-  kLateGradients,
-  kAverages
-};
-
-// In host memory pinned, so that a GPU moves it while it computes.
-at::Tensor zeros_in(Tier tier, MemoryKind kind, Line line, std::int64_t size, const at::TensorOptions& options) {
-  const MemoryScope scope(kind, tier != Tier::kDevice);
+// The buffers that an update sweeps together begin at different places of a page, 17 cache lines apart, in the order of
+// BufferKind. Where they lay at the same place, and a power of two apart, the sweep of 2^25 parameters took 1.4 times
+// as long. Own values are no part of it where values are.
+std::int64_t first_element(BufferKind use) {
   constexpr std::int64_t kLinesApart = 17;
-  const std::int64_t skipped = kLinesApart * kAlignment * static_cast<std::int64_t>(line);
-  const bool pinned = tier == Tier::kHost && !options.device().is_cpu();
-  const at::Tensor all = pinned
-                             ? pinned_zeros({skipped + size}, c10::typeMetaToScalarType(options.dtype()))
-                             : at::zeros({skipped + size}, tier == Tier::kDevice ? options : options.device(at::kCPU));
-  return all.narrow(0, skipped, size);
+  const std::int64_t line = use == BufferKind::kOwnValues ? 0 : static_cast<std::int64_t>(use);
+  return kLinesApart * kAlignment * line;
 }
 
-// The buffers of a unit that are apart from `values` and `gradients`, with the tier that each lives in.
-std::vector<std::pair<at::Tensor, Tier>> own_buffers(const ParameterUnit& unit, const Tiers& tiers) {
-  std::vector<std::pair<at::Tensor, Tier>> buffers{{unit.first_moments, tiers.optimizer},
-                                                   {unit.second_moments, tiers.optimizer}};
-  if (!unit.master.is_same(unit.own_values)) buffers.emplace_back(unit.master, tiers.optimizer);
-  if (unit.averages.defined()) buffers.emplace_back(unit.averages, tiers.optimizer);
-  if (unit.stage >= 2) buffers.emplace_back(unit.own_gradients, tiers.gradients);
-  if (unit.stage >= 3) buffers.emplace_back(unit.own_values, tiers.parameters);
-  return buffers;
+// In host memory pinned, so that a GPU moves it while it computes. `options`: of the unit's parameters.
+at::Tensor zeros_for(const UnitBuffer& buffer, const at::TensorOptions& options) {
+  const MemoryScope scope(buffer.kind, buffer.tier != Tier::kDevice);
+  const at::TensorOptions own = buffer.wide ? options.dtype(at::kFloat) : options;
+  const std::int64_t skipped = first_element(buffer.use), size = skipped + buffer.size;
+  const bool pinned = buffer.tier == Tier::kHost && !own.device().is_cpu();
+  const at::Tensor all = pinned ? pinned_zeros({size}, c10::typeMetaToScalarType(own.dtype()))
+                                : at::zeros({size}, buffer.tier == Tier::kDevice ? own : own.device(at::kCPU));
+  return all.narrow(0, skipped, buffer.size);
 }
+
+at::Tensor& place_of(BufferKind use, ParameterUnit& unit) {
+  switch (use) {
+    case BufferKind::kValues:
+      return unit.values;
+    case BufferKind::kGradients:
+      return unit.gradients;
+    case BufferKind::kOwnValues:
+      return unit.own_values;
+    case BufferKind::kFirstMoments:
+      return unit.first_moments;
+    case BufferKind::kSecondMoments:
+      return unit.second_moments;
+    case BufferKind::kMaster:
+      return unit.master;
+    case BufferKind::kOwnGradients:
+      return unit.own_gradients;
+    case BufferKind::kLateGradients:
+      return unit.late_gradients;
+    case BufferKind::kAverages:
+      return unit.averages;
+  }
+  fail("a unit has no buffer of number {}", static_cast<int>(use));
+}
+
+bool is_on_gpu(const ParameterUnit& unit) { return !unit.parameters.front().parameter.device().is_cpu(); }
 
 void take_over(ParameterUnit& unit, const ParameterStore::Initializer& initialize) {
   for (FlatParameter& p : unit.parameters) {
@@ -132,38 +144,21 @@ std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sha
 }
 
 void ParameterStore::allocate(ParameterUnit& unit, const Tiers& tiers) const {
-  const at::TensorOptions values = unit.parameters.front().parameter.options().requires_grad(false);
-  const at::TensorOptions wide = values.dtype(at::kFloat);
-  const std::int64_t own = unit.shard_size();
-  unit.values = zeros_in(Tier::kDevice, MemoryKind::kParameters, Line::kValues, unit.size, values);
-  unit.gradients = zeros_in(Tier::kDevice, MemoryKind::kGradients, Line::kGradients, unit.size, wide);
-  unit.own_values = unit.stage >= 3 ? zeros_in(tiers.parameters, MemoryKind::kParameters, Line::kValues, own, values)
-                                    : own_part(unit, unit.values);
-  unit.first_moments = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kFirstMoments, own, wide);
-  unit.second_moments = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kSecondMoments, own, wide);
-  const bool updates_in_place = values.dtype() == wide.dtype() && !tiers.keeps_late_gradients &&
-                                unit.own_values.device() == unit.first_moments.device();
-  unit.master =
-      updates_in_place ? unit.own_values : zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kMaster, own, wide);
-  if (tiers.averages) {
-    unit.averages = zeros_in(tiers.optimizer, MemoryKind::kOptimizer, Line::kAverages, own, wide);
+  const at::TensorOptions options = unit.parameters.front().parameter.options().requires_grad(false);
+  for (const UnitBuffer& buffer : buffers_of(unit, tiers, is_on_gpu(unit))) {
+    place_of(buffer.use, unit) = zeros_for(buffer, options);
   }
-  unit.own_gradients = unit.gradients;
-  if (unit.stage >= 1) {
-    const Tier tier = unit.stage >= 2 ? tiers.gradients : Tier::kDevice;
-    unit.own_gradients = zeros_in(tier, MemoryKind::kGradients, Line::kOwnGradients, own, wide);
-  }
-  if (tiers.keeps_late_gradients) {
-    unit.late_gradients = zeros_in(Tier::kHost, MemoryKind::kGradients, Line::kLateGradients, own, wide);
-  }
+  if (!unit.own_values.defined()) unit.own_values = own_part(unit, unit.values);
+  if (!unit.master.defined()) unit.master = unit.own_values;
+  if (!unit.own_gradients.defined()) unit.own_gradients = unit.gradients;
 }
 
-std::int64_t ParameterStore::move_to_files(const ParameterUnit& unit, const Tiers& tiers) {
+std::int64_t ParameterStore::move_to_files(ParameterUnit& unit, const Tiers& tiers) {
   std::int64_t bytes = 0;
-  for (const auto& [buffer, tier] : own_buffers(unit, tiers)) {
-    if (tier != Tier::kFile) continue;
-    bytes += memory_of(buffer);
-    files_->take_in(buffer);
+  for (const UnitBuffer& buffer : buffers_of(unit, tiers, is_on_gpu(unit))) {
+    if (buffer.tier != Tier::kFile) continue;
+    bytes += bytes_of(buffer, unit);
+    files_->take_in(place_of(buffer.use, unit));
   }
   return bytes;
 }
@@ -186,8 +181,7 @@ ParameterStore::ParameterStore(torch::nn::Module& module, const Sharding& shardi
     if (unit.stage >= 2) free_memory(unit.gradients);
     largest = std::max(largest, move_to_files(unit, tiers));
   }
-  // While a unit is in use, the one before is being written and the one behind is being read.
-  if (files_ != nullptr) files_->widen_window(2 * largest);
+  if (files_ != nullptr) files_->widen_window(kUnitsInWindow * largest);
 }
 
 StoreBytes ParameterStore::bytes() const {

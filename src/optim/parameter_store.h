@@ -9,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "config/choices.h"
 #include "nn/placed_module.h"
 #include "optim/buffer.h"
 #include "optim/file_tier.h"
@@ -61,9 +62,6 @@ struct Sharding {
   std::int64_t dense_shards = 1, dense_shard = 0;
   std::int64_t expert_shards = 1, expert_shard = 0;
 };
-
-/// Where a kind of state lives.
-enum class Tier { kDevice, kHost, kFile };
 
 /// Where what an update needs lives between its uses.
 struct Tiers {
@@ -132,7 +130,7 @@ class ParameterStore {
 
  private:
   void allocate(ParameterUnit& unit, const Tiers& tiers) const;
-  std::int64_t move_to_files(const ParameterUnit& unit, const Tiers& tiers);
+  std::int64_t move_to_files(ParameterUnit& unit, const Tiers& tiers);
 
   std::vector<ParameterUnit> units_;
   Sharding sharding_;

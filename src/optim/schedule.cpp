@@ -4,31 +4,19 @@
 #include <cmath>
 #include <numbers>
 
-#include "config/words.h"
-
 namespace polymoe {
-namespace {
-
-enum class Schedule { kInverseSqrt, kCosine, kLinear, kConstant };
-
-}  // namespace
-
-template <>
-struct Words<Schedule> {
-  static constexpr std::string_view kAll[] = {"inverse-sqrt", "cosine", "linear", "constant"};
-};
 
 double learning_rate_at(const OptimizerOptions& options, std::int64_t update, const TrainingShare& share) {
   const double peak = options.learning_rate;
   const auto warmup = static_cast<double>(options.warmup_updates);
   const auto now = static_cast<double>(update);
   if (now < warmup) return peak * now / warmup;
-  const auto schedule = from_word<Schedule>(options.schedule);
-  if (schedule == Schedule::kConstant) return peak;
-  if (schedule == Schedule::kInverseSqrt) return peak * std::sqrt(warmup / now);
+  if (options.schedule == Schedule::kConstant) return peak;
+  if (options.schedule == Schedule::kInverseSqrt) return peak * std::sqrt(warmup / now);
   if (share.after_warmup >= 1.0) return peak;
   const double fallen = std::clamp((share.done - share.after_warmup) / (1.0 - share.after_warmup), 0.0, 1.0);
-  const double left = schedule == Schedule::kCosine ? 0.5 * (1.0 + std::cos(std::numbers::pi * fallen)) : 1.0 - fallen;
+  const double left =
+      options.schedule == Schedule::kCosine ? 0.5 * (1.0 + std::cos(std::numbers::pi * fallen)) : 1.0 - fallen;
   return options.min_learning_rate + (peak - options.min_learning_rate) * left;
 }
 

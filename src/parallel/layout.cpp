@@ -57,7 +57,7 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
   model_rank_ = rank % slices;
   expert_rank_ = rank / slices % experts;
   data_rank_ = rank / slices / experts;
-  const bool slice_experts = options.expert_slicing == "sliced";
+  const bool slice_experts = options.expert_slicing == ExpertSlicing::kSliced;
 
   // The members of a group are the ranks that agree with this one on the given axes, in the order of ranks.
   const auto group = [&](const char* name, bool same_data, bool same_expert,

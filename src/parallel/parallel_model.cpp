@@ -19,24 +19,9 @@
 namespace polymoe {
 namespace {
 
-enum class AllToAll { kFlat, kHierarchical };
-
-}  // namespace
-
-template <>
-struct Words<AllToAll> {
-  static constexpr std::string_view kAll[] = {"flat", "hierarchical"};
-};
-template <>
-struct Words<Tier> {
-  static constexpr std::string_view kAll[] = {"device", "host", "file"};
-};
-
-namespace {
-
 // Groups work on the GPUs of their members; a process on its own needs none.
 DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
-  if (options.train.device != "cuda" || world.size() == 1) return {};
+  if (options.train.device != DeviceKind::kCuda || world.size() == 1) return {};
 #ifdef POLYMOE_NCCL
   open_device(options.train.device, options.train.deterministic);  // says so where there is no GPU
   const c10::impl::DeviceGuardImplInterface* gpus = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
@@ -52,7 +37,7 @@ DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
 
 std::unique_ptr<RowExchange> make_exchange(const RunOptions& options, const ParallelLayout& layout) {
   Communicator& experts = layout.expert_group();
-  if (from_word<AllToAll>(options.parallel.all_to_all) == AllToAll::kFlat) return make_flat_exchange(experts);
+  if (options.parallel.all_to_all == AllToAll::kFlat) return make_flat_exchange(experts);
   const std::vector<int> hosts = hosts_of(layout.world());
   std::vector<int> nodes;
   for (const int rank : experts.world_ranks()) nodes.push_back(hosts[static_cast<std::size_t>(rank)]);
@@ -66,7 +51,7 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
   for (Communicator* group : exchange->own_groups()) groups.push_back(group);
   Partition partition;
   if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
-  partition.slice_experts = options.parallel.expert_slicing == "sliced";
+  partition.slice_experts = options.parallel.expert_slicing == ExpertSlicing::kSliced;
   partition.dispatcher = make_dispatcher(layout, partition.slice_experts, options.parallel.exchange_chunks,
                                          std::move(exchange), partition.model_axis);
   partition.expert_rank = layout.expert_rank();
@@ -84,25 +69,22 @@ EncoderDecoder on_device(EncoderDecoder model, const TrainOptions& options) {
 
 Tiers make_tiers(const RunOptions& options) {
   const OffloadOptions& offload = options.offload;
-  return {from_word<Tier>(offload.optimizer),
-          from_word<Tier>(offload.gradients),
-          from_word<Tier>(offload.parameters),
-          offload.delayed_update,
-          options.train.ema > 0,
-          offload.folder.empty() ? options.train.output : offload.folder};
+  return {offload.optimizer,     offload.gradients,
+          offload.parameters,    offload.delayed_update,
+          options.train.ema > 0, offload.folder.empty() ? options.train.output : offload.folder};
 }
 
 EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
   const WithoutMemory scope;  // the store gives it, a unit at a time
   EncoderDecoder model(options.model, partition);
-  model->set_precision(parse_precision(options.train.precision));
+  model->set_precision(scalar_type(options.train.precision));
   return model;
 }
 
 ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
     : layout(options.parallel, options.model, world, device_groups(options, world)),
       groups(layout.groups()),
-      runner_(std::make_shared<UnitRunner>(options.parallel.recompute, options.offload.activations == "host")),
+      runner_(std::make_shared<UnitRunner>(options.parallel.recompute, options.offload.activations == Tier::kHost)),
       model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train)),
       store(*model, make_sharding(options.parallel, layout), make_tiers(options),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {

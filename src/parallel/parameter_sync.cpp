@@ -24,9 +24,16 @@ bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {
 
 }  // namespace
 
+Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees) {
+  const bool whole_experts = options.expert_slicing != ExpertSlicing::kSliced;
+  return {options.zero_stage, degrees.data * degrees.expert, 0, degrees.data * (whole_experts ? degrees.model : 1), 0};
+}
+
 Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& layout) {
-  return {options.zero_stage, layout.dense_group().size(), layout.dense_group().rank(),
-          layout.expert_copies_group().size(), layout.expert_copies_group().rank()};
+  Sharding sharding = sharding_of(options, layout.degrees());
+  sharding.dense_shard = layout.dense_group().rank();
+  sharding.expert_shard = layout.expert_copies_group().rank();
+  return sharding;
 }
 
 ParameterSync::ParameterSync(ParameterStore& store, const ParallelLayout& layout)

@@ -14,7 +14,9 @@
 
 namespace polymoe {
 
-/// The shards that the copies of each kind of parameter make in this layout.
+/// The copies of each kind of parameter that a layout makes, and so the shards of ZeRO; this process has the first.
+Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees);
+/// The same, with the shards of this process.
 Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& layout);
 
 /// Keeps the copies of every parameter in step over an update: sums gradients, hands updated parameters on, and with

@@ -18,31 +18,31 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// The context of one block's pass: as `context`, without the losses of the blocks before.
-ForwardContext own_context(const ForwardContext& context) {
-  ForwardContext own = context;
-  own.balance_losses.clear();
-  own.router_z_losses.clear();
-  own.loads.clear();
-  return own;
-}
-
 // The block's output, then its losses: balance losses first, then as many router losses.
-variable_list outputs_of(const at::Tensor& y, const ForwardContext& own) {
-  variable_list outputs{y};
-  outputs.insert(outputs.end(), own.balance_losses.begin(), own.balance_losses.end());
-  outputs.insert(outputs.end(), own.router_z_losses.begin(), own.router_z_losses.end());
-  return outputs;
+variable_list all_of(const at::Tensor& y, const ForwardOutputs& own) {
+  variable_list all{y};
+  all.insert(all.end(), own.balance_losses.begin(), own.balance_losses.end());
+  all.insert(all.end(), own.router_z_losses.begin(), own.router_z_losses.end());
+  return all;
 }
 
 struct BlockPass : torch::CustomClassHolder {
   ParameterSync* sync;
   std::string place;
   BlockRunner::Block block;
-  ForwardContext context;
+  ForwardContext context;  // but for what is the pass's own, see run()
   RoutingMemo routings;
   std::vector<at::Tensor> loads;  // of the first pass
   bool has_memory;
+
+  // A pass through the block. What comes out of it goes to `outputs`; statistics are the first pass's alone.
+  at::Tensor run(const at::Tensor& x, const at::Tensor& memory, ForwardOutputs& outputs) {
+    ForwardContext own = context;
+    own.outputs = &outputs;
+    own.routing_memo = &routings;
+    return block(x, memory, own);
+  }
+
   std::deque<HostCopy>* under_way;  // where inputs go to the host: those of the blocks before
   std::optional<HostCopy> input;    // there
 };
@@ -66,12 +66,12 @@ class Recompute : public torch::autograd::Function<Recompute> {
     ctx->save_for_backward({on_host ? at::Tensor() : x, memory});
     ctx->saved_data["device"] = x.device();
     pass->sync->before_forward(pass->place);
-    ForwardContext own = pass->context;
-    own.routing_memo = &pass->routings;
-    const at::Tensor y = pass->block(x, memory, own);
+    ForwardOutputs own;
+    if (pass->context.collects_statistics()) own.statistics = pass->context.outputs->statistics;
+    const at::Tensor y = pass->run(x, memory, own);
     pass->sync->after_forward(pass->place);
     pass->loads = own.loads;
-    variable_list outputs = outputs_of(y, own);
+    variable_list outputs = all_of(y, own);
     ctx->saved_data["pass"] = c10::IValue::make_capsule(std::move(pass));
     return outputs;
   }
@@ -92,12 +92,11 @@ class Recompute : public torch::autograd::Function<Recompute> {
     if (pass.has_memory) memory = memory.detach().requires_grad_();
     {
       const at::AutoGradMode with_gradients(true);
-      ForwardContext own = pass.context;
-      own.routing_memo = &pass.routings;
+      ForwardOutputs own;
       pass.routings.rewind();
-      const at::Tensor y = pass.block(x, memory, own);
+      const at::Tensor y = pass.run(x, memory, own);
       variable_list roots, root_grads;
-      const variable_list outputs = outputs_of(y, own);
+      const variable_list outputs = all_of(y, own);
       for (std::size_t i = 0; i < outputs.size(); ++i) {
         if (!grads[i].defined() || !outputs[i].requires_grad()) continue;  // a loss may be a measure alone
         roots.push_back(outputs[i]);
@@ -113,7 +112,7 @@ class Recompute : public torch::autograd::Function<Recompute> {
 }  // namespace
 
 at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const at::Tensor& memory,
-                           ForwardContext& context, const Block& block) {
+                           const ForwardContext& context, const Block& block) {
   ParameterSync& sync = *sync_;
   if (!at::GradMode::is_enabled()) {
     at::Tensor y;
@@ -125,15 +124,17 @@ at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const 
     pass->sync = &sync;
     pass->place = place;
     pass->block = block;
-    pass->context = own_context(context);
+    pass->context = context;
     pass->has_memory = memory.defined();
     pass->under_way = inputs_on_host_ ? &under_way_ : nullptr;
     const variable_list outputs = Recompute::apply(x, memory.defined() ? memory : at::empty({0}), pass);
-    context.loads.insert(context.loads.end(), pass->loads.begin(), pass->loads.end());
+    if (context.outputs == nullptr) return outputs[0];
+    ForwardOutputs& all = *context.outputs;
+    all.loads.insert(all.loads.end(), pass->loads.begin(), pass->loads.end());
     const std::size_t losses = (outputs.size() - 1) / 2;
     for (std::size_t i = 0; i < losses; ++i) {
-      context.balance_losses.push_back(outputs[1 + i]);
-      context.router_z_losses.push_back(outputs[1 + losses + i]);
+      all.balance_losses.push_back(outputs[1 + i]);
+      all.router_z_losses.push_back(outputs[1 + losses + i]);
     }
     return outputs[0];
   }

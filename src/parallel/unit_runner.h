@@ -19,7 +19,7 @@ class UnitRunner : public BlockRunner {
   /// The sync is made after the model whose blocks this runs; nothing is run before. It must outlive the runner's use.
   void attach(ParameterSync& sync) { sync_ = &sync; }
 
-  at::Tensor run(const std::string& place, const at::Tensor& x, const at::Tensor& memory, ForwardContext& context,
+  at::Tensor run(const std::string& place, const at::Tensor& x, const at::Tensor& memory, const ForwardContext& context,
                  const Block& block) override;
   void use(const std::string& place, const std::function<void()>& work) override;
 

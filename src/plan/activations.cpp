@@ -15,22 +15,22 @@ constexpr std::int64_t kFloat = 4, kIndex = 8;
 Activations::Activations(const RunOptions& options, const Degrees& degrees) {
   const ModelOptions& model = options.model;
   const MoeOptions& moe = model.moe;
-  element_ = options.train.precision == "float32" ? 4 : 2;
+  element_ = options.train.precision == NumberFormat::kFloat32 ? 4 : 2;
   tokens_ = (options.train.max_tokens + 1) / 2;
   row_ = model.hidden * element_;
   heads_ = row_ / degrees.model;
   inner_ = model.ffn * element_ / degrees.model;
   // ReLU needs its output alone for backward; the others their input too. Dropout needs another copy.
-  const std::int64_t copies = (model.activation == "relu" ? 1 : 2) + (model.activation_dropout > 0 ? 1 : 0);
+  const std::int64_t copies = (model.activation == Activation::kRelu ? 1 : 2) + (model.activation_dropout > 0 ? 1 : 0);
   inner_kept_ = copies * inner_;
   moe_ = moe;
   degrees_ = degrees;
   width_ = model.hidden;
-  expert_slices_ = options.parallel.expert_slicing == "sliced" ? degrees.model : 1;
+  expert_slices_ = options.parallel.expert_slicing == ExpertSlicing::kSliced ? degrees.model : 1;
   expert_inner_ = model.ffn * element_ / expert_slices_;
   expert_inner_kept_ = copies * expert_inner_;
   shared_kept_ = model.moe.shared_experts > 0 ? tokens_ * (row_ + model.moe.shared_experts * inner_kept_) : 0;
-  on_gpu_ = options.train.device != "cpu";
+  on_gpu_ = options.train.device != DeviceKind::kCpu;
   vocabulary_ = (model.vocabulary + degrees.model - 1) / degrees.model;
 }
 

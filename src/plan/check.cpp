@@ -1,6 +1,7 @@
 #include "plan/check.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -35,25 +36,25 @@ std::string consumers(const MemoryPlan& plan) {
 struct Remedy {
   const char* text;
   bool recompute;
-  const char* tier;  // null: as it is
+  std::optional<Tier> tier;  // none: as it is
 };
 constexpr Remedy kRemedies[] = {
-    {"--parallel.recompute", true, nullptr},
-    {"--parallel.zero-stage 3 with --offload.optimizer, .gradients and .parameters host", false, "host"},
+    {"--parallel.recompute", true, std::nullopt},
+    {"--parallel.zero-stage 3 with --offload.optimizer, .gradients and .parameters host", false, Tier::kHost},
     {"--parallel.recompute and --parallel.zero-stage 3 with --offload.optimizer, .gradients and .parameters host", true,
-     "host"},
-    {"--parallel.zero-stage 3 with --offload.optimizer, .gradients and .parameters file", false, "file"},
+     Tier::kHost},
+    {"--parallel.zero-stage 3 with --offload.optimizer, .gradients and .parameters file", false, Tier::kFile},
     {"--parallel.recompute and --parallel.zero-stage 3 with --offload.optimizer, .gradients and .parameters file", true,
-     "file"}};
+     Tier::kFile}};
 
 std::string remedy_for(const RunOptions& options, const Degrees& degrees, const MemoryLimits& limits) {
   for (const Remedy& remedy : kRemedies) {
     RunOptions changed = options;
     changed.parallel.recompute = options.parallel.recompute || remedy.recompute;
-    if (remedy.tier != nullptr) {
+    if (remedy.tier) {
       changed.parallel.zero_stage = 3;
-      changed.offload.optimizer = changed.offload.gradients = changed.offload.parameters = remedy.tier;
-      if (remedy.tier == std::string("file")) changed.offload.delayed_update = false;
+      changed.offload.optimizer = changed.offload.gradients = changed.offload.parameters = *remedy.tier;
+      if (remedy.tier == Tier::kFile) changed.offload.delayed_update = false;
     }
     if (!fits(plan_memory(changed, degrees), limits)) continue;
     const bool stops_delay = options.offload.delayed_update && !changed.offload.delayed_update;

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "nn/torch_headers.h"
+#include "optim/unit_buffers.h"
 #include "parallel/parallel_model.h"
 #include "plan/activations.h"
 
@@ -17,7 +18,6 @@ std::int64_t element_size(const ParameterUnit& unit) {
 }
 
 std::int64_t values_bytes(const ParameterUnit& unit) { return unit.size * element_size(unit); }
-std::int64_t own_values_bytes(const ParameterUnit& unit) { return unit.shard_size() * element_size(unit); }
 
 // The largest parameter; of a block's parameters backward makes one gradient at a time.
 std::int64_t largest_gradient(const BlockShape& block) {
@@ -73,47 +73,44 @@ class Walk {
   void count_state() {
     count_block(shape_.outside);
     for (const BlockShape& block : shape_.blocks) count_block(block);
-    // FileTier keeps a window of two units, beside the one in use.
-    plan_.host += 2 * largest_in_files_;
+    plan_.host += kUnitsInWindow * largest_in_files_;
     plan_.host_in_update = largest_in_files_;
-    if (options_.offload.activations != "device") {
+    if (options_.offload.activations != Tier::kDevice) {
       plan_.host_activations = static_cast<std::int64_t>(shape_.blocks.size()) * activations_.block_input();
     }
+  }
+
+  std::vector<UnitBuffer> buffers_of_unit(const ParameterUnit& unit) const {
+    return buffers_of(unit, tiers_, options_.train.device != DeviceKind::kCpu);
+  }
+
+  std::int64_t& on_device(MemoryKind kind) {
+    if (kind == MemoryKind::kParameters) return plan_.weights;
+    return kind == MemoryKind::kGradients ? plan_.gradients : plan_.optimizer;
   }
 
   void count_block(const BlockShape& block) {
     for (const ParameterUnit& unit : block.units) {
       const std::int64_t disk_before = plan_.disk;
-      const std::int64_t own = unit.shard_size() * kFloat;
-      if (unit.stage < 3) {
-        plan_.weights += values_bytes(unit);
-      } else {
-        add(tiers_.parameters, own_values_bytes(unit), plan_.weights);
+      for (const UnitBuffer& buffer : buffers_of_unit(unit)) {
+        if (!buffer.for_work) add(buffer.tier, bytes_of(buffer, unit), on_device(buffer.kind));
       }
-      if (unit.stage < 2) plan_.gradients += unit.size * kFloat;
-      if (unit.stage >= 1) add(unit.stage >= 2 ? tiers_.gradients : Tier::kDevice, own, plan_.gradients);
-      add(tiers_.optimizer, 2 * own, plan_.optimizer);
-      const bool on_gpu = options_.train.device != "cpu";
-      const bool apart =
-          element_size(unit) < kFloat || tiers_.keeps_late_gradients || (on_gpu && tiers_.optimizer != Tier::kDevice);
-      if (apart) add(tiers_.optimizer, own, plan_.optimizer);
-      if (tiers_.averages) add(tiers_.optimizer, own, plan_.optimizer);
-      if (tiers_.keeps_late_gradients) plan_.host += own;
       largest_in_files_ = std::max(largest_in_files_, plan_.disk - disk_before);
     }
   }
 
-  // Bytes of a block that are there while it computes, beside its state.
-  static std::int64_t gathered(const BlockShape& block) {
+  // Bytes of a block's buffers that have memory only while it computes.
+  std::int64_t for_work(const BlockShape& block, BufferKind use) const {
     std::int64_t bytes = 0;
-    for (const ParameterUnit& unit : block.units) bytes += unit.stage >= 3 ? values_bytes(unit) : 0;
+    for (const ParameterUnit& unit : block.units) {
+      for (const UnitBuffer& buffer : buffers_of_unit(unit)) {
+        if (buffer.for_work && buffer.use == use) bytes += bytes_of(buffer, unit);
+      }
+    }
     return bytes;
   }
-  static std::int64_t gradient_buffers(const BlockShape& block) {
-    std::int64_t bytes = 0;
-    for (const ParameterUnit& unit : block.units) bytes += unit.stage >= 2 ? unit.size * kFloat : 0;
-    return bytes;
-  }
+  std::int64_t gathered(const BlockShape& block) const { return for_work(block, BufferKind::kValues); }
+  std::int64_t gradient_buffers(const BlockShape& block) const { return for_work(block, BufferKind::kGradients); }
   // The next block's parameters come early from other copies, but not from files.
   std::int64_t announced(std::size_t block) const {
     return tiers_.parameters == Tier::kFile ? 0 : gathered(shape_.blocks[block]);
@@ -127,7 +124,7 @@ class Walk {
 
   std::int64_t kept(const BlockShape& block) const {
     if (!options_.parallel.recompute) return activations_.kept(block.decoder, block.experts);
-    const bool input_on_host = options_.offload.activations != "device";
+    const bool input_on_host = options_.offload.activations != Tier::kDevice;
     return activations_.routing(block.experts) + (input_on_host ? 0 : activations_.block_input());
   }
 

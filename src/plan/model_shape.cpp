@@ -4,6 +4,7 @@
 
 #include "nn/torch_headers.h"
 #include "parallel/parallel_model.h"
+#include "parallel/parameter_sync.h"
 
 namespace polymoe {
 namespace {
@@ -20,15 +21,10 @@ class LoneAxis : public ModelAxis {
 
 }  // namespace
 
-Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees) {
-  const bool whole_experts = options.expert_slicing != "sliced";
-  return {options.zero_stage, degrees.data * degrees.expert, 0, degrees.data * (whole_experts ? degrees.model : 1), 0};
-}
-
 ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
   Partition partition;
   if (degrees.model > 1) partition.model_axis = std::make_shared<LoneAxis>(degrees.model);
-  partition.slice_experts = options.parallel.expert_slicing == "sliced";
+  partition.slice_experts = options.parallel.expert_slicing == ExpertSlicing::kSliced;
   partition.expert_parts = degrees.expert;
   const EncoderDecoder model = make_model(options, partition);
 

@@ -11,9 +11,6 @@
 
 namespace polymoe {
 
-/// The copies of each kind of parameter that a layout makes, and so the shards of ZeRO; this process has the first.
-Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees);
-
 /// A block of the model, or "embeddings", as one process of a layout holds it.
 struct BlockShape {
   std::string name;

@@ -14,22 +14,22 @@ namespace {
 constexpr double kGigabyte = 1e9;
 
 struct Place {
-  const char* optimizer;
-  const char* gradients;
-  const char* parameters;
+  Tier optimizer;
+  Tier gradients;
+  Tier parameters;
 };
-constexpr Place kDevice{"device", "device", "device"};
-constexpr Place kHost{"host", "host", "host"};
-constexpr Place kFile{"file", "file", "file"};
+constexpr Place kDevice{Tier::kDevice, Tier::kDevice, Tier::kDevice};
+constexpr Place kHost{Tier::kHost, Tier::kHost, Tier::kHost};
+constexpr Place kFile{Tier::kFile, Tier::kFile, Tier::kFile};
 
 // What a stage lets move.
 void set_place(RunOptions& options, const Place& place) {
   const std::int64_t stage = options.parallel.zero_stage;
   options.offload.optimizer = place.optimizer;
-  options.offload.gradients = stage >= 2 ? place.gradients : "device";
-  options.offload.parameters = stage >= 3 ? place.parameters : "device";
-  if (!options.parallel.recompute) options.offload.activations = "device";
-  if (std::string(place.optimizer) == "device" || std::string(place.gradients) == "file") {
+  options.offload.gradients = stage >= 2 ? place.gradients : Tier::kDevice;
+  options.offload.parameters = stage >= 3 ? place.parameters : Tier::kDevice;
+  if (!options.parallel.recompute) options.offload.activations = Tier::kDevice;
+  if (place.optimizer == Tier::kDevice || place.gradients == Tier::kFile) {
     options.offload.delayed_update = false;
   }
 }
@@ -157,8 +157,8 @@ std::optional<Largest> largest_in_mode(const RunOptions& options, const Mode& mo
 // In these degrees, all stages, places of state, and recomputation.
 void add_plans(const RunOptions& options, std::int64_t expert, std::int64_t model, std::vector<Plan>& plans) {
   for (std::int64_t stage = 0; stage <= 3; ++stage) {
-    for (const Place& place : {kDevice, Place{"host", "device", "device"}, kHost, kFile}) {
-      const bool moves_more = std::string(place.gradients) != "device";
+    for (const Place& place : {kDevice, Place{Tier::kHost, Tier::kDevice, Tier::kDevice}, kHost, kFile}) {
+      const bool moves_more = place.gradients != Tier::kDevice;
       if (moves_more && stage < 2) continue;  // there is nothing more to move
       if (place.optimizer == kFile.optimizer && options.cluster.disk == 0) continue;
       for (const bool recompute : {false, true}) {
@@ -181,8 +181,8 @@ std::string Plan::name() const {
   if (text.empty()) text = "1";
   if (options.parallel.zero_stage > 0) text += fmt::format(" Z{}", options.parallel.zero_stage);
   const OffloadOptions& off = options.offload;
-  if (off.optimizer != "device") {
-    const bool more = off.gradients != "device" || off.parameters != "device";
+  if (off.optimizer != Tier::kDevice) {
+    const bool more = off.gradients != Tier::kDevice || off.parameters != Tier::kDevice;
     text += fmt::format(" Off({}{})", more ? "" : "optimizer ", off.optimizer);
   }
   if (options.parallel.recompute) text += " recompute";

@@ -4,6 +4,7 @@
 
 #include "nn/moe/capacity.h"
 #include "nn/torch_headers.h"
+#include "parallel/parameter_sync.h"
 
 namespace polymoe {
 namespace {
@@ -18,7 +19,7 @@ class StepModel {
     const std::int64_t rounds = (options.train.micro_batches + batch_ranks - 1) / batch_ranks;
     rounds_ = static_cast<double>(rounds);
     tokens_ = static_cast<double>(options.train.max_tokens) / 2;
-    element_ = options.train.precision == "float32" ? 4 : 2;
+    element_ = options.train.precision == NumberFormat::kFloat32 ? 4 : 2;
     passes_ = options.parallel.recompute ? 2 : 1;
   }
 
@@ -48,7 +49,8 @@ class StepModel {
         } else {
           // Each row of the whole layer goes through one expert; those of a process through its share of them.
           const double here = static_cast<double>(block.experts) / static_cast<double>(degrees_.expert);
-          const double slices = o_.parallel.expert_slicing == "sliced" ? 1.0 : static_cast<double>(degrees_.model);
+          const double slices =
+              o_.parallel.expert_slicing == ExpertSlicing::kSliced ? 1.0 : static_cast<double>(degrees_.model);
           flops += 2 * parameters / here * rows(block.experts) / slices;
         }
       }
@@ -115,8 +117,8 @@ class StepModel {
     });
   }
 
-  double link(const std::string& tier) const {
-    if (tier == "host") return kGiga * cluster_.link_bandwidth;
+  double link(Tier tier) const {
+    if (tier == Tier::kHost) return kGiga * cluster_.link_bandwidth;
     return kGiga * std::min(cluster_.link_bandwidth, cluster_.disk_bandwidth / processes_of_node(cluster_));
   }
 
@@ -126,28 +128,29 @@ class StepModel {
       const double own = static_cast<double>(unit.shard_size());
       double seconds = 0.0;
       // docs/memory.md has what files read and write.
-      const double gradient_moves = off.gradients == "file" ? 2 * rounds_ - 1 : rounds_;
-      if (unit.stage >= 2 && off.gradients != "device") seconds += gradient_moves * 4 * own / link(off.gradients);
-      if (unit.stage >= 3 && off.parameters != "device") seconds += 2 * rounds_ * element_ * own / link(off.parameters);
+      const double gradient_moves = off.gradients == Tier::kFile ? 2 * rounds_ - 1 : rounds_;
+      if (unit.stage >= 2 && off.gradients != Tier::kDevice) seconds += gradient_moves * 4 * own / link(off.gradients);
+      if (unit.stage >= 3 && off.parameters != Tier::kDevice)
+        seconds += 2 * rounds_ * element_ * own / link(off.parameters);
       return seconds;
     });
   }
 
   double update() const {
-    const std::string& tier = o_.offload.optimizer;
+    const Tier tier = o_.offload.optimizer;
     return sum_over_units([&](const ParameterUnit& unit) {
       const double own = static_cast<double>(unit.shard_size());
       // Moments and master weights read and written, the gradient read, the lower precision written.
       const bool narrow = element_ < 4;
       const double bytes = own * (24 + 4 + (narrow ? element_ : 0) + (o_.train.ema > 0 ? 8 : 0));
-      if (tier == "device") return bytes / (kGiga * cluster_.device_bandwidth);
+      if (tier == Tier::kDevice) return bytes / (kGiga * cluster_.device_bandwidth);
       const double disk = kGiga * cluster_.disk_bandwidth / processes_of_node(cluster_);
       double seconds = bytes / (kGiga * cluster_.host_bandwidth / processes_of_node(cluster_));
-      if (tier == "file") seconds += own * ((narrow ? 24 : 16) + (o_.train.ema > 0 ? 8 : 0)) / disk;
-      if (o_.offload.gradients == "file") seconds += own * 8 / disk;  // for the norm, and for the update
-      if (o_.offload.parameters == "file") seconds += own * element_ / disk;
-      if (o_.offload.gradients == "device") seconds += own * 4 / (kGiga * cluster_.link_bandwidth);
-      if (o_.offload.parameters == "device") seconds += own * element_ / (kGiga * cluster_.link_bandwidth);
+      if (tier == Tier::kFile) seconds += own * ((narrow ? 24 : 16) + (o_.train.ema > 0 ? 8 : 0)) / disk;
+      if (o_.offload.gradients == Tier::kFile) seconds += own * 8 / disk;  // for the norm, and for the update
+      if (o_.offload.parameters == Tier::kFile) seconds += own * element_ / disk;
+      if (o_.offload.gradients == Tier::kDevice) seconds += own * 4 / (kGiga * cluster_.link_bandwidth);
+      if (o_.offload.parameters == Tier::kDevice) seconds += own * element_ / (kGiga * cluster_.link_bandwidth);
       return seconds;
     });
   }

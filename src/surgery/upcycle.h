@@ -2,17 +2,17 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
 
 #include "base/progress.h"
+#include "config/choices.h"
 
 namespace polymoe {
 
 struct UpcycleOptions {
   std::filesystem::path checkpoint;  ///< of a dense model, or its run folder
   std::int64_t experts = 0;
-  std::int64_t every = 2;     ///< every n-th layer of a side becomes a MoE layer
-  std::string side = "both";  ///< both, encoder, decoder
+  std::int64_t every = 2;  ///< every n-th layer of a side becomes a MoE layer
+  MoeSide side = MoeSide::kBoth;
   std::int64_t top_k = 1;
   double noise = 0.0;      ///< each weight of an expert is multiplied by a number of U(1 - noise, 1 + noise)
   std::uint64_t seed = 1;  ///< of the noise and of the gates

@@ -91,7 +91,7 @@ void RunState::resume(const Checkpoint& checkpoint) {
 // What was best so far counts no more where it was measured otherwise, or is gone.
 void RunState::take_best(const Checkpoint& checkpoint) {
   if (!counters.best) return;
-  const std::string before = options_of(checkpoint).train.keep_best, now = setup_.options.train.keep_best;
+  const ValidMetric before = options_of(checkpoint).train.keep_best, now = setup_.options.train.keep_best;
   std::string reason;
   if (before != now) {
     reason = fmt::format("train.keep-best is {} now and was {}", now, before);

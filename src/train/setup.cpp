@@ -63,7 +63,7 @@ void check_fits(const RunOptions& options, Communicator& world) {
   const std::int64_t here = processes_here(world);
   together(world, [&] {
     MemoryLimits limits{to_bytes(options.train.device_memory), to_bytes(options.train.host_memory)};
-    if (options.train.device == "cpu") limits.together = available_bytes() / here;
+    if (options.train.device == DeviceKind::kCpu) limits.together = available_bytes() / here;
     const std::string warning =
         check_memory(options, resolve_degrees(options.parallel, options.model, world.size()), limits);
     if (!warning.empty()) log_warning("{}", warning);

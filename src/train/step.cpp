@@ -35,8 +35,8 @@ std::map<std::int32_t, TokenLoss> losses_by_task(const CrossEntropy& cross_entro
   return tasks;
 }
 
-CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, ForwardContext& context, double label_smoothing,
-                     double normaliser) {
+CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, const ForwardContext& context,
+                     double label_smoothing, double normaliser) {
   const EncodedSource encoded = model->encode(input.source, context);
   const at::Tensor states = model->decode(input.target, encoded, context);
   return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
@@ -114,15 +114,16 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
     context.update = static_cast<std::uint64_t>(state.update);
     context.micro_batch = round * static_cast<std::size_t>(state.layout.batch_ranks()) +
                           static_cast<std::size_t>(state.layout.batch_rank());
-    context.most_source_tokens = plan.rounds[round].source_tokens;
-    context.most_target_tokens = plan.rounds[round].target_tokens;
+    context.bounds = plan.rounds[round];
+    ForwardOutputs outputs;
+    context.outputs = &outputs;
 
     state.sync.begin_micro_batch(round + 1 == plan.rounds.size());
     const ModelInput input = make_model_input(batch, state.model->projection().device());
     CrossEntropy cross_entropy =
         forward(state.model, input, context, options.train.label_smoothing, plan.normalisation.token_divisor());
     Objective objective =
-        make_objective(std::move(cross_entropy), context, state.model->options().moe, plan.normalisation);
+        make_objective(std::move(cross_entropy), outputs, state.model->options().moe, plan.normalisation);
     (is_mine ? objective.value : objective.value * 0.0).backward();
     state.sync.end_micro_batch();
     if (!is_mine) continue;
@@ -131,7 +132,7 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
                        {{}, losses.token_nll, losses.token_loss},
                        std::move(objective.balance_losses),
                        std::move(objective.router_z_losses),
-                       std::move(context.loads)});
+                       std::move(outputs.loads)});
   }
 
   const auto micro_batch_count = static_cast<double>(plan.normalisation.micro_batches);
@@ -169,7 +170,9 @@ std::map<std::int32_t, TokenLoss> evaluate_loss(EncoderDecoder& model, const Mic
                                                 MoeStatistics* statistics) {
   const at::NoGradGuard no_grad;
   ForwardContext context;
-  context.statistics = statistics;
+  ForwardOutputs outputs;
+  outputs.statistics = statistics;
+  context.outputs = &outputs;
   const ModelInput input = make_model_input(batch, model->projection().device());
   return losses_by_task(forward(model, input, context, label_smoothing, 1.0), batch);
 }

@@ -20,10 +20,10 @@ UpdatePlan plan_update(const std::vector<MicroBatch>& mine, std::int64_t num_mic
   layout.world().all_gather(tokens, all);
   const at::Tensor first = all.select(1, 0).contiguous();
 
-  UpdatePlan plan{{0, num_micro_batches}, std::vector<UpdatePlan::Round>(static_cast<std::size_t>(rounds))};
+  UpdatePlan plan{{0, num_micro_batches}, std::vector<ExchangeBounds>(static_cast<std::size_t>(rounds))};
   const auto* count = first.const_data_ptr<std::int64_t>();
   for (std::int64_t rank = 0; rank < ranks; ++rank) {
-    for (UpdatePlan::Round& round : plan.rounds) {
+    for (ExchangeBounds& round : plan.rounds) {
       const std::int64_t source = *count++, target = *count++;
       round.source_tokens = std::max(round.source_tokens, source);
       round.target_tokens = std::max(round.target_tokens, target);

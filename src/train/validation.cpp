@@ -161,9 +161,9 @@ TaskScores task_scores(const TaskTally& tally, Task task) {
 
 }  // namespace
 
-double ValidationReport::goodness(const std::string& measure) const {
-  if (measure == "bleu" && !std::isnan(record.bleu)) return record.bleu;
-  if (measure == "chrf" && !std::isnan(record.chrf)) return record.chrf;
+double ValidationReport::goodness(ValidMetric measure) const {
+  if (measure == ValidMetric::kBleu && !std::isnan(record.bleu)) return record.bleu;
+  if (measure == ValidMetric::kChrf && !std::isnan(record.chrf)) return record.chrf;
   return -record.loss;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
+#include "config/choices.h"
 #include "metrics/records.h"
 
 namespace polymoe {
@@ -14,7 +14,7 @@ struct ValidationReport {
   std::optional<SamplesRecord> samples;  ///< none where nothing was decoded
 
   /// The measure train.keep-best names, so that larger is better. Falls back to the loss where nothing was decoded.
-  double goodness(const std::string& measure) const;
+  double goodness(ValidMetric measure) const;
 };
 
 }  // namespace polymoe

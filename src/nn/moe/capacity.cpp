@@ -14,7 +14,7 @@ double capacity_factor_at(const MoeOptions& options, std::uint64_t update) {
 }
 
 std::int64_t expert_capacity(const MoeOptions& options, std::int64_t tokens, bool training, std::uint64_t update) {
-  if (options.capacity == "dropless") return 0;
+  if (options.capacity == CapacityKind::kDropless) return 0;
   const double factor = training ? capacity_factor_at(options, update) : options.eval_capacity_factor;
   const double share = static_cast<double>(options.top_k * tokens) / static_cast<double>(options.experts);
   // A capacity of 0 would mean "no limit" to the planner; an expert always has room for one token.

@@ -144,9 +144,7 @@ ExpertInputs with_counts(const ExpertInputs& inputs, const ForwardContext& conte
 }  // namespace
 
 ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const Partition& partition)
-    : place_(std::move(place)),
-      activation_(parse_activation(options.activation)),
-      activation_dropout_(options.activation_dropout) {
+    : place_(std::move(place)), activation_(options.activation), activation_dropout_(options.activation_dropout) {
   const std::int64_t experts = options.moe.experts, hidden = options.hidden, ffn = options.ffn;
   const std::int64_t slice = partition.slice_experts ? partition.model_axis->rank() : 0;
   const std::int64_t slices = partition.slice_experts ? partition.model_axis->size() : 1;

@@ -20,9 +20,9 @@ MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, const
   shared_ = register_module("shared", FeedForward(wide, place_ + ".shared", partition.model_axis));
 }
 
-at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
+at::Tensor MoeLayerImpl::forward(const at::Tensor& x, const ForwardContext& context) {
   const RoutingRequest request{.kept = context.routing_memo != nullptr ? context.routing_memo->kept() : nullptr,
-                               .stay_on_gpu = !dispatcher_->needs_plan() && context.statistics == nullptr};
+                               .stay_on_gpu = !dispatcher_->needs_plan() && !context.collects_statistics()};
   const RouterOutput routed = router_->forward(x, context, request);
   if (context.routing_memo != nullptr) context.routing_memo->pass(routed.routing);
   const std::unique_ptr<Dispatch> dispatch = dispatcher_->dispatch(x, routed.routing, context.micro_batch);
@@ -36,11 +36,13 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, ForwardContext& context) {
   at::Tensor y = dispatch->combine(combine_weights(routed, context));
   if (shared.defined()) y = y + shared;
 
-  context.balance_losses.push_back(routed.balance_loss);
-  context.router_z_losses.push_back(routed.router_z_loss);
-  context.loads.push_back(routed.load);
-  if (context.statistics != nullptr) {
-    context.statistics->record(place_, routed.probabilities, routed.routing, context.token_languages);
+  if (context.outputs == nullptr) return y;
+  ForwardOutputs& outputs = *context.outputs;
+  outputs.balance_losses.push_back(routed.balance_loss);
+  outputs.router_z_losses.push_back(routed.router_z_loss);
+  outputs.loads.push_back(routed.load);
+  if (outputs.statistics != nullptr) {
+    outputs.statistics->record(place_, routed.probabilities, routed.routing, context.token_languages);
   }
   return y;
 }

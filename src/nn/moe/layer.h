@@ -16,12 +16,12 @@ namespace polymoe {
 /// for every token: n of them are one dense block of n times the width. While training, expert-output masking (NLLB
 /// Team 2022, section 6.2.2) takes the routed experts' output from a random part of the tokens, and scales it up for
 /// the others; models that were trained without that scaling up have an output scale of 1 minus the masked part. Its
-/// losses are appended to the context.
+/// losses go to ForwardContext::outputs.
 class MoeLayerImpl : public torch::nn::Module {
  public:
   /// `place` is the full name of the layer.
   MoeLayerImpl(const ModelOptions& options, std::string place, const Partition& partition);
-  at::Tensor forward(const at::Tensor& x, ForwardContext& context);
+  at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:
   at::Tensor combine_weights(const RouterOutput& routed, const ForwardContext& context) const;

@@ -36,14 +36,14 @@ at::Tensor Router::noise_like(const at::Tensor& x, const ForwardContext& context
 
 at::Tensor Router::logits_of(const at::Tensor& x, const ForwardContext& context) const {
   at::Tensor input = x.to(weight.scalar_type());
-  if (context.training && options_.gate_noise == "jitter") {
+  if (context.training && options_.gate_noise == GateNoise::kJitter) {
     input = input * (0.99 + 0.02 * noise_like(input, context)).to(input.scalar_type());
   }
   return at::linear(input, weight);
 }
 
 at::Tensor Router::with_gumbel_noise(const at::Tensor& ranking, const ForwardContext& context) const {
-  if (!context.training || options_.gate_noise != "gumbel") return ranking;
+  if (!context.training || options_.gate_noise != GateNoise::kGumbel) return ranking;
   const at::Tensor uniform = noise_like(ranking, context).clamp(1e-7, 1.0 - 1e-7);
   return ranking - at::log(-at::log(uniform)).to(ranking.scalar_type());
 }

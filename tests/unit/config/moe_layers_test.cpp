@@ -24,7 +24,7 @@ TEST(MoeLayers, AreEveryNthOfTheSidesThatHaveThem) {
   EXPECT_EQ(texts(moe_layers(model)),
             (std::vector<std::string>{"encoder.layers.1 8", "encoder.layers.3 8", "encoder.layers.5 8",
                                       "decoder.layers.1 8", "decoder.layers.3 8"}));
-  model.moe.side = "decoder";
+  model.moe.side = MoeSide::kDecoder;
   model.moe.every = 3;
   EXPECT_EQ(texts(moe_layers(model)), std::vector<std::string>{"decoder.layers.2 8"});
   model.moe.experts = 0;

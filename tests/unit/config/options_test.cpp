@@ -141,9 +141,9 @@ TEST(Validate, AcceptsWhatOnlyLooksContradictory) {
   RunOptions options;
   options.model.moe = {.experts = 2, .top_k = 2};
   options.train.valid_beam_size = 0;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   options.optimizer.warmup_updates = 0;
-  options.optimizer.schedule = "constant";
+  options.optimizer.schedule = Schedule::kConstant;
   options.data.mask_ratio = 0.5;
   options.data.delete_ratio = 0.5;
   options.decode.n_best = options.decode.beam_size;

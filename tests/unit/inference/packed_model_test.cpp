@@ -76,15 +76,15 @@ TEST_P(PackedModels, ComputeWhatTheModulesDo) {
 
 INSTANTIATE_TEST_SUITE_P(Options, PackedModels,
                          ::testing::Values(Case{"Dense", [](ModelOptions&) {}},
-                                           Case{"NormAfter", [](ModelOptions& o) { o.norm = "post"; }},
-                                           Case{"Gelu", [](ModelOptions& o) { o.activation = "gelu"; }},
-                                           Case{"Swish", [](ModelOptions& o) { o.activation = "swish"; }},
+                                           Case{"NormAfter", [](ModelOptions& o) { o.norm = NormOrder::kPost; }},
+                                           Case{"Gelu", [](ModelOptions& o) { o.activation = Activation::kGelu; }},
+                                           Case{"Swish", [](ModelOptions& o) { o.activation = Activation::kSwish; }},
                                            Case{"Foreign",
                                                 [](ModelOptions& o) {
                                                   o.logits_bias = true;
                                                   o.embedding_scale = false;
                                                   o.position_offset = 2;
-                                                  o.position_frequencies = "paper";
+                                                  o.position_frequencies = PositionFrequencies::kPaper;
                                                 }},
                                            Case{"Top1", [](ModelOptions& o) { o.moe.experts = 4; }},
                                            Case{"Top2Everywhere",
@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(Options, PackedModels,
                                                   o.moe.experts = 5;
                                                   o.moe.top_k = 3;
                                                   o.moe.normalize_gates = false;
-                                                  o.norm = "post";
+                                                  o.norm = NormOrder::kPost;
                                                 }},
                                            Case{"Sigmoid",
                                                 [](ModelOptions& o) {
@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(Options, PackedModels,
                                                 [](ModelOptions& o) {
                                                   o.moe.experts = 4;
                                                   o.moe.shared_experts = 2;
-                                                  o.norm = "post";
+                                                  o.norm = NormOrder::kPost;
                                                 }},
                                            Case{"ExpertsByLayer",
                                                 [](ModelOptions& o) {
@@ -180,7 +180,7 @@ TEST(PackedModel, RefusesWhatItCannotCompute) {
   EXPECT_THROW(packed->start({{70}}, 1), Error);
 
   options.moe.experts = 2;
-  options.moe.side = "encoder";
+  options.moe.side = MoeSide::kEncoder;
   options.moe.router = RouterKind::kExpertChoice;
   EXPECT_FALSE(can_pack(options));
   EXPECT_THROW(pack_model(*make_model(options), WeightFormat::kFloat32), Error);

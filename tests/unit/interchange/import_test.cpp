@@ -247,7 +247,7 @@ TEST(ForeignClass, OfOptionsThatNoClassHasTheFirstIsNamed) {
   EXPECT_EQ(said([](ModelOptions&) {}), "M2M100ForConditionalGeneration");
   EXPECT_THAT(said([](auto& m) { m.position_offset = 0; }), HasSubstr("model.position-offset is 0"));
   EXPECT_THAT(said([](auto& m) { m.logits_bias = true; }), HasSubstr("model.logits-bias"));
-  EXPECT_THAT(said([](auto& m) { m.norm = "post"; }), HasSubstr("model.position-frequencies"));
+  EXPECT_THAT(said([](auto& m) { m.norm = NormOrder::kPost; }), HasSubstr("model.position-frequencies"));
   EXPECT_THAT(said([](auto& m) { m.moe.experts = 4; }), HasSubstr("model.moe.top-k is 1"));
   EXPECT_EQ(said([](auto& m) { m.moe.experts = 4, m.moe.top_k = 2; }), "NllbMoeForConditionalGeneration");
   EXPECT_THAT(said([](auto& m) { m.moe.experts = 4, m.moe.top_k = 2, m.moe.shared_experts = 1; }),

@@ -168,13 +168,13 @@ TEST(Objective, MicroBatchesAddUpToTheMeanOverAllTokens) {
   MoeOptions options;
   options.balance_loss = 0.5;
   const auto share = [&](std::int64_t first, std::int64_t count, double balance) {
-    ForwardContext context;
+    ForwardOutputs outputs;
     const at::Tensor loss = on_device(at::scalar_tensor(balance)), none = at::zeros_like(loss);
-    context.balance_losses = {loss, loss};
-    context.router_z_losses = {none, none};
+    outputs.balance_losses = {loss, loss};
+    outputs.router_z_losses = {none, none};
     CrossEntropy part = projected_cross_entropy(c.states.narrow(0, first, count), c.projection,
                                                 c.labels.narrow(0, first, count), 0.0, 12.0);
-    return make_objective(std::move(part), context, options, {12, 2}).value.item<double>();
+    return make_objective(std::move(part), outputs, options, {12, 2}).value.item<double>();
   };
   const double whole = projected_cross_entropy(c.states, c.projection, c.labels, 0.0, 12.0).loss.item<double>();
   // Two layers of balance loss 1.0 and 3.0 in the two micro-batches: 0.5 * 2 * mean(1, 3) = 2.

@@ -77,7 +77,7 @@ TEST(EncoderDecoder, PositionsHaveEitherFrequencies) {
 
   ModelOptions options = small_options();
   EncoderDecoder model = make_model(options);
-  options.position_frequencies = "paper";
+  options.position_frequencies = PositionFrequencies::kPaper;
   EncoderDecoder other = make_model(options);
   EXPECT_FALSE(close(states_of(model, {kShort}), states_of(other, {kShort}), 1e-3, 1e-3)) << "the option has an effect";
 }
@@ -146,8 +146,8 @@ TEST(EncoderDecoder, EveryOptionRunsAndTrains) {
   for (const char* norm : {"pre", "post"}) {
     for (const char* activation : {"relu", "gelu", "swish"}) {
       ModelOptions options = small_options();
-      options.norm = norm;
-      options.activation = activation;
+      options.norm = from_word<NormOrder>(norm);
+      options.activation = from_word<Activation>(activation);
       options.position_offset = 2;
       options.embedding_scale = false;
       options.attention_dropout = 0.1;
@@ -158,8 +158,10 @@ TEST(EncoderDecoder, EveryOptionRunsAndTrains) {
       const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), test_device());
       ForwardContext context;
       context.training = true;
+      ForwardOutputs outputs;
+      context.outputs = &outputs;
       const at::Tensor states = model->decode(input.target, model->encode(input.source, context), context);
-      EXPECT_EQ(context.balance_losses.size(), 2u);
+      EXPECT_EQ(outputs.balance_losses.size(), 2u);
       projected_cross_entropy(states, model->projection(), input.labels, 0.1, 7.0).loss.backward();
       for (const auto& item : model->named_parameters()) {
         const bool gate = item.key().find("gate") != std::string::npos;
@@ -177,7 +179,7 @@ TEST(EncoderDecoder, MoeLayersStandWhereTheOptionsSay) {
   options.encoder_layers = 6;
   options.moe.experts = 2;
   options.moe.every = 3;
-  options.moe.side = "encoder";
+  options.moe.side = MoeSide::kEncoder;
   EncoderDecoder model = make_model(options);
   std::vector<std::string> gates;
   for (const auto& item : model->named_parameters()) {

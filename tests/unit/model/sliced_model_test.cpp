@@ -25,7 +25,7 @@ ModelOptions options_to_slice(ExpertKind experts) {
   options.encoder_layers = 2;
   options.decoder_layers = 2;
   options.max_positions = 64;
-  options.activation = "gelu";
+  options.activation = Activation::kGelu;
   options.dropout = options.attention_dropout = options.activation_dropout = 0.2;
   if (experts != ExpertKind::kNone) {
     options.moe.experts = 4;
@@ -66,9 +66,11 @@ SliceResult forward_and_backward(EncoderDecoder model, at::ScalarType type) {
   context.training = true;
   context.seed = 3;
   context.micro_batch = 1;
+  ForwardOutputs outputs;
+  context.outputs = &outputs;
   const at::Tensor states = model->decode(input.target, model->encode(input.source, context), context);
   at::Tensor loss = projected_cross_entropy(states, model->projection(), input.labels, 0.1, 8.0).loss;
-  for (const at::Tensor& balance : context.balance_losses) loss = loss + 0.1 * balance;
+  for (const at::Tensor& balance : outputs.balance_losses) loss = loss + 0.1 * balance;
   loss.backward();
 
   SliceResult result;

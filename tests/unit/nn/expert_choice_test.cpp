@@ -17,9 +17,9 @@ ModelOptions expert_choice_options(std::int64_t experts, std::int64_t top_k) {
   ModelOptions options;
   options.hidden = 6;
   options.ffn = 10;
-  options.activation = "gelu";
+  options.activation = Activation::kGelu;
   options.moe.router = RouterKind::kExpertChoice;
-  options.moe.side = "encoder";
+  options.moe.side = MoeSide::kEncoder;
   options.moe.experts = experts;
   options.moe.top_k = top_k;
   options.moe.min_capacity = 1;
@@ -114,7 +114,9 @@ TEST(ExpertChoice, StatisticsCountWhatTokensGot) {
   MoeLayer layer = expert_choice_layer(options, at::kFloat);
   MoeStatistics statistics;
   ForwardContext context;
-  context.statistics = &statistics;
+  ForwardOutputs outputs;
+  outputs.statistics = &statistics;
+  context.outputs = &outputs;
   context.token_languages = {7, 7, 9, 9, 9, 9};
   layer(on_device(at::randn({6, 6})), context);
   const auto& languages = statistics.layers().at("layer");

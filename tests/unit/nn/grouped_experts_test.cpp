@@ -81,10 +81,10 @@ TEST(GroupedExperts, AreTheExpertsOneByOne) {
         ModelOptions options;
         options.hidden = 64;
         options.ffn = 128;
-        options.activation = activation;
+        options.activation = from_word<Activation>(activation);
         options.activation_dropout = dropout;
         options.moe.experts = 5;
-        options.moe.capacity = capacity;
+        options.moe.capacity = from_word<CapacityKind>(capacity);
         MoeLayer narrow(options, "layer", Partition{}), wide(options, "layer", Partition{});
         const at::NoGradGuard no_grad;
         const auto parameters = narrow->named_parameters(), wide_parameters = wide->named_parameters();

@@ -19,7 +19,7 @@ ModelOptions layer_options(std::int64_t experts, std::int64_t top_k) {
   options.ffn = 10;
   options.moe.experts = experts;
   options.moe.top_k = top_k;
-  options.moe.capacity = "dropless";
+  options.moe.capacity = CapacityKind::kDropless;
   return options;
 }
 
@@ -51,7 +51,7 @@ at::Tensor oracle(MoeLayer& layer, const at::Tensor& x, const ModelOptions& opti
       const std::int64_t e = ids[t][j].item<std::int64_t>();
       const at::Tensor inner =
           activate(at::linear(x[t], parameter(layer, "experts.up_weight")[e], parameter(layer, "experts.up_bias")[e]),
-                   parse_activation(options.activation));
+                   options.activation);
       const at::Tensor y =
           at::linear(inner, parameter(layer, "experts.down_weight")[e], parameter(layer, "experts.down_bias")[e]);
       sum = sum + p[t][e] * y;
@@ -80,8 +80,8 @@ TEST(MoeLayer, EqualsTheLoopOverTokens) {
     for (const std::int64_t top_k : {1, 2, 4}) {
       for (const char* capacity : {"dropless", "limited"}) {
         ModelOptions options = layer_options(4, top_k);
-        options.activation = activation;
-        options.moe.capacity = capacity;
+        options.activation = from_word<Activation>(activation);
+        options.moe.capacity = from_word<CapacityKind>(capacity);
         options.moe.capacity_factor = 0.5;  // some tokens are dropped
         options.moe.min_capacity = 1;
         MoeLayer layer = make_layer(options);
@@ -101,8 +101,8 @@ TEST(MoeLayer, GradientsMatchFiniteDifferences) {
   for (const std::int64_t top_k : {1, 2, 3}) {
     for (const char* capacity : {"dropless", "limited"}) {
       ModelOptions options = layer_options(3, top_k);
-      options.activation = "gelu";  // ReLU has a corner that differences may step over
-      options.moe.capacity = capacity;
+      options.activation = Activation::kGelu;  // ReLU has a corner that differences may step over
+      options.moe.capacity = from_word<CapacityKind>(capacity);
       options.moe.capacity_factor = 0.6;
       options.moe.min_capacity = 1;
       MoeLayer layer = make_layer(options, at::kDouble);
@@ -111,8 +111,10 @@ TEST(MoeLayer, GradientsMatchFiniteDifferences) {
       const auto objective = [&] {
         ForwardContext context;
         context.training = true;
+        ForwardOutputs outputs;
+        context.outputs = &outputs;
         const at::Tensor y = layer(x, context);
-        return (y * scale).sum() + context.balance_losses[0];
+        return (y * scale).sum() + outputs.balance_losses[0];
       };
       expect_gradient_matches(x, objective);
       for (auto& p : layer->parameters()) expect_gradient_matches(p, objective);
@@ -123,7 +125,7 @@ TEST(MoeLayer, GradientsMatchFiniteDifferences) {
 TEST(MoeLayer, Float32KernelsGiveTheGradientsOfTheReference) {
   // In float64 the layer runs on LibTorch's own functions, in float32 on our kernels (on a CPU).
   ModelOptions options = layer_options(4, 2);
-  options.moe.capacity = "limited";
+  options.moe.capacity = CapacityKind::kLimited;
   options.moe.capacity_factor = 0.6;
   MoeLayer single = make_layer(options);
   MoeLayer reference = make_layer(options, at::kDouble);
@@ -144,7 +146,7 @@ TEST(MoeLayer, Float32KernelsGiveTheGradientsOfTheReference) {
 
 TEST(MoeLayer, DroppedTokensGetZeros) {
   ModelOptions options = layer_options(2, 1);
-  options.moe.capacity = "limited";
+  options.moe.capacity = CapacityKind::kLimited;
   options.moe.capacity_factor = 0.01;
   options.moe.min_capacity = 1;
   MoeLayer layer = make_layer(options);
@@ -170,7 +172,7 @@ TEST(MoeLayer, OneExpertIsTheDenseBlock) {
 
 TEST(MoeLayer, RandomTokenSelectionDependsOnUpdateAndMicroBatch) {
   ModelOptions options = layer_options(2, 1);
-  options.moe.capacity = "limited";
+  options.moe.capacity = CapacityKind::kLimited;
   options.moe.capacity_factor = 0.3;
   MoeLayer layer = make_layer(options);
   const at::Tensor x = on_device(at::randn({200, 6}));
@@ -257,7 +259,7 @@ TEST(Capacity, FollowsTheFormula) {
   EXPECT_EQ(expert_capacity(options, 8, true), 4);      // the minimum
   options.top_k = 2;
   EXPECT_EQ(expert_capacity(options, 100, true), 32);  // ceil(31.25)
-  options.capacity = "dropless";
+  options.capacity = CapacityKind::kDropless;
   EXPECT_EQ(expert_capacity(options, 100, true), 0);
 }
 
@@ -279,7 +281,7 @@ TEST(Capacity, GrowsOrShrinksWithTheUpdateAlone) {
 
 TEST(Capacity, OfEvaluationDropsFewerTokensThanThatOfTraining) {
   ModelOptions options = layer_options(4, 1);
-  options.moe.capacity = "limited";
+  options.moe.capacity = CapacityKind::kLimited;
   options.moe.capacity_factor = 0.25;
   options.moe.eval_capacity_factor = 4.0;
   options.moe.min_capacity = 1;
@@ -334,7 +336,7 @@ TEST(MoeLayer, MaskedTokensGiveTheExpertsNoGradient) {
 
 TEST(MoeLayer, SharedExpertsServeEveryTokenDroppedOnesToo) {
   ModelOptions options = layer_options(4, 1);
-  options.moe.capacity = "limited";
+  options.moe.capacity = CapacityKind::kLimited;
   options.moe.capacity_factor = 0.25;
   options.moe.min_capacity = 1;
   options.moe.shared_experts = 2;
@@ -358,7 +360,7 @@ TEST(MoeLayer, SharedExpertsServeEveryTokenDroppedOnesToo) {
 TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
   ModelOptions options = layer_options(2, 1);
   options.hidden = 2;
-  options.moe.capacity = "limited";
+  options.moe.capacity = CapacityKind::kLimited;
   options.moe.eval_capacity_factor = 0.75;
   options.moe.min_capacity = 1;
   options.moe.random_token_selection = false;
@@ -371,7 +373,9 @@ TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
   on_device(layer);
   MoeStatistics statistics;
   ForwardContext context;
-  context.statistics = &statistics;
+  ForwardOutputs outputs;
+  outputs.statistics = &statistics;
+  context.outputs = &outputs;
   context.token_languages = {7, 7, 9, 9};
   // Tokens 0, 1 and 2 want expert 0, which holds ceil(4 / 2 * 0.75) = 2: token 2 is dropped.
   layer(on_device(at::tensor({50.0, 0.0, 50.0, 0.0, 50.0, 0.0, 0.0, 50.0}).to(at::kFloat).view({4, 2})), context);

@@ -115,7 +115,7 @@ TEST(TokenChoice, ComputesInFloat32WhateverTheInput) {
 TEST(TokenChoice, NoiseIsForTrainingAndComesFromTheContext) {
   for (const char* noise : {"jitter", "gumbel"}) {
     MoeOptions options = moe_options(4, 1);
-    options.gate_noise = noise;
+    options.gate_noise = from_word<GateNoise>(noise);
     const auto router = identity_router(options);
     const at::Tensor x = on_device(at::randn({200, 4}));
     ForwardContext training;

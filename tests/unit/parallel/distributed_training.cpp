@@ -67,7 +67,7 @@ RunOptions tiny_run() {
   options.model.activation_dropout = 0.1;
   options.model.moe.experts = 4;
   options.model.moe.every = 2;
-  options.model.moe.gate_noise = "jitter";
+  options.model.moe.gate_noise = GateNoise::kJitter;
   options.model.moe.min_capacity = 1;
   options.model.moe.router_z_loss = 0.001;
   options.train.micro_batches = 4;

@@ -41,7 +41,7 @@ MoeOptions moe_options_of(const DispatchCase& c) {
   MoeOptions options;
   options.experts = kExperts;
   options.top_k = c.top_k;
-  options.capacity = c.capacity;
+  options.capacity = from_word<CapacityKind>(c.capacity);
   options.min_capacity = 1;
   return options;
 }
@@ -101,7 +101,7 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
     ModelOptions model;
     model.moe = moe_options_of(c);
     ParallelOptions parallel{.expert = c.expert, .model = c.model};
-    parallel.expert_slicing = c.sliced ? "sliced" : "whole";
+    parallel.expert_slicing = c.sliced ? ExpertSlicing::kSliced : ExpertSlicing::kWhole;
     const ParallelLayout layout(parallel, model, world);
     const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
     Communicator& experts = layout.expert_group();
@@ -233,7 +233,7 @@ TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
       const DispatchCase c{"", 1, 2, sliced};
       model.moe = moe_options_of(c);
       ParallelOptions parallel{.model = 2};
-      parallel.expert_slicing = sliced ? "sliced" : "whole";
+      parallel.expert_slicing = sliced ? ExpertSlicing::kSliced : ExpertSlicing::kWhole;
       const ParallelLayout layout(parallel, model, world);
       const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
       const auto dispatcher = make_dispatcher(layout, sliced, 1, make_flat_exchange(layout.expert_group()), axis);

@@ -48,7 +48,7 @@ TEST(ParallelLayout, ModelIsTheFastestAxisAndDataTheSlowest) {
 
 TEST(ParallelLayout, WholeExpertsAreCopiesAlongTheModelAxisToo) {
   testing::run_ranks(8, [](Communicator& world) {
-    const ParallelLayout layout({.expert = 2, .model = 2, .expert_slicing = "whole"}, model_of(4), world);
+    const ParallelLayout layout({.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}, model_of(4), world);
     if (world.rank() != 5) return;
     EXPECT_EQ(layout.expert_copies_group().world_ranks(), (std::vector<int>{0, 1, 4, 5}));
   });

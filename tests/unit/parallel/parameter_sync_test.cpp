@@ -148,7 +148,7 @@ TEST(ParameterSync, AGradientThatIsNotFiniteOnOneProcessSkipsTheUpdateOnAll) {
 
 TEST(ParameterSync, EveryElementIsAnsweredForOnce) {
   // train_in_threads() fails where two processes answer for an element; one that nobody answers for stays NaN.
-  for (const char* slicing : {"sliced", "whole"}) {
+  for (const ExpertSlicing slicing : {ExpertSlicing::kSliced, ExpertSlicing::kWhole}) {
     for (const std::int64_t stage : {0, 3}) {
       RunOptions options = testing::tiny_run();
       options.parallel = {.data = 2, .expert = 2, .model = 2, .zero_stage = stage, .expert_slicing = slicing};

@@ -57,17 +57,22 @@ std::vector<LayoutCase> cases() {
       {"D3Z3Uneven", {.data = 3, .zero_stage = 3}},
       {"M2", {.model = 2}},
       {"M4Top2", {.model = 4}, 2, "dropless"},
-      {"M2Whole", {.model = 2, .expert_slicing = "whole"}},
+      {"M2Whole", {.model = 2, .expert_slicing = ExpertSlicing::kWhole}},
       {"D2M2Z2", {.data = 2, .model = 2, .zero_stage = 2}},
       {"E2M2", {.expert = 2, .model = 2}},
       {"E2M2Dropless", {.expert = 2, .model = 2}, 2, "dropless"},
-      {"E2M2Whole", {.expert = 2, .model = 2, .expert_slicing = "whole"}},
-      {"E2M2WholeDropless", {.expert = 2, .model = 2, .expert_slicing = "whole"}, 2, "dropless"},
+      {"E2M2Whole", {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}},
+      {"E2M2WholeDropless", {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}, 2, "dropless"},
       {"E2D2M2", {.data = 2, .expert = 2, .model = 2}},
-      {"E2D2M2Z1Whole", {.data = 2, .expert = 2, .model = 2, .zero_stage = 1, .expert_slicing = "whole"}},
+      {"E2D2M2Z1Whole", {.data = 2, .expert = 2, .model = 2, .zero_stage = 1, .expert_slicing = ExpertSlicing::kWhole}},
       {"E2D2M2Z3", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}},
       {"E2D2M2Z3WholeRecompute",
-       {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true, .expert_slicing = "whole"}},
+       {.data = 2,
+        .expert = 2,
+        .model = 2,
+        .zero_stage = 3,
+        .recompute = true,
+        .expert_slicing = ExpertSlicing::kWhole}},
       {"E2ThreeMicroBatches", {.expert = 2}, 1, "limited", 3},
       {"E2D2OneMicroBatch", {.data = 2, .expert = 2}, 1, "limited", 1},
       // Without experts on other processes a micro-batch's bfloat16 gradients are the same bits; their sums are
@@ -80,7 +85,12 @@ std::vector<LayoutCase> cases() {
       {"M2More", {.model = 2}, 1, "limited", 4, "float32", true},
       {"E2M2TwoChunksMore", {.expert = 2, .model = 2, .exchange_chunks = 2}, 1, "dropless", 4, "float32", true},
       {"E2D2M2Z3WholeRecomputeMore",
-       {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true, .expert_slicing = "whole"},
+       {.data = 2,
+        .expert = 2,
+        .model = 2,
+        .zero_stage = 3,
+        .recompute = true,
+        .expert_slicing = ExpertSlicing::kWhole},
        1,
        "limited",
        5,
@@ -95,7 +105,8 @@ std::vector<LayoutCase> cases() {
       with_router("E4ExpertChoice", RouterKind::kExpertChoice, {.expert = 4}, 1),
       with_router("E2D2M2Z3ExpertChoiceRecompute", RouterKind::kExpertChoice,
                   {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true}),
-      with_router("M2WholeExpertChoice", RouterKind::kExpertChoice, {.model = 2, .expert_slicing = "whole"}),
+      with_router("M2WholeExpertChoice", RouterKind::kExpertChoice,
+                  {.model = 2, .expert_slicing = ExpertSlicing::kWhole}),
       balanced_over_updates("D4BalanceOverUpdates", {.data = 4}),
       balanced_over_updates("E2D2M2Z3BalanceOverUpdates", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}),
   };
@@ -105,14 +116,14 @@ RunOptions run_of(const LayoutCase& c) {
   RunOptions options = testing::tiny_run();
   options.parallel = c.parallel;
   options.model.moe.top_k = c.top_k;
-  options.model.moe.capacity = c.capacity;
+  options.model.moe.capacity = from_word<CapacityKind>(c.capacity);
   options.model.moe.router = c.router;
   options.model.moe.balance_scope = c.balance_scope;
   options.model.moe.bias_rate = 0.02;
-  if (c.router == RouterKind::kExpertChoice) options.model.moe.side = "encoder";
+  if (c.router == RouterKind::kExpertChoice) options.model.moe.side = MoeSide::kEncoder;
   options.train.micro_batches = c.micro_batches;
-  options.train.precision = c.precision;
-  options.train.device = testing::device_of(c.parallel);
+  options.train.precision = from_word<NumberFormat>(c.precision);
+  options.train.device = from_word<DeviceKind>(testing::device_of(c.parallel));
   if (c.more) {
     options.model.moe.shared_experts = 2;
     options.model.moe.output_masking = 0.3;
@@ -136,7 +147,7 @@ TEST_P(LayoutParity, LossesAndGradientsAreThoseOfOneProcess) {
   const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
   const testing::Outcome got = testing::train_in_threads(options, kUpdates);
   // A master weight that differs in its last bit rounds to another bfloat16 now and then, a step of 1 in 256.
-  const double bound = tolerance(GetParam().precision == "float32" ? 1e-6 : 1e-4);
+  const double bound = tolerance(GetParam().precision == NumberFormat::kFloat32 ? 1e-6 : 1e-4);
   for (std::size_t update = 0; update < kUpdates; ++update) {
     EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, bound) << "update " << update;
     EXPECT_NEAR(got.norms[update] / expected.norms[update], 1.0, 10 * bound) << "update " << update;
@@ -174,7 +185,7 @@ TEST(UnevenLayers, HaveTheLossesOfOneProcess) {
   RunOptions options = testing::tiny_run();
   options.model.moe.experts_per_layer = {4, 2};
   for (const char* capacity : {"limited", "dropless"}) {
-    options.model.moe.capacity = capacity;
+    options.model.moe.capacity = from_word<CapacityKind>(capacity);
     const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
     for (const ParallelOptions& layout : std::vector<ParallelOptions>{
              {.expert = 2, .exchange_chunks = 2}, {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}}) {
@@ -206,9 +217,9 @@ TEST(LayoutRounding, BFloat16RoundsNoMoreInAnyLayout) {
   RunOptions options = testing::tiny_run();
   options.model.moe.experts = 2;
   options.model.moe.top_k = 2;
-  options.model.moe.capacity = "dropless";
+  options.model.moe.capacity = CapacityKind::kDropless;
   const testing::Outcome exact = testing::train_in_threads(options, 1);
-  options.train.precision = "bfloat16";
+  options.train.precision = NumberFormat::kBFloat16;
   const testing::Outcome alone = testing::train_in_threads(options, 1);
   const double rounding = rounding_of(alone, exact);
   EXPECT_GT(rounding, 1.0 / 256) << "bfloat16 has steps of 1 in 256";

@@ -13,10 +13,10 @@ struct TierCase {
   std::string name;
   ParallelOptions parallel;
   OffloadOptions offload;
-  std::string precision = "float32";
+  NumberFormat precision = NumberFormat::kFloat32;
 };
 
-OffloadOptions tiers(const char* optimizer, const char* gradients, const char* parameters) {
+OffloadOptions tiers(Tier optimizer, Tier gradients, Tier parameters) {
   OffloadOptions options;
   options.optimizer = optimizer;
   options.gradients = gradients;
@@ -25,28 +25,33 @@ OffloadOptions tiers(const char* optimizer, const char* gradients, const char* p
 }
 
 std::vector<TierCase> tier_cases() {
-  const OffloadOptions host = tiers("host", "host", "host"), file = tiers("file", "file", "file");
+  const OffloadOptions host = tiers(Tier::kHost, Tier::kHost, Tier::kHost),
+                       file = tiers(Tier::kFile, Tier::kFile, Tier::kFile);
   OffloadOptions inputs;
-  inputs.activations = "host";
+  inputs.activations = Tier::kHost;
   return {
-      {"OptimizerHost", {}, tiers("host", "device", "device")},
-      {"OptimizerFile", {}, tiers("file", "device", "device")},
-      {"OptimizerFileBFloat16", {}, tiers("file", "device", "device"), "bfloat16"},
-      {"GradientsFile", {.zero_stage = 2}, tiers("file", "file", "device")},
-      {"GradientsFileAlone", {.zero_stage = 2}, tiers("device", "file", "device")},
-      {"GradientsHostAlone", {.zero_stage = 2}, tiers("device", "host", "device")},
+      {"OptimizerHost", {}, tiers(Tier::kHost, Tier::kDevice, Tier::kDevice)},
+      {"OptimizerFile", {}, tiers(Tier::kFile, Tier::kDevice, Tier::kDevice)},
+      {"OptimizerFileBFloat16", {}, tiers(Tier::kFile, Tier::kDevice, Tier::kDevice), NumberFormat::kBFloat16},
+      {"GradientsFile", {.zero_stage = 2}, tiers(Tier::kFile, Tier::kFile, Tier::kDevice)},
+      {"GradientsFileAlone", {.zero_stage = 2}, tiers(Tier::kDevice, Tier::kFile, Tier::kDevice)},
+      {"GradientsHostAlone", {.zero_stage = 2}, tiers(Tier::kDevice, Tier::kHost, Tier::kDevice)},
       {"AllHost", {.zero_stage = 3}, host},
       {"AllFile", {.zero_stage = 3}, file},
-      {"AllFileBFloat16", {.zero_stage = 3}, file, "bfloat16"},
+      {"AllFileBFloat16", {.zero_stage = 3}, file, NumberFormat::kBFloat16},
       {"AllFileRecompute", {.zero_stage = 3, .recompute = true}, file},
       {"InputsHost", {.recompute = true}, inputs},
       {"D2E2Z3InputsHost", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, inputs},
       {"D2E2AllHost", {.data = 2, .expert = 2, .zero_stage = 3}, host},
       {"D2E2AllFile", {.data = 2, .expert = 2, .zero_stage = 3}, file},
-      {"D2E2Z1OptimizerFile", {.data = 2, .expert = 2, .zero_stage = 1}, tiers("file", "device", "device")},
-      {"D2E2Z2GradientsFile", {.data = 2, .expert = 2, .zero_stage = 2}, tiers("device", "file", "device")},
+      {"D2E2Z1OptimizerFile",
+       {.data = 2, .expert = 2, .zero_stage = 1},
+       tiers(Tier::kFile, Tier::kDevice, Tier::kDevice)},
+      {"D2E2Z2GradientsFile",
+       {.data = 2, .expert = 2, .zero_stage = 2},
+       tiers(Tier::kDevice, Tier::kFile, Tier::kDevice)},
       {"E2M2AllFile", {.expert = 2, .model = 2, .zero_stage = 3}, file},
-      {"D2BFloat16AllFile", {.data = 2, .zero_stage = 3}, file, "bfloat16"},
+      {"D2BFloat16AllFile", {.data = 2, .zero_stage = 3}, file, NumberFormat::kBFloat16},
   };
 }
 
@@ -55,7 +60,7 @@ class TierParity : public ::testing::TestWithParam<TierCase> {};
 // What a GPU may make of another place: its Adam rounds otherwise than the host's, and a master weight's last bit is
 // now and then another bfloat16, a step of 1 in 256. An update moves weights by some hundredths of their norm.
 struct OnGpu {
-  explicit OnGpu(const std::string& precision) : is_float32(precision == "float32") {}
+  explicit OnGpu(NumberFormat precision) : is_float32(precision == NumberFormat::kFloat32) {}
   bool is_float32;
   double losses = is_float32 ? 1e-4 : 1e-2;
   double weights = is_float32 ? 1e-3 : 3e-2;
@@ -73,7 +78,7 @@ TEST_P(TierParity, WeightsAreThoseWithoutTiersBitForBit) {
   const testing::TemporaryFolder folder;
   RunOptions options = testing::tiny_run();
   options.parallel = GetParam().parallel;
-  options.train.device = testing::device_of(options.parallel);
+  options.train.device = from_word<DeviceKind>(testing::device_of(options.parallel));
   options.train.precision = GetParam().precision;
   const testing::Outcome expected = testing::train_in_threads(options, kUpdates);
   options.offload = GetParam().offload;
@@ -93,7 +98,7 @@ TEST_P(TierParity, AveragesAreThoseWithoutTiersBitForBit) {
   RunOptions options = testing::tiny_run();
   options.train.ema = 0.5;
   options.parallel = GetParam().parallel;
-  options.train.device = testing::device_of(options.parallel);
+  options.train.device = from_word<DeviceKind>(testing::device_of(options.parallel));
   options.train.precision = GetParam().precision;
   const testing::Outcome expected = testing::train_in_threads(options, kUpdates);
   options.offload = GetParam().offload;
@@ -112,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(Layouts, TierParity, ::testing::ValuesIn(tier_cases()),
 
 TEST(Tiers, ADelayedUpdateHasOneCurveInEveryLayout) {
   RunOptions options = testing::tiny_run();
-  options.offload.optimizer = "host";
+  options.offload.optimizer = Tier::kHost;
   options.offload.delayed_update = true;
   const testing::Outcome expected = testing::train_in_threads(options, 5);
   options.parallel = {.data = 2, .expert = 2, .zero_stage = 2};
@@ -126,11 +131,11 @@ TEST(Tiers, WhatIsInFilesIsNotInMemory) {
   const testing::TemporaryFolder folder;
   RunOptions options = testing::tiny_run();
   options.model.encoder_layers = 6;
-  options.train.device = test_device_name();
+  options.train.device = from_word<DeviceKind>(test_device_name());
   options.parallel.zero_stage = 3;
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   const StoreBytes plain = ParallelModel(options, *alone).store.bytes();
-  options.offload = tiers("file", "file", "file");
+  options.offload = tiers(Tier::kFile, Tier::kFile, Tier::kFile);
   options.offload.folder = folder.path();
   const StoreBytes moved = ParallelModel(options, *alone).store.bytes();
   EXPECT_EQ(plain.files, 0);
@@ -144,11 +149,11 @@ TEST(Tiers, AnUpdateMovesTheBytesOfTheFormulas) {
   const testing::TemporaryFolder folder;
   RunOptions options = testing::tiny_run();
   options.model.encoder_layers = 6;
-  options.train.device = test_device_name();
+  options.train.device = from_word<DeviceKind>(test_device_name());
   options.model.decoder_layers = 6;
   options.train.micro_batches = kMicroBatches;
   options.parallel.zero_stage = 3;
-  options.offload = tiers("file", "file", "file");
+  options.offload = tiers(Tier::kFile, Tier::kFile, Tier::kFile);
   options.offload.folder = folder.path();
   const std::unique_ptr<Communicator> alone = make_self_communicator();
   TrainState state(options, *alone);

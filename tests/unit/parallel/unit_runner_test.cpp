@@ -21,7 +21,7 @@ ModelOptions one_block_options() {
   options.ffn = 10;
   options.moe.experts = kBlockExperts;
   options.moe.top_k = 1;
-  options.moe.capacity = "dropless";
+  options.moe.capacity = CapacityKind::kDropless;
   return options;
 }
 
@@ -61,9 +61,10 @@ TEST(UnitRunner, RecomputationSendsTokensWhereTheFirstPassDid) {
   const std::set<std::int64_t> first = choices(model.layer, x);
   ForwardContext context;
   context.training = true;
-  const at::Tensor y = runner.run(
-      "layers.0", x, {}, context,
-      [&](const at::Tensor& in, const at::Tensor& /*memory*/, ForwardContext& own) { return model.layer(in, own); });
+  const at::Tensor y = runner.run("layers.0", x, {}, context,
+                                  [&](const at::Tensor& in, const at::Tensor& /*memory*/, const ForwardContext& own) {
+                                    return model.layer(in, own);
+                                  });
   {
     // Rounding may turn one choice in a million; this turns them all.
     const at::NoGradGuard no_grad;

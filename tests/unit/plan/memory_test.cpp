@@ -27,9 +27,9 @@ RunOptions planned_options() {
 struct PlannedLayout {
   const char* name;
   std::int64_t data, expert, model, stage;
-  const char* optimizer;
-  const char* gradients;
-  const char* parameters;
+  Tier optimizer;
+  Tier gradients;
+  Tier parameters;
   const char* precision = "float32";
   bool whole_experts = false;
   bool delayed = false;
@@ -43,9 +43,9 @@ RunOptions options_of(const PlannedLayout& layout, const std::string& folder) {
   options.parallel.expert = layout.expert;
   options.parallel.model = layout.model;
   options.parallel.zero_stage = layout.stage;
-  options.parallel.expert_slicing = layout.whole_experts ? "whole" : "sliced";
-  options.offload = {layout.optimizer, layout.gradients, layout.parameters, "device", folder, layout.delayed};
-  options.train.precision = layout.precision;
+  options.parallel.expert_slicing = layout.whole_experts ? ExpertSlicing::kWhole : ExpertSlicing::kSliced;
+  options.offload = {layout.optimizer, layout.gradients, layout.parameters, Tier::kDevice, folder, layout.delayed};
+  options.train.precision = from_word<NumberFormat>(layout.precision);
   return options;
 }
 
@@ -70,20 +70,49 @@ TEST_P(PlannedState, IsThatOfTheStore) {
   });
 }
 
+// Both read one description of a unit's buffers: whatever adds one adds the same to the plan and to the store.
+TEST(MemoryPlan, MovesAsTheStoreDoesWithEveryOptionThatAddsBuffers) {
+  const testing::TemporaryFolder folder;
+  const PlannedLayout plain{"", 1, 1, 1, 3, Tier::kDevice, Tier::kDevice, Tier::kDevice};
+  struct Bytes {
+    std::int64_t planned, held;
+  };
+  const auto bytes_of = [&](const PlannedLayout& layout, double ema) {
+    RunOptions options = options_of(layout, folder.path().string());
+    options.train.ema = ema;
+    const MemoryPlan plan = plan_memory(options, {});
+    const std::unique_ptr<Communicator> alone = make_self_communicator();
+    return Bytes{plan.state() + plan.host, ParallelModel(options, *alone).store.bytes().total()};
+  };
+  const Bytes before = bytes_of(plain, 0.0);
+  EXPECT_EQ(before.planned, before.held);
+  PlannedLayout narrow = plain, late = plain;
+  narrow.precision = "bfloat16";
+  late.optimizer = Tier::kHost;
+  late.delayed = true;
+  for (const auto& [layout, ema] :
+       std::vector<std::pair<PlannedLayout, double>>{{plain, 0.999}, {narrow, 0.0}, {late, 0.0}, {late, 0.999}}) {
+    const Bytes after = bytes_of(layout, ema);
+    EXPECT_NE(after.held, before.held);
+    EXPECT_EQ(after.planned - before.planned, after.held - before.held);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Layouts, PlannedState,
-    ::testing::Values(PlannedLayout{"Alone", 1, 1, 1, 0, "device", "device", "device"},
-                      PlannedLayout{"AloneHost", 1, 1, 1, 3, "host", "host", "host"},
-                      PlannedLayout{"AloneFile", 1, 1, 1, 3, "file", "file", "file"},
-                      PlannedLayout{"AloneBFloat16", 1, 1, 1, 0, "device", "device", "device", "bfloat16"},
-                      PlannedLayout{"AloneFloat16Z3", 1, 1, 1, 3, "host", "device", "device", "float16"},
-                      PlannedLayout{"AloneDelayed", 1, 1, 1, 0, "host", "device", "device", "float32", false, true},
-                      PlannedLayout{"D2Z1", 2, 1, 1, 1, "device", "device", "device"},
-                      PlannedLayout{"D2Z2", 2, 1, 1, 2, "device", "host", "device"},
-                      PlannedLayout{"E2", 1, 2, 1, 0, "device", "device", "device"},
-                      PlannedLayout{"D2E2Z3", 2, 2, 1, 3, "device", "device", "device"},
-                      PlannedLayout{"E2M2Z2", 1, 2, 2, 2, "host", "host", "device"},
-                      PlannedLayout{"D2M2WholeZ3", 2, 1, 2, 3, "device", "device", "device", "bfloat16", true}),
+    ::testing::Values(
+        PlannedLayout{"Alone", 1, 1, 1, 0, Tier::kDevice, Tier::kDevice, Tier::kDevice},
+        PlannedLayout{"AloneHost", 1, 1, 1, 3, Tier::kHost, Tier::kHost, Tier::kHost},
+        PlannedLayout{"AloneFile", 1, 1, 1, 3, Tier::kFile, Tier::kFile, Tier::kFile},
+        PlannedLayout{"AloneBFloat16", 1, 1, 1, 0, Tier::kDevice, Tier::kDevice, Tier::kDevice, "bfloat16"},
+        PlannedLayout{"AloneFloat16Z3", 1, 1, 1, 3, Tier::kHost, Tier::kDevice, Tier::kDevice, "float16"},
+        PlannedLayout{"AloneDelayed", 1, 1, 1, 0, Tier::kHost, Tier::kDevice, Tier::kDevice, "float32", false, true},
+        PlannedLayout{"D2Z1", 2, 1, 1, 1, Tier::kDevice, Tier::kDevice, Tier::kDevice},
+        PlannedLayout{"D2Z2", 2, 1, 1, 2, Tier::kDevice, Tier::kHost, Tier::kDevice},
+        PlannedLayout{"E2", 1, 2, 1, 0, Tier::kDevice, Tier::kDevice, Tier::kDevice},
+        PlannedLayout{"D2E2Z3", 2, 2, 1, 3, Tier::kDevice, Tier::kDevice, Tier::kDevice},
+        PlannedLayout{"E2M2Z2", 1, 2, 2, 2, Tier::kHost, Tier::kHost, Tier::kDevice},
+        PlannedLayout{"D2M2WholeZ3", 2, 1, 2, 3, Tier::kDevice, Tier::kDevice, Tier::kDevice, "bfloat16", true}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(PlannedMemory, RecomputationKeepsLess) {
@@ -153,7 +182,7 @@ TEST(RankPlans, ADeviceWithoutMemoryOfItsOwnSharesThatOfItsHost) {
   options.cluster.reserved_memory = 0;
   options.parallel.expert = 2;
   options.parallel.zero_stage = 2;
-  options.offload.optimizer = "host";
+  options.offload.optimizer = Tier::kHost;
   const std::int64_t together = plan_of(options).memory.together();
   options.cluster.host_memory = static_cast<double>(2 * together) / 1e9 + 1e-6;
   const Plan fits = plan_of(options);

@@ -120,12 +120,12 @@ TEST(Aggregate, RefusesWhatDoesNotMatchAndNamesTheFirstTensor) {
   EXPECT_THAT(message_of_merge({{folder / "a", folder / "b"}, {}, false, folder / "ab"}),
               HasSubstr("tensor 'decoder.layers.0.feed_forward.ffn.down.weight' has shape 16x64, but 16x32 in"));
   other = surgery_options(2);
-  other.model.moe.side = "encoder";
+  other.model.moe.side = MoeSide::kEncoder;
   write_model(folder / "b", other, 2);
   EXPECT_THAT(message_of_merge({{folder / "a", folder / "b"}, {}, false, folder / "ab"}),
               HasSubstr("has a tensor 'decoder.layers.1.feed_forward.ffn.down.bias', but"));
   other = surgery_options(2);
-  other.model.norm = "post";  // names the norms that are missing
+  other.model.norm = NormOrder::kPost;  // names the norms that are missing
   write_model(folder / "b", other, 2);
   EXPECT_THAT(message_of_merge({{folder / "a", folder / "b"}, {}, false, folder / "ab"}),
               HasSubstr("has no tensor 'decoder.norm.bias', but"));

@@ -120,7 +120,7 @@ TEST(Average, TakesModelsThatWereTrainedWithOtherDropoutAndCapacity) {
   write_model(folder / "a", surgery_options(2), 1);
   RunOptions other = surgery_options(2);
   other.model.dropout = 0.3;
-  other.model.moe.capacity = "limited";
+  other.model.moe.capacity = CapacityKind::kLimited;
   write_model(folder / "b", other, 2);
   EXPECT_NO_THROW(average_checkpoints({{folder / "a", folder / "b"}, {}, folder / "mean"}));
 }

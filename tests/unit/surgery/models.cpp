@@ -14,7 +14,7 @@ RunOptions surgery_options(std::int64_t experts) {
   RunOptions options = tiny_run();
   options.model.dropout = options.model.attention_dropout = options.model.activation_dropout = 0.0;
   options.model.moe.experts = experts;
-  options.model.moe.capacity = "dropless";
+  options.model.moe.capacity = CapacityKind::kDropless;
   options.data.max_length = 16;
   return options;
 }

@@ -134,7 +134,7 @@ TEST(Prune, RefusesWhatDoesNotFitTheModelAndLeavesNothing) {
   EXPECT_THAT(refusal(by_use(folder, {1})), HasSubstr("has no experts to prune"));
   RunOptions other = surgery_options(4);
   write_model(folder / "whole", other, 1);
-  other.model.moe.side = "encoder";  // a configuration that is not the weights'
+  other.model.moe.side = MoeSide::kEncoder;  // a configuration that is not the weights'
   const Checkpoint whole = Checkpoint::open(folder / "whole");
   CheckpointWriter writer(folder / "model");
   for (const std::string& name : whole.names("model")) writer.add("model", name, whole.read("model", name));

@@ -91,7 +91,7 @@ TEST_F(RunStateTest, ForgetsWhatWasBestWhenThatIsGone) {
   }
   EXPECT_EQ(best_of_next(options), 40.0);
   RunOptions other = options;
-  other.train.keep_best = "loss";
+  other.train.keep_best = ValidMetric::kLoss;
   EXPECT_EQ(best_of_next(other), std::nullopt);
   std::filesystem::remove_all(std::filesystem::path(options.train.output) / kBestCheckpoint);
   EXPECT_EQ(best_of_next(options), std::nullopt);

@@ -19,7 +19,7 @@ RunOptions step_options() {
   options.model.moe.experts = 4;
   options.train.label_smoothing = 0.1;
   options.train.seed = 3;
-  options.train.device = test_device_name();
+  options.train.device = from_word<DeviceKind>(test_device_name());
   return options;
 }
 
@@ -58,7 +58,7 @@ TEST(TrainStep, GradientsAreMeansOverTheTokensOfAllMicroBatches) {
   // micro-batch of all rows and three of one row each must give the same update.
   RunOptions options = step_options();
   options.model.dropout = 0.0;
-  options.model.moe.capacity = "dropless";
+  options.model.moe.capacity = CapacityKind::kDropless;
   options.model.moe.balance_loss = 0.0;
   const std::vector<Example> rows{step_example(0, 3), step_example(4, 7), step_example(9, 5)};
   Alone whole(options), split(options);
@@ -100,7 +100,7 @@ TEST(TrainStep, LearnsToCopy) {
   for (const char* precision : {"float32", "bfloat16", "float16"}) {
     RunOptions options = step_options();
     options.train.label_smoothing = 0.0;
-    options.train.precision = precision;
+    options.train.precision = from_word<NumberFormat>(precision);
     Alone alone(options);
     double first = 0.0, last = 0.0;
     for (int update = 0; update < 150; ++update) {
@@ -115,7 +115,7 @@ TEST(TrainStep, LearnsToCopy) {
 
 TEST(TrainStep, AnOverflowInFloat16IsSkippedUntilTheScaleFits) {
   RunOptions options = step_options();
-  options.train.precision = "float16";
+  options.train.precision = NumberFormat::kFloat16;
   options.train.loss_scale = 1 << 28;
   Alone alone(options);
   const at::Tensor before = alone.state.store.units()[0].master.clone();
@@ -132,7 +132,7 @@ TEST(TrainStep, AnOverflowInFloat16IsSkippedUntilTheScaleFits) {
 
 TEST(TrainStep, TheLossScaleDoesNotShowInGradients) {
   RunOptions options = step_options();
-  options.train.precision = "float16";
+  options.train.precision = NumberFormat::kFloat16;
   options.model.dropout = 0.0;
   std::vector<double> norms;
   for (const double scale : {256.0, 4096.0}) {
@@ -146,7 +146,7 @@ TEST(TrainStep, TheLossScaleDoesNotShowInGradients) {
 // The same arithmetic, by hand: each update comes one batch later.
 TEST(DelayedUpdate, LagsOneBatchBehind) {
   RunOptions options = step_options();
-  options.offload.optimizer = "host";
+  options.offload.optimizer = Tier::kHost;
   Alone by_hand(options);
   options.offload.delayed_update = true;
   Alone delayed(options);

@@ -40,7 +40,7 @@ class TrainerTest : public TrainingTest {
   // The same on as many threads as the layout has processes, on the CPU: the mailboxes between them take host memory.
   static void train_in_layout(RunOptions options, const ParallelOptions& parallel) {
     options.parallel = parallel;
-    options.train.device = "cpu";
+    options.train.device = DeviceKind::kCpu;
     const std::atomic<bool> stop{false};
     testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.model),
                        [&](Communicator& world) { Trainer(options, world).run(stop); });
@@ -140,7 +140,7 @@ TEST_F(TrainerTest, WhatRoutersFollowIsResumedInEveryLayout) {
     options.model.moe.bias_rate = 0.01;
     options.train.micro_batches = 4;
     options.train.max_updates = 6;
-    options.train.device = "cpu";  // as the layouts
+    options.train.device = DeviceKind::kCpu;  // as the layouts
     train(options);
     const auto expected = losses(options);
     const std::string state = std::string("encoder.layers.1.feed_forward.moe.gate.") + (sigmoid ? "bias" : "load");
@@ -169,7 +169,7 @@ TEST_F(TrainerTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
   RunOptions options = run_options("whole");
   options.train.micro_batches = 8;
   options.train.max_updates = 9;
-  options.train.device = "cpu";  // as the layouts
+  options.train.device = DeviceKind::kCpu;  // as the layouts
   train(options);
   const auto expected = losses(options);
 
@@ -248,7 +248,7 @@ TEST_F(TrainerTest, ARunWithStateInFilesResumesAsTheOneInMemoryGoesOnBitForBit) 
   train(options);
   const auto expected = losses(options);
   options.train.output = folder_ / "files";
-  options.offload.optimizer = options.offload.gradients = options.offload.parameters = "file";
+  options.offload.optimizer = options.offload.gradients = options.offload.parameters = Tier::kFile;
   for (const std::int64_t until : {3, 6}) {
     options.train.max_updates = until;
     train(options);
@@ -283,7 +283,7 @@ TEST_F(TrainerTest, AllProcessesStopWhereOneIsAskedTo) {
   make_number_data();
   RunOptions options = run_options("run");
   options.parallel = {.data = 1, .expert = 2};
-  options.train.device = "cpu";
+  options.train.device = DeviceKind::kCpu;
   testing::run_ranks(2, [&](Communicator& world) {
     const std::atomic<bool> stop{world.rank() == 1};
     const TrainSummary summary = Trainer(options, world).run(stop);
@@ -297,8 +297,8 @@ TEST_F(TrainerTest, ValidationSaysTheSameInEveryLayout) {
   at::set_num_threads(1);
   RunOptions options = run_options("whole");
   options.train.micro_batches = 4;
-  options.train.max_updates = 60;  // so that there is something to translate
-  options.train.device = "cpu";    // as the layouts
+  options.train.max_updates = 60;           // so that there is something to translate
+  options.train.device = DeviceKind::kCpu;  // as the layouts
   options.optimizer.learning_rate = 3e-3;
   options.train.valid_beam_size = 2;
   train(options);
@@ -382,7 +382,7 @@ TEST_F(TrainerTest, EarlyStoppingEndsARunThatGetsNoBetter) {
   options.train.max_updates = 1000;
   options.train.valid_freq = 1;
   options.train.early_stopping = 3;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   options.train.valid_beam_size = 0;
   options.optimizer.learning_rate = 0.0;  // every validation is like the first
   EXPECT_EQ(train(options).updates, 4);
@@ -419,7 +419,7 @@ TEST_F(TrainerTest, RefusesACheckpointOfAnotherModel) {
 TEST_F(TrainerTest, TrainsTranslatesAndValidatesInBFloat16) {
   make_number_data();
   RunOptions options = run_options("run");
-  options.train.precision = "bfloat16";
+  options.train.precision = NumberFormat::kBFloat16;
   const TrainSummary summary = train(options);
   Translator translator = Translator::load(summary.checkpoint, {}, DecodeOptions{}, "bfloat16", test_device_name());
   const std::vector<std::string> sentences{"one two three", "", "four five"};
@@ -442,7 +442,7 @@ TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
   options.model.hidden = 64;
   options.model.ffn = 128;
   options.model.dropout = 0.0;
-  options.model.moe.capacity = "dropless";  // translation never drops tokens either
+  options.model.moe.capacity = CapacityKind::kDropless;  // translation never drops tokens either
   options.data.denoising_weight = 0.0;
   options.data.max_length = 100;
   options.data.bucket_examples = 192;
@@ -451,10 +451,10 @@ TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
   options.train.label_smoothing = 0.0;
   options.train.max_updates = 600;
   options.train.valid_beam_size = 0;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   options.train.log_freq = 20;
   options.optimizer.learning_rate = 4e-3;
-  options.optimizer.schedule = "linear";
+  options.optimizer.schedule = Schedule::kLinear;
   options.optimizer.warmup_updates = 50;
   const TrainSummary summary = train(options);
   EXPECT_LT(losses(options).rbegin()->second[0].get<double>(), 0.1);
@@ -502,9 +502,9 @@ TEST_F(TrainerTest, ARunWithAnAverageResumesBitForBitAndTheBestCheckpointIsTheAv
 TEST_F(TrainerTest, ARunWithDelayedUpdatesResumesBitForBit) {
   make_number_data();
   RunOptions whole = run_options("whole");
-  whole.offload.optimizer = "host";
+  whole.offload.optimizer = Tier::kHost;
   whole.offload.delayed_update = true;
-  whole.optimizer.schedule = "constant";  // others go by the updates that are to come
+  whole.optimizer.schedule = Schedule::kConstant;  // others go by the updates that are to come
   train(whole);
   RunOptions parts = whole;
   parts.train.output = folder_ / "parts";
@@ -520,11 +520,11 @@ TEST_F(TrainerTest, MeasuringTheAverageLeavesTheTrainingAsItWas) {
   at::set_num_threads(1);
   for (const std::int64_t stage : {2, 3}) {
     RunOptions options = run_options(fmt::format("plain-{}", stage));
-    options.train.precision = "bfloat16";
+    options.train.precision = NumberFormat::kBFloat16;
     options.train.max_updates = 6;
     options.train.micro_batches = 4;
     options.train.valid_beam_size = 0;
-    options.train.keep_best = "loss";
+    options.train.keep_best = ValidMetric::kLoss;
     const ParallelOptions layout{.data = 2, .expert = 2, .zero_stage = stage};
     train_in_layout(options, layout);
     const auto expected = losses(options);
@@ -580,7 +580,7 @@ std::string refusal(const std::function<void()>& training) {
 TEST_F(TrainerTest, LinearRatesReachThePeakAndFallToTheEnd) {
   make_number_data();
   RunOptions options = run_options("run");
-  options.optimizer.schedule = "linear";
+  options.optimizer.schedule = Schedule::kLinear;
   options.optimizer.warmup_updates = 4;
   options.optimizer.learning_rate = 1e-3;
   options.train.max_updates = 8;
@@ -598,7 +598,7 @@ TEST_F(TrainerTest, ADivergedTrainingEndsAndKeepsTheLastGoodCheckpoint) {
   options.train.save_freq = options.train.valid_freq = 2;
   options.train.keep_checkpoints = 2;
   options.train.valid_beam_size = 0;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   train(options);
   options.train.max_updates = 60;
   options.train.max_skipped = 3;
@@ -626,7 +626,7 @@ TEST_F(TrainerTest, AValidationThatIsNotFiniteEndsTheTraining) {
   options.train.max_updates = 30;
   options.train.valid_freq = 2;
   options.train.valid_beam_size = 0;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   options.train.max_skipped = 0;
   options.optimizer.learning_rate = 1e30;
   options.optimizer.warmup_updates = 1;
@@ -744,7 +744,7 @@ TEST_F(TrainerTest, AValidationAfterTheLastSaveIsSavedToo) {
   RunOptions options = run_options("run");
   options.train.max_updates = 4;
   options.train.save_freq = 2;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   train(options);  // validates after update 4 alone
   const nlohmann::json before = records(options, "valid");
   options.train.max_updates = 8;
@@ -770,9 +770,9 @@ TEST_F(TrainerTest, RefusesOptionsWithWhichTheWeightsWouldComputeSomethingElse) 
   options.train.output = folder_ / "tuned";
   EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("model.heads = 4, not 2"));
   options.model.heads = 4;
-  options.model.activation = "gelu";
+  options.model.activation = Activation::kGelu;
   EXPECT_THAT(refusal([&] { train(options); }), ::testing::HasSubstr("model.activation = relu, not gelu"));
-  options.model.activation = "relu";
+  options.model.activation = Activation::kRelu;
   options.model.moe.top_k = 2;
   const testing::LogCapture log;
   EXPECT_EQ(refusal([&] { train(options); }), "");
@@ -783,7 +783,7 @@ TEST_F(TrainerTest, WhatIsMissingInItsFolderIsMadeAgainAndTold) {
   make_number_data();
   RunOptions options = run_options("run");
   options.train.max_updates = 2;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   train(options);
   const fs::path run = options.train.output;
   write_file(run / "vocab.model", "not this");
@@ -807,10 +807,10 @@ TEST_F(TrainerTest, WhatWasBestByAnotherMeasureIsForgotten) {
   RunOptions options = run_options("run");
   options.train.max_updates = 2;
   options.train.valid_beam_size = 1;
-  options.train.keep_best = "chrf";
+  options.train.keep_best = ValidMetric::kChrf;
   train(options);
   options.train.max_updates = 3;
-  options.train.keep_best = "loss";
+  options.train.keep_best = ValidMetric::kLoss;
   const testing::LogCapture log;
   train(options);
   EXPECT_TRUE(records(options, "valid").back().at("best").get<bool>());

@@ -76,7 +76,7 @@ class TrainingTest : public ::testing::Test {
     options.data.max_length = 32;
     options.data.bucket_examples = 50;
     options.train.output = folder_ / name;
-    options.train.device = test_device_name();
+    options.train.device = from_word<DeviceKind>(test_device_name());
     options.train.max_tokens = 200;
     options.train.micro_batches = 2;
     options.train.max_updates = 12;
