@@ -11,17 +11,17 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "base/memory.h"
 #include "bench/arguments.h"
-#include "checkpoint/dtype.h"
-#include "checkpoint/model_checkpoint.h"
-#include "checkpoint/safetensors.h"
-#include "decode/batches.h"
-#include "decode/beam_search.h"
-#include "inference/packed_model.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/memory.h"
+#include "polymoe/checkpoint/dtype.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/checkpoint/safetensors.h"
+#include "polymoe/decode/batches.h"
+#include "polymoe/decode/beam_search.h"
+#include "polymoe/inference/packed_model.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace {
 

@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/arguments.h"
-#include "inference/packed_linear.h"
-#include "nn/torch_headers.h"
+#include "polymoe/inference/packed_linear.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace {
 

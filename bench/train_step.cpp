@@ -9,10 +9,10 @@
 #include "bench/arguments.h"
 #include "bench/call_counts.h"
 #include "bench/device.h"
-#include "nn/device.h"
-#include "nn/tensor_memory.h"
-#include "nn/torch_headers.h"
-#include "train/step.h"
+#include "polymoe/nn/device.h"
+#include "polymoe/nn/tensor_memory.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/train/step.h"
 
 namespace {
 

@@ -35,10 +35,9 @@ file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/include")
 file(CREATE_LINK "${FMT_INCLUDE_DIR}/fmt" "${CMAKE_BINARY_DIR}/include/fmt" SYMBOLIC)
 target_include_directories(polymoe_options INTERFACE "${CMAKE_BINARY_DIR}/include")
 
-# Where every target finds our headers: the public ones, those of the parts, and the kernels'.
+# Where every target finds our headers, "polymoe/...": those that are installed, and the others.
 add_library(polymoe_headers INTERFACE)
-target_include_directories(polymoe_headers INTERFACE
-  "${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}/src" "${CMAKE_SOURCE_DIR}")
+target_include_directories(polymoe_headers INTERFACE "${CMAKE_SOURCE_DIR}/include" "${CMAKE_SOURCE_DIR}/src")
 target_link_libraries(polymoe_options INTERFACE polymoe_headers)
 
 if(POLYMOE_SANITIZE)

@@ -3,7 +3,7 @@
 # nvcc is, so that machines without a GPU check them.
 option(POLYMOE_CUDA_COMPILE_ONLY "Compile the CUDA kernels even without a CUDA torch; they are not linked" OFF)
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/cuda/*.cu)
+file(GLOB cuda_sources CONFIGURE_DEPENDS src/polymoe/kernels/cuda/*.cu)
 if(cuda_sources AND (POLYMOE_TORCH_CUDA OR POLYMOE_CUDA_COMPILE_ONLY))
   include(CheckLanguage)
   # Ampere and Hopper, and code that later generations translate when they load it.

@@ -13,7 +13,7 @@ file(GLOB cuda_wheel_libraries "${POLYMOE_TORCH_ROOT}/../nvidia/cu*/lib" "${POLY
 find_file(CUDA_RUNTIME_LIBRARY NAMES libcudart.so.${POLYMOE_TORCH_CUDA_MAJOR} HINTS ${cuda_wheel_libraries}
   "$ENV{CUDA_HOME}/lib64" PATHS /usr/local/cuda/lib64)
 
-file(GLOB nccl_sources CONFIGURE_DEPENDS src/comm/nccl/*.cpp)
+file(GLOB nccl_sources CONFIGURE_DEPENDS src/polymoe/comm/nccl/*.cpp)
 if(NCCL_INCLUDE_DIR AND CUDA_COMPILER_INCLUDE_DIR AND (POLYMOE_TORCH_CUDA OR POLYMOE_CUDA_COMPILE_ONLY))
   add_library(polymoe_nccl OBJECT ${nccl_sources})
   target_include_directories(polymoe_nccl SYSTEM PRIVATE "${NCCL_INCLUDE_DIR}" "${CUDA_COMPILER_INCLUDE_DIR}")

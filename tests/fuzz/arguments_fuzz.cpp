@@ -6,12 +6,12 @@
 
 #include <CLI/CLI.hpp>
 
-#include "cli/options.h"
-#include "cli/usage.h"
-#include "config/describe.h"
-#include "config/merge.h"
-#include "config/yaml_reader.h"
 #include "fuzz/scratch.h"
+#include "polymoe/cli/options.h"
+#include "polymoe/cli/usage.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/config/merge.h"
+#include "polymoe/config/yaml_reader.h"
 
 namespace {
 

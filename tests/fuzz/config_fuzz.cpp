@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <string>
 
-#include "base/error.h"
-#include "config/describe.h"
-#include "config/merge.h"
-#include "config/yaml_reader.h"
+#include "polymoe/base/error.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/config/merge.h"
+#include "polymoe/config/yaml_reader.h"
 
 namespace {
 

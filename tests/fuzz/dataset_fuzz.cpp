@@ -6,9 +6,9 @@
 #include <map>
 #include <vector>
 
-#include "base/files.h"
-#include "data/dataset.h"
 #include "fuzz/scratch.h"
+#include "polymoe/base/files.h"
+#include "polymoe/data/dataset.h"
 #include "unit/data/test_data.h"
 
 namespace {

@@ -6,12 +6,12 @@
 #include <string_view>
 #include <vector>
 
-#include "base/utf8.h"
-#include "formats/document.h"
-#include "formats/fill.h"
-#include "formats/pairs.h"
 #include "fuzz/scratch.h"
-#include "text/catalog_pairs.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/formats/document.h"
+#include "polymoe/formats/fill.h"
+#include "polymoe/formats/pairs.h"
+#include "polymoe/text/catalog_pairs.h"
 
 /// What the fuzzers of documents run on any bytes.
 namespace polymoe {

@@ -7,9 +7,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "config/options.h"
 #include "fuzz/scratch.h"
-#include "interchange/foreign_config.h"
+#include "polymoe/config/options.h"
+#include "polymoe/interchange/foreign_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);

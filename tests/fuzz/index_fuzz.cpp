@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "base/files.h"
-#include "checkpoint/index.h"
 #include "fuzz/scratch.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/index.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto path = polymoe::scratch_folder() / "index.json", copy = polymoe::scratch_folder() / "copy.json";

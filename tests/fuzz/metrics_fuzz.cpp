@@ -3,9 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/files.h"
 #include "fuzz/scratch.h"
-#include "metrics/metrics_writer.h"
+#include "polymoe/base/files.h"
+#include "polymoe/metrics/metrics_writer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto path = polymoe::scratch_folder() / "metrics.jsonl";

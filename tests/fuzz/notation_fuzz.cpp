@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fuzz/scratch.h"
-#include "text/corpus.h"
+#include "polymoe/text/corpus.h"
 
 namespace {
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "base/files.h"
 #include "fuzz/scratch.h"
-#include "report/html_report.h"
+#include "polymoe/base/files.h"
+#include "polymoe/report/html_report.h"
 
 namespace {
 

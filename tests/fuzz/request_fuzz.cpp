@@ -1,7 +1,7 @@
-#include "base/utf8.h"
 #include "fuzz/scratch.h"
-#include "serve/api_error.h"
-#include "serve/requests.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/serve/api_error.h"
+#include "polymoe/serve/requests.h"
 
 /// A request's body is refused with a status of 400 or 413, or gives text that can be translated.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

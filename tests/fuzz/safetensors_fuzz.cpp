@@ -13,9 +13,9 @@
 
 #include <unistd.h>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "checkpoint/safetensors.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/safetensors.h"
 
 namespace {
 

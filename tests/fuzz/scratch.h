@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/temporary_folder.h"
 
 /// What the fuzzers of files share. `scripts/fuzz` puts temporary files into memory: there is one for each input.

@@ -12,14 +12,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/error.h"
-#include "base/utf8.h"
-#include "text/catalog_pairs.h"
-#include "text/corpus.h"
-#include "text/glossary.h"
-#include "text/mo_catalog.h"
-#include "text/placeholders.h"
-#include "text/sentences.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/text/catalog_pairs.h"
+#include "polymoe/text/corpus.h"
+#include "polymoe/text/glossary.h"
+#include "polymoe/text/mo_catalog.h"
+#include "polymoe/text/placeholders.h"
+#include "polymoe/text/sentences.h"
 
 /// What the fuzzers of text input run on any bytes: an Error is fine, anything else that goes wrong is not. A unit test
 /// runs the same over a few thousand mutated inputs.

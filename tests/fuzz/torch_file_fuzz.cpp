@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "fuzz/scratch.h"
-#include "interchange/torch_file.h"
+#include "polymoe/interchange/torch_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::filesystem::path path = polymoe::scratch_folder() / "input";

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "fuzz/scratch.h"
-#include "surgery/usage.h"
+#include "polymoe/surgery/usage.h"
 
 namespace {
 

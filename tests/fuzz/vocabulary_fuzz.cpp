@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "fuzz/scratch.h"
-#include "text/vocabulary.h"
+#include "polymoe/text/vocabulary.h"
 
 namespace {
 

@@ -16,7 +16,7 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
-#include "comm/world.h"
+#include "polymoe/comm/world.h"
 
 namespace polymoe {
 namespace {

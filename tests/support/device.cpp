@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "nn/device.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/device.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

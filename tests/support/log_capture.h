@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "base/log.h"
-#include "base/remarks.h"
+#include "polymoe/base/log.h"
+#include "polymoe/base/remarks.h"
 
 namespace polymoe::testing {
 

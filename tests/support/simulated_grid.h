@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels/cuda/work.h"
+#include "polymoe/kernels/cuda/work.h"
 
 namespace polymoe::kernels::cuda {
 

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "decode/beam_search.h"
-#include "inference/decoding_model.h"
-#include "nn/torch_headers.h"
+#include "polymoe/decode/beam_search.h"
+#include "polymoe/inference/decoding_model.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe::testing {
 

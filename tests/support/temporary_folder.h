@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/files.h"
-#include "base/gzip_writer.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/gzip_writer.h"
 
 namespace polymoe::testing {
 

@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "nn/model_axis.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/model_axis.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 

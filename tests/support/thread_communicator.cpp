@@ -16,7 +16,7 @@
 
 #include <fmt/ranges.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe::testing {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <functional>
 
-#include "comm/communicator.h"
-#include "comm/point_to_point.h"
+#include "polymoe/comm/communicator.h"
+#include "polymoe/comm/point_to_point.h"
 
 namespace polymoe::testing {
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "config/options.h"
+#include "polymoe/config/options.h"
 #include "polymoe/version.h"
 #include "support/temporary_folder.h"
 

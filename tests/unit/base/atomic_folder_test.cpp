@@ -1,12 +1,12 @@
-#include "base/atomic_folder.h"
+#include "polymoe/base/atomic_folder.h"
 
 #include <string>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/error.h"
-#include "base/files.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
 
 namespace polymoe {
 namespace {

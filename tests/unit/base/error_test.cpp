@@ -1,4 +1,4 @@
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 #include <cerrno>
 

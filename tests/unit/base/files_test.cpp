@@ -1,4 +1,4 @@
-#include "base/files.h"
+#include "polymoe/base/files.h"
 
 #include <csignal>
 #include <fstream>
@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <zlib.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "base/folder_lock.h"
+#include "polymoe/base/folder_lock.h"
 
 #include <filesystem>
 #include <memory>
@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

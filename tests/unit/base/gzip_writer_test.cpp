@@ -1,4 +1,4 @@
-#include "base/gzip_writer.h"
+#include "polymoe/base/gzip_writer.h"
 
 #include <filesystem>
 #include <string>
@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/files.h"
+#include "polymoe/base/files.h"
 
 namespace polymoe {
 namespace {

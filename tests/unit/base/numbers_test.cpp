@@ -1,4 +1,4 @@
-#include "base/numbers.h"
+#include "polymoe/base/numbers.h"
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "base/parallel_for.h"
+#include "polymoe/base/parallel_for.h"
 
 #include <atomic>
 #include <stdexcept>

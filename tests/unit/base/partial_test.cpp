@@ -1,4 +1,4 @@
-#include "base/partial.h"
+#include "polymoe/base/partial.h"
 
 #include <string>
 
@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/atomic_folder.h"
-#include "base/error.h"
-#include "base/files.h"
+#include "polymoe/base/atomic_folder.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
 #include "support/log_capture.h"
 #include "support/temporary_folder.h"
 

@@ -1,11 +1,11 @@
-#include "base/path_kind.h"
+#include "polymoe/base/path_kind.h"
 
 #include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

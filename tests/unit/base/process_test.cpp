@@ -1,10 +1,10 @@
-#include "base/process.h"
+#include "polymoe/base/process.h"
 
 #include <stdexcept>
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "base/random.h"
+#include "polymoe/base/random.h"
 
 #include <set>
 

@@ -1,4 +1,4 @@
-#include "base/remarks.h"
+#include "polymoe/base/remarks.h"
 
 #include <string>
 #include <vector>

@@ -1,12 +1,12 @@
-#include "base/scratch_file.h"
+#include "polymoe/base/scratch_file.h"
 
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/random.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/random.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

@@ -1,8 +1,8 @@
-#include "base/utf8.h"
+#include "polymoe/base/utf8.h"
 
 #include <gtest/gtest.h>
 
-#include "base/quote.h"
+#include "polymoe/base/quote.h"
 
 namespace polymoe {
 namespace {

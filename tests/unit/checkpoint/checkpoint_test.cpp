@@ -1,4 +1,4 @@
-#include "checkpoint/checkpoint.h"
+#include "polymoe/checkpoint/checkpoint.h"
 
 #include <bit>
 #include <fstream>
@@ -9,9 +9,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/checkpoint/support.h"
 

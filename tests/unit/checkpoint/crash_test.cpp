@@ -11,9 +11,9 @@
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "checkpoint/checkpoint.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/checkpoint/checkpoint.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/checkpoint/support.h"
 

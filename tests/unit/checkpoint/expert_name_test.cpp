@@ -1,4 +1,4 @@
-#include "checkpoint/expert_name.h"
+#include "polymoe/checkpoint/expert_name.h"
 
 #include <gtest/gtest.h>
 

@@ -14,11 +14,11 @@
 #include <sys/resource.h>
 #include <nlohmann/json.hpp>
 
-#include "base/files.h"
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/copy_runs.h"
-#include "checkpoint/dtype.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/checkpoint.h"
+#include "polymoe/checkpoint/copy_runs.h"
+#include "polymoe/checkpoint/dtype.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "support/thread_communicator.h"
 #include "unit/checkpoint/support.h"

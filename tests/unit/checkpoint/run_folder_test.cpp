@@ -7,10 +7,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_folder.h"
-#include "base/log.h"
-#include "checkpoint/checkpoint.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/atomic_folder.h"
+#include "polymoe/base/log.h"
+#include "polymoe/checkpoint/checkpoint.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "checkpoint/safetensors.h"
+#include "polymoe/checkpoint/safetensors.h"
 
 #include <cstring>
 #include <fstream>
@@ -8,8 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/files.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

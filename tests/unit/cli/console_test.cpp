@@ -1,4 +1,4 @@
-#include "cli/console.h"
+#include "polymoe/cli/console.h"
 
 #include <cstdlib>
 #include <functional>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "polymoe/base/log.h"
 
 namespace polymoe::cli {
 namespace {

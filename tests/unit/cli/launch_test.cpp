@@ -1,4 +1,4 @@
-#include "cli/launch.h"
+#include "polymoe/cli/launch.h"
 
 #include <gtest/gtest.h>
 

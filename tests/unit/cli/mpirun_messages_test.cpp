@@ -1,4 +1,4 @@
-#include "cli/mpirun_messages.h"
+#include "polymoe/cli/mpirun_messages.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "cli/options.h"
+#include "polymoe/cli/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,8 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "cli/help.h"
-#include "cli/usage.h"
+#include "polymoe/cli/help.h"
+#include "polymoe/cli/usage.h"
 #include "unit/config/temporary_file.h"
 
 namespace polymoe::cli {

@@ -1,8 +1,8 @@
-#include "cli/progress_text.h"
+#include "polymoe/cli/progress_text.h"
 
 #include <gtest/gtest.h>
 
-#include "base/utf8.h"
+#include "polymoe/base/utf8.h"
 
 namespace polymoe::cli {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "comm/parts.h"
+#include "polymoe/comm/parts.h"
 #include "support/thread_communicator.h"
 #include "unit/comm/values.h"
 

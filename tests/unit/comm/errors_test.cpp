@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "comm/late_ranks.h"
+#include "polymoe/base/error.h"
+#include "polymoe/comm/late_ranks.h"
 #include "support/thread_communicator.h"
 #include "unit/comm/values.h"
 

@@ -1,8 +1,8 @@
-#include "comm/hosts.h"
+#include "polymoe/comm/hosts.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe {

@@ -1,9 +1,9 @@
 // Collectives over NCCL in a world of one, where this build has NCCL and the machine a GPU.
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #ifdef POLYMOE_NCCL
-#include "comm/nccl/nccl_communicator.h"
+#include "polymoe/comm/nccl/nccl_communicator.h"
 #endif
 
 namespace polymoe {

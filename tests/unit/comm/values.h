@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "comm/communicator.h"
-#include "nn/torch_headers.h"
+#include "polymoe/comm/communicator.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe::testing {
 

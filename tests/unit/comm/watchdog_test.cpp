@@ -1,5 +1,5 @@
 // The watchdog over operations on a device, with threads in place of a device.
-#include "comm/watchdog.h"
+#include "polymoe/comm/watchdog.h"
 
 #include <atomic>
 #include <chrono>
@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

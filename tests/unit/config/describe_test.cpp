@@ -1,15 +1,15 @@
-#include "config/describe.h"
+#include "polymoe/config/describe.h"
 
 #include <cmath>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/files.h"
-#include "base/random.h"
-#include "base/utf8.h"
-#include "config/merge.h"
-#include "config/yaml_reader.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/random.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/config/merge.h"
+#include "polymoe/config/yaml_reader.h"
 #include "temporary_file.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "config/effects.h"
+#include "polymoe/config/effects.h"
 
 #include <filesystem>
 #include <optional>
@@ -9,10 +9,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/files.h"
-#include "base/remarks.h"
-#include "config/describe.h"
-#include "config/merge.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/remarks.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/config/merge.h"
 #include "temporary_file.h"
 
 namespace polymoe {

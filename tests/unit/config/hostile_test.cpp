@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "base/random.h"
-#include "config/describe.h"
-#include "config/merge.h"
-#include "config/yaml_reader.h"
+#include "polymoe/base/random.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/config/merge.h"
+#include "polymoe/config/yaml_reader.h"
 #include "temporary_file.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "config/merge.h"
+#include "polymoe/config/merge.h"
 
 #include <limits>
 

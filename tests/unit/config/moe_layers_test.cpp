@@ -1,4 +1,4 @@
-#include "config/moe_layers.h"
+#include "polymoe/config/moe_layers.h"
 
 #include <gtest/gtest.h>
 

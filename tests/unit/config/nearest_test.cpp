@@ -1,8 +1,8 @@
-#include "config/nearest.h"
+#include "polymoe/config/nearest.h"
 
 #include <gtest/gtest.h>
 
-#include "config/merge.h"
+#include "polymoe/config/merge.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "config/options.h"
+#include "polymoe/config/options.h"
 
 #include <set>
 #include <type_traits>
@@ -6,8 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "config/describe.h"
-#include "config/merge.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/config/merge.h"
 #include "temporary_file.h"
 
 namespace polymoe {

@@ -1,11 +1,11 @@
-#include "config/rewrite.h"
+#include "polymoe/config/rewrite.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "config/options.h"
+#include "polymoe/config/options.h"
 
 namespace polymoe {
 namespace {

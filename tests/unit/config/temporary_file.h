@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 

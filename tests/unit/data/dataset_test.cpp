@@ -1,4 +1,4 @@
-#include "data/dataset.h"
+#include "polymoe/data/dataset.h"
 
 #include <algorithm>
 #include <fstream>
@@ -9,9 +9,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/remarks.h"
-#include "data/prepare.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/remarks.h"
+#include "polymoe/data/prepare.h"
 #include "support/log_capture.h"
 #include "unit/data/test_data.h"
 

@@ -1,11 +1,11 @@
-#include "data/examples.h"
+#include "polymoe/data/examples.h"
 
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "data/pool.h"
+#include "polymoe/data/pool.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "data/id_file.h"
+#include "polymoe/data/id_file.h"
 
 #include <cstring>
 #include <fstream>
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {

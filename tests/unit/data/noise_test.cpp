@@ -1,4 +1,4 @@
-#include "data/noise.h"
+#include "polymoe/data/noise.h"
 
 #include <algorithm>
 #include <cmath>

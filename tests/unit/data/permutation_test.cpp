@@ -1,4 +1,4 @@
-#include "data/permutation.h"
+#include "polymoe/data/permutation.h"
 
 #include <cstdint>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "data/stream.h"
+#include "polymoe/data/stream.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +13,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "data/cut.h"
+#include "polymoe/base/error.h"
+#include "polymoe/data/cut.h"
 #include "support/log_capture.h"
 #include "unit/data/test_data.h"
 

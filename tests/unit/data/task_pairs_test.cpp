@@ -9,11 +9,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "data/dataset.h"
-#include "data/pool.h"
-#include "data/stream.h"
-#include "data/validation.h"
+#include "polymoe/base/error.h"
+#include "polymoe/data/dataset.h"
+#include "polymoe/data/pool.h"
+#include "polymoe/data/stream.h"
+#include "polymoe/data/validation.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "data/task.h"
+#include "polymoe/data/task.h"
 
 #include <string>
 #include <vector>
@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "base/files.h"
-#include "base/random.h"
-#include "data/prepare.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/random.h"
+#include "polymoe/data/prepare.h"
+#include "polymoe/text/corpus.h"
+#include "polymoe/text/vocabulary.h"
 #include "support/temporary_folder.h"
-#include "text/corpus.h"
-#include "text/vocabulary.h"
 
 /// Small invented text for the tests of the data pipeline.
 namespace polymoe::testing {

@@ -1,4 +1,4 @@
-#include "data/trained.h"
+#include "polymoe/data/trained.h"
 
 #include <gtest/gtest.h>
 

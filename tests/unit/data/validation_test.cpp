@@ -1,11 +1,11 @@
-#include "data/validation.h"
+#include "polymoe/data/validation.h"
 
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/log_capture.h"
 #include "unit/data/test_data.h"
 

@@ -1,4 +1,4 @@
-#include "decode/batches.h"
+#include "polymoe/decode/batches.h"
 
 #include <memory>
 #include <stdexcept>
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

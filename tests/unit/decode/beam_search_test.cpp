@@ -1,13 +1,13 @@
-#include "decode/beam_search.h"
+#include "polymoe/decode/beam_search.h"
 
 #include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "data/batch.h"
-#include "inference/module_model.h"
-#include "loss/cross_entropy.h"
-#include "nn/torch_headers.h"
+#include "polymoe/data/batch.h"
+#include "polymoe/inference/module_model.h"
+#include "polymoe/loss/cross_entropy.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

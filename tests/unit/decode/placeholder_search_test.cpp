@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "decode/beam_search.h"
-#include "nn/torch_headers.h"
+#include "polymoe/decode/beam_search.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/table_model.h"
 
 namespace polymoe {

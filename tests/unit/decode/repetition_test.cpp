@@ -1,4 +1,4 @@
-#include "decode/repetition.h"
+#include "polymoe/decode/repetition.h"
 
 #include <cmath>
 #include <cstdint>

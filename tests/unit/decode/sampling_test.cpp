@@ -1,4 +1,4 @@
-#include "decode/sampling.h"
+#include "polymoe/decode/sampling.h"
 
 #include <array>
 #include <cmath>
@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include "decode/beam_search.h"
-#include "nn/torch_headers.h"
+#include "polymoe/decode/beam_search.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/table_model.h"
 
 namespace polymoe {

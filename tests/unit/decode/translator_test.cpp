@@ -1,4 +1,4 @@
-#include "decode/translator.h"
+#include "polymoe/decode/translator.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,13 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/text/placeholders.h"
 #include "support/log_capture.h"
 #include "support/table_model.h"
 #include "support/temporary_folder.h"
-#include "text/placeholders.h"
 
 namespace polymoe {
 namespace {

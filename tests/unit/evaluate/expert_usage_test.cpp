@@ -1,4 +1,4 @@
-#include "evaluate/expert_usage.h"
+#include "polymoe/evaluate/expert_usage.h"
 
 #include <cmath>
 

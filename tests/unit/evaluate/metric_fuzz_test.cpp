@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "base/random.h"
-#include "base/utf8.h"
+#include "polymoe/base/random.h"
+#include "polymoe/base/utf8.h"
 #include "polymoe/metrics.h"
-#include "text/unicode.h"
+#include "polymoe/text/unicode.h"
 
 namespace polymoe {
 namespace {

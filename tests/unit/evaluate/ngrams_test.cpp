@@ -1,4 +1,4 @@
-#include "evaluate/ngrams.h"
+#include "polymoe/evaluate/ngrams.h"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
-#include "evaluate/rouge.h"
+#include "polymoe/evaluate/rouge.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "base/utf8.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/utf8.h"
 
 namespace polymoe {
 namespace {

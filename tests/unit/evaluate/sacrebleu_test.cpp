@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "base/files.h"
-#include "base/utf8.h"
-#include "evaluate/segments.h"
-#include "evaluate/tokenize.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/evaluate/segments.h"
+#include "polymoe/evaluate/tokenize.h"
 #include "polymoe/metrics.h"
-#include "text/unicode.h"
+#include "polymoe/text/unicode.h"
 
 namespace polymoe {
 namespace {

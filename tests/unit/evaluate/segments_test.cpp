@@ -1,12 +1,12 @@
-#include "evaluate/segments.h"
+#include "polymoe/evaluate/segments.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "base/files.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
 
 namespace polymoe {
 namespace {

@@ -1,13 +1,13 @@
-#include "evaluate/tokenize.h"
+#include "polymoe/evaluate/tokenize.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
-#include "base/utf8.h"
-#include "text/unicode.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/text/unicode.h"
 
 namespace polymoe {
 namespace {

@@ -1,9 +1,9 @@
-#include "formats/document.h"
+#include "polymoe/formats/document.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "unit/formats/fake_model.h"
 
 namespace polymoe {

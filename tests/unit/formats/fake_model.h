@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "formats/document.h"
-#include "formats/fill.h"
+#include "polymoe/formats/document.h"
+#include "polymoe/formats/fill.h"
 
 namespace polymoe::testing {
 

@@ -1,4 +1,4 @@
-#include "formats/fill.h"
+#include "polymoe/formats/fill.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

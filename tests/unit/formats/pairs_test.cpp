@@ -1,9 +1,9 @@
-#include "formats/pairs.h"
+#include "polymoe/formats/pairs.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/process.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/process.h"
 #include "support/temporary_folder.h"
 #include "unit/formats/fake_model.h"
 

@@ -1,8 +1,8 @@
-#include "formats/segment.h"
+#include "polymoe/formats/segment.h"
 
 #include <gtest/gtest.h>
 
-#include "formats/markup.h"
+#include "polymoe/formats/markup.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "formats/text_layout.h"
+#include "polymoe/formats/text_layout.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

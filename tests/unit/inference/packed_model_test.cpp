@@ -1,14 +1,14 @@
-#include "inference/packed_model.h"
+#include "polymoe/inference/packed_model.h"
 
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "inference/module_model.h"
-#include "nn/torch_headers.h"
-#include "parallel/parallel_model.h"
+#include "polymoe/base/error.h"
+#include "polymoe/inference/module_model.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/parallel/parallel_model.h"
 
 namespace polymoe {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "inference/packed_model.h"
-#include "nn/torch_headers.h"
-#include "parallel/parallel_model.h"
+#include "polymoe/inference/packed_model.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/parallel/parallel_model.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "interchange/import.h"
+#include "polymoe/interchange/import.h"
 
 #include <filesystem>
 #include <functional>
@@ -8,18 +8,18 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "checkpoint/model_checkpoint.h"
-#include "checkpoint/safetensors.h"
-#include "decode/translator.h"
-#include "interchange/export.h"
-#include "interchange/foreign_config.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/checkpoint/safetensors.h"
+#include "polymoe/decode/translator.h"
+#include "polymoe/interchange/export.h"
+#include "polymoe/interchange/foreign_config.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/text/vocabulary.h"
 #include "support/device.h"
 #include "support/log_capture.h"
 #include "support/temporary_folder.h"
-#include "text/vocabulary.h"
 
 namespace polymoe {
 namespace {

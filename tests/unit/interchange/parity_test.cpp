@@ -11,18 +11,18 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/dtype.h"
-#include "checkpoint/model_checkpoint.h"
-#include "checkpoint/safetensors.h"
-#include "decode/beam_search.h"
-#include "inference/module_model.h"
-#include "interchange/import.h"
-#include "interchange/tensor_map.h"
-#include "loss/cross_entropy.h"
-#include "nn/torch_headers.h"
+#include "polymoe/checkpoint/dtype.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/checkpoint/safetensors.h"
+#include "polymoe/decode/beam_search.h"
+#include "polymoe/inference/module_model.h"
+#include "polymoe/interchange/import.h"
+#include "polymoe/interchange/tensor_map.h"
+#include "polymoe/loss/cross_entropy.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/text/vocabulary.h"
 #include "support/device.h"
 #include "support/temporary_folder.h"
-#include "text/vocabulary.h"
 
 /// Holds what imported models compute against dumps of transformers (tests/parity/transformers): those in tests/data,
 /// or those in the folder that POLYMOE_PARITY_DUMPS names.

@@ -1,4 +1,4 @@
-#include "interchange/torch_file.h"
+#include "polymoe/interchange/torch_file.h"
 
 #include <cstring>
 #include <string>
@@ -6,10 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "checkpoint/safetensors.h"
-#include "interchange/pickle.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/safetensors.h"
+#include "polymoe/interchange/pickle.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

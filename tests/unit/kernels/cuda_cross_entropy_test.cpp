@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cuda/cross_entropy_work.h"
+#include "polymoe/kernels/cuda/cross_entropy_work.h"
 #include "support/simulated_grid.h"
 
 namespace polymoe::kernels::cuda {

@@ -5,16 +5,16 @@
 
 #include <gtest/gtest.h>
 
-#include "base/random.h"
-#include "kernels/adam_element.h"
-#include "kernels/cpu/adam.h"
-#include "kernels/cpu/dropout.h"
-#include "kernels/cpu/routing.h"
-#include "kernels/cpu/rows.h"
-#include "kernels/cuda/dropout_work.h"
-#include "kernels/cuda/rows_work.h"
-#include "kernels/cuda/segments_work.h"
-#include "kernels/cuda/sum_of_squares_work.h"
+#include "polymoe/base/random.h"
+#include "polymoe/kernels/adam_element.h"
+#include "polymoe/kernels/cpu/adam.h"
+#include "polymoe/kernels/cpu/dropout.h"
+#include "polymoe/kernels/cpu/routing.h"
+#include "polymoe/kernels/cpu/rows.h"
+#include "polymoe/kernels/cuda/dropout_work.h"
+#include "polymoe/kernels/cuda/rows_work.h"
+#include "polymoe/kernels/cuda/segments_work.h"
+#include "polymoe/kernels/cuda/sum_of_squares_work.h"
 #include "support/simulated_grid.h"
 
 namespace polymoe::kernels {

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cuda/layer_norm_work.h"
+#include "polymoe/kernels/cuda/layer_norm_work.h"
 #include "support/simulated_grid.h"
 
 namespace polymoe::kernels::cuda {

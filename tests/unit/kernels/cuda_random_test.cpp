@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/dropout.h"
-#include "kernels/cuda/random_work.h"
+#include "polymoe/kernels/cpu/dropout.h"
+#include "polymoe/kernels/cuda/random_work.h"
 
 namespace polymoe::kernels::cuda {
 namespace {

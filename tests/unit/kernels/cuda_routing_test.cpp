@@ -1,4 +1,4 @@
-#include "kernels/cuda/routing.h"
+#include "polymoe/kernels/cuda/routing.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cuda/routing_work.h"
+#include "polymoe/kernels/cuda/routing_work.h"
 
 namespace polymoe::kernels::cuda {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/cpu/decoding.h"
+#include "polymoe/kernels/cpu/decoding.h"
 
 #include <cmath>
 #include <limits>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe::kernels {
 namespace {

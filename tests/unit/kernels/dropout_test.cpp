@@ -1,4 +1,4 @@
-#include "kernels/cpu/dropout.h"
+#include "polymoe/kernels/cpu/dropout.h"
 
 #include <cmath>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "kernels/cpu/packed_product.h"
+#include "polymoe/kernels/cpu/packed_product.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/random.h"
+#include "polymoe/base/random.h"
 
 namespace polymoe::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/cpu/routing.h"
+#include "polymoe/kernels/cpu/routing.h"
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
-#include "loss/cross_entropy.h"
+#include "polymoe/loss/cross_entropy.h"
 
 #include <gtest/gtest.h>
 
-#include "loss/objective.h"
-#include "nn/torch_headers.h"
+#include "polymoe/loss/objective.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "support/thread_axis.h"
 #include "unit/nn/gradient_check.h"

@@ -1,4 +1,4 @@
-#include "metrics/event_file.h"
+#include "polymoe/metrics/event_file.h"
 
 #include <bit>
 #include <cmath>
@@ -14,9 +14,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "metrics/metrics_writer.h"
-#include "metrics/record_json.h"
+#include "polymoe/base/error.h"
+#include "polymoe/metrics/metrics_writer.h"
+#include "polymoe/metrics/record_json.h"
 #include "unit/report/run_folder.h"
 
 namespace polymoe {

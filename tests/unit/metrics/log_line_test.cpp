@@ -1,4 +1,4 @@
-#include "metrics/log_line.h"
+#include "polymoe/metrics/log_line.h"
 
 #include <gtest/gtest.h>
 

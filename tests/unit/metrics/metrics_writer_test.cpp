@@ -1,4 +1,4 @@
-#include "metrics/metrics_writer.h"
+#include "polymoe/metrics/metrics_writer.h"
 
 #include <csignal>
 #include <limits>
@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "unit/report/run_folder.h"
 
 namespace polymoe {

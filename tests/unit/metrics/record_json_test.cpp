@@ -1,4 +1,4 @@
-#include "metrics/record_json.h"
+#include "polymoe/metrics/record_json.h"
 
 #include <cmath>
 
@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "metrics/json_object.h"
+#include "polymoe/base/error.h"
+#include "polymoe/metrics/json_object.h"
 
 namespace polymoe {
 namespace {

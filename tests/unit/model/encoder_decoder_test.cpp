@@ -1,13 +1,13 @@
-#include "model/encoder_decoder.h"
+#include "polymoe/model/encoder_decoder.h"
 
 #include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "loss/cross_entropy.h"
-#include "nn/positions.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/loss/cross_entropy.h"
+#include "polymoe/nn/positions.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

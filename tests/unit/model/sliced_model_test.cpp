@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "loss/cross_entropy.h"
-#include "model/encoder_decoder.h"
-#include "nn/torch_headers.h"
+#include "polymoe/loss/cross_entropy.h"
+#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "support/thread_axis.h"
 

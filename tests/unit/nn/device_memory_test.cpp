@@ -1,11 +1,11 @@
-#include "nn/device_memory.h"
+#include "polymoe/nn/device_memory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "nn/tensor_memory.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/tensor_memory.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

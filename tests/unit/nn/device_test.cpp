@@ -1,12 +1,12 @@
-#include "nn/device.h"
+#include "polymoe/nn/device.h"
 
 #include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

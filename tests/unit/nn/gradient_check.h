@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 

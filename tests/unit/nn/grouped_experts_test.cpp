@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "nn/gpu.h"
-#include "nn/moe/grouped_experts.h"
-#include "nn/moe/layer.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/gpu.h"
+#include "polymoe/nn/moe/grouped_experts.h"
+#include "polymoe/nn/moe/layer.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "support/difference.h"
 

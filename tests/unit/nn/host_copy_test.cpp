@@ -1,8 +1,8 @@
-#include "nn/host_copy.h"
+#include "polymoe/nn/host_copy.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

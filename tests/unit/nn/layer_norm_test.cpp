@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "nn/linear.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/linear.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

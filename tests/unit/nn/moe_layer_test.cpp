@@ -1,12 +1,12 @@
-#include "nn/moe/layer.h"
+#include "polymoe/nn/moe/layer.h"
 
 #include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "nn/moe/capacity.h"
-#include "nn/moe/statistics.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/moe/capacity.h"
+#include "polymoe/nn/moe/statistics.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"
 

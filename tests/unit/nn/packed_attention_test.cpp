@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "nn/attention.h"
-#include "nn/packed_attention.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/attention.h"
+#include "polymoe/nn/packed_attention.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "support/difference.h"
 

@@ -1,7 +1,7 @@
-#include "nn/packing.h"
+#include "polymoe/nn/packing.h"
 
 #include <gtest/gtest.h>
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

@@ -1,9 +1,9 @@
-#include "nn/pinned_memory.h"
+#include "polymoe/nn/pinned_memory.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/device_memory.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/device_memory.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -1,4 +1,4 @@
-#include "nn/placement.h"
+#include "polymoe/nn/placement.h"
 
 #include <algorithm>
 

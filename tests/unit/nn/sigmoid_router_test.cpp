@@ -1,10 +1,10 @@
-#include "nn/moe/sigmoid_router.h"
+#include "polymoe/nn/moe/sigmoid_router.h"
 
 #include <cmath>
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"
 

@@ -1,8 +1,8 @@
-#include "nn/moe/slot_rows.h"
+#include "polymoe/nn/moe/slot_rows.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

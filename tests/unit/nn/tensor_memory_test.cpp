@@ -1,4 +1,4 @@
-#include "nn/tensor_memory.h"
+#include "polymoe/nn/tensor_memory.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 
 namespace polymoe {
 namespace {

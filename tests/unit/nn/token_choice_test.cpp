@@ -1,11 +1,11 @@
-#include "nn/moe/token_choice.h"
+#include "polymoe/nn/moe/token_choice.h"
 
 #include <cmath>
 #include <memory>
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"
 

@@ -1,9 +1,9 @@
-#include "optim/file_tier.h"
+#include "polymoe/optim/file_tier.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
-#include "optim/buffer.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/optim/buffer.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

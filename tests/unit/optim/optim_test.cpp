@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "nn/linear.h"
-#include "nn/torch_headers.h"
-#include "optim/adam.h"
-#include "optim/loss_scale.h"
-#include "optim/schedule.h"
-#include "optim/square_sum.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/linear.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/optim/adam.h"
+#include "polymoe/optim/loss_scale.h"
+#include "polymoe/optim/schedule.h"
+#include "polymoe/optim/square_sum.h"
 #include "support/device.h"
 
 namespace polymoe {

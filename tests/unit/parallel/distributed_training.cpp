@@ -5,9 +5,9 @@
 #include <memory>
 #include <mutex>
 
-#include "base/random.h"
-#include "checkpoint/model_checkpoint.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/random.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "support/thread_communicator.h"
 

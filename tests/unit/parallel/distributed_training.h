@@ -6,8 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "comm/communicator.h"
-#include "train/step.h"
+#include "polymoe/comm/communicator.h"
+#include "polymoe/train/step.h"
 
 namespace polymoe::testing {
 

@@ -1,10 +1,10 @@
-#include "parallel/expert_dispatcher.h"
+#include "polymoe/parallel/expert_dispatcher.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/moe/capacity.h"
-#include "nn/torch_headers.h"
-#include "parallel/model_axis.h"
+#include "polymoe/nn/moe/capacity.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/parallel/model_axis.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe {

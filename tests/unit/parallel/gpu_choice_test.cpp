@@ -1,4 +1,4 @@
-#include "parallel/gpu_choice.h"
+#include "polymoe/parallel/gpu_choice.h"
 
 #include <cstdlib>
 #include <string>
@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 
 namespace polymoe {
 namespace {

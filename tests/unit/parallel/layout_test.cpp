@@ -1,8 +1,8 @@
-#include "parallel/layout.h"
+#include "polymoe/parallel/layout.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe {

@@ -1,8 +1,8 @@
-#include "parallel/model_axis.h"
+#include "polymoe/parallel/model_axis.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "unit/parallel/distributed_training.h"
 
 namespace polymoe {

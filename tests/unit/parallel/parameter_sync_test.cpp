@@ -1,8 +1,8 @@
-#include "parallel/parameter_sync.h"
+#include "polymoe/parallel/parameter_sync.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/thread_communicator.h"
 #include "unit/parallel/distributed_training.h"
 

@@ -1,9 +1,9 @@
-#include "parallel/row_exchange.h"
+#include "polymoe/parallel/row_exchange.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe {

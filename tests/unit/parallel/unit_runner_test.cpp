@@ -1,4 +1,4 @@
-#include "parallel/unit_runner.h"
+#include "polymoe/parallel/unit_runner.h"
 
 #include <memory>
 #include <set>
@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "nn/moe/layer.h"
-#include "nn/torch_headers.h"
+#include "polymoe/nn/moe/layer.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "plan/memory.h"
+#include "polymoe/plan/memory.h"
 
 #include <gtest/gtest.h>
 
@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "nn/torch_headers.h"
-#include "parallel/parallel_model.h"
-#include "plan/check.h"
-#include "plan/search.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/parallel/parallel_model.h"
+#include "polymoe/plan/check.h"
+#include "polymoe/plan/search.h"
 #include "support/temporary_folder.h"
 #include "support/thread_communicator.h"
 #include "unit/parallel/distributed_training.h"

@@ -4,11 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "report/axis.h"
-#include "report/bar_chart.h"
-#include "report/heat_map.h"
-#include "report/html.h"
-#include "report/line_chart.h"
+#include "polymoe/report/axis.h"
+#include "polymoe/report/bar_chart.h"
+#include "polymoe/report/heat_map.h"
+#include "polymoe/report/html.h"
+#include "polymoe/report/line_chart.h"
 
 namespace polymoe {
 namespace {

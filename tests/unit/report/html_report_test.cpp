@@ -1,12 +1,12 @@
-#include "report/html_report.h"
+#include "polymoe/report/html_report.h"
 
 #include <cmath>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "report/run_metrics.h"
+#include "polymoe/base/error.h"
+#include "polymoe/report/run_metrics.h"
 #include "unit/report/run_folder.h"
 
 namespace polymoe {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "base/files.h"
+#include "polymoe/base/files.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe::test {

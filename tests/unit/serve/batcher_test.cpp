@@ -1,4 +1,4 @@
-#include "serve/batcher.h"
+#include "polymoe/serve/batcher.h"
 
 #include <atomic>
 #include <future>
@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "serve/api_error.h"
+#include "polymoe/serve/api_error.h"
 #include "support/log_capture.h"
 
 namespace polymoe {

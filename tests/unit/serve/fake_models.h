@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "serve/models.h"
+#include "polymoe/serve/models.h"
 
 namespace polymoe::testing {
 

@@ -1,9 +1,9 @@
-#include "serve/requests.h"
+#include "polymoe/serve/requests.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "serve/api_error.h"
+#include "polymoe/serve/api_error.h"
 
 namespace polymoe {
 namespace {

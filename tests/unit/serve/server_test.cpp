@@ -1,4 +1,4 @@
-#include "serve/server.h"
+#include "polymoe/serve/server.h"
 
 #include <atomic>
 #include <future>
@@ -9,7 +9,7 @@
 #include <httplib.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/log_capture.h"
 #include "unit/serve/fake_models.h"
 

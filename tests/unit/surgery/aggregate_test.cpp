@@ -1,12 +1,12 @@
-#include "surgery/aggregate.h"
+#include "polymoe/surgery/aggregate.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/model_checkpoint.h"
-#include "nn/device_memory.h"
-#include "nn/torch_headers.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/nn/device_memory.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/surgery/models.h"
 

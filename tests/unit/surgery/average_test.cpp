@@ -1,4 +1,4 @@
-#include "surgery/average.h"
+#include "polymoe/surgery/average.h"
 
 #include <fstream>
 
@@ -6,10 +6,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/files.h"
-#include "checkpoint/model_checkpoint.h"
-#include "nn/device_memory.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/nn/device_memory.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/surgery/models.h"
 

@@ -1,4 +1,4 @@
-#include "surgery/keep.h"
+#include "polymoe/surgery/keep.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

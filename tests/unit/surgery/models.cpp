@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/model_checkpoint.h"
-#include "config/describe.h"
-#include "nn/torch_headers.h"
-#include "train/step.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/train/step.h"
 #include "unit/parallel/distributed_training.h"
 
 namespace polymoe::testing {

@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "config/options.h"
+#include "polymoe/config/options.h"
 
 namespace polymoe::testing {
 

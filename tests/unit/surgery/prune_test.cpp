@@ -1,16 +1,16 @@
-#include "surgery/prune.h"
+#include "polymoe/surgery/prune.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/files.h"
-#include "checkpoint/model_checkpoint.h"
-#include "config/describe.h"
-#include "nn/device_memory.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/config/describe.h"
+#include "polymoe/nn/device_memory.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/surgery/speed.h"
 #include "support/temporary_folder.h"
-#include "surgery/speed.h"
 #include "unit/surgery/models.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "surgery/upcycle.h"
+#include "polymoe/surgery/upcycle.h"
 
 #include <cmath>
 
@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/model_checkpoint.h"
-#include "nn/torch_headers.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/surgery/models.h"
 

@@ -1,4 +1,4 @@
-#include "surgery/usage.h"
+#include "polymoe/surgery/usage.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

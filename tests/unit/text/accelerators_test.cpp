@@ -1,4 +1,4 @@
-#include "text/accelerators.h"
+#include "polymoe/text/accelerators.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "text/catalog_pairs.h"
+#include "polymoe/text/catalog_pairs.h"
 
 #include <set>
 

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "polymoe/text/corpus.h"
 #include "support/temporary_folder.h"
-#include "text/corpus.h"
 
 namespace polymoe {
 namespace {

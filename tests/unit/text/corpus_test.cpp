@@ -1,4 +1,4 @@
-#include "text/corpus.h"
+#include "polymoe/text/corpus.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,13 +1,13 @@
-#include "text/debian_packages.h"
+#include "polymoe/text/debian_packages.h"
 
 #include <cstdlib>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/log.h"
-#include "base/remarks.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/log.h"
+#include "polymoe/base/remarks.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

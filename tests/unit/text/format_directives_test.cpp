@@ -1,4 +1,4 @@
-#include "text/format_directives.h"
+#include "polymoe/text/format_directives.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

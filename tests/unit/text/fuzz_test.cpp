@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/random.h"
 #include "fuzz/text_entries.h"
+#include "polymoe/base/random.h"
 #include "support/log_capture.h"
 #include "unit/text/mo_builder.h"
 

@@ -1,4 +1,4 @@
-#include "text/gettext_corpus.h"
+#include "polymoe/text/gettext_corpus.h"
 
 #include <map>
 #include <set>
@@ -6,10 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
+#include "polymoe/text/corpus.h"
+#include "polymoe/text/segment_cleaning.h"
 #include "support/temporary_folder.h"
-#include "text/corpus.h"
-#include "text/segment_cleaning.h"
 #include "unit/text/mo_builder.h"
 
 namespace polymoe {

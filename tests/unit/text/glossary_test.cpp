@@ -1,4 +1,4 @@
-#include "text/glossary.h"
+#include "polymoe/text/glossary.h"
 
 #include <string>
 #include <vector>
@@ -6,8 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/files.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
 #include "support/log_capture.h"
 #include "support/temporary_folder.h"
 

@@ -1,4 +1,4 @@
-#include "text/language_names.h"
+#include "polymoe/text/language_names.h"
 
 #include <string>
 #include <vector>
@@ -6,9 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
+#include "polymoe/text/corpus.h"
 #include "support/log_capture.h"
-#include "text/corpus.h"
 
 namespace polymoe {
 namespace {

@@ -1,11 +1,11 @@
-#include "text/mo_catalog.h"
+#include "polymoe/text/mo_catalog.h"
 
 #include <cinttypes>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "unit/text/mo_builder.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "text/placeholders.h"
+#include "polymoe/text/placeholders.h"
 
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "text/plural_rule.h"
+#include "polymoe/text/plural_rule.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "text/sample.h"
+#include "polymoe/text/sample.h"
 
 #include <filesystem>
 #include <fstream>
@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/log_capture.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "text/segment_cleaning.h"
+#include "polymoe/text/segment_cleaning.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "text/sentences.h"
+#include "polymoe/text/sentences.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "text/text_encoding.h"
+#include "polymoe/text/text_encoding.h"
 
 #include <string>
 
@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

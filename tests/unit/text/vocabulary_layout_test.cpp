@@ -1,4 +1,4 @@
-#include "text/vocabulary_layout.h"
+#include "polymoe/text/vocabulary_layout.h"
 
 #include <string>
 #include <vector>
@@ -6,9 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "data/frame.h"
-#include "text/vocabulary.h"
+#include "polymoe/base/error.h"
+#include "polymoe/data/frame.h"
+#include "polymoe/text/vocabulary.h"
 #include "unit/data/test_data.h"
 
 namespace polymoe {

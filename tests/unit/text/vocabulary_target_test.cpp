@@ -1,4 +1,4 @@
-#include "text/vocabulary_target.h"
+#include "polymoe/text/vocabulary_target.h"
 
 #include <string>
 #include <vector>
@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "support/log_capture.h"
 #include "support/temporary_folder.h"
 #include "unit/data/test_data.h"

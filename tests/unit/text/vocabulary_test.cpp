@@ -1,4 +1,4 @@
-#include "text/vocabulary.h"
+#include "polymoe/text/vocabulary.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -11,9 +11,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/error.h"
-#include "base/random.h"
-#include "text/normalization_check.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/random.h"
+#include "polymoe/text/normalization_check.h"
 
 namespace polymoe {
 namespace {

@@ -1,13 +1,13 @@
-#include "train/expert_usage.h"
+#include "polymoe/train/expert_usage.h"
 
 #include <numeric>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "nn/placed_module.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 #include "unit/data/test_data.h"
 

@@ -1,9 +1,9 @@
-#include "train/run_state.h"
+#include "polymoe/train/run_state.h"
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/model_checkpoint.h"
-#include "nn/torch_headers.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/nn/torch_headers.h"
 #include "unit/train/training_test.h"
 
 namespace polymoe {

@@ -1,8 +1,8 @@
-#include "train/setup.h"
+#include "polymoe/train/setup.h"
 
 #include <gmock/gmock.h>
 
-#include "base/error.h"
+#include "polymoe/base/error.h"
 #include "unit/train/training_test.h"
 
 namespace polymoe {

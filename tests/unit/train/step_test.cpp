@@ -1,8 +1,8 @@
-#include "train/step.h"
+#include "polymoe/train/step.h"
 
 #include <gtest/gtest.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

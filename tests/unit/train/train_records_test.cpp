@@ -1,10 +1,10 @@
-#include "train/train_records.h"
+#include "polymoe/train/train_records.h"
 
 #include <cmath>
 
 #include <gmock/gmock.h>
 
-#include "nn/torch_headers.h"
+#include "polymoe/nn/torch_headers.h"
 #include "unit/train/training_test.h"
 
 namespace polymoe {

@@ -1,4 +1,4 @@
-#include "train/trainer.h"
+#include "polymoe/train/trainer.h"
 
 #include <filesystem>
 #include <fstream>
@@ -10,18 +10,18 @@
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/files.h"
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/model_checkpoint.h"
-#include "data/prepare.h"
-#include "decode/translator.h"
-#include "nn/torch_headers.h"
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/checkpoint/checkpoint.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/data/prepare.h"
+#include "polymoe/decode/translator.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/text/corpus.h"
+#include "polymoe/text/vocabulary.h"
 #include "support/device.h"
 #include "support/log_capture.h"
 #include "support/thread_communicator.h"
-#include "text/corpus.h"
-#include "text/vocabulary.h"
 #include "unit/train/training_test.h"
 
 namespace polymoe {

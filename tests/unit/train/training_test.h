@@ -8,12 +8,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/files.h"
-#include "config/options.h"
-#include "data/prepare.h"
+#include "polymoe/base/files.h"
+#include "polymoe/config/options.h"
+#include "polymoe/data/prepare.h"
+#include "polymoe/text/corpus.h"
+#include "polymoe/text/vocabulary.h"
 #include "support/device.h"
-#include "text/corpus.h"
-#include "text/vocabulary.h"
 
 namespace polymoe {
 

@@ -1,0 +1,122 @@
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "polymoe/base/error.h"
+#include "polymoe/base/quote.h"
+#include "polymoe/cli/commands.h"
+#include "polymoe/cli/console.h"
+#include "polymoe/surgery/prune.h"
+
+namespace polymoe::cli {
+namespace {
+
+struct Arguments {
+  PruneOptions options;
+  bool random = false;
+  bool json = false;
+};
+
+void print_json(const PruneReport& report, const std::string& output) {
+  nlohmann::json layers = nlohmann::json::object();
+  for (std::size_t i = 0; i < report.layers.size(); ++i) {
+    layers[report.layers[i].name] = {{"experts", report.layers[i].experts}, {"kept", report.kept[i]}};
+  }
+  const nlohmann::json all{
+      {"checkpoint", output},
+      {"layers", layers},
+      {"parameters", {{"before", report.before.parameters}, {"after", report.after.parameters}}},
+      {"bytes", {{"before", report.before.bytes}, {"after", report.after.bytes}}},
+      {"predicted_speed", {{"one_sentence", report.speed_one}, {"many_sentences", report.speed_many}}}};
+  fmt::print("{}\n", all.dump(1));
+}
+
+void print_report(const PruneReport& report, const std::string& output) {
+  fmt::print("{:<34} {}\n", "checkpoint", one_line(output));
+  for (std::size_t i = 0; i < report.layers.size(); ++i) {
+    fmt::print("{:<34} {} of {}: {}\n", report.layers[i].name, report.kept[i].size(), report.layers[i].experts,
+               fmt::join(report.kept[i], " "));
+  }
+  fmt::print("\n{:<34} {:>15} {:>15}\n", "", "before", "after");
+  fmt::print("{:<34} {:>15} {:>15}\n", "parameters", report.before.parameters, report.after.parameters);
+  fmt::print("{:<34} {:>15} {:>15}\n", "bytes", report.before.bytes, report.after.bytes);
+  fmt::print("{:<34} {:>15} {:>15.2f}\n", "predicted speed, one sentence", "1.00", report.speed_one);
+  fmt::print("{:<34} {:>15} {:>15.2f}\n", "predicted speed, 64 at a time", "1.00", report.speed_many);
+}
+
+void run_prune(Arguments arguments) {
+  PruneOptions& options = arguments.options;
+  const int ways = (options.usage.empty() ? 0 : 1) + (arguments.random ? 1 : 0) + (options.lists.empty() ? 0 : 1);
+  if (ways != 1) fail("say by what experts are chosen: one of --usage, --random and --experts");
+  options.by = arguments.random ? PruneBy::kRandom : options.lists.empty() ? PruneBy::kUse : PruneBy::kLists;
+  const bool counted = !options.keep.empty() || options.keep_total > 0;
+  if (options.by == PruneBy::kLists && counted) fail("--experts names those that stay; leave --keep out");
+  if (options.by != PruneBy::kLists && (options.keep.empty() == (options.keep_total == 0))) {
+    fail("say how many experts stay: one of --keep and --keep-total");
+  }
+  if (options.by != PruneBy::kUse && !options.directions.empty()) fail("--for goes with --usage");
+  const PruneReport report = prune(options, console_progress());
+  (arguments.json ? print_json : print_report)(report, options.output.string());
+}
+
+constexpr const char* kFooter =
+    "Makes a smaller model of some experts of another, numbered anew, and prints its size and a predicted decoding\n"
+    "speed (docs/surgery.md). The model should be tuned afterwards for a while. The checkpoint's meta data keep\n"
+    "which experts stayed: polymoe checkpoint inspect OUT --json | jq .origin.experts\n\n"
+    "Example: the four most used experts of each layer, by the last validation of the training; then tuned\n"
+    "  polymoe prune run --usage run --keep 4 --out pruned\n"
+    "  polymoe train --init pruned --data.path data --out tuned --max-updates 500\n"
+    "A model for German and French into English by what `polymoe usage` wrote: 24 experts in all layers together\n"
+    "  polymoe prune run --usage usage.json --for de-en,fr-en --keep-total 24 --out de-fr-en\n"
+    "Four at random, and those that one names\n"
+    "  polymoe prune run --random --seed 3 --keep 4 --out random\n"
+    "  polymoe prune run --experts encoder.layers.1:0,3 --experts decoder.layers.1:1,2,5 --out chosen";
+
+}  // namespace
+
+void add_prune(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("prune", "Keep some of the experts of a model");
+  const auto arguments = std::make_shared<Arguments>();
+  PruneOptions& options = arguments->options;
+  command->add_option("PATH", options.checkpoint, "a checkpoint, or a run folder, which stands for its best one")
+      ->required()
+      ->type_name("DIR");
+  command
+      ->add_option("--usage", options.usage,
+                   "by use: what `polymoe usage` wrote, or the folder of a training, whose last validation counts")
+      ->type_name("PATH");
+  command
+      ->add_option("--for", options.directions,
+                   "use in these directions alone: en-de, en-*, de for all from or into German, or a task as command:*")
+      ->delimiter(',')
+      ->option_text("LIST");
+  command->add_flag("--random", arguments->random, "by chance");
+  command->add_option("--seed", options.seed, "seed of chance")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option("--experts", options.lists,
+                   "these experts of a layer, as encoder.layers.1:0,3; layers not named keep theirs")
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args(false)
+      ->option_text("LAYER:LIST");
+  command->add_option("--keep", options.keep, "experts that stay in each MoE layer; or a number for each, as 4,2,4,4")
+      ->delimiter(',')
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{65536}))
+      ->option_text("N");
+  command->add_option("--keep-total", options.keep_total, "experts that stay in all layers together")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
+      ->option_text("N");
+  command->add_option("--out,-o", options.output, "folder for the new checkpoint")->required()->type_name("DIR");
+  command->add_flag("--json", arguments->json, "print the report as JSON");
+  command->footer(kFooter);
+  command->callback([arguments] { run_prune(*arguments); });
+}
+
+}  // namespace polymoe::cli

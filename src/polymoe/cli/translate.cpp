@@ -1,0 +1,362 @@
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/base/log.h"
+#include "polymoe/base/remarks.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/cli/commands.h"
+#include "polymoe/cli/console.h"
+#include "polymoe/cli/options.h"
+#include "polymoe/cli/threads.h"
+#include "polymoe/data/trained.h"
+#include "polymoe/decode/translator.h"
+#include "polymoe/formats/document.h"
+#include "polymoe/formats/fill.h"
+#include "polymoe/text/text_encoding.h"
+
+namespace polymoe::cli {
+namespace {
+
+struct Arguments {
+  std::string model;
+  std::string vocabulary;
+  std::string source;
+  std::string target;
+  std::string task = "translation";
+  std::string input = "-";
+  std::string output = "-";
+  std::string format = "auto";
+  std::string glossary;
+  std::string prefixes;
+  std::string precision = "float32";
+  std::string device = "cpu";
+  std::int64_t threads = 0;
+  bool verify = true;
+  std::int64_t lines_at_a_time = 1000;
+  bool with_scores = false;
+  bool word_scores = false;
+  bool show_progress = false;
+};
+
+std::string read_whole(const std::string& path) {
+  if (path != "-") return read_file(path);
+  std::string text;
+  std::array<char, std::size_t{1} << 16> chunk{};
+  while (const std::size_t got = std::fread(chunk.data(), 1, chunk.size(), stdin)) text.append(chunk.data(), got);
+  if (std::ferror(stdin) != 0) fail_errno("cannot read", "-");
+  return text;
+}
+
+// Reads up to `count` lines; fewer only at the end of the input.
+std::vector<std::string> read_lines(LineReader& reader, std::int64_t count) {
+  std::vector<std::string> lines;
+  std::string line;
+  while (static_cast<std::int64_t>(lines.size()) < count && reader.next(line)) {
+    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
+      throw Error(fault.message, {reader.path(), reader.line_number()}, fault.remedy);
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+// As many prefixes as lines; none where there is no file of them.
+std::vector<std::string> next_prefixes(LineReader* prefixes, std::size_t count, const LineReader& lines) {
+  if (prefixes == nullptr) return {};
+  std::vector<std::string> found = read_lines(*prefixes, static_cast<std::int64_t>(count));
+  if (found.size() == count) return found;
+  throw Error(fmt::format("ends after line {}, but {} goes on", prefixes->line_number(), lines.path()),
+              {prefixes->path(), 0}, "give a prefix for each line of the input, an empty one for none");
+}
+
+// Standard output, or a file that appears when it is whole.
+class Output {
+ public:
+  explicit Output(const std::string& path) {
+    if (path != "-") file_ = std::make_unique<AtomicFile>(path);
+  }
+
+  void write(const std::string& text) {
+    if (file_) return file_->write(text);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  void finish() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  std::unique_ptr<AtomicFile> file_;
+};
+
+// "-0.1204 -0.3310": of each word and of the end mark.
+std::string word_scores_of(const Translation& translation) {
+  std::string text;
+  for (const double score : translation.word_scores) text += fmt::format("{}{:.4f}", text.empty() ? "" : " ", score);
+  return text;
+}
+
+// One line for each sentence; with several translations each, `number ||| translation ||| score` as Marian and Moses
+// have.
+std::string lines_of(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists,
+                     bool word_scores) {
+  std::string lines;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    for (const Translation& translation : results[i]) {
+      if (!lists) {
+        lines += translation.text + "\n";
+        continue;
+      }
+      lines += fmt::format("{} ||| {} ||| {:.4f}", first_number + i, translation.text, translation.score);
+      lines += word_scores ? " ||| " + word_scores_of(translation) + "\n" : "\n";
+    }
+  }
+  return lines;
+}
+
+const std::string& language_named(const std::string& name, const Vocabulary& vocabulary) {
+  return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
+}
+
+void remark_untrained(const Arguments& arguments, const Direction& direction) {
+  const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(arguments.model), Check::kHeaders);
+  // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
+  if (!checkpoint.meta().contains("data")) return;
+  if (may_be_trained(options_of(checkpoint).data, arguments.task, direction)) return;
+  remark(fmt::format("the model was not trained for {} {}", arguments.task, direction.name()), {arguments.model, 0},
+         "what it writes may be of little use");
+}
+
+void translate_lines(const Arguments& arguments, const DecodeOptions& options, Translator& translator,
+                     const Direction& direction, const TextDemands& demands) {
+  LineReader reader(arguments.input);
+  check_beginning(reader);
+  const auto prefix_reader = arguments.prefixes.empty() ? nullptr : std::make_unique<LineReader>(arguments.prefixes);
+  const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
+  Output output(arguments.output);
+  RemarkTally cut_lines("lines of which the model read only the beginning");
+  RemarkTally unknown_lines("lines with text that the vocabulary does not know");
+  const auto wanted = static_cast<std::size_t>(options.n_best);
+  std::uint64_t done = 0;
+  const auto tell_lost = [&](const LossySource& lost) {
+    const Where where{reader.path(), done + lost.sentence + 1};
+    if (lost.read < lost.tokens) {
+      cut_lines.add(fmt::format("{} tokens, of which the model reads the first {}", lost.tokens, lost.read), where,
+                    "give it one sentence a line");
+    }
+    if (lost.unknown > 0) {
+      unknown_lines.add(fmt::format("{} tokens, of which the vocabulary does not know {}", lost.tokens, lost.unknown),
+                        where, "write it with other characters, or use a model whose vocabulary has --byte-fallback");
+    }
+  };
+  RemarkTally endless_lines("lines with translations that were cut at the longest output");
+  RemarkTally short_lists("lines with fewer translations than --n-best");
+  RemarkTally unmet_lines("lines with translations that lack terms of the glossary");
+  RemarkTally broken_lines("lines with placeholders that their translations do not hold");
+  const auto tell_results = [&](const std::vector<Translation>& list, std::uint64_t line) {
+    const auto cut = std::count_if(list.begin(), list.end(), [](const Translation& t) { return t.cut_off; });
+    if (cut > 0) {
+      endless_lines.add(list.size() == 1
+                            ? "the translation does not end by itself and is cut at the longest output"
+                            : fmt::format("{} of the translations do not end by themselves and are cut", cut),
+                        {reader.path(), line}, "raise --max-length-factor or --max-length-offset");
+    }
+    if (list.front().unmet_terms > 0) {
+      unmet_lines.add(fmt::format("the translation lacks {} terms of the glossary", list.front().unmet_terms),
+                      {reader.path(), line}, "raise --max-length-offset or --beam-size");
+    }
+    if (!list.front().keeps_placeholders) {
+      broken_lines.add("the translation does not hold the same placeholders as the line", {reader.path(), line},
+                       "raise --max-length-offset or --beam-size");
+    }
+    if (list.size() < wanted) {
+      short_lists.add(fmt::format("only {} translations, for no more can be made", list.size()), {reader.path(), line},
+                      "raise --beam-size");
+    }
+  };
+  for (;;) {
+    const std::vector<std::string> lines = read_lines(reader, arguments.lines_at_a_time);
+    if (lines.empty()) break;
+    const std::vector<std::string> prefixes = next_prefixes(prefix_reader.get(), lines.size(), reader);
+    TextDemands own = demands;
+    own.prefixes = prefixes;
+    own.first_number = done;
+    const auto results =
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, own);
+    const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
+    output.write(lines_of(results, done, lists, arguments.word_scores));
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (!translator.vocabulary().is_empty(lines[i])) tell_results(results[i], done + i + 1);
+    }
+    done += lines.size();
+  }
+  if (std::string extra; prefix_reader && prefix_reader->next(extra)) {
+    throw Error(fmt::format("goes on, but {} ends after line {}", reader.path(), done),
+                {prefix_reader->path(), prefix_reader->line_number()}, "give a prefix for each line of the input");
+  }
+  cut_lines.finish();
+  unknown_lines.finish();
+  endless_lines.finish();
+  short_lists.finish();
+  unmet_lines.finish();
+  broken_lines.finish();
+  output.finish();
+}
+
+void translate_document(const Arguments& arguments, DocumentFormat format, Translator& translator,
+                        const Direction& direction, const TextDemands& demands) {
+  const auto document =
+      read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
+  const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
+  Output output(arguments.output);  // before the work, which a folder that takes no file would waste
+  const auto translate = [&](const std::vector<std::string>& lines) {
+    std::vector<LineTranslation> translations(lines.size());
+    const auto tell_lost = [&](const LossySource& lost) {
+      translations[lost.sentence].whole = lost.read == lost.tokens;
+      translations[lost.sentence].unknown = lost.unknown;
+    };
+    const auto results =
+        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, demands);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      translations[i].text = results[i].front().text;
+      translations[i].whole = translations[i].whole && !results[i].front().cut_off;
+      translations[i].keeps_placeholders = results[i].front().keeps_placeholders;
+      translations[i].keeps_terms = results[i].front().unmet_terms == 0;
+    }
+    return translations;
+  };
+  RemarkTally left("segments that were left untranslated");
+  const FillReport report = fill_document(*document, translate, [&](const std::string& message, std::uint64_t line) {
+    left.add(message, {arguments.input, line});
+  });
+  left.finish();
+  if (report.unknown > 0) {
+    remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown),
+           {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
+  }
+  if (report.broken > 0) {
+    remark(fmt::format("{} of the texts lost or gained a placeholder, a tag or an address", report.broken),
+           {arguments.input, 0}, "look at them, or raise --beam-size");
+  }
+  if (report.unmet > 0) {
+    remark(fmt::format("{} of the texts lack terms of the glossary", report.unmet), {arguments.input, 0},
+           "raise --max-length-offset or --beam-size");
+  }
+  output.write(document->text());
+  output.finish();
+  log_info("{}: {}", arguments.input, report.summary());
+  for (const auto& [what, count] : document->passed_over()) log_info("{}: {} {}", arguments.input, count, what);
+}
+
+void translate(const Arguments& arguments, const DecodeOptions& options) {
+  const DocumentFormat format = parse_document_format(arguments.format, arguments.input);
+  const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
+  if (format != DocumentFormat::kText && lists) {
+    fail("--scores, --word-scores and --n-best print lists, which {} has no place for; give --format text",
+         name_of(format));
+  }
+  if (format != DocumentFormat::kText && !arguments.prefixes.empty()) {
+    fail("--prefix goes by lines, which {} has none of; give --format text", name_of(format));
+  }
+  if (options.temperature > 0 && !arguments.glossary.empty()) {
+    fail("--glossary needs beam search, but --temperature asks for samples; leave one of them out");
+  }
+  const Glossary glossary = arguments.glossary.empty() ? Glossary{} : Glossary::load(arguments.glossary);
+  const TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary,
+                            .of_document = format != DocumentFormat::kText,
+                            .word_scores = arguments.word_scores};
+  use_threads(arguments.threads);
+  Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
+                                           arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
+  const Direction direction{language_named(arguments.source, translator.vocabulary()),
+                            language_named(arguments.target, translator.vocabulary())};
+  parse_task(arguments.task, translator.vocabulary());
+  remark_untrained(arguments, direction);
+  if (format == DocumentFormat::kText) {
+    translate_lines(arguments, options, translator, direction, demands);
+  } else {
+    translate_document(arguments, format, translator, direction, demands);
+  }
+}
+
+}  // namespace
+
+void add_translate(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "translate", "Translate sentences, one a line, or the files of translators; or do another task with them");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--vocab", arguments->vocabulary, "vocabulary, where it does not lie beside the checkpoint")
+      ->type_name("FILE");
+  command->add_option("--source-language,-s", arguments->source, "language of the input, e.g. en")->required();
+  command->add_option("--target-language,-t", arguments->target, "language to translate into, e.g. de")->required();
+  command
+      ->add_option("--task", arguments->task,
+                   "what to do with the input: translation, or another task that the model was trained for")
+      ->capture_default_str()
+      ->type_name("NAME");
+  command
+      ->add_option("--glossary", arguments->glossary,
+                   "terms and how to translate them: lines of SOURCE TAB TARGET, see docs/decoding.md")
+      ->type_name("FILE");
+  command
+      ->add_option("--prefix", arguments->prefixes,
+                   "what translations begin with: a line for each line of the input, an empty one for none")
+      ->type_name("FILE");
+  command->add_option("--input", arguments->input, "file to translate, of text gzip too; - is standard input")
+      ->capture_default_str()
+      ->type_name("FILE");
+  command->add_option("--output,-o", arguments->output, "file to write, whole or not at all; - is standard output")
+      ->capture_default_str()
+      ->type_name("FILE");
+  std::vector<std::string> formats = document_format_names();
+  formats.insert(formats.begin(), "auto");
+  command->add_option("--format", arguments->format, "what the input is; auto: by its name's extension, else text")
+      ->check(CLI::IsMember(formats))
+      ->capture_default_str();
+  add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
+  add_threads(*command, arguments->threads);
+  add_no_verify(*command, arguments->verify);
+  command
+      ->add_option("--lines-at-a-time", arguments->lines_at_a_time,
+                   "lines read before they are sorted into batches and translated; 1 answers line by line")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  command->add_flag("--scores", arguments->with_scores, "print `number ||| translation ||| score`");
+  command->add_flag("--word-scores", arguments->word_scores,
+                    "print ` ||| ` and the log probability of each word and of the end mark, too");
+  command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
+  command->footer(
+      "Of text, translations come one a line, in the order of the input; --n-best prints several for each sentence.\n"
+      "A line without visible text stays as it is. Lines that are longer than the model reads are split. Text that "
+      "its\n"
+      "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
+      "--strict they are errors.\n\n"
+      "With --glossary the translation of a line that holds a term holds the term's translation, wherever the model\n"
+      "finds it fits; a term in small letters is found in any case, at the borders of words.\n\n"
+      "Of the other formats, whole files come out, with translations where they lack them; docs/files.md has the\n"
+      "details. Catalogues (.po) get fuzzy entries, TMX and XLIFF units for review. What the model breaks, a lost %s\n"
+      "say, stays untranslated, with a warning.\n\n"
+      "Examples:\n"
+      "  echo 'Open the file.' | polymoe translate --model run -s en -t de\n"
+      "  polymoe translate --model run --task summary -s en -t en < articles.txt\n"
+      "  polymoe translate --model run -s en -t de --glossary terms.tsv < sentences.txt\n"
+      "  polymoe translate --model run -s en -t de --input de.po --output de.po\n"
+      "  polymoe translate --model run -s en -t de --input index.html > index.de.html");
+  run_with_options(*command, {"decode"},
+                   [arguments](const RunOptions& options) { translate(*arguments, options.decode); });
+}
+
+}  // namespace polymoe::cli

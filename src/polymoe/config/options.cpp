@@ -1,0 +1,418 @@
+#include "polymoe/config/options.h"
+
+#include <initializer_list>
+#include <utility>
+
+#include "polymoe/base/error.h"
+#include "polymoe/config/moe_layers.h"
+
+namespace polymoe {
+namespace {
+
+Field number(std::string key, std::int64_t& target, std::string help, double low = 0, double high = kUnbounded) {
+  return {std::move(key), &target, std::move(help), {}, low, high};
+}
+Field number(std::string key, double& target, std::string help, double low = 0, double high = kUnbounded) {
+  return {std::move(key), &target, std::move(help), {}, low, high};
+}
+Field flag(std::string key, bool& target, std::string help) { return {std::move(key), &target, std::move(help), {}}; }
+Field text(std::string key, std::string& target, std::string help) {
+  return {std::move(key), &target, std::move(help), {}};
+}
+Field choice(std::string key, std::string& target, std::string help, std::vector<std::string> choices) {
+  return {std::move(key), &target, std::move(help), std::move(choices)};
+}
+template <typename Enum>
+Field choice(std::string key, Enum& target, std::string help, std::vector<std::string> choices = words_of<Enum>()) {
+  return {std::move(key), EnumTarget::of(target), std::move(help), std::move(choices)};
+}
+Field list(std::string key, std::vector<std::string>& target, std::string help) {
+  return {std::move(key), &target, std::move(help), {}};
+}
+
+Field list(std::string key, std::vector<std::int64_t>& target, std::string help, double low, double high) {
+  return {std::move(key), &target, std::move(help), {}, low, high};
+}
+
+Section moe_section(MoeOptions& o) {
+  return {
+      "model.moe",
+      "Mixture-of-Experts layers",
+      {number("experts", o.experts, "experts in each MoE layer; 0 makes the model dense", 0, 65536),
+       list("experts-per-layer", o.experts_per_layer,
+            "experts of each MoE layer, the encoder's first, where they are not all model.moe.experts (pruned models)",
+            1, 65536),
+       number("every", o.every, "every n-th layer of a side is a MoE layer", 1, 1024),
+       choice("side", o.side, "which side has MoE layers"),
+       choice("router", o.router, "what decides which tokens go to which experts"),
+       number("top-k", o.top_k, "experts that a token goes to; with expert-choice on average", 1, 65536),
+       choice("capacity", o.capacity, "whether experts have a capacity limit"),
+       number("capacity-factor", o.capacity_factor, "capacity in training, as a multiple of an even share", 0.01, 1e6),
+       number("final-capacity-factor", o.final_capacity_factor,
+              "factor that capacity-factor grows or shrinks to, in a straight line; 0: it stays", 0, 1e6),
+       number("capacity-updates", o.capacity_updates, "updates until final-capacity-factor is reached", 0),
+       number("eval-capacity-factor", o.eval_capacity_factor,
+              "capacity in validation and `polymoe usage`; decoding has no limit", 0.01, 1e6),
+       number("min-capacity", o.min_capacity, "smallest capacity of an expert, in tokens", 0),
+       flag("random-token-selection", o.random_token_selection,
+            "an expert over capacity keeps a random subset of its tokens, not the first ones"),
+       choice("gate-noise", o.gate_noise,
+              "noise on the gate while training: jitter U(0.99, 1.01) on its input, or "
+              "Gumbel noise on its choice"),
+       number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
+       choice("balance-scope", o.balance_scope,
+              "tokens whose choices the balance loss counts: those of the micro-batch, or of the whole update before"),
+       number("bias-rate", o.bias_rate,
+              "sigmoid router: what an expert's bias changes by after each update, towards an even load", 0, 1),
+       number("router-z-loss", o.router_z_loss, "weight of the router z-loss", 0, 1e6),
+       flag("normalize-gates", o.normalize_gates, "with top-k above 1, the gate values of a token sum to one"),
+       number("output-masking", o.output_masking,
+              "probability, in training, that a token goes without its experts' output", 0, 0.999),
+       number("output-scale", o.output_scale, "what the routed experts' output is multiplied by", 1e-6, 1e6),
+       number("shared-experts", o.shared_experts,
+              "experts that every token goes to, beside those that the gate chooses", 0, 1024)}};
+}
+
+Section model_section(ModelOptions& o) {
+  std::vector<std::string> presets = preset_names();
+  presets.insert(presets.begin(), "none");
+  return {
+      "model",
+      "the encoder-decoder transformer",
+      {choice("preset", o.preset, "a named set of sizes; keys given beside it win", presets),
+       number("vocabulary", o.vocabulary, "entries of the vocabulary; 0 takes them from the vocabulary file", 0,
+              1 << 24),
+       number("hidden", o.hidden, "width of the model", 2, 1 << 20),
+       number("ffn", o.ffn, "inner width of the feed-forward blocks", 1, 1 << 22),
+       number("heads", o.heads, "attention heads", 1, 4096),
+       number("encoder-layers", o.encoder_layers, "layers of the encoder", 1, 4096),
+       number("decoder-layers", o.decoder_layers, "layers of the decoder", 1, 4096),
+       choice("activation", o.activation, "activation of the feed-forward blocks"),
+       choice("norm", o.norm, "layer norm before or after each block"),
+       flag("embedding-scale", o.embedding_scale, "multiply embeddings by sqrt(hidden)"),
+       choice("position-frequencies", o.position_frequencies,
+              "sinusoids of place i of n have the frequency 10000^(-i/(n-1)), or 10000^(-i/n) as in Vaswani et al."),
+       number("position-offset", o.position_offset, "position of the first token in the sinusoid table", 0, 1024),
+       number("max-positions", o.max_positions, "longest sequence, in tokens", 1, 1 << 24),
+       flag("logits-bias", o.logits_bias, "add a trained bias to the logits of the vocabulary"),
+       number("dropout", o.dropout, "dropout after embeddings and blocks", 0, 0.999),
+       number("attention-dropout", o.attention_dropout, "dropout on attention weights", 0, 0.999),
+       number("activation-dropout", o.activation_dropout, "dropout after the activation", 0, 0.999)}};
+}
+
+Section data_section(DataOptions& o) {
+  return {
+      "data",
+      "training data",
+      {text("path", o.path, "folder made by `polymoe prepare`"),
+       list("directions", o.directions, "translation directions such as en-de, en-*, *-*; none: all in the data"),
+       list("valid-directions", o.valid_directions, "directions to validate; none: those of training"),
+       number("temperature", o.temperature, "languages are drawn in proportion to size^(1/temperature)", 0.01, 1e6),
+       number("translation-weight", o.translation_weight, "share of translation among the tasks", 0, 1e6),
+       number("denoising-weight", o.denoising_weight, "share of denoising auto-encoding among the tasks", 0, 1e6),
+       list("task-weights", o.task_weights, "shares of the data's other tasks, as TASK=WEIGHT; of those not named: 1"),
+       list("task-schedule", o.task_schedule,
+            "weights that change, as TASK=WEIGHT@EXAMPLES, after so many examples drawn; shares run straight between"),
+       number("task-temperature", o.task_temperature,
+              "weights of tasks are multiplied by examples^(1/temperature); 0: not", 0, 1e6),
+       number("mask-ratio", o.mask_ratio, "denoising: share of the tokens that are masked", 0, 1),
+       number("mask-span", o.mask_span, "denoising: mean length of a masked span, in tokens", 1, 1000),
+       number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
+       number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
+       number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
+       number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
+}
+
+Section train_section(TrainOptions& o) {
+  return {
+      "train",
+      "training",
+      {text("output", o.output, "folder for checkpoints, metrics and the report"),
+       text("init", o.init, "checkpoint whose weights training starts from"),
+       flag("init-optimizer", o.init_optimizer, "take the optimiser state of train.init too"),
+       number("seed", o.seed, "seed of every random number", 0),
+       number("max-tokens", o.max_tokens, "tokens of a micro-batch, source and target together, padding included", 1,
+              1 << 26),
+       number("micro-batches", o.micro_batches, "micro-batches of one update, over all processes", 1, 1 << 20),
+       number("max-updates", o.max_updates, "updates after which training ends", 0),
+       number("max-minutes", o.max_minutes, "minutes after which training ends; 0: no limit"),
+       choice("precision", o.precision, "number format of weights and activations"),
+       number("loss-scale", o.loss_scale,
+              "float16: what the loss is multiplied by at first, so that gradients do not vanish", 1, 1e9),
+       number("loss-scale-window", o.loss_scale_window,
+              "float16: updates without an overflow after which the scale doubles; each overflow halves it", 1),
+       choice("device", o.device, "where the model lives"),
+       flag("deterministic", o.deterministic, "the same bits in every run on a GPU too, slower; a CPU always has them"),
+       number("device-memory", o.device_memory, "GB of the device that a process may use; 0: all there is", 0, 1e6),
+       number("host-memory", o.host_memory, "GB of the host that a process may use for offload.*; 0: all there is", 0,
+              1e6),
+       number("threads", o.threads, "CPU threads; 0: one for each core", 0, 4096),
+       number("label-smoothing", o.label_smoothing, "probability spread over the vocabulary", 0, 0.999),
+       number("ema", o.ema,
+              "decay of the moving average of the weights, which validation and the best checkpoint then use; 0: none",
+              0, 0.9999999),
+       number("log-freq", o.log_freq, "updates between log lines", 1),
+       number("save-freq", o.save_freq, "updates between checkpoints; 0: only the last", 0),
+       number("keep-checkpoints", o.keep_checkpoints, "checkpoints kept, beside the best", 1),
+       number("valid-freq", o.valid_freq, "updates between validations; 0: only the last", 0),
+       number("valid-examples", o.valid_examples, "segments of each direction that a validation uses; 0: all", 0),
+       number("valid-beam-size", o.valid_beam_size, "beam size while validating; 0: loss only", 0, 1024),
+       choice("keep-best", o.keep_best, "measure by which the best checkpoint is kept"),
+       number("early-stopping", o.early_stopping, "validations without a better one that end training; 0: never", 0),
+       number("max-skipped", o.max_skipped,
+              "updates in a row without a finite gradient after which training ends as diverged; 0: never; float16 has "
+              "the loss scale instead",
+              0),
+       flag("verify", o.verify, "hold data and checkpoint against their checksums before training begins or goes on"),
+       flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
+}
+
+Section parallel_section(ParallelOptions& o) {
+  return {"parallel",
+          "processes",
+          {number("data", o.data, "copies of the model; 0: what the other degrees leave of the processes", 0, 1 << 20),
+           number("expert", o.expert, "processes that the experts of a layer are spread over", 1, 1 << 20),
+           number("model", o.model, "processes that matrices are sliced over (tensor slicing)", 1, 1 << 20),
+           number("zero-stage", o.zero_stage,
+                  "what copies share out: 1 optimiser state, 2 gradients too, 3 parameters too", 0, 3),
+           flag("recompute", o.recompute, "keep only the inputs of blocks and compute the rest anew in backward"),
+           choice("expert-slicing", o.expert_slicing, "experts where parallel.model > 1"),
+           choice("all-to-all", o.all_to_all, "how tokens travel; hierarchical: within nodes first, then across"),
+           number("exchange-chunks", o.exchange_chunks,
+                  "the experts of a process compute in so many runs; tokens of the next travel meanwhile", 1, 65536),
+           number("timeout", o.timeout, "seconds that a process waits for the others before all end", 1, 1e6),
+           flag("rank-logs", o.rank_logs, "write the log of each process to train.output/logs")}};
+}
+
+Section offload_section(OffloadOptions& o) {
+  return {"offload",
+          "state in host memory and in files",
+          {choice("optimizer", o.optimizer, "moments, and float32 master weights beside lower precision"),
+           choice("gradients", o.gradients, "summed gradients; needs parallel.zero-stage 2 or 3"),
+           choice("parameters", o.parameters, "parameters while no block needs them; needs parallel.zero-stage 3"),
+           choice("activations", o.activations, "inputs of blocks until backward; needs parallel.recompute",
+                  {"device", "host"}),
+           text("folder", o.folder, "where files go, on a fast disk; none: train.output"),
+           flag("delayed-update", o.delayed_update,
+                "update with the gradients of the batch before, while those of the next are computed")}};
+}
+
+Section optimizer_section(OptimizerOptions& o) {
+  return {"optimizer",
+          "Adam and its schedule",
+          {number("learning-rate", o.learning_rate, "peak learning rate", 0, 1e6),
+           choice("schedule", o.schedule, "how the rate falls after the warm-up"),
+           number("warmup-updates", o.warmup_updates, "updates of linear warm-up", 0),
+           number("min-learning-rate", o.min_learning_rate, "rate at the end of cosine and linear schedules", 0, 1e6),
+           number("beta1", o.beta1, "decay of the first moment", 0, 0.999999),
+           number("beta2", o.beta2, "decay of the second moment", 0, 0.99999999),
+           number("epsilon", o.epsilon, "added to the root of the second moment", 0, 1),
+           number("weight-decay", o.weight_decay, "decoupled weight decay (AdamW)", 0, 1),
+           number("clip-norm", o.clip_norm, "largest norm of the gradient; 0: no clipping", 0, 1e6)}};
+}
+
+Section decode_section(DecodeOptions& o) {
+  return {
+      "decode",
+      "beam search and sampling",
+      {number("beam-size", o.beam_size, "hypotheses kept for each sentence", 1, 1024),
+       number("length-penalty", o.length_penalty, "scores are divided by length^penalty", 0, 10),
+       number("n-best", o.n_best, "translations printed for each sentence", 1, 1024),
+       number("min-length", o.min_length, "fewest tokens of a translation, those that show nothing not counted", 0,
+              1 << 20),
+       number("max-length-factor", o.max_length_factor, "longest output = factor * source tokens + offset", 0, 100),
+       number("max-length-offset", o.max_length_offset, "see max-length-factor", 1, 1 << 20),
+       number("max-tokens", o.max_tokens, "source tokens of a batch, padding included", 1, 1 << 26),
+       number("no-repeat-ngram", o.no_repeat_ngram,
+              "no sequence of so many tokens comes twice in a translation, unless the source has it; 0: off", 0, 1024),
+       number("repetition-penalty", o.repetition_penalty,
+              "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100),
+       choice("protect", o.protect,
+              "where %s, {name}, <b> and addresses of a text come once each, as they are, in its translation"),
+       number("temperature", o.temperature,
+              "tokens are drawn at random, log probabilities divided by it; 0: beam search", 0, 100),
+       number("top-k", o.top_k, "sampling: only so many of the likeliest tokens are drawn; 0: all", 0, 1 << 24),
+       number("top-p", o.top_p, "sampling: only the likeliest tokens that have this probability together", 0.0001, 1),
+       number("seed", o.seed, "sampling: seed of the random numbers", 0),
+       choice(
+           "split-sentences", o.split_sentences,
+           "texts translated sentence by sentence and joined again: those that are too long for the model, or all")}};
+}
+
+Section cluster_section(ClusterOptions& o) {
+  return {"cluster",
+          "the machines that `polymoe plan` plans for; the defaults are nodes of eight A100 with 40 GB",
+          {number("devices", o.devices, "devices, one process on each", 1, 1 << 20),
+           number("node-devices", o.node_devices, "devices of a node", 1, 1024),
+           number("device-memory", o.device_memory, "GB of a device; 0: it uses its host's, as a CPU does", 0, 1e6),
+           number("reserved-memory", o.reserved_memory, "GB of a device that programs take beside tensors", 0, 1e6),
+           number("host-memory", o.host_memory, "GB of a node's host memory", 0, 1e9),
+           number("disk", o.disk, "GB of a node's disk for offload.*: file", 0, 1e9),
+           number("peak-tflops", o.peak_tflops, "TFLOP/s of a device at most, in train.precision", 1e-6, 1e6),
+           number("efficiency", o.efficiency, "share of the peak that the model's matrix products reach", 0.001, 1),
+           number("device-bandwidth", o.device_bandwidth, "GB/s of a device's memory", 1e-3, 1e9),
+           number("host-bandwidth", o.host_bandwidth, "GB/s of a node's host memory", 1e-3, 1e9),
+           number("link-bandwidth", o.link_bandwidth, "GB/s between a device and its host, each way", 1e-3, 1e9),
+           number("node-bandwidth", o.node_bandwidth, "GB/s of a device to others of its node", 1e-3, 1e9),
+           number("network-bandwidth", o.network_bandwidth, "GB/s of a device to other nodes", 1e-3, 1e9),
+           number("disk-bandwidth", o.disk_bandwidth, "GB/s of a node's disk", 1e-3, 1e9)}};
+}
+
+/// Checks that options agree; a failure names the first of `keys`, and the place of the first that was given.
+class Contradictions {
+ public:
+  explicit Contradictions(const GivenKeys& given) : given_(given) {}
+
+  template <typename... Args>
+  void operator()(bool agree, std::initializer_list<const char*> keys, fmt::format_string<Args...> format,
+                  Args&&... args) const {
+    if (agree) return;
+    Where where;
+    for (const char* key : keys) {
+      const auto found = given_.find(key);
+      if (found == given_.end()) continue;
+      where = found->second;
+      break;
+    }
+    throw Error(fmt::format("{}: {}", *keys.begin(), fmt::format(format, std::forward<Args>(args)...)), where);
+  }
+
+ private:
+  const GivenKeys& given_;
+};
+
+struct Preset {
+  const char* name;
+  std::int64_t hidden, ffn, heads, encoder_layers, decoder_layers;
+};
+
+// z-code-m3 is the model of arXiv 2109.10465; set moe.experts beside it (64 in the paper).
+constexpr Preset kPresets[] = {
+    {"tiny", 64, 256, 4, 2, 2},       {"small", 256, 1024, 4, 4, 2},         {"base", 512, 2048, 8, 6, 6},
+    {"large", 1024, 4096, 16, 12, 6}, {"z-code-m3", 1024, 4096, 16, 24, 12},
+};
+
+}  // namespace
+
+std::vector<Section> sections_of(RunOptions& o) {
+  return {model_section(o.model),         moe_section(o.model.moe),     data_section(o.data),
+          train_section(o.train),         parallel_section(o.parallel), offload_section(o.offload),
+          optimizer_section(o.optimizer), decode_section(o.decode),     cluster_section(o.cluster)};
+}
+
+std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }
+
+void apply_preset(ModelOptions& model, const std::string& name) {
+  for (const Preset& preset : kPresets) {
+    if (name != preset.name) continue;
+    model.preset = name;
+    model.hidden = preset.hidden;
+    model.ffn = preset.ffn;
+    model.heads = preset.heads;
+    model.encoder_layers = preset.encoder_layers;
+    model.decoder_layers = preset.decoder_layers;
+    return;
+  }
+  fail("model.preset: no preset is named '{}'", name);
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const Preset& preset : kPresets) names.emplace_back(preset.name);
+  return names;
+}
+
+void validate(const ModelOptions& m, const GivenKeys& given) {
+  const Contradictions check(given);
+  check(m.hidden % m.heads == 0, {"model.heads", "model.hidden"}, "{} heads do not divide model.hidden = {}", m.heads,
+        m.hidden);
+  check(m.hidden % 2 == 0, {"model.hidden"}, "{} is odd; sinusoidal positions need an even width", m.hidden);
+  check(m.moe.experts > 0 || m.moe.experts_per_layer.empty(), {"model.moe.experts-per-layer"},
+        "given, but model.moe.experts = 0 makes the model dense");
+  if (m.moe.experts == 0) return;
+  const bool expert_choice = m.moe.router == RouterKind::kExpertChoice;
+  check(
+      !expert_choice || m.moe.side == MoeSide::kEncoder, {"model.moe.side", "model.moe.router"},
+      "{}, but with model.moe.router expert-choice an expert picks its tokens among all of a batch, and in the decoder "
+      "would look ahead; use encoder",
+      m.moe.side);
+  check(!expert_choice || m.moe.capacity == CapacityKind::kLimited, {"model.moe.capacity", "model.moe.router"},
+        "{}, but with model.moe.router expert-choice the capacity is what an expert picks; use limited",
+        m.moe.capacity);
+  check(m.moe.final_capacity_factor == 0 || m.moe.capacity_updates > 0,
+        {"model.moe.capacity-updates", "model.moe.final-capacity-factor"},
+        "0, but the capacity factor is to reach model.moe.final-capacity-factor = {}", m.moe.final_capacity_factor);
+  check(m.moe.capacity_updates == 0 || m.moe.final_capacity_factor > 0,
+        {"model.moe.final-capacity-factor", "model.moe.capacity-updates"},
+        "not given, but model.moe.capacity-updates = {} lead to it", m.moe.capacity_updates);
+  const bool in_encoder = m.moe.side != MoeSide::kDecoder && m.moe.every <= m.encoder_layers;
+  const bool in_decoder = m.moe.side != MoeSide::kEncoder && m.moe.every <= m.decoder_layers;
+  check(in_encoder || in_decoder, {"model.moe.every", "model.encoder-layers", "model.decoder-layers"},
+        "no layer is the {}th of its side (model.encoder-layers = {}, model.decoder-layers = {}, model.moe.side = {}), "
+        "so the model has no experts",
+        m.moe.every, m.encoder_layers, m.decoder_layers, m.moe.side);
+  const std::size_t listed = m.moe.experts_per_layer.size();
+  const std::vector<MoeLayerSize> layers = moe_layers(m);
+  check(listed == 0 || listed == layers.size(), {"model.moe.experts-per-layer"},
+        "{} numbers, but the model has {} MoE layers", listed, layers.size());
+  for (const MoeLayerSize& layer : layers) {
+    check(m.moe.top_k <= layer.experts, {"model.moe.top-k", "model.moe.experts", "model.moe.experts-per-layer"},
+          "{} experts for each token, but {} has {}", m.moe.top_k, layer.name, layer.experts);
+  }
+}
+
+void validate(const DecodeOptions& d, const GivenKeys& given) {
+  const Contradictions check(given);
+  const bool samples = d.temperature > 0;
+  check(samples || d.n_best <= d.beam_size, {"decode.n-best", "decode.beam-size"},
+        "{} translations from a beam of decode.beam-size = {}", d.n_best, d.beam_size);
+  constexpr const char* kNoSampling = "{}, but decode.temperature is 0, which is beam search; set it, to 1 say";
+  check(samples || d.top_k == 0, {"decode.top-k", "decode.temperature"}, kNoSampling, d.top_k);
+  check(!samples || d.protect != Protection::kAlways, {"decode.protect", "decode.temperature"},
+        "always, but samples (decode.temperature = {}) cannot be made to hold placeholders; leave one of them out",
+        d.temperature);
+  check(samples || d.top_p == 1, {"decode.top-p", "decode.temperature"}, kNoSampling, d.top_p);
+}
+
+void validate(const RunOptions& o, const GivenKeys& given) {
+  validate(o.model, given);
+  validate(o.decode, given);
+  const Contradictions check(given);
+  check(o.data.mask_ratio + o.data.delete_ratio <= 1, {"data.mask-ratio", "data.delete-ratio"},
+        "{} and data.delete-ratio = {} exceed 1 together", o.data.mask_ratio, o.data.delete_ratio);
+  check(o.data.max_length <= o.model.max_positions, {"data.max-length", "model.max-positions"},
+        "{} tokens, but model.max-positions = {}", o.data.max_length, o.model.max_positions);
+  check(o.data.max_length <= o.train.max_tokens, {"data.max-length", "train.max-tokens"},
+        "{} tokens, but a micro-batch holds train.max-tokens = {}", o.data.max_length, o.train.max_tokens);
+  check(!o.train.init_optimizer || !o.train.init.empty(), {"train.init-optimizer", "train.init"},
+        "no checkpoint is named in train.init");
+  check(o.train.valid_beam_size > 0 || o.train.keep_best == ValidMetric::kLoss,
+        {"train.keep-best", "train.valid-beam-size"}, "{} cannot be measured with train.valid-beam-size = 0; use loss",
+        o.train.keep_best);
+  check(o.train.valid_freq > 0 || o.train.early_stopping == 0, {"train.early-stopping", "train.valid-freq"},
+        "{} validations, but train.valid-freq = 0 makes none on the way", o.train.early_stopping);
+  check(o.optimizer.schedule != Schedule::kInverseSqrt || o.optimizer.warmup_updates > 0,
+        {"optimizer.warmup-updates", "optimizer.schedule"},
+        "0, but the inverse-sqrt schedule starts from a warm-up; give at least 1");
+  check(o.optimizer.min_learning_rate <= o.optimizer.learning_rate,
+        {"optimizer.min-learning-rate", "optimizer.learning-rate"}, "{} exceeds optimizer.learning-rate = {}",
+        o.optimizer.min_learning_rate, o.optimizer.learning_rate);
+  check(o.offload.gradients == Tier::kDevice || o.parallel.zero_stage >= 2,
+        {"offload.gradients", "parallel.zero-stage"},
+        "{}, but with parallel.zero-stage = {} gradients stay on the device; use 2 or 3", o.offload.gradients,
+        o.parallel.zero_stage);
+  check(o.offload.parameters == Tier::kDevice || o.parallel.zero_stage == 3,
+        {"offload.parameters", "parallel.zero-stage"},
+        "{}, but with parallel.zero-stage = {} parameters stay on the device; use 3", o.offload.parameters,
+        o.parallel.zero_stage);
+  check(o.offload.activations == Tier::kDevice || o.parallel.recompute, {"offload.activations", "parallel.recompute"},
+        "{}, but without parallel.recompute there are no inputs of blocks to move", o.offload.activations);
+  const bool late = o.offload.delayed_update;
+  check(!late || o.offload.optimizer != Tier::kDevice, {"offload.delayed-update", "offload.optimizer"},
+        "Adam must work on the host meanwhile; use offload.optimizer host or file");
+  check(!late || (o.offload.gradients != Tier::kFile && o.offload.parameters != Tier::kFile),
+        {"offload.delayed-update", "offload.gradients", "offload.parameters"},
+        "the file would serve backward and the update at a time; keep gradients and parameters on the host");
+}
+
+}  // namespace polymoe

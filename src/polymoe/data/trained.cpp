@@ -1,0 +1,85 @@
+#include "polymoe/data/trained.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "polymoe/base/error.h"
+#include "polymoe/base/files.h"
+#include "polymoe/data/layout.h"
+#include "polymoe/data/mixture.h"
+#include "polymoe/text/language_names.h"
+
+namespace polymoe {
+namespace {
+
+bool matches(const std::string& pattern, const Direction& direction) {
+  const auto is_side = [](const std::string& wanted, const std::string& language) {
+    return wanted == "*" || wanted == language || language_of_locale(wanted) == language;
+  };
+  const Direction wanted = parse_direction(pattern);
+  return is_side(wanted.source, direction.source) && is_side(wanted.target, direction.target);
+}
+
+/// Null where it is not there or cannot be read: it may have been moved since.
+nlohmann::json read_description(const std::filesystem::path& folder) {
+  try {
+    return nlohmann::json::parse(read_file(folder / kDescriptionName));
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+/// Whether a corpus of the description has text for it.
+bool has_text(const nlohmann::json& corpus, const std::string& task, const Direction& direction) {
+  if (!corpus.at("splits").contains("train")) return false;
+  if (corpus.value("task", "") != task) return false;
+  if (!task.empty()) return corpus.at("source") == direction.source && corpus.at("target") == direction.target;
+  const nlohmann::json& languages = corpus.at("splits").at("train").at("languages");
+  return languages.contains(direction.source) && languages.contains(direction.target);
+}
+
+bool is_trained(const DataOptions& options, const nlohmann::json& description, const std::string& task,
+                const Direction& direction) {
+  try {
+    if (largest_weight(options, task) == 0) return false;
+    const bool is_translation = task == "translation", is_denoising = task == "denoising";
+    const auto names_it = [&](const std::string& pattern) { return matches(pattern, direction); };
+    if (is_translation && !options.directions.empty() &&
+        std::none_of(options.directions.begin(), options.directions.end(), names_it)) {
+      return false;
+    }
+    if ((is_translation && direction.source == direction.target) ||
+        (is_denoising && direction.source != direction.target)) {
+      return false;
+    }
+    if (description.is_null()) return true;
+    const std::string named = is_translation || is_denoising ? "" : task;
+    const nlohmann::json& corpora = description.at("corpora");
+    return std::any_of(corpora.begin(), corpora.end(),
+                       [&](const nlohmann::json& corpus) { return has_text(corpus, named, direction); });
+  } catch (const nlohmann::json::exception&) {
+    return true;
+  } catch (const Error&) {  // options of another version
+    return true;
+  }
+}
+
+}  // namespace
+
+std::vector<Direction> trained_directions(const DataOptions& options, const std::string& task,
+                                          const std::vector<Direction>& directions) {
+  const nlohmann::json description = read_description(options.path);
+  std::vector<Direction> trained;
+  for (const Direction& direction : directions) {
+    if (is_trained(options, description, task, direction)) trained.push_back(direction);
+  }
+  return trained;
+}
+
+bool may_be_trained(const DataOptions& options, const std::string& task, const Direction& direction) {
+  return !trained_directions(options, task, {direction}).empty();
+}
+
+}  // namespace polymoe

@@ -1,0 +1,398 @@
+#include "polymoe/decode/translator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <mutex>
+#include <numeric>
+#include <utility>
+
+#include "polymoe/base/error.h"
+#include "polymoe/base/quote.h"
+#include "polymoe/base/utf8.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/data/task.h"
+#include "polymoe/decode/batches.h"
+#include "polymoe/decode/forced.h"
+#include "polymoe/inference/load.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/text/placeholders.h"
+#include "polymoe/text/sentences.h"
+#include "polymoe/text/unicode.h"
+
+namespace polymoe {
+namespace {
+
+// The search's time grows with the square of their number; texts with more are only checked.
+constexpr std::size_t kMostPlaceholders = 100;
+
+// A sentence as the model reads it, with tags and marks, cut to what the model can take; `lost` tells of what it does
+// not read.
+std::vector<std::int32_t> make_source(const Vocabulary& vocabulary, const std::string& text, const Frame& frame,
+                                      std::int32_t source_language, std::int64_t max_positions, LossySource& lost) {
+  std::vector<std::int32_t> ids = frame.source_head;
+  const std::size_t tags = ids.size();
+  vocabulary.encode(text, source_language, ids);
+  lost.tokens = ids.size() - tags;
+  const auto text_begin = ids.begin() + static_cast<std::ptrdiff_t>(tags);
+  lost.unknown = static_cast<std::size_t>(std::count(text_begin, ids.end(), vocabulary.unk()));
+  const std::size_t longest = static_cast<std::size_t>(max_positions) - frame.source_tail.size();
+  if (ids.size() > longest) ids.resize(longest);
+  lost.read = ids.size() - tags;
+  ids.insert(ids.end(), frame.source_tail.begin(), frame.source_tail.end());
+  return ids;
+}
+
+// Where batches begin, of at most `max_tokens` each, and the number of works behind that. Works are sorted by beam,
+// then from long to short: the first one of a batch sets its width. Hypotheses beyond `beam_size` take the room of
+// sentences.
+std::vector<std::size_t> batch_begins(const std::vector<SentenceWork*>& works, std::int64_t max_tokens,
+                                      std::int64_t beam_size) {
+  std::vector<std::size_t> begins{0};
+  while (begins.back() < works.size()) {
+    const std::size_t first = begins.back();
+    const auto width = static_cast<std::int64_t>(works[first]->source.size());
+    const std::int64_t beams = works[first]->beams;
+    const auto room = static_cast<std::size_t>(std::max<std::int64_t>(1, max_tokens * beam_size / (width * beams)));
+    std::size_t end = first;
+    while (end < works.size() && end - first < room && works[end]->beams == beams) ++end;
+    begins.push_back(end);
+  }
+  return begins;
+}
+
+// The tokens of a batch where `at_once` of them are searched at the same time: so many that each thread has two.
+std::int64_t tokens_of_batch(const std::vector<SentenceWork*>& works, std::int64_t at_once, std::int64_t max_tokens) {
+  if (at_once == 1) return max_tokens;
+  std::int64_t tokens = 0;
+  for (const SentenceWork* work : works) tokens += static_cast<std::int64_t>(work->source.size());
+  return std::clamp<std::int64_t>(tokens / (2 * at_once), 1, max_tokens);
+}
+
+// The scores of words, which are what spaces divide, from those of tokens; that of the end mark is the last. A token
+// that shows nothing by itself belongs to the word behind it.
+std::vector<double> word_scores(const std::vector<std::int32_t>& ids, const std::vector<float>& token_scores,
+                                const Vocabulary& vocabulary, const std::vector<std::int32_t>& blank) {
+  std::vector<double> scores;
+  std::vector<std::int32_t> read;
+  double waiting = 0.0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    read.push_back(ids[i]);
+    waiting += static_cast<double>(token_scores[i]);
+    if (i + 1 < ids.size() && std::binary_search(blank.begin(), blank.end(), ids[i])) continue;
+    const std::size_t words = std::max<std::size_t>(1, split_words(decode_utf8(vocabulary.decode(read))).size());
+    scores.resize(std::max(scores.size(), words));
+    scores.back() += std::exchange(waiting, 0.0);
+  }
+  if (token_scores.size() > ids.size()) scores.push_back(static_cast<double>(token_scores.back()));
+  return scores;
+}
+
+// A work as it would be without terms and placeholders to hold.
+SentenceWork without_phrases(const SentenceWork& work, std::int64_t beams) {
+  SentenceWork plain = work;
+  plain.demands.phrases.clear();
+  plain.demands.banned.clear();
+  plain.literals.clear();
+  plain.beams = beams;
+  return plain;
+}
+
+// Whether all of `translations` hold what `work` asks for.
+bool hold_phrases(const std::vector<Translation>& translations, const SentenceWork& work, const Vocabulary& vocabulary,
+                  std::int32_t language) {
+  std::vector<Phrase> terms = work.demands.phrases;  // placeholders, whose texts are compared, stand behind them
+  const auto is_literal = [](const std::string& literal) { return !literal.empty(); };
+  if (!work.literals.empty()) {
+    const auto first = std::find_if(work.literals.begin(), work.literals.end(), is_literal);
+    terms.resize(static_cast<std::size_t>(first - work.literals.begin()));
+  }
+  return std::all_of(translations.begin(), translations.end(), [&](const Translation& translation) {
+    PhraseProgress progress = begin_phrases(terms);
+    std::vector<std::int32_t> read;
+    for (const std::int32_t id : vocabulary.encode(translation.text, language)) {
+      read.push_back(id);
+      progress = continue_phrases(terms, progress, read);
+    }
+    return translation.keeps_placeholders && progress.placements.size() == terms.size();
+  });
+}
+
+}  // namespace
+
+SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
+  SearchSymbols symbols;
+  symbols.end = vocabulary.eos();
+  symbols.forced = frame.target_head;
+  for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
+    const bool unwanted = vocabulary.is_special(id) || id == vocabulary.unk();
+    if (unwanted && id != vocabulary.eos()) symbols.forbidden.push_back(id);
+    if (!unwanted && shows_nothing(vocabulary.decode({id}))) symbols.blank.push_back(id);
+  }
+  return symbols;
+}
+
+Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options)
+    : model_(std::move(model)),
+      vocabulary_(std::move(vocabulary)),
+      symbols_(search_symbols(vocabulary_, {})),
+      options_(options) {
+  if (model_->vocabulary() != vocabulary_.size()) {
+    fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
+         model_->vocabulary());
+  }
+}
+
+Translator Translator::load(const std::filesystem::path& path, const std::filesystem::path& vocabulary,
+                            const DecodeOptions& options, const std::string& precision, const std::string& device,
+                            Check check) {
+  const std::filesystem::path folder = resolve_checkpoint(path);
+  const Checkpoint checkpoint = Checkpoint::open(folder, check);
+  const std::filesystem::path file = vocabulary.empty() ? vocabulary_of(folder) : vocabulary;
+  check_vocabulary(checkpoint, file);
+  return {load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options};
+}
+
+std::vector<std::string> Translator::parts_of(const std::string& text, std::int32_t language,
+                                              const Frame& frame) const {
+  const auto longest = static_cast<std::size_t>(model_->max_positions() - frame.source_marks());
+  // A token is a byte at least, but for the mark in front of the text.
+  const auto fits = [&](std::string_view part) {
+    return part.size() < longest || vocabulary_.encode(part, language).size() <= longest;
+  };
+  const bool never = options_.split_sentences == SentenceSplit::kNever;
+  if (never || (options_.split_sentences == SentenceSplit::kLong && fits(text))) return {text};
+  std::vector<std::string> parts;
+  for (const std::string_view sentence : split_sentences(text)) {
+    for (const std::string_view part : split_to_fit(sentence, fits)) {
+      if (!vocabulary_.is_empty(part)) parts.emplace_back(part);
+    }
+  }
+  return parts.empty() ? std::vector<std::string>{text} : parts;
+}
+
+const SignPieces& Translator::sign_pieces() const {
+  if (sign_pieces_.word_parts.empty()) sign_pieces_ = find_sign_pieces(vocabulary_);
+  return sign_pieces_;
+}
+
+void Translator::make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const {
+  work.demands.token_scores = demands.word_scores;
+  work.protects =
+      options_.protect == Protection::kAlways || (options_.protect == Protection::kDocuments && demands.of_document);
+  if (options_.temperature > 0) return;  // what samples lose is told
+  if (demands.glossary != nullptr) {
+    work.demands.phrases = phrases_of(*demands.glossary, work.text, vocabulary_, language);
+  }
+  if (!work.protects) return;
+  const std::size_t count = find_placeholders(work.text).size();
+  if (count == 0 || count > kMostPlaceholders) return;
+  protect_placeholders(work.text, vocabulary_, sign_pieces(), language, work.demands, work.literals);
+}
+
+std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std::int32_t source_language,
+                                               std::int32_t target_language, const Frame& frame,
+                                               const TextDemands& demands, LossySource& lost) const {
+  std::vector<SentenceWork> works;
+  for (const std::string& text : parts_of(sentence, source_language, frame)) {
+    SentenceWork work{.text = text};
+    LossySource found;
+    work.source = make_source(vocabulary_, text, frame, source_language, model_->max_positions(), found);
+    lost.tokens += found.tokens;
+    lost.read += found.read;
+    lost.unknown += found.unknown;
+    make_demands(work, demands, target_language);
+    work.beams = std::max(options_.n_best, beams_with_phrases(work.demands.phrases, options_.beam_size));
+    works.push_back(std::move(work));
+  }
+  return works;
+}
+
+std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
+                                                            const std::string& source, const std::string& target,
+                                                            const ProgressSink& progress, std::string_view task_name,
+                                                            const LossSink& lost, const TextDemands& demands) {
+  const Task task = parse_task(task_name, vocabulary_);
+  const std::int32_t source_language = vocabulary_.language_index(source);
+  const std::int32_t target_language = vocabulary_.language_index(target);
+  const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
+
+  std::vector<std::vector<SentenceWork>> works(sentences.size());  // by sentence its parts
+  std::vector<SentenceWork*> order;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    if (vocabulary_.is_empty(sentences[i])) continue;
+    LossySource found{.sentence = i};
+    works[i] = works_of(sentences[i], source_language, target_language, frame, demands, found);
+    if (!demands.prefixes.empty()) {
+      works[i].front().demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
+    }
+    if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
+    for (SentenceWork& work : works[i]) {
+      work.demands.number = demands.first_number + i;
+      order.push_back(&work);
+    }
+  }
+  // What the model writes by itself is better than what it is made to write: phrases are for what lacks them.
+  std::deque<SentenceWork> plain;  // of works with phrases, in their order
+  std::vector<SentenceWork*> first, again;
+  for (SentenceWork* work : order) {
+    const bool is_plain = work->demands.phrases.empty();
+    first.push_back(is_plain ? work : &plain.emplace_back(without_phrases(*work, options_.beam_size)));
+  }
+  search_all(first, frame, progress);
+  auto attempt = plain.begin();
+  for (SentenceWork* work : order) {
+    if (work->demands.phrases.empty()) continue;
+    if (hold_phrases(attempt->translations, *work, vocabulary_, target_language)) {
+      work->translations = std::move(attempt->translations);
+    } else {
+      again.push_back(work);
+    }
+    ++attempt;
+  }
+  search_all(again, frame, progress);
+
+  std::vector<std::vector<Translation>> results(sentences.size());
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    std::size_t ranks = 0;
+    for (const SentenceWork& work : works[i]) ranks = std::max(ranks, work.translations.size());
+    for (std::size_t rank = 0; rank < ranks; ++rank) results[i].push_back(join(works[i], rank));
+    if (results[i].empty()) results[i].push_back({.text = sentences[i]});
+  }
+  return results;
+}
+
+void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress) const {
+  SearchSymbols symbols = symbols_;
+  symbols.forced = frame.target_head;
+  const bool protects = std::any_of(works.begin(), works.end(), [](auto* work) { return !work->literals.empty(); });
+  if (protects) symbols.word_parts = sign_pieces().word_parts;
+  std::stable_sort(works.begin(), works.end(), [](const SentenceWork* a, const SentenceWork* b) {
+    return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
+  });
+  const std::int64_t max_tokens = tokens_of_batch(works, batches_at_once(*model_), options_.max_tokens);
+  const std::vector<std::size_t> begins = batch_begins(works, max_tokens, options_.beam_size);
+  Progress report{"translate", 0, works.size(), "sentences", "", false};
+  std::mutex reporting;
+  search_batches(*model_, begins.size() - 1, [&](std::size_t i) {
+    const std::size_t count = begins[i + 1] - begins[i];
+    search(std::span(works).subspan(begins[i], count), frame.start, symbols);
+    const std::lock_guard lock(reporting);
+    report.done += count;
+    report.finished = report.done == works.size();
+    if (progress) progress(report);
+  });
+}
+
+void Translator::search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const {
+  std::vector<std::vector<std::int32_t>> sources;
+  std::vector<Demands> demands;
+  for (const SentenceWork* work : works) {
+    sources.push_back(work->source);
+    demands.push_back(work->demands);
+  }
+  DecodeOptions options = options_;
+  options.beam_size = works.front()->beams;
+  const std::vector<std::int32_t> first_ids(sources.size(), start);
+  const auto hypotheses = beam_search(*model_, sources, first_ids, symbols, options, {}, demands);
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    for (const Hypothesis& hypothesis : hypotheses[i]) {
+      works[i]->translations.push_back(translation_of(hypothesis, *works[i], symbols));
+    }
+  }
+}
+
+Translation Translator::translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
+                                       const SearchSymbols& symbols) const {
+  Translation translation;
+  translation.score = hypothesis.score;
+  translation.cut_off = hypothesis.cut_off;
+  translation.text = one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, vocabulary_)
+                                                     : vocabulary_.decode(hypothesis.ids));
+  translation.keeps_placeholders = !work.protects || keeps_placeholders(work.text, translation.text);
+  std::vector<bool> met(work.demands.phrases.size());
+  for (const PhrasePlace& place : hypothesis.placements) met[place.phrase] = true;
+  for (std::size_t i = 0; i < met.size(); ++i) {
+    const bool is_term = i >= work.literals.size() || work.literals[i].empty();
+    if (is_term && !met[i]) ++translation.unmet_terms;
+  }
+  if (work.demands.token_scores) {
+    translation.word_scores = word_scores(hypothesis.ids, hypothesis.token_scores, vocabulary_, symbols.blank);
+  }
+  translation.tokens = hypothesis.ids.size() + (hypothesis.cut_off ? 0 : 1) + symbols.forced.size();
+  translation.log_probability =
+      hypothesis.score * std::pow(static_cast<double>(translation.tokens), options_.length_penalty);
+  return translation;
+}
+
+// The parts' translations of one rank, or of the last rank that a part has, as one.
+Translation Translator::join(std::span<const SentenceWork> parts, std::size_t rank) const {
+  Translation joined;
+  std::vector<std::string> texts;
+  for (const SentenceWork& part : parts) {
+    const Translation& own = part.translations[std::min(rank, part.translations.size() - 1)];
+    texts.push_back(own.text);
+    joined.cut_off = joined.cut_off || own.cut_off;
+    joined.unmet_terms += own.unmet_terms;
+    joined.keeps_placeholders = joined.keeps_placeholders && own.keeps_placeholders;
+    joined.word_scores.insert(joined.word_scores.end(), own.word_scores.begin(), own.word_scores.end());
+    joined.log_probability += own.log_probability;
+    joined.tokens += own.tokens;
+    joined.score = own.score;
+  }
+  joined.text = texts.size() == 1 ? texts[0] : join_sentences(texts);
+  if (texts.size() > 1) {
+    joined.score = joined.log_probability / std::pow(static_cast<double>(joined.tokens), options_.length_penalty);
+  }
+  return joined;
+}
+
+std::vector<TargetScore> Translator::score(std::span<const std::string> sentences, std::span<const std::string> targets,
+                                           const std::string& source, const std::string& target,
+                                           std::string_view task_name) {
+  const Task task = parse_task(task_name, vocabulary_);
+  const std::int32_t source_language = vocabulary_.language_index(source);
+  const std::int32_t target_language = vocabulary_.language_index(target);
+  const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
+  const auto longest = static_cast<std::size_t>(model_->max_positions()) - 1 - frame.target_head.size();
+  std::vector<ForcedTarget> works;
+  for (std::size_t i = 0; i < sentences.size(); ++i) {
+    LossySource found;
+    ForcedTarget work{
+        .source = make_source(vocabulary_, sentences[i], frame, source_language, model_->max_positions(), found),
+        .target = vocabulary_.encode(targets[i], target_language)};
+    if (found.read < found.tokens) {
+      fail("line {} of the input: {} tokens, but the model reads at most {}", i + 1, found.tokens, found.read);
+    }
+    if (work.target.size() > longest) {
+      fail("line {} of the translations: {} tokens, but the model writes at most {}", i + 1, work.target.size(),
+           longest);
+    }
+    works.push_back(std::move(work));
+  }
+  std::vector<std::size_t> order(works.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return works[a].source.size() > works[b].source.size(); });
+  std::vector<TargetScore> scores(works.size());
+  for (std::size_t first = 0; first < order.size();) {
+    const auto room =
+        std::max<std::size_t>(1, static_cast<std::size_t>(options_.max_tokens) / works[order[first]].source.size());
+    const std::size_t end = std::min(order.size(), first + room);
+    std::vector<ForcedTarget> batch;
+    for (std::size_t i = first; i < end; ++i) batch.push_back(works[order[i]]);
+    const auto token_scores = forced_scores(*model_, batch, frame.start, frame.target_head, vocabulary_.eos());
+    for (std::size_t i = first; i < end; ++i) {
+      const std::vector<float>& own = token_scores[i - first];
+      TargetScore& result = scores[order[i]];
+      result.tokens = own.size() + frame.target_head.size();
+      for (const float value : own) result.log_probability += static_cast<double>(value);
+      result.score = result.log_probability / std::pow(static_cast<double>(result.tokens), options_.length_penalty);
+      result.word_scores = word_scores(works[order[i]].target, own, vocabulary_, symbols_.blank);
+    }
+    first = end;
+  }
+  return scores;
+}
+
+}  // namespace polymoe

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "polymoe/base/progress.h"
+#include "polymoe/checkpoint/checkpoint.h"
+#include "polymoe/config/options.h"
+#include "polymoe/data/frame.h"
+#include "polymoe/decode/beam_search.h"
+#include "polymoe/decode/phrase_forms.h"
+#include "polymoe/inference/decoding_model.h"
+#include "polymoe/text/glossary.h"
+#include "polymoe/text/vocabulary.h"
+
+namespace polymoe {
+
+/// One translation of a sentence.
+struct Translation {
+  std::string text;
+  double score = 0.0;                    ///< see Hypothesis
+  bool cut_off = false;                  ///< see Hypothesis
+  std::size_t unmet_terms = 0;           ///< of the glossary
+  bool keeps_placeholders = true;        ///< those of the source, where that was asked for
+  std::vector<double> word_scores = {};  ///< where asked for: log probability of each word and of the end mark
+  double log_probability = 0.0;          ///< of all its tokens
+  std::size_t tokens = 0;                ///< the end mark and forced ids counted
+};
+
+/// What is asked of translations beside their language.
+struct TextDemands {
+  const Glossary* glossary = nullptr;          ///< its terms are translated as it says
+  std::span<const std::string> prefixes = {};  ///< for each sentence what its translations begin with; or empty
+  std::uint64_t first_number = 0;              ///< number of the first sentence; samples depend on it
+  bool of_document = false;                    ///< for decode.protect
+  bool word_scores = false;                    ///< whether they are wanted
+};
+
+/// A sentence of which the model reads only a part: its beginning, or not the tokens that are `<unk>`.
+struct LossySource {
+  std::size_t sentence = 0;  ///< its place in the input
+  std::size_t tokens = 0;    ///< of the whole text, without tags and end mark
+  std::size_t read = 0;      ///< of them
+  std::size_t unknown = 0;   ///< of `tokens`, those that are `<unk>`
+};
+using LossSink = std::function<void(const LossySource&)>;
+
+/// A sentence, or a part of a text, as a search takes it.
+struct SentenceWork {
+  std::string text;
+  std::vector<std::int32_t> source = {};
+  Demands demands = {};
+  std::vector<std::string> literals = {};  ///< of the phrases that are placeholders, their texts; "" for terms
+  bool protects = false;                   ///< whether placeholders are to be kept
+  std::int64_t beams = 1;
+  std::vector<Translation> translations = {};
+};
+
+/// What a translation that is there already scores.
+struct TargetScore {
+  double log_probability = 0.0;          ///< of all tokens, the end mark too
+  double score = 0.0;                    ///< the same over length^length-penalty, as translations have it
+  std::size_t tokens = 0;                ///< the end mark and forced ids counted
+  std::vector<double> word_scores = {};  ///< log probability of each word and of the end mark
+};
+
+/// Translates text: a model, its vocabulary and beam search. Sentences are sorted by length into batches; results come
+/// in the order of the input.
+class Translator {
+ public:
+  /// Throws Error where the vocabulary is not of the model's size.
+  Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options);
+
+  /// Loads the checkpoint (see resolve_checkpoint) and the vocabulary beside it, or `vocabulary` where it is not empty.
+  /// `precision` and `device`: see load_decoding_model(); `check`: how well the checkpoint is looked at.
+  static Translator load(const std::filesystem::path& checkpoint, const std::filesystem::path& vocabulary,
+                         const DecodeOptions& options, const std::string& precision, const std::string& device,
+                         Check check = Check::kValues);
+
+  /// n-best translations of each sentence, or what another task makes of it: "denoising", or one of the user's naming;
+  /// each is one line. An empty sentence (see Vocabulary::is_empty) stays as it is. A source of over
+  /// model.max-positions tokens is translated in parts, or cut off at its end where decode.split-sentences is never. Of
+  /// this and of `<unk>` in a source `lost` is told before
+  /// anything is translated. Throws Error for an unknown language or task.
+  /// Terms of a glossary that the vocabulary cannot write are told by a remark and left out.
+  std::vector<std::vector<Translation>> translate(std::span<const std::string> sentences, const std::string& source,
+                                                  const std::string& target, const ProgressSink& progress = {},
+                                                  std::string_view task = "translation", const LossSink& lost = {},
+                                                  const TextDemands& demands = {});
+
+  /// Scores translations that are there: `targets` of `sentences`, by forced decoding. Throws Error where a side is
+  /// longer than the model reads (`where` names it by its index), and as translate() does.
+  std::vector<TargetScore> score(std::span<const std::string> sentences, std::span<const std::string> targets,
+                                 const std::string& source, const std::string& target,
+                                 std::string_view task = "translation");
+
+  /// How many translations of each sentence translate() gives from now on, up to the beam size.
+  void set_n_best(std::int64_t n_best) { options_.n_best = n_best; }
+
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+
+ private:
+  std::vector<std::string> parts_of(const std::string& text, std::int32_t language, const Frame& frame) const;
+  void make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const;
+  const SignPieces& sign_pieces() const;
+  std::vector<SentenceWork> works_of(const std::string& sentence, std::int32_t source_language,
+                                     std::int32_t target_language, const Frame& frame, const TextDemands& demands,
+                                     LossySource& lost) const;
+  void search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress) const;
+  void search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const;
+  Translation translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
+                             const SearchSymbols& symbols) const;
+  Translation join(std::span<const SentenceWork> parts, std::size_t rank) const;
+
+  std::shared_ptr<DecodingModel> model_;
+  Vocabulary vocabulary_;
+  SearchSymbols symbols_;  // of no frame
+  DecodeOptions options_;
+  mutable SignPieces sign_pieces_;  // empty until a placeholder is met
+};
+
+/// The end mark, the ids that no translation holds (padding, start, masks and tags), those that show nothing, and what
+/// the frame of the examples has translations begin with.
+SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame);
+
+}  // namespace polymoe

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+
+#include "polymoe/kernels/activation.h"
+#include "polymoe/kernels/bfloat16.h"
+
+/// Products with weights that were laid out for them once: what inference computes. A sum runs over the inputs in
+/// their order, however many rows there are, so that a row's result does not depend on what else is in its batch, bit
+/// for bit.
+///
+/// The layout: panels of kPanel outputs, the last one filled up with zeros. A panel has the weights of its outputs for
+/// the first input, then those for the second, and so on; of 8-bit weights, for groups of kGroup inputs (filled up with
+/// zeros too), those of a group beside each other, output after output.
+namespace polymoe::kernels {
+
+constexpr std::int64_t kPanel = 64;
+constexpr std::int64_t kGroup = 4;
+
+/// What the CPU's vectors are used for: all of them give the same 8-bit products; float products agree where the CPU
+/// multiplies and adds in one operation.
+enum class Vectors { kPlain, kAvx2, kAvx512, kAvx512Vnni };
+/// The best that this CPU has.
+Vectors best_vectors();
+
+constexpr std::int64_t panels_of(std::int64_t outputs) { return (outputs + kPanel - 1) / kPanel; }
+constexpr std::int64_t groups_of(std::int64_t inputs) { return (inputs + kGroup - 1) / kGroup; }
+
+/// What becomes of the sums of an output: y = activation(sum + bias), or y += that.
+struct ProductEnd {
+  const float* bias = nullptr;  ///< [outputs]; null: none
+  bool activates = false;
+  Activation activation = Activation::kRelu;
+  bool adds = false;  ///< to what is in y
+};
+
+/// Lays out `weight` [outputs, inputs]; `packed` has panels_of(outputs) * inputs * kPanel elements.
+template <typename T>
+void pack_weight(const T* weight, std::int64_t outputs, std::int64_t inputs, T* packed);
+
+/// x [rows, inputs] times a packed weight -> the outputs of the panels [first, last) of y [rows, outputs].
+template <typename T>
+void packed_product(const float* x, std::int64_t rows, const T* packed, std::int64_t inputs, std::int64_t outputs,
+                    std::int64_t first, std::int64_t last, const ProductEnd& end, float* y,
+                    Vectors vectors = best_vectors());
+
+/// Rows of 8 bits: x[r, i] is about scales[r] * (values[r, i] - 128).
+struct QuantizedRows {
+  const std::uint8_t* values;  ///< [rows, groups_of(inputs) * kGroup], from 1 to 255
+  const float* scales;         ///< [rows]
+};
+
+/// Rounds each row of x [rows, inputs] to 255 steps between minus and plus its greatest absolute value.
+void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::uint8_t* values, float* scales);
+
+/// Weights of 8 bits: w[o, i] is about scales[o] * values[o, i].
+struct QuantizedWeight {
+  const std::int8_t* packed;        ///< panels_of(outputs) * groups_of(inputs) * kGroup * kPanel
+  const float* scales;              ///< [outputs]
+  const std::int32_t* corrections;  ///< [panels_of(outputs) * kPanel], -128 times the sum of an output's values
+};
+
+/// Lays out `values` [outputs, inputs] and computes the corrections.
+void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
+                 std::int32_t* corrections);
+
+/// The product of quantised rows and weights, as packed_product() otherwise; its sums are exact.
+void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWeight& weight, std::int64_t inputs,
+                    std::int64_t outputs, std::int64_t first, std::int64_t last, const ProductEnd& end, float* y,
+                    Vectors vectors = best_vectors());
+
+}  // namespace polymoe::kernels

@@ -1,0 +1,250 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "polymoe/kernels/cpu/clones.h"
+#include "polymoe/kernels/cpu/lanes.h"
+#include "polymoe/kernels/cpu/packed_product.h"
+#include "polymoe/kernels/cpu/packed_product_work.h"
+
+namespace polymoe::kernels {
+namespace {
+
+constexpr std::int64_t kGroupBytes = kGroup * kPanel;  // of a panel, for a group of inputs
+
+// The four values of a row's group as one word.
+inline __attribute__((always_inline)) std::int32_t word_at(const std::uint8_t* values) {
+  std::int32_t word = 0;
+  std::memcpy(&word, values, sizeof word);
+  return word;
+}
+
+// Whole-number sums to floats, by the scales of rows and outputs.
+inline __attribute__((always_inline)) void scale_sums(const std::int32_t* totals, std::int64_t rows,
+                                                      const float* row_scales, const float* scales,
+                                                      std::int64_t columns, float* sums) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      sums[r * kPanel + c] = static_cast<float>(totals[r * kPanel + c]) * (row_scales[r] * scales[c]);
+    }
+  }
+}
+
+// What the tiles of all kinds of vectors know.
+struct QuantizedTile {
+  QuantizedRows x;
+  QuantizedWeight weight;
+  std::int64_t groups;
+  std::int64_t outputs;
+
+  const std::uint8_t* row_at(std::int64_t row) const { return x.values + row * groups * kGroup; }
+  const std::int8_t* panel_at(std::int64_t panel) const { return weight.packed + panel * groups * kGroupBytes; }
+
+  inline __attribute__((always_inline)) void scale(const std::int32_t* totals, std::int64_t rows, std::int64_t row,
+                                                   std::int64_t panel, float* sums) const {
+    const std::int64_t columns = std::min(kPanel, outputs - panel * kPanel);
+    scale_sums(totals, rows, x.scales + row, weight.scales + panel * kPanel, columns, sums);
+  }
+};
+
+struct PlainTile : QuantizedTile {
+  void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+    std::int32_t totals[kTileRows * kPanel];
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::int32_t* total = totals + r * kPanel;
+      std::memcpy(total, weight.corrections + panel * kPanel, kPanel * sizeof(std::int32_t));
+      for (std::int64_t g = 0; g < groups; ++g) {
+        const std::uint8_t* values = row_at(row + r) + g * kGroup;
+        const std::int8_t* weights = panel_at(panel) + g * kGroupBytes;
+        for (std::int64_t c = 0; c < kPanel; ++c) {
+          for (std::int64_t i = 0; i < kGroup; ++i) total[c] += values[i] * weights[c * kGroup + i];
+        }
+      }
+    }
+    scale(totals, rows, row, panel, sums);
+  }
+};
+
+void product_plain(const QuantizedTile& tile, std::int64_t rows, std::int64_t first, std::int64_t last,
+                   const ProductEnd& end, float* y) {
+  for_each_tile(PlainTile{tile}, rows, tile.groups * kGroup, tile.outputs, first, last, end, y);
+}
+
+#if defined(__x86_64__)
+#define POLYMOE_AVX2 __attribute__((target("arch=x86-64-v3")))
+#define POLYMOE_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
+
+// Two products of 16 bits are added before they are: |w| * sign(w) x, with |x| at most 127, cannot overflow that.
+template <int kRows>
+POLYMOE_AVX2 inline __attribute__((always_inline)) void sum_avx2(const std::uint8_t* x, std::int64_t groups,
+                                                                 const std::int8_t* panel, std::int32_t* totals) {
+  constexpr int kVectors = 2;
+  const __m256i offset = _mm256_set1_epi8(static_cast<char>(0x80)), ones = _mm256_set1_epi16(1);
+  for (int c = 0; c < kPanel; c += 8 * kVectors) {
+    __m256i sums[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm256_setzero_si256();
+    }
+    for (std::int64_t g = 0; g < groups; ++g) {
+      __m256i weights[kVectors], magnitudes[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        weights[v] = _mm256_loadu_si256(
+            reinterpret_cast<const __m256i*>(panel + g * kGroupBytes + (c + v * 8) * std::int64_t{kGroup}));
+        magnitudes[v] = _mm256_abs_epi8(weights[v]);
+      }
+      for (int r = 0; r < kRows; ++r) {
+        const std::uint8_t* row = x + r * groups * kGroup;
+        const __m256i values = _mm256_xor_si256(_mm256_set1_epi32(word_at(row + g * kGroup)), offset);
+        for (int v = 0; v < kVectors; ++v) {
+          const __m256i pairs = _mm256_maddubs_epi16(magnitudes[v], _mm256_sign_epi8(values, weights[v]));
+          sums[r][v] = _mm256_add_epi32(sums[r][v], _mm256_madd_epi16(pairs, ones));
+        }
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(totals + r * kPanel + c + v * 8), sums[r][v]);
+      }
+    }
+  }
+}
+
+template <int kRows>
+POLYMOE_VNNI inline __attribute__((always_inline)) void sum_vnni(const std::uint8_t* x, std::int64_t groups,
+                                                                 const std::int8_t* panel,
+                                                                 const std::int32_t* corrections,
+                                                                 std::int32_t* totals) {
+  constexpr int kVectors = kPanel / 16;
+  __m512i sums[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm512_loadu_si512(corrections + v * 16);
+  }
+  for (std::int64_t g = 0; g < groups; ++g) {
+    __m512i weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) weights[v] = _mm512_loadu_si512(panel + g * kGroupBytes + v * 64);
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i values = _mm512_set1_epi32(word_at(x + (r * groups + g) * kGroup));
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], values, weights[v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) _mm512_storeu_si512(totals + r * kPanel + v * 16, sums[r][v]);
+  }
+}
+
+struct Avx2Tile : QuantizedTile {
+  POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+    alignas(64) std::int32_t totals[kTileRows * kPanel];
+    const std::int64_t stride = groups * kGroup;
+    std::int64_t r = 0;
+    for (; r + 3 <= rows; r += 3) sum_avx2<3>(row_at(row) + r * stride, groups, panel_at(panel), totals + r * kPanel);
+    for (; r < rows; ++r) sum_avx2<1>(row_at(row) + r * stride, groups, panel_at(panel), totals + r * kPanel);
+    scale(totals, rows, row, panel, sums);
+  }
+};
+
+struct VnniTile : QuantizedTile {
+  POLYMOE_VNNI void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+    alignas(64) std::int32_t totals[kTileRows * kPanel];
+    const std::uint8_t* from = row_at(row);
+    const std::int8_t* weights = panel_at(panel);
+    const std::int32_t* corrections = weight.corrections + panel * kPanel;
+    switch (rows) {
+      case 1:
+        sum_vnni<1>(from, groups, weights, corrections, totals);
+        break;
+      case 2:
+        sum_vnni<2>(from, groups, weights, corrections, totals);
+        break;
+      case 3:
+        sum_vnni<3>(from, groups, weights, corrections, totals);
+        break;
+      case 4:
+        sum_vnni<4>(from, groups, weights, corrections, totals);
+        break;
+      case 5:
+        sum_vnni<5>(from, groups, weights, corrections, totals);
+        break;
+      default:
+        sum_vnni<6>(from, groups, weights, corrections, totals);
+        break;
+    }
+    scale(totals, rows, row, panel, sums);
+  }
+};
+
+POLYMOE_AVX2 void product_avx2(const QuantizedTile& tile, std::int64_t rows, std::int64_t first, std::int64_t last,
+                               const ProductEnd& end, float* y) {
+  for_each_tile(Avx2Tile{tile}, rows, tile.groups * kGroup, tile.outputs, first, last, end, y);
+}
+
+POLYMOE_VNNI void product_vnni(const QuantizedTile& tile, std::int64_t rows, std::int64_t first, std::int64_t last,
+                               const ProductEnd& end, float* y) {
+  for_each_tile(VnniTile{tile}, rows, tile.groups * kGroup, tile.outputs, first, last, end, y);
+}
+#endif
+
+POLYMOE_INLINE float greatest_magnitude(const float* x, std::int64_t width) {
+  Floats greatest = {}, values;
+  std::int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes) {
+    load(x + i, values);
+    values = values < 0.0f ? -values : values;
+    greatest = values > greatest ? values : greatest;
+  }
+  float result = 0.0f;
+  for (; i < width; ++i) result = std::max(result, std::fabs(x[i]));
+  for (int l = 0; l < kLanes; ++l) result = std::max(result, greatest[l]);
+  return result;
+}
+
+}  // namespace
+
+POLYMOE_CPU_CLONES
+void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::uint8_t* values, float* scales) {
+  const std::int64_t width = groups_of(inputs) * kGroup;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* row = x + r * inputs;
+    std::uint8_t* to = values + r * width;
+    const float greatest = greatest_magnitude(row, inputs);
+    const float factor = greatest > 0.0f ? 127.0f / greatest : 0.0f;
+    scales[r] = greatest / 127.0f;
+    constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
+    for (std::int64_t i = 0; i < inputs; ++i) {
+      to[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>((row[i] * factor + kRounder) - kRounder) + 128);
+    }
+    for (std::int64_t i = inputs; i < width; ++i) to[i] = 128;
+  }
+}
+
+void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
+                 std::int32_t* corrections) {
+  const std::int64_t groups = groups_of(inputs);
+  std::fill(packed, packed + panels_of(outputs) * groups * kGroupBytes, std::int8_t{0});
+  std::fill(corrections, corrections + panels_of(outputs) * kPanel, 0);
+  for (std::int64_t o = 0; o < outputs; ++o) {
+    std::int8_t* to = packed + o / kPanel * groups * kGroupBytes + o % kPanel * kGroup;
+    for (std::int64_t i = 0; i < inputs; ++i) {
+      const std::int8_t value = values[o * inputs + i];
+      to[i / kGroup * kGroupBytes + i % kGroup] = value;
+      corrections[o] -= 128 * value;
+    }
+  }
+}
+
+void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWeight& weight, std::int64_t inputs,
+                    std::int64_t outputs, std::int64_t first, std::int64_t last, const ProductEnd& end, float* y,
+                    Vectors vectors) {
+  const QuantizedTile tile{x, weight, groups_of(inputs), outputs};
+#if defined(__x86_64__)
+  if (vectors == Vectors::kAvx512Vnni) return product_vnni(tile, rows, first, last, end, y);
+  if (vectors >= Vectors::kAvx2) return product_avx2(tile, rows, first, last, end, y);
+#endif
+  product_plain(tile, rows, first, last, end, y);
+}
+
+}  // namespace polymoe::kernels

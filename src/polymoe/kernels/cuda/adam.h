@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+
+#include "polymoe/kernels/bfloat16.h"
+#include "polymoe/kernels/cpu/adam.h"
+#include "polymoe/kernels/cuda/stream.h"
+
+namespace polymoe::kernels::cuda {
+
+/// kernels::adam() of values on the GPU. `rounded` may be null.
+void adam(float* parameters, const float* gradients, float* first_moments, float* second_moments, BFloat16* rounded,
+          std::int64_t count, const AdamStep& step, Stream stream);
+
+}  // namespace polymoe::kernels::cuda

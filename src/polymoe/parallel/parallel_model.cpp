@@ -1,0 +1,103 @@
+#include "polymoe/parallel/parallel_model.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "polymoe/base/error.h"
+#include "polymoe/comm/hosts.h"
+#include "polymoe/nn/device.h"
+#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/parallel/expert_dispatcher.h"
+#include "polymoe/parallel/gpu_choice.h"
+#include "polymoe/parallel/model_axis.h"
+#ifdef POLYMOE_NCCL
+#include "polymoe/comm/nccl/nccl_communicator.h"
+#endif
+
+namespace polymoe {
+namespace {
+
+// Groups work on the GPUs of their members; a process on its own needs none.
+DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
+  if (options.train.device != DeviceKind::kCuda || world.size() == 1) return {};
+#ifdef POLYMOE_NCCL
+  open_device(options.train.device, options.train.deterministic);  // says so where there is no GPU
+  const c10::impl::DeviceGuardImplInterface* gpus = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA);
+  const int gpu = gpu_of(hosts_of(world), world.rank(), gpus->deviceCount());
+  gpus->setDevice(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu)));
+  return [time_out = options.parallel.timeout](Communicator& host) {
+    return make_nccl_communicator(host, host.name(), std::chrono::duration<double>(time_out));
+  };
+#else
+  fail("train.device: cuda with {} processes needs NCCL, which this build lacks", world.size());
+#endif
+}
+
+std::unique_ptr<RowExchange> make_exchange(const RunOptions& options, const ParallelLayout& layout) {
+  Communicator& experts = layout.expert_group();
+  if (options.parallel.all_to_all == AllToAll::kFlat) return make_flat_exchange(experts);
+  const std::vector<int> hosts = hosts_of(layout.world());
+  std::vector<int> nodes;
+  for (const int rank : experts.world_ranks()) nodes.push_back(hosts[static_cast<std::size_t>(rank)]);
+  return make_hierarchical_exchange(experts, nodes);
+}
+
+// Adds the groups of the exchange to `groups`.
+Partition make_partition(const RunOptions& options, const ParallelLayout& layout, std::shared_ptr<BlockRunner> runner,
+                         std::vector<Communicator*>& groups) {
+  std::unique_ptr<RowExchange> exchange = make_exchange(options, layout);
+  for (Communicator* group : exchange->own_groups()) groups.push_back(group);
+  Partition partition;
+  if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
+  partition.slice_experts = options.parallel.expert_slicing == ExpertSlicing::kSliced;
+  partition.dispatcher = make_dispatcher(layout, partition.slice_experts, options.parallel.exchange_chunks,
+                                         std::move(exchange), partition.model_axis);
+  partition.expert_rank = layout.expert_rank();
+  partition.expert_parts = layout.degrees().expert;
+  partition.runner = std::move(runner);
+  return partition;
+}
+
+EncoderDecoder on_device(EncoderDecoder model, const TrainOptions& options) {
+  model->to(open_device(options.device, options.deterministic));
+  return model;
+}
+
+}  // namespace
+
+Tiers make_tiers(const RunOptions& options) {
+  const OffloadOptions& offload = options.offload;
+  return {offload.optimizer,     offload.gradients,
+          offload.parameters,    offload.delayed_update,
+          options.train.ema > 0, offload.folder.empty() ? options.train.output : offload.folder};
+}
+
+EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
+  const WithoutMemory scope;  // the store gives it, a unit at a time
+  EncoderDecoder model(options.model, partition);
+  model->set_precision(scalar_type(options.train.precision));
+  return model;
+}
+
+ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
+    : layout(options.parallel, options.model, world, device_groups(options, world)),
+      groups(layout.groups()),
+      runner_(std::make_shared<UnitRunner>(options.parallel.recompute, options.offload.activations == Tier::kHost)),
+      model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train)),
+      store(*model, make_sharding(options.parallel, layout), make_tiers(options),
+            [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
+              initialize_parameter(p.name, p.parameter, p.placed, seed);
+            }),
+      sync(store, layout) {
+  runner_->attach(sync);
+}
+
+void ParallelModel::swap_averages() {
+  if (!store.keeps_averages()) return;
+  store.swap_averages();
+  sync.publish_all();
+}
+
+}  // namespace polymoe

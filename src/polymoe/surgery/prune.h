@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "polymoe/base/progress.h"
+#include "polymoe/config/moe_layers.h"
+#include "polymoe/surgery/keep.h"
+#include "polymoe/surgery/result.h"
+
+namespace polymoe {
+
+enum class PruneBy { kUse, kRandom, kLists };
+
+struct PruneOptions {
+  std::filesystem::path checkpoint;  ///< or a run folder, see resolve_checkpoint()
+  PruneBy by = PruneBy::kUse;
+  std::filesystem::path usage;          ///< kUse: see ExpertUsage::read()
+  std::vector<std::string> directions;  ///< kUse: see ExpertUsage::mean(); empty: all
+  std::uint64_t seed = 1;               ///< kRandom
+  std::vector<std::string> lists;       ///< kLists: see parse_lists()
+  std::vector<std::int64_t> keep;       ///< experts of each MoE layer, or one number for all
+  std::int64_t keep_total = 0;          ///< instead: experts of all layers together
+  std::filesystem::path output;
+};
+
+struct PruneReport {
+  std::vector<MoeLayerSize> layers;  ///< before
+  KeptExperts kept;
+  ModelSize before, after;
+  double speed_one = 1.0;   ///< predicted speed as a multiple of that before, one sentence at a time
+  double speed_many = 1.0;  ///< 64 at a time
+};
+
+/// Writes a checkpoint with some of the experts of another: the rows of gates are those of the experts that stay, which
+/// are numbered anew in their order; `meta.origin.experts` has their old numbers. Optimiser state is left out. A tensor
+/// is in memory at a time. Throws Error for a model without experts and for options that do not fit it; nothing is
+/// written then.
+PruneReport prune(const PruneOptions& options, const ProgressSink& progress = {});
+
+}  // namespace polymoe

@@ -1,0 +1,180 @@
+#include "polymoe/train/step.h"
+
+#include <cmath>
+#include <utility>
+
+#include "polymoe/loss/objective.h"
+#include "polymoe/nn/torch_headers.h"
+#include "polymoe/train/update_plan.h"
+
+namespace polymoe {
+namespace {
+
+// What a micro-batch gave that is reported: on its device until all are done, so that the host need not wait between.
+struct MicroBatchResult {
+  const MicroBatch* batch;
+  CrossEntropy cross_entropy;
+  std::vector<at::Tensor> balance_losses, router_z_losses, loads;
+};
+
+// Splits the tokens' losses by the task of their row.
+std::map<std::int32_t, TokenLoss> losses_by_task(const CrossEntropy& cross_entropy, const MicroBatch& batch) {
+  const at::Tensor loss = cross_entropy.token_loss.to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor nll = cross_entropy.token_nll.to(at::kCPU, at::kFloat).contiguous();
+  const auto* token_loss = loss.const_data_ptr<float>();
+  const auto* token_nll = nll.const_data_ptr<float>();
+  std::map<std::int32_t, TokenLoss> tasks;
+  for (std::size_t row = 0; row < batch.target_lengths.size(); ++row) {
+    TokenLoss& sum = tasks[batch.tasks[row]];
+    for (std::int32_t i = 0; i < batch.target_lengths[row]; ++i) {
+      sum.loss += *token_loss++;
+      sum.nll += *token_nll++;
+    }
+    sum.tokens += batch.target_lengths[row];
+  }
+  return tasks;
+}
+
+CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, const ForwardContext& context,
+                     double label_smoothing, double normaliser) {
+  const EncodedSource encoded = model->encode(input.source, context);
+  const at::Tensor states = model->decode(input.target, encoded, context);
+  return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
+}
+
+// StepReport::loads; nothing is sent where no router asks for it.
+std::vector<at::Tensor> sum_loads(const TrainState& state, const std::vector<MicroBatchResult>& results) {
+  const std::vector<std::shared_ptr<Router>> routers = state.model->routers();
+  std::vector<at::Tensor> sums(routers.size()), followed;
+  std::vector<std::int64_t> sizes;
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    if (!routers[i]->follows_load()) continue;
+    const at::Tensor& weight = routers[i]->weight;
+    const at::Tensor& sum = followed.emplace_back(at::zeros({weight.size(0)}, weight.options().dtype(at::kLong)));
+    sizes.push_back(weight.size(0));
+    // The slices of one model have the same micro-batches: what the first slice says counts.
+    if (state.layout.model_rank() != 0) continue;
+    for (const MicroBatchResult& result : results) sum.add_(result.loads[i]);
+  }
+  if (followed.empty()) return sums;
+  // Of all layers at once: a device is waited for, and the other processes are, only here.
+  const at::Tensor all = at::cat(followed).to(at::kCPU);
+  state.layout.world().all_reduce(all);
+  const std::vector<at::Tensor> parts = all.split_with_sizes(sizes);
+  auto part = parts.begin();
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    if (routers[i]->follows_load()) sums[i] = *part++;
+  }
+  return sums;
+}
+
+void follow_loads(TrainState& state, const std::vector<at::Tensor>& loads) {
+  const std::vector<std::shared_ptr<Router>> routers = state.model->routers();
+  for (std::size_t i = 0; i < routers.size(); ++i) {
+    if (routers[i]->follows_load()) routers[i]->follow(loads[i]);
+  }
+}
+
+}  // namespace
+
+void TokenLoss::operator+=(const TokenLoss& other) {
+  loss += other.loss;
+  nll += other.nll;
+  tokens += other.tokens;
+}
+
+TokenLoss StepReport::total() const {
+  TokenLoss sum;
+  for (const auto& [task, loss] : tasks) sum += loss;
+  return sum;
+}
+
+TrainState::TrainState(const RunOptions& options, Communicator& world)
+    : ParallelModel(options, world),
+      adam(store, options.optimizer, options.train.ema),
+      loss_scale(options.train),
+      delayed(store, adam) {}
+
+StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
+                                const RunOptions& options) {
+  UpdatePlan plan = plan_update(micro_batches, options.train.micro_batches, state.layout);
+  plan.normalisation.loss_scale = state.loss_scale.value();
+  StepReport report;
+  report.all_target_tokens = plan.normalisation.target_tokens;
+
+  const MicroBatch stand_in = make_stand_in();
+  std::vector<MicroBatchResult> results;
+  state.sync.begin_update();
+  for (std::size_t round = 0; round < plan.rounds.size(); ++round) {
+    const bool is_mine = round < micro_batches.size();
+    const MicroBatch& batch = is_mine ? micro_batches[round] : stand_in;
+    ForwardContext context;
+    context.training = true;
+    context.seed = static_cast<std::uint64_t>(options.train.seed);
+    context.update = static_cast<std::uint64_t>(state.update);
+    context.micro_batch = round * static_cast<std::size_t>(state.layout.batch_ranks()) +
+                          static_cast<std::size_t>(state.layout.batch_rank());
+    context.bounds = plan.rounds[round];
+    ForwardOutputs outputs;
+    context.outputs = &outputs;
+
+    state.sync.begin_micro_batch(round + 1 == plan.rounds.size());
+    const ModelInput input = make_model_input(batch, state.model->projection().device());
+    CrossEntropy cross_entropy =
+        forward(state.model, input, context, options.train.label_smoothing, plan.normalisation.token_divisor());
+    Objective objective =
+        make_objective(std::move(cross_entropy), outputs, state.model->options().moe, plan.normalisation);
+    (is_mine ? objective.value : objective.value * 0.0).backward();
+    state.sync.end_micro_batch();
+    if (!is_mine) continue;
+    CrossEntropy& losses = objective.cross_entropy;
+    results.push_back({&batch,
+                       {{}, losses.token_nll, losses.token_loss},
+                       std::move(objective.balance_losses),
+                       std::move(objective.router_z_losses),
+                       std::move(outputs.loads)});
+  }
+
+  const auto micro_batch_count = static_cast<double>(plan.normalisation.micro_batches);
+  for (const MicroBatchResult& result : results) {
+    for (const auto& [task, loss] : losses_by_task(result.cross_entropy, *result.batch)) report.tasks[task] += loss;
+    report.balance_loss += mean_of(result.balance_losses) / micro_batch_count;
+    report.router_z_loss += mean_of(result.router_z_losses) / micro_batch_count;
+    report.source_tokens += result.batch->source_tokens();
+  }
+  report.loads = sum_loads(state, results);
+  return report;
+}
+
+StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
+                      double learning_rate) {
+  if (options.offload.delayed_update) state.delayed.start();
+  StepReport report = accumulate_gradients(state, micro_batches, options);
+  const double loss_scale = state.loss_scale.value(), norm = state.sync.gradient_norm() / loss_scale;
+  if (options.offload.delayed_update) {
+    if (state.delayed.finish()) state.sync.publish_all();
+    report.update = {norm, !std::isfinite(norm)};
+    if (!report.update.skipped) state.delayed.keep(learning_rate, norm, loss_scale);
+  } else {
+    const auto publish = [&](const ParameterUnit& unit) { state.sync.publish(unit); };
+    report.update = state.adam.update(learning_rate, norm, loss_scale, publish);
+    state.sync.end_publishing();
+  }
+  if (!report.update.skipped) follow_loads(state, report.loads);
+  state.loss_scale.follow(report.update.skipped);
+  ++state.update;
+  return report;
+}
+
+std::map<std::int32_t, TokenLoss> evaluate_loss(EncoderDecoder& model, const MicroBatch& batch, double label_smoothing,
+                                                MoeStatistics* statistics) {
+  const at::NoGradGuard no_grad;
+  ForwardContext context;
+  ForwardOutputs outputs;
+  outputs.statistics = statistics;
+  context.outputs = &outputs;
+  const ModelInput input = make_model_input(batch, model->projection().device());
+  return losses_by_task(forward(model, input, context, label_smoothing, 1.0), batch);
+}
+
+}  // namespace polymoe
