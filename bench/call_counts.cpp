@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/device.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe::bench {
 

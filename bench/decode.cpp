@@ -21,7 +21,7 @@
 #include "polymoe/decode/batches.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/inference/packed_model.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace {
 

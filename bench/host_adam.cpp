@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/arguments.h"
-#include "polymoe/nn/tensor_memory.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/optim/adam.h"
+#include "polymoe/tensor/tensor_memory.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace {
 

@@ -11,7 +11,7 @@
 
 #include "bench/arguments.h"
 #include "polymoe/inference/packed_linear.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace {
 

@@ -9,9 +9,9 @@
 #include "bench/arguments.h"
 #include "bench/call_counts.h"
 #include "bench/device.h"
-#include "polymoe/nn/device.h"
-#include "polymoe/nn/tensor_memory.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/device.h"
+#include "polymoe/tensor/tensor_memory.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/step.h"
 
 namespace {

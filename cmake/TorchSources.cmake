@@ -4,7 +4,7 @@
 function(polymoe_torch_sources target group)
   target_sources(${target} PRIVATE ${ARGN})
   foreach(source IN LISTS ARGN)
-    file(STRINGS ${source} torch_include REGEX "#include \"(polymoe/nn/torch_headers|unit/nn/gradient_check|unit/comm/values).h\"")
+    file(STRINGS ${source} torch_include REGEX "#include \"(polymoe/tensor/torch_headers|unit/nn/gradient_check|unit/comm/values).h\"")
     if(torch_include)
       set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group})
     else()

@@ -17,7 +17,7 @@ with all that they load: shared libraries, Open MPI, scripts, and a small datase
 Python are what the other machine has. The folder needs no path of this machine and may be carried anywhere.
 
 The first time, torch for CUDA is fetched into ~/.cache/polymoe (2 GB, 4 GB on the disk; all clones share it), and all
-is compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in kernels/cuda; without
+is compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in src/polymoe/kernels/cuda; without
 it the kit goes without them.
 
 The dataset is real text: messages of programs from ten of Debian's packages, in English with translations into German

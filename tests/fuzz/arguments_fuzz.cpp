@@ -19,7 +19,7 @@ namespace {
 const std::vector<std::string> kSections = {"model", "model.moe", "data"};
 
 std::string dump_of(const std::string& yaml) {
-  polymoe::RunOptions options;
+  polymoe::PlannerOptions options;
   std::vector<polymoe::Section> sections = polymoe::sections_of(options);
   std::erase_if(sections, [](const polymoe::Section& section) {
     return std::find(kSections.begin(), kSections.end(), section.name) == kSections.end();

@@ -13,7 +13,7 @@
 namespace {
 
 std::string merged_dump(const std::string& yaml) {
-  polymoe::RunOptions options;
+  polymoe::PlannerOptions options;
   std::vector<polymoe::Section> sections = polymoe::sections_of(options);
   for (const polymoe::Assignment& assignment : polymoe::parse_yaml(yaml, "fuzz")) {
     polymoe::set_option(sections, assignment);

@@ -11,7 +11,7 @@
 #include "polymoe/formats/document.h"
 #include "polymoe/formats/fill.h"
 #include "polymoe/formats/pairs.h"
-#include "polymoe/text/catalog_pairs.h"
+#include "polymoe/text/gettext/catalog_pairs.h"
 
 /// What the fuzzers of documents run on any bytes.
 namespace polymoe {

@@ -14,10 +14,10 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/utf8.h"
-#include "polymoe/text/catalog_pairs.h"
 #include "polymoe/text/corpus.h"
+#include "polymoe/text/gettext/catalog_pairs.h"
+#include "polymoe/text/gettext/mo_catalog.h"
 #include "polymoe/text/glossary.h"
-#include "polymoe/text/mo_catalog.h"
 #include "polymoe/text/placeholders.h"
 #include "polymoe/text/sentences.h"
 

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/device.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/device.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/inference/decoding_model.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe::testing {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "polymoe/nn/model_axis.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -4,7 +4,7 @@
 
 #include "polymoe/config/merge.h"
 #include "polymoe/config/words.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 // The public names below are those of decode/translator.h, in an inline namespace: from there on, they mean both.
 namespace polymoe {

@@ -12,7 +12,7 @@
 #include "polymoe/base/path_kind.h"
 #include "polymoe/config/yaml_reader.h"
 #include "polymoe/nn/placed_module.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {
@@ -193,7 +193,7 @@ void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model) {
 }
 
 RunOptions options_of(const Checkpoint& checkpoint) {
-  RunOptions options;
+  PlannerOptions options;  // older checkpoints name the planner's options as well
   std::vector<Section> sections = sections_of(options);
   const auto config = checkpoint.meta().find("config");
   if (config == checkpoint.meta().end() || !config->is_string()) {

@@ -13,7 +13,7 @@ void add_config(CLI::App& app) {
   auto markdown = std::make_shared<bool>(false);
   command->add_flag("--markdown", *markdown, "as Markdown tables instead of YAML");
   command->callback([markdown] {
-    RunOptions options;
+    PlannerOptions options;
     const std::vector<Section> sections = sections_of(options);
     fmt::print("{}", *markdown ? dump_markdown(sections) : dump_yaml(sections));
   });

@@ -15,8 +15,8 @@
 #include "polymoe/cli/console.h"
 #include "polymoe/formats/document.h"
 #include "polymoe/formats/pairs.h"
-#include "polymoe/text/catalog_pairs.h"
-#include "polymoe/text/gettext_corpus.h"
+#include "polymoe/text/gettext/catalog_pairs.h"
+#include "polymoe/text/gettext/gettext_corpus.h"
 #include "polymoe/text/language_names.h"
 
 namespace polymoe::cli {

@@ -19,7 +19,7 @@
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/output_file.h"
 #include "polymoe/data/prepare.h"
-#include "polymoe/nn/device.h"
+#include "polymoe/tensor/device.h"
 #include "polymoe/text/corpus.h"
 #include "polymoe/train/expert_usage.h"
 

@@ -22,7 +22,7 @@
 #include "polymoe/cli/help.h"
 #include "polymoe/cli/parallel.h"
 #include "polymoe/cli/usage.h"
-#include "polymoe/nn/tensor_memory.h"
+#include "polymoe/tensor/tensor_memory.h"
 
 namespace polymoe::cli {
 namespace {

@@ -68,7 +68,7 @@ void add_no_verify(CLI::App& app, bool& verify) {
   app.add_flag("!--no-verify", verify, "take the checkpoint without comparing its checksums, for a faster start");
 }
 
-OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const RunOptions& defaults,
+OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sections, const PlannerOptions& defaults,
                            const std::map<std::string, std::string>& other_names)
     : options_(defaults), shown_(sections) {
   app.formatter(help_formatter());
@@ -90,7 +90,7 @@ OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sectio
   }
 }
 
-const RunOptions& OptionBinder::finish(const Refine& refine) {
+const PlannerOptions& OptionBinder::finish(const Refine& refine) {
   std::vector<Assignment> overrides;
   for (const Section& section : shown_sections(options_)) {
     for (const Field& field : section.fields) {
@@ -109,10 +109,11 @@ const RunOptions& OptionBinder::finish(const Refine& refine) {
 
 std::string OptionBinder::dump() { return dump_yaml(shown_sections(options_)); }
 
-std::vector<Section> OptionBinder::shown_sections(RunOptions& options) const {
+std::vector<Section> OptionBinder::shown_sections(PlannerOptions& options) const {
   std::vector<Section> sections = sections_of(options);
   const auto is_hidden = [&](const Section& section) {
-    return !shown_.empty() && std::find(shown_.begin(), shown_.end(), section.name) == shown_.end();
+    return shown_.empty() ? section.name == "cluster"
+                          : std::find(shown_.begin(), shown_.end(), section.name) == shown_.end();
   };
   sections.erase(std::remove_if(sections.begin(), sections.end(), is_hidden), sections.end());
   return sections;

@@ -32,23 +32,24 @@ void add_no_verify(CLI::App& app, bool& verify);
 ///   });
 class OptionBinder {
  public:
-  /// `sections`: those that this subcommand shows; empty: all. A file given with --config may hold every section, so
-  /// that the file of a training run also serves other subcommands. `other_names`: by full key, one more name on the
-  /// command line, for subcommands that should sound like the others.
-  explicit OptionBinder(CLI::App& app, const std::vector<std::string>& sections = {}, const RunOptions& defaults = {},
+  /// `sections`: those that this subcommand shows; empty: those of a run. A file given with --config may hold every
+  /// section, so that the file of a training run also serves other subcommands. `other_names`: by full key, one more
+  /// name on the command line, for subcommands that should sound like the others.
+  explicit OptionBinder(CLI::App& app, const std::vector<std::string>& sections = {},
+                        const PlannerOptions& defaults = {},
                         const std::map<std::string, std::string>& other_names = {});
   OptionBinder(const OptionBinder&) = delete;
   OptionBinder& operator=(const OptionBinder&) = delete;
 
   /// Better defaults, once it is known what was given; false: there are none.
-  using Refine = std::function<bool(const RunOptions& merged, RunOptions& defaults)>;
+  using Refine = std::function<bool(const PlannerOptions& merged, PlannerOptions& defaults)>;
 
   /// Merges defaults, preset, file and command line, and validates. Call once, in the subcommand's callback. With
   /// `refine` it does so again where that finds better defaults. Throws Error.
-  const RunOptions& finish(const Refine& refine = {});
+  const PlannerOptions& finish(const Refine& refine = {});
 
   /// The merged options; finish() has been called.
-  const RunOptions& options() const { return options_; }
+  const PlannerOptions& options() const { return options_; }
   /// The keys that the file or the command line gave.
   const GivenKeys& given() const { return given_; }
 
@@ -60,9 +61,9 @@ class OptionBinder {
   std::string dump();
 
  private:
-  std::vector<Section> shown_sections(RunOptions& options) const;
+  std::vector<Section> shown_sections(PlannerOptions& options) const;
 
-  RunOptions options_;
+  PlannerOptions options_;
   std::vector<std::string> shown_;
   std::map<std::string, CLI::Option*> bound_;  // by full key
   std::string config_path_;

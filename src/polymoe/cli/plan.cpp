@@ -113,7 +113,7 @@ std::string on_one_line(const std::string& block) {
 }
 
 // What a layout sets.
-std::vector<Section> layout_sections(RunOptions& options) {
+std::vector<Section> layout_sections(PlannerOptions& options) {
   std::vector<Section> sections = sections_of(options);
   std::erase_if(sections, [](const Section& s) { return s.name != "parallel" && s.name != "offload"; });
   return sections;
@@ -121,7 +121,7 @@ std::vector<Section> layout_sections(RunOptions& options) {
 
 bool says(const std::filesystem::path& config, const std::vector<Section>& sections) {
   try {
-    RunOptions loaded = load_run_options(config.string(), {}).options;
+    PlannerOptions loaded = load_run_options(config.string(), {}).options;
     return dump_yaml(layout_sections(loaded)) == dump_yaml(sections);
   } catch (const Error&) {
     return false;
@@ -131,7 +131,7 @@ bool says(const std::filesystem::path& config, const std::vector<Section>& secti
 // Writes parallel: and offload: of a plan into a file. What came out is read again before the file changes: YAML has
 // more ways to write a section than with_section() knows.
 void apply(const std::string& config, const Plan& plan) {
-  RunOptions options = plan.options, fresh;
+  PlannerOptions options = plan.options, fresh;
   const std::vector<Section> sections = layout_sections(options), defaults = layout_sections(fresh);
   const std::filesystem::path target = std::filesystem::canonical(config);  // behind a link
   std::string yaml = read_file(target), wanted;
@@ -150,7 +150,7 @@ void apply(const std::string& config, const Plan& plan) {
               fmt::format("put this in their place yourself: {}", wanted));
 }
 
-void complete_model(RunOptions& options) {
+void complete_model(PlannerOptions& options) {
   if (options.model.vocabulary > 0) return;
   if (options.data.path.empty()) {
     throw Error("model.vocabulary: the planner must know how many entries the vocabulary has", {},
@@ -160,7 +160,7 @@ void complete_model(RunOptions& options) {
 }
 
 // What would make the times of layouts meaningless.
-void warn_of_likely_slips(const RunOptions& options, const GivenKeys& given) {
+void warn_of_likely_slips(const PlannerOptions& options, const GivenKeys& given) {
   if (options.train.precision == NumberFormat::kFloat32 && given.count("cluster.peak-tflops") == 0) {
     log_warning("train.precision is float32, but cluster.peak-tflops is that of 16-bit formats; give both");
   }
@@ -175,7 +175,7 @@ struct Wishes {
   int layouts = 10;
 };
 
-void show_largest(const RunOptions& options, const Wishes& wishes) {
+void show_largest(const PlannerOptions& options, const Wishes& wishes) {
   const std::vector<LargestModel> models = largest_models(options);
   if (wishes.json) {
     nlohmann::json list = nlohmann::json::array();
@@ -198,7 +198,7 @@ void show_largest(const RunOptions& options, const Wishes& wishes) {
   }
 }
 
-void show_layouts(const RunOptions& options, const Wishes& wishes, const std::string& config) {
+void show_layouts(const PlannerOptions& options, const Wishes& wishes, const std::string& config) {
   const std::vector<Plan> plans = rank_plans(options);
   if (wishes.apply) {
     if (config.empty()) fail("--apply writes to the file of --config, which is not given");
@@ -246,7 +246,7 @@ void add_plan(CLI::App& app) {
       ->option_text("N (10)")
       ->check(CLI::Range(1, 1 << 20));
   command->callback([binder, wishes] {
-    RunOptions options = binder->finish();
+    PlannerOptions options = binder->finish();
     if (binder->dump_requested()) {
       fmt::print("{}", binder->dump());
       return;

@@ -1,6 +1,6 @@
 #include "polymoe/cli/threads.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe::cli {
 

@@ -128,7 +128,6 @@ std::vector<Rule> train_rules(const RunOptions& o) {
        {"train.valid-beam-size"},
        "has no effect: train.valid-beam-size is 0",
        /*serves_others=*/true},
-      {true, {"cluster."}, {}, "has no effect on training: `polymoe plan` uses it", /*serves_others=*/true},
   };
 }
 
@@ -188,7 +187,8 @@ std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKe
   std::vector<Ineffective> found;
   for (const auto& option : given) {
     const auto& [key, where] = option;
-    if (values.at(key) == defaults.at(key)) continue;
+    const auto value = values.find(key);
+    if (value == values.end() || value->second == defaults.at(key)) continue;  // not of a run: the planner's
     const auto rule =
         std::find_if(rules.begin(), rules.end(), [&](const Rule& r) { return concerns(r, option.first); });
     if (rule == rules.end() || is_excused(*rule, where, given)) continue;

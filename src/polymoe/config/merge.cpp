@@ -200,7 +200,7 @@ GivenKeys merge_yaml(std::vector<Section>& sections, const std::string& path) {
 }
 
 LoadedOptions load_run_options(const std::optional<std::string>& yaml_path, const std::vector<Assignment>& overrides,
-                               const RunOptions& defaults) {
+                               const PlannerOptions& defaults) {
   LoadedOptions loaded{defaults, {}};
   std::vector<Section> sections = sections_of(loaded.options);
   std::vector<Assignment> assignments;

@@ -36,14 +36,14 @@ void set_option(std::vector<Section>& sections, const std::string& key, const st
 GivenKeys merge_yaml(std::vector<Section>& sections, const std::string& path);
 
 struct LoadedOptions {
-  RunOptions options;
+  PlannerOptions options;
   GivenKeys given;
 };
 
 /// defaults -> model.preset, wherever it stands -> the YAML file -> `overrides` -> validate(). Keys given beside a
 /// preset win over it, wherever they stand. Throws Error as set_option(), read_yaml() and validate() do.
 LoadedOptions load_run_options(const std::optional<std::string>& yaml_path, const std::vector<Assignment>& overrides,
-                               const RunOptions& defaults = {});
+                               const PlannerOptions& defaults = {});
 
 /// The known full key nearest to `key` ("model.hiden" -> "model.hidden", "hidden" -> "model.hidden"), or "" when none
 /// is near.

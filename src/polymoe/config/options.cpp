@@ -297,7 +297,13 @@ constexpr Preset kPresets[] = {
 std::vector<Section> sections_of(RunOptions& o) {
   return {model_section(o.model),         moe_section(o.model.moe),     data_section(o.data),
           train_section(o.train),         parallel_section(o.parallel), offload_section(o.offload),
-          optimizer_section(o.optimizer), decode_section(o.decode),     cluster_section(o.cluster)};
+          optimizer_section(o.optimizer), decode_section(o.decode)};
+}
+
+std::vector<Section> sections_of(PlannerOptions& o) {
+  std::vector<Section> sections = sections_of(static_cast<RunOptions&>(o));
+  sections.push_back(cluster_section(o.cluster));
+  return sections;
 }
 
 std::vector<Section> sections_of(DecodeOptions& o) { return {decode_section(o)}; }

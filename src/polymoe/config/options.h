@@ -194,11 +194,16 @@ struct RunOptions {
   OffloadOptions offload;
   OptimizerOptions optimizer;
   DecodeOptions decode;
+};
+
+/// A run, and the machines that `polymoe plan` plans it for. A configuration file may hold all of it, whoever reads it.
+struct PlannerOptions : RunOptions {
   ClusterOptions cluster;
 };
 
 /// The tables: keys, help, ranges, and pointers into `options`.
 std::vector<Section> sections_of(RunOptions& options);
+std::vector<Section> sections_of(PlannerOptions& options);
 std::vector<Section> sections_of(DecodeOptions& options);
 
 /// Sets the sizes of a named model; other fields keep their values. Throws Error for an unknown name.

@@ -1,7 +1,7 @@
 #include "polymoe/decode/batches.h"
 
 #include "polymoe/base/parallel_for.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -11,7 +11,7 @@
 #include "polymoe/decode/sampling.h"
 #include "polymoe/decode/search_sentence.h"
 #include "polymoe/kernels/cpu/decoding.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

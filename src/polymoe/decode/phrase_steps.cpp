@@ -3,7 +3,7 @@
 #include <set>
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -4,7 +4,7 @@
 
 #include "polymoe/decode/phrases.h"
 #include "polymoe/decode/search_sentence.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "polymoe/config/options.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "polymoe/decode/repetition.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -6,7 +6,7 @@
 #include "polymoe/config/options.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/search_sentence.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -15,7 +15,7 @@
 #include "polymoe/decode/batches.h"
 #include "polymoe/decode/forced.h"
 #include "polymoe/inference/load.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/text/placeholders.h"
 #include "polymoe/text/sentences.h"
 #include "polymoe/text/unicode.h"

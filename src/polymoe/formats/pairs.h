@@ -3,7 +3,7 @@
 #include <string>
 
 #include "polymoe/formats/document.h"
-#include "polymoe/text/mo_catalog.h"
+#include "polymoe/text/gettext/mo_catalog.h"
 
 namespace polymoe {
 

@@ -12,9 +12,9 @@
 #include "polymoe/formats/markup.h"
 #include "polymoe/formats/pairs.h"
 #include "polymoe/formats/po_file.h"
-#include "polymoe/text/accelerators.h"
-#include "polymoe/text/catalog_pairs.h"
-#include "polymoe/text/plural_rule.h"
+#include "polymoe/text/gettext/accelerators.h"
+#include "polymoe/text/gettext/catalog_pairs.h"
+#include "polymoe/text/gettext/plural_rule.h"
 
 namespace polymoe {
 namespace {

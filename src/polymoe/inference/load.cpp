@@ -6,8 +6,8 @@
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/inference/module_model.h"
 #include "polymoe/inference/packed_model.h"
-#include "polymoe/nn/device.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/device.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

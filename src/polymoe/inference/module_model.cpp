@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "polymoe/loss/cross_entropy.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

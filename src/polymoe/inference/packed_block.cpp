@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/model_checkpoint.h"

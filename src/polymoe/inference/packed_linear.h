@@ -8,7 +8,7 @@
 
 #include "polymoe/inference/workspace.h"
 #include "polymoe/kernels/cpu/packed_product.h"
-#include "polymoe/nn/int8_weight.h"
+#include "polymoe/tensor/int8_weight.h"
 
 namespace polymoe {
 

@@ -21,8 +21,8 @@
 #include "polymoe/interchange/foreign_config.h"
 #include "polymoe/interchange/foreign_vocabulary.h"
 #include "polymoe/interchange/tensor_map.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/source.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/text/vocabulary_layout.h"
 
 namespace polymoe {

@@ -16,7 +16,7 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/dtype.h"
 #include "polymoe/interchange/torch_file.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -17,8 +17,8 @@
 #include "polymoe/interchange/foreign_weights.h"
 #include "polymoe/interchange/tensor_map.h"
 #include "polymoe/nn/positions.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/result.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <optional>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cuda/cross_entropy.h"
-#include "polymoe/nn/gpu.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 namespace {

@@ -1,6 +1,6 @@
 #include "polymoe/model/block.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/dropout.h"
 

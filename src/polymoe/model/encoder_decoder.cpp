@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
 #include "polymoe/config/moe_layers.h"

@@ -1,6 +1,6 @@
 #include "polymoe/nn/activation.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/dropout.h"
 #include "polymoe/nn/packed_attention.h"

@@ -1,11 +1,11 @@
 #include "polymoe/nn/dropout.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cpu/dropout.h"
 #include "polymoe/kernels/cuda/dropout.h"
-#include "polymoe/nn/gpu.h"
-#include "polymoe/nn/host_copy.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/host_copy.h"
 
 namespace polymoe {
 namespace {

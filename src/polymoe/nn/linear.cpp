@@ -1,9 +1,9 @@
 #include "polymoe/nn/linear.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cuda/layer_norm.h"
-#include "polymoe/nn/gpu.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 namespace {

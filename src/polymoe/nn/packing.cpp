@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "polymoe/nn/host_copy.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/host_copy.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/random.h"
 #include "polymoe/kernels/cpu/dropout.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

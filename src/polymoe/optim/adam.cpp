@@ -7,9 +7,9 @@
 
 #include "polymoe/kernels/cpu/adam.h"
 #include "polymoe/kernels/cuda/adam.h"
-#include "polymoe/nn/gpu.h"
-#include "polymoe/nn/host_copy.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/host_copy.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -6,11 +6,11 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/kernels/cuda/collect.h"
-#include "polymoe/nn/gpu.h"
-#include "polymoe/nn/pinned_memory.h"
 #include "polymoe/nn/placed_module.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/optim/unit_buffers.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/pinned_memory.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

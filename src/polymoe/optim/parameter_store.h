@@ -11,8 +11,8 @@
 
 #include "polymoe/config/choices.h"
 #include "polymoe/nn/placed_module.h"
-#include "polymoe/optim/buffer.h"
-#include "polymoe/optim/file_tier.h"
+#include "polymoe/tensor/buffer.h"
+#include "polymoe/tensor/file_tier.h"
 
 namespace polymoe {
 

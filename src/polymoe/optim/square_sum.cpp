@@ -2,8 +2,8 @@
 
 #include "polymoe/kernels/cpu/adam.h"
 #include "polymoe/kernels/cuda/sum_of_squares.h"
-#include "polymoe/nn/gpu.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

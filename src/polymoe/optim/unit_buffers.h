@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "polymoe/nn/device_memory.h"
 #include "polymoe/optim/parameter_store.h"
+#include "polymoe/tensor/device_memory.h"
 
 namespace polymoe {
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "polymoe/nn/host_copy.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/linear_map.h"
 #include "polymoe/parallel/model_parts.h"
 #include "polymoe/parallel/row_flight.h"
+#include "polymoe/tensor/host_copy.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

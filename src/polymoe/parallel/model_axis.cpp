@@ -1,7 +1,7 @@
 #include "polymoe/parallel/model_axis.h"
 
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/linear_map.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <numeric>
 
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/linear_map.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

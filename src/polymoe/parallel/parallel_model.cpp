@@ -6,12 +6,12 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/comm/hosts.h"
-#include "polymoe/nn/device.h"
 #include "polymoe/nn/placed_module.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/expert_dispatcher.h"
 #include "polymoe/parallel/gpu_choice.h"
 #include "polymoe/parallel/model_axis.h"
+#include "polymoe/tensor/device.h"
+#include "polymoe/tensor/torch_headers.h"
 #ifdef POLYMOE_NCCL
 #include "polymoe/comm/nccl/nccl_communicator.h"
 #endif

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/optim/square_sum.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "polymoe/comm/communicator.h"
-#include "polymoe/nn/host_copy.h"
 #include "polymoe/optim/parameter_store.h"
 #include "polymoe/parallel/layout.h"
+#include "polymoe/tensor/host_copy.h"
 
 namespace polymoe {
 

@@ -6,11 +6,11 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
-#include "polymoe/nn/device_memory.h"
-#include "polymoe/nn/host_copy.h"
 #include "polymoe/nn/moe/routing.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/linear_map.h"
+#include "polymoe/tensor/device_memory.h"
+#include "polymoe/tensor/host_copy.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

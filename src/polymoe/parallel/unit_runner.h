@@ -3,8 +3,8 @@
 #include <deque>
 
 #include "polymoe/nn/block_runner.h"
-#include "polymoe/nn/host_copy.h"
 #include "polymoe/parallel/parameter_sync.h"
+#include "polymoe/tensor/host_copy.h"
 
 namespace polymoe {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <deque>
 
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/optim/unit_buffers.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/plan/activations.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

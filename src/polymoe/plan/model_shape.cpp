@@ -2,9 +2,9 @@
 
 #include <memory>
 
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/parallel/parameter_sync.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

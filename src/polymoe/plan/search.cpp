@@ -23,7 +23,7 @@ constexpr Place kHost{Tier::kHost, Tier::kHost, Tier::kHost};
 constexpr Place kFile{Tier::kFile, Tier::kFile, Tier::kFile};
 
 // What a stage lets move.
-void set_place(RunOptions& options, const Place& place) {
+void set_place(PlannerOptions& options, const Place& place) {
   const std::int64_t stage = options.parallel.zero_stage;
   options.offload.optimizer = place.optimizer;
   options.offload.gradients = stage >= 2 ? place.gradients : Tier::kDevice;
@@ -42,7 +42,7 @@ std::vector<std::int64_t> divisors(std::int64_t number) {
   return result;
 }
 
-bool is_allowed(const RunOptions& options) {
+bool is_allowed(const PlannerOptions& options) {
   try {
     resolve_degrees(options.parallel, options.model, options.cluster.devices);
     return true;
@@ -64,7 +64,7 @@ void judge(Plan& plan) {
               disk * on_node <= cluster.disk * kGigabyte;
 }
 
-Plan plan_with(const RunOptions& options) {
+Plan plan_with(const PlannerOptions& options) {
   Plan plan;
   plan.options = options;
   plan.degrees = resolve_degrees(options.parallel, options.model, options.cluster.devices);
@@ -77,8 +77,8 @@ Plan plan_with(const RunOptions& options) {
   return plan;
 }
 
-RunOptions with(RunOptions options, std::int64_t expert, std::int64_t model, std::int64_t stage, bool recompute,
-                const Place& place) {
+PlannerOptions with(PlannerOptions options, std::int64_t expert, std::int64_t model, std::int64_t stage, bool recompute,
+                    const Place& place) {
   options.parallel.data = 0;
   options.parallel.expert = expert;
   options.parallel.model = model;
@@ -91,7 +91,7 @@ RunOptions with(RunOptions options, std::int64_t expert, std::int64_t model, std
 // Growing -----------------------------------------------------------------------------------------------------------
 
 // A model of the family, `times` as large.
-RunOptions grown(RunOptions options, std::int64_t times) {
+PlannerOptions grown(PlannerOptions options, std::int64_t times) {
   if (options.model.moe.experts > 0) {
     options.model.moe.experts = options.parallel.expert * times;
     options.model.moe.experts_per_layer.clear();
@@ -107,7 +107,7 @@ struct Largest {
   bool ended_by_search = false;
 };
 
-std::optional<Largest> largest_that_fits(const RunOptions& options) {
+std::optional<Largest> largest_that_fits(const PlannerOptions& options) {
   // A plan takes time for each layer.
   const std::int64_t most = options.model.moe.experts > 0 ? std::int64_t{1} << 20 : 256;
   const auto plan = [&](std::int64_t times) { return plan_with(grown(options, times)); };
@@ -139,14 +139,14 @@ struct Mode {
 constexpr Mode kModes[] = {{"D", false, 0, kDevice},  {"Z", false, 3, kDevice},    {"D+M", true, 0, kDevice},
                            {"Z+M", true, 3, kDevice}, {"Z-Off+M", true, 3, kHost}, {"Z-Off+M, files", true, 3, kFile}};
 
-std::optional<Largest> largest_in_mode(const RunOptions& options, const Mode& mode) {
+std::optional<Largest> largest_in_mode(const PlannerOptions& options, const Mode& mode) {
   const ClusterOptions& cluster = options.cluster;
   if (mode.place.optimizer == kFile.optimizer && cluster.disk == 0) return std::nullopt;
   std::optional<Largest> best;
   for (const std::int64_t model : divisors(std::min(cluster.node_devices, cluster.devices))) {
     if (model > 1 && !mode.slices) continue;
     const std::int64_t expert = options.model.moe.experts > 0 ? cluster.devices / model : 1;
-    const RunOptions family = with(options, expert, model, mode.stage, true, mode.place);
+    const PlannerOptions family = with(options, expert, model, mode.stage, true, mode.place);
     if (!is_allowed(grown(family, 1))) continue;
     std::optional<Largest> found = largest_that_fits(family);
     if (found && (!best || found->plan.parameters > best->plan.parameters)) best = std::move(found);
@@ -155,7 +155,7 @@ std::optional<Largest> largest_in_mode(const RunOptions& options, const Mode& mo
 }
 
 // In these degrees, all stages, places of state, and recomputation.
-void add_plans(const RunOptions& options, std::int64_t expert, std::int64_t model, std::vector<Plan>& plans) {
+void add_plans(const PlannerOptions& options, std::int64_t expert, std::int64_t model, std::vector<Plan>& plans) {
   for (std::int64_t stage = 0; stage <= 3; ++stage) {
     for (const Place& place : {kDevice, Place{Tier::kHost, Tier::kDevice, Tier::kDevice}, kHost, kFile}) {
       const bool moves_more = place.gradients != Tier::kDevice;
@@ -189,9 +189,9 @@ std::string Plan::name() const {
   return text;
 }
 
-Plan plan_of(const RunOptions& options) { return plan_with(options); }
+Plan plan_of(const PlannerOptions& options) { return plan_with(options); }
 
-std::vector<Plan> rank_plans(const RunOptions& options) {
+std::vector<Plan> rank_plans(const PlannerOptions& options) {
   std::vector<Plan> plans;
   const std::int64_t devices = options.cluster.devices;
   for (const std::int64_t model : divisors(std::min(options.cluster.node_devices, devices))) {  // within a node
@@ -207,7 +207,7 @@ std::vector<Plan> rank_plans(const RunOptions& options) {
   return plans;
 }
 
-std::vector<LargestModel> largest_models(const RunOptions& options) {
+std::vector<LargestModel> largest_models(const PlannerOptions& options) {
   std::vector<LargestModel> found;
   for (const Mode& mode : kModes) {
     std::optional<Largest> largest = largest_in_mode(options, mode);

@@ -12,7 +12,7 @@ namespace polymoe {
 
 /// A way to lay a model out over a cluster, with what it needs.
 struct Plan {
-  RunOptions options;  ///< with parallel.* and offload.* of this way; parallel.data is set
+  PlannerOptions options;  ///< with parallel.* and offload.* of this way; parallel.data is set
   Degrees degrees;
   std::int64_t parameters = 0;
   MemoryPlan memory;
@@ -29,11 +29,11 @@ struct Plan {
 
 /// The way that `options` themselves say, over options.cluster. Throws Error where the cluster's devices do not allow
 /// the degrees.
-Plan plan_of(const RunOptions& options);
+Plan plan_of(const PlannerOptions& options);
 
 /// All ways: degrees that the model and the cluster allow, ZeRO stages, tiers, recomputation. Those that fit come
 /// first, the fastest first of them; the others by how much they lack.
-std::vector<Plan> rank_plans(const RunOptions& options);
+std::vector<Plan> rank_plans(const PlannerOptions& options);
 
 /// For each mode of the paper the largest model of the family of `options` that fits: the number of experts grows, or
 /// in a dense model the number of layers. Modes with M may do without slices. A mode in which nothing fits is left out.
@@ -42,6 +42,6 @@ struct LargestModel {
   Plan plan;
   bool ended_by_search = false;  ///< larger ones were not tried
 };
-std::vector<LargestModel> largest_models(const RunOptions& options);
+std::vector<LargestModel> largest_models(const PlannerOptions& options);
 
 }  // namespace polymoe

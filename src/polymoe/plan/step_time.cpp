@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "polymoe/nn/moe/capacity.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/parameter_sync.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {
@@ -13,7 +13,7 @@ constexpr double kGiga = 1e9, kTera = 1e12;
 
 class StepModel {
  public:
-  StepModel(const RunOptions& options, const Degrees& degrees, const ModelShape& shape)
+  StepModel(const PlannerOptions& options, const Degrees& degrees, const ModelShape& shape)
       : o_(options), cluster_(options.cluster), degrees_(degrees), shape_(shape) {
     const std::int64_t batch_ranks = degrees.data * degrees.expert;
     const std::int64_t rounds = (options.train.micro_batches + batch_ranks - 1) / batch_ranks;
@@ -157,7 +157,7 @@ class StepModel {
 
   double row_bytes() const { return static_cast<double>(o_.model.hidden) * element_; }
 
-  const RunOptions& o_;
+  const PlannerOptions& o_;
   const ClusterOptions& cluster_;
   const Degrees& degrees_;
   const ModelShape& shape_;
@@ -174,7 +174,7 @@ double StepTime::total() const {
   return compute + exchange + slices + offload + update + std::max(0.0, gradients - backward);
 }
 
-StepTime plan_step_time(const RunOptions& options, const Degrees& degrees, const ModelShape& shape) {
+StepTime plan_step_time(const PlannerOptions& options, const Degrees& degrees, const ModelShape& shape) {
   return StepModel(options, degrees, shape).time();
 }
 

@@ -24,6 +24,6 @@ double processes_of_node(const ClusterOptions& cluster);
 
 /// By formula: FLOPs over (peak x efficiency), bytes over bandwidth; latencies and imbalance of experts are not in it.
 /// A group whose members lie in one node talks at its bandwidth, others at the network's.
-StepTime plan_step_time(const RunOptions& options, const Degrees& degrees, const ModelShape& shape);
+StepTime plan_step_time(const PlannerOptions& options, const Degrees& degrees, const ModelShape& shape);
 
 }  // namespace polymoe

@@ -10,11 +10,11 @@
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/expert_name.h"
 #include "polymoe/config/moe_layers.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/match.h"
 #include "polymoe/surgery/mean.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

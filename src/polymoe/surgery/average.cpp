@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/match.h"
 #include "polymoe/surgery/mean.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -8,10 +8,10 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/expert_name.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/source.h"
 #include "polymoe/surgery/speed.h"
 #include "polymoe/surgery/usage.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

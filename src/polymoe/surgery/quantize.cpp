@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/checkpoint/model_checkpoint.h"
-#include "polymoe/nn/int8_weight.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
+#include "polymoe/tensor/int8_weight.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -10,7 +10,7 @@
 #include "polymoe/checkpoint/index.h"
 #include "polymoe/checkpoint/vocabulary_file.h"
 #include "polymoe/config/describe.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -12,9 +12,9 @@
 #include "polymoe/config/moe_layers.h"
 #include "polymoe/kernels/cpu/dropout.h"
 #include "polymoe/nn/placed_module.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -8,7 +8,7 @@
 #include "polymoe/data/examples.h"
 #include "polymoe/data/mixture.h"
 #include "polymoe/nn/moe/statistics.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/step.h"
 
 namespace polymoe {

@@ -10,8 +10,8 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/describe.h"
-#include "polymoe/nn/device_memory.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/device_memory.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/changes.h"
 
 namespace polymoe {

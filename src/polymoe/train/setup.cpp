@@ -8,9 +8,9 @@
 #include "polymoe/base/log.h"
 #include "polymoe/base/memory.h"
 #include "polymoe/comm/hosts.h"
-#include "polymoe/nn/device.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/plan/check.h"
+#include "polymoe/tensor/device.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -7,7 +7,7 @@
 #include "polymoe/config/options.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/stream.h"
-#include "polymoe/nn/device_memory.h"
+#include "polymoe/tensor/device_memory.h"
 
 namespace polymoe {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "polymoe/loss/objective.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/update_plan.h"
 
 namespace polymoe {

@@ -5,7 +5,7 @@
 
 #include "polymoe/base/memory.h"
 #include "polymoe/config/describe.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

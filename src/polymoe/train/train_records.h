@@ -2,7 +2,7 @@
 
 #include "polymoe/comm/communicator.h"
 #include "polymoe/metrics/records.h"
-#include "polymoe/nn/device_memory.h"
+#include "polymoe/tensor/device_memory.h"
 #include "polymoe/train/run_state.h"
 
 namespace polymoe {

@@ -8,9 +8,9 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/log.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/optim/schedule.h"
 #include "polymoe/report/html_report.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/recorder.h"
 #include "polymoe/train/run_state.h"
 #include "polymoe/train/setup.h"

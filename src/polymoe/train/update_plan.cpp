@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -15,7 +15,7 @@
 #include "polymoe/inference/module_model.h"
 #include "polymoe/metrics.h"
 #include "polymoe/nn/moe/statistics.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/step.h"
 #include "polymoe/train/validation_report.h"
 

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/checkpoint/support.h"
 

@@ -13,7 +13,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/checkpoint.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/checkpoint/support.h"
 

@@ -18,7 +18,7 @@
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/checkpoint/copy_runs.h"
 #include "polymoe/checkpoint/dtype.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "support/thread_communicator.h"
 #include "unit/checkpoint/support.h"

@@ -10,7 +10,7 @@
 #include "polymoe/base/atomic_folder.h"
 #include "polymoe/base/log.h"
 #include "polymoe/checkpoint/checkpoint.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 
 namespace polymoe {

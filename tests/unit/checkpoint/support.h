@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe {

@@ -1,7 +1,7 @@
 // Collectives over NCCL in a world of one, where this build has NCCL and the machine a GPU.
 #include <gtest/gtest.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #ifdef POLYMOE_NCCL
 #include "polymoe/comm/nccl/nccl_communicator.h"
 #endif

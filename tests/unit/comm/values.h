@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "polymoe/comm/communicator.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe::testing {
 

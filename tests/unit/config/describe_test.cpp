@@ -215,7 +215,7 @@ TEST(Documentation, HoldsTheTablesOfTheProgram) {
   const std::string marker = "<!-- Below: `polymoe config --markdown`. -->\n";
   const std::size_t at = text.find(marker);
   ASSERT_NE(at, std::string::npos);
-  RunOptions options;
+  PlannerOptions options;
   EXPECT_EQ(text.substr(at + marker.size()), dump_markdown(sections_of(options)))
       << "docs/configuration.md is out of step: replace what follows its marker by `polymoe config --markdown`";
 }

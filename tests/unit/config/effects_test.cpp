@@ -176,9 +176,8 @@ TEST(WithoutEffect, TellsACapacityThatStaysAsItIs) {
 }
 
 TEST(WithoutEffect, TellsOnTheCommandLineWhatOnlyOtherSubcommandsUse) {
-  const Values values{{"cluster.devices", "4"}, {"decode.beam-size", "8"}, {"decode.n-best", "2"}};
-  EXPECT_THAT(told(values), ElementsAre("cluster.devices has no effect on training: `polymoe plan` uses it",
-                                        "decode.beam-size has no effect on training: validation takes "
+  const Values values{{"decode.beam-size", "8"}, {"decode.n-best", "2"}};
+  EXPECT_THAT(told(values), ElementsAre("decode.beam-size has no effect on training: validation takes "
                                         "train.valid-beam-size",
                                         "decode.n-best has no effect on training"));
   const TemporaryFile file("cluster:\n  devices: 4\ndecode:\n  beam-size: 8\n  n-best: 2\n");
@@ -209,7 +208,7 @@ TEST(WithoutEffect, IsSilentAboutDefaults) {
   EXPECT_THAT(told({}), IsEmpty());
   EXPECT_THAT(told({{"model.preset", "large"}, {"train.max-updates", "2"}}), IsEmpty());
   EXPECT_THAT(told({{"model.moe.top-k", "1"}, {"parallel.exchange-chunks", "1"}}), IsEmpty());
-  RunOptions options;
+  PlannerOptions options;
   const TemporaryFile all(dump_yaml(sections_of(options)));
   EXPECT_THAT(told({}, all.path()), IsEmpty());
 }

@@ -64,7 +64,7 @@ class Damage {
 
 /// The values that a configuration sets, or throws Error.
 std::string merged(const std::string& yaml) {
-  RunOptions options;
+  PlannerOptions options;
   std::vector<Section> sections = sections_of(options);
   for (const Assignment& assignment : parse_yaml(yaml, "run.yaml")) set_option(sections, assignment);
   return dump_yaml(sections);

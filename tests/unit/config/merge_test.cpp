@@ -201,7 +201,7 @@ TEST_F(LoadRunOptions, WithoutAnythingGivesTheDefaults) {
 }
 
 TEST_F(LoadRunOptions, TheCommandLineWinsOverTheFileAndTheFileOverDefaults) {
-  RunOptions defaults;
+  PlannerOptions defaults;
   defaults.train.seed = 5;
   defaults.model.ffn = 99;
   const TemporaryFile file("train: {seed: 6, log-freq: 7}\n");

@@ -37,7 +37,7 @@ TEST(Nearest, FindsTheWordThatWasMeant) {
 TEST(Nearest, TakesTimeForNoEndlessWord) { EXPECT_EQ(nearest(std::string(10'000'000, 'a'), {"aaa"}), ""); }
 
 TEST(NearestKey, FindsKeysByTheirWholeOrTheirLastPart) {
-  RunOptions options;
+  PlannerOptions options;
   const std::vector<Section> sections = sections_of(options);
   const std::pair<const char*, const char*> cases[] = {
       {"model.hiden", "model.hidden"},          // a slip

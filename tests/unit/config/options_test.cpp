@@ -40,7 +40,7 @@ TEST(OptionTables, NameEveryKeyOnceInKebabCaseWithHelp) {
 }
 
 TEST(OptionTables, DefaultsAreAllowedValues) {
-  RunOptions options;
+  PlannerOptions options;
   std::vector<Section> sections = sections_of(options);
   for (const Section& section : sections_of(options)) {
     for (const Field& field : section.fields) {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/decode/beam_search.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/table_model.h"
 
 namespace polymoe {

@@ -8,7 +8,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/text/placeholders.h"
 #include "support/log_capture.h"
 #include "support/table_model.h"

@@ -7,8 +7,8 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/inference/module_model.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/parallel_model.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

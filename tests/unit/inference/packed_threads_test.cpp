@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/inference/packed_model.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/parallel_model.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

@@ -15,7 +15,7 @@
 #include "polymoe/decode/translator.h"
 #include "polymoe/interchange/export.h"
 #include "polymoe/interchange/foreign_config.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/text/vocabulary.h"
 #include "support/device.h"
 #include "support/log_capture.h"

@@ -19,7 +19,7 @@
 #include "polymoe/interchange/import.h"
 #include "polymoe/interchange/tensor_map.h"
 #include "polymoe/loss/cross_entropy.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/text/vocabulary.h"
 #include "support/device.h"
 #include "support/temporary_folder.h"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/loss/objective.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "support/thread_axis.h"
 #include "unit/nn/gradient_check.h"

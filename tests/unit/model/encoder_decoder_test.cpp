@@ -7,7 +7,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/loss/cross_entropy.h"
 #include "polymoe/nn/positions.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

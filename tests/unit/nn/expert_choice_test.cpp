@@ -6,7 +6,7 @@
 
 #include "polymoe/nn/moe/layer.h"
 #include "polymoe/nn/moe/statistics.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"
 

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -3,10 +3,10 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "polymoe/nn/gpu.h"
 #include "polymoe/nn/moe/grouped_experts.h"
 #include "polymoe/nn/moe/layer.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "support/difference.h"
 

@@ -3,7 +3,7 @@
 
 #include "polymoe/nn/attention.h"
 #include "polymoe/nn/packed_attention.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "support/difference.h"
 

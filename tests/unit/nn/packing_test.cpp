@@ -1,7 +1,7 @@
 #include "polymoe/nn/packing.h"
 
 #include <gtest/gtest.h>
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

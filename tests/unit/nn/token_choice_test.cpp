@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"
 

@@ -4,11 +4,11 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/nn/linear.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/optim/adam.h"
 #include "polymoe/optim/loss_scale.h"
 #include "polymoe/optim/schedule.h"
 #include "polymoe/optim/square_sum.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

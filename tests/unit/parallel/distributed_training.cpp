@@ -7,7 +7,7 @@
 
 #include "polymoe/base/random.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "support/thread_communicator.h"
 

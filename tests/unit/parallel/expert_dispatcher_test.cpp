@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/nn/moe/capacity.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/model_axis.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/thread_communicator.h"
 
 namespace polymoe {

@@ -2,7 +2,7 @@
 // with real processes.
 #include <gtest/gtest.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/parallel/distributed_training.h"
 

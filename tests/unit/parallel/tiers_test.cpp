@@ -1,7 +1,7 @@
 // The same update wherever state lives.
 #include <gtest/gtest.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "support/temporary_folder.h"
 #include "unit/parallel/distributed_training.h"

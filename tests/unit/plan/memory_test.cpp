@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/plan/check.h"
 #include "polymoe/plan/search.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "support/thread_communicator.h"
 #include "unit/parallel/distributed_training.h"
@@ -146,8 +146,8 @@ TEST(CheckMemory, WarnsWhereActivationsAloneAreTooMuch) {
   EXPECT_NE(check_memory(options, {}, {.device = plan.device() - 1}), "");
 }
 
-RunOptions clustered_options() {
-  RunOptions options = planned_options();
+PlannerOptions clustered_options() {
+  PlannerOptions options{planned_options(), {}};
   options.cluster.devices = 8;
   options.train.micro_batches = 8;
   return options;
@@ -166,7 +166,7 @@ TEST(RankPlans, PutsTheFastestOfThoseThatFitFirst) {
 }
 
 TEST(RankPlans, LessMemoryWantsMoreSharing) {
-  RunOptions options = clustered_options();
+  PlannerOptions options = clustered_options();
   options.cluster.reserved_memory = 0;
   const std::int64_t alone = plan_memory(options, {8, 1, 1}).device();
   options.cluster.device_memory = static_cast<double>(alone) / 4e9;
@@ -176,7 +176,7 @@ TEST(RankPlans, LessMemoryWantsMoreSharing) {
 }
 
 TEST(RankPlans, ADeviceWithoutMemoryOfItsOwnSharesThatOfItsHost) {
-  RunOptions options = clustered_options();
+  PlannerOptions options = clustered_options();
   options.cluster.devices = options.cluster.node_devices = 2;
   options.cluster.device_memory = 0;
   options.cluster.reserved_memory = 0;
@@ -193,7 +193,7 @@ TEST(RankPlans, ADeviceWithoutMemoryOfItsOwnSharesThatOfItsHost) {
 }
 
 TEST(LargestModels, OffloadAndSlicingHoldMore) {
-  RunOptions options = clustered_options();
+  PlannerOptions options = clustered_options();
   options.cluster.reserved_memory = 0;
   options.cluster.device_memory = 0.002;
   const std::vector<LargestModel> models = largest_models(options);

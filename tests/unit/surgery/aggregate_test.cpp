@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/checkpoint/model_checkpoint.h"
-#include "polymoe/nn/device_memory.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/device_memory.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/surgery/models.h"
 

@@ -4,7 +4,7 @@
 
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/describe.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/step.h"
 #include "unit/parallel/distributed_training.h"
 

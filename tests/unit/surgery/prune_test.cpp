@@ -7,9 +7,9 @@
 #include "polymoe/base/files.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/describe.h"
-#include "polymoe/nn/device_memory.h"
-#include "polymoe/nn/torch_headers.h"
 #include "polymoe/surgery/speed.h"
+#include "polymoe/tensor/device_memory.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/temporary_folder.h"
 #include "unit/surgery/models.h"
 

@@ -8,7 +8,7 @@
 #include "fuzz/text_entries.h"
 #include "polymoe/base/random.h"
 #include "support/log_capture.h"
-#include "unit/text/mo_builder.h"
+#include "unit/text/gettext/mo_builder.h"
 
 namespace polymoe {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/nn/placed_module.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/data/test_data.h"
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/checkpoint/model_checkpoint.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "unit/train/training_test.h"
 
 namespace polymoe {

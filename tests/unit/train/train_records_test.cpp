@@ -4,7 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "unit/train/training_test.h"
 
 namespace polymoe {

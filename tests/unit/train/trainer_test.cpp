@@ -16,7 +16,7 @@
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/data/prepare.h"
 #include "polymoe/decode/translator.h"
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 #include "polymoe/text/corpus.h"
 #include "polymoe/text/vocabulary.h"
 #include "support/device.h"

@@ -1,6 +1,6 @@
 #include "polymoe/nn/moe/assignments.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

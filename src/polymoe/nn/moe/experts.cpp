@@ -2,14 +2,14 @@
 
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/segment.h"
 #include "polymoe/nn/dropout.h"
-#include "polymoe/nn/gpu.h"
-#include "polymoe/nn/host_copy.h"
 #include "polymoe/nn/moe/experts_call.h"
 #include "polymoe/nn/moe/grouped_experts.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/host_copy.h"
 
 namespace polymoe {
 namespace {

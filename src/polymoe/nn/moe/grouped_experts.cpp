@@ -1,11 +1,11 @@
 #include "polymoe/nn/moe/grouped_experts.h"
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cuda/device.h"
 #include "polymoe/kernels/cuda/segments.h"
-#include "polymoe/nn/gpu.h"
 #include "polymoe/nn/moe/experts_call.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 namespace {

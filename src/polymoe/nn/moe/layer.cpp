@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/dropout.h"
-#include "polymoe/nn/host_copy.h"
 #include "polymoe/nn/moe/statistics.h"
+#include "polymoe/tensor/host_copy.h"
 
 namespace polymoe {
 

@@ -2,16 +2,16 @@
 
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
 #include "polymoe/kernels/cpu/dropout.h"
 #include "polymoe/kernels/cuda/random.h"
-#include "polymoe/nn/gpu.h"
 #include "polymoe/nn/moe/capacity.h"
 #include "polymoe/nn/moe/expert_choice.h"
 #include "polymoe/nn/moe/sigmoid_router.h"
 #include "polymoe/nn/moe/token_choice.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 

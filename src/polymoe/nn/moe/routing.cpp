@@ -2,12 +2,12 @@
 
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cuda/routing.h"
-#include "polymoe/nn/gpu.h"
-#include "polymoe/nn/host_copy.h"
 #include "polymoe/nn/moe/slot_rows.h"
+#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/host_copy.h"
 
 namespace polymoe {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/moe/token_choice.h"
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "polymoe/nn/torch_headers.h"
+#include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cpu/rows.h"
 #include "polymoe/kernels/cuda/rows.h"
-#include "polymoe/nn/gpu.h"
 #include "polymoe/nn/moe/assignments.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 namespace {

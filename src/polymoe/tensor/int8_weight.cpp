@@ -1,0 +1,16 @@
+#include "polymoe/tensor/int8_weight.h"
+
+#include "polymoe/tensor/torch_headers.h"
+
+namespace polymoe {
+
+at::Tensor int8_scales(const at::Tensor& weight) { return weight.to(at::kFloat).abs().amax(1) / 127.0; }
+
+Int8Weight quantize_int8(const at::Tensor& weight) {
+  const at::Tensor wide = weight.to(at::kFloat);
+  const at::Tensor scales = int8_scales(wide);
+  const at::Tensor values = at::round(wide / scales.clamp_min(1e-30).unsqueeze(1)).clamp(-127, 127);
+  return {values.to(at::kChar).contiguous(), scales.contiguous()};
+}
+
+}  // namespace polymoe
