@@ -6,6 +6,7 @@
 
 #include "polymoe/kernels/segment.h"
 #include "polymoe/nn/dropout.h"
+#include "polymoe/nn/moe/expert_products.h"
 #include "polymoe/nn/moe/experts_call.h"
 #include "polymoe/nn/moe/grouped_experts.h"
 #include "polymoe/tensor/gpu.h"
@@ -17,15 +18,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Calls f(expert, first slot, number of slots) for every expert with slots.
-template <typename Function>
-void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
-  const auto* begin = expert_begin.const_data_ptr<std::int64_t>();
-  for (std::int64_t e = 0; e + 1 < expert_begin.size(0); ++e) {
-    if (begin[e + 1] > begin[e]) f(e, begin[e], begin[e + 1] - begin[e]);
-  }
-}
-
 using kernels::Segment;
 
 // What a plan, a tensor [segments, 5] int64, holds.
@@ -33,14 +25,6 @@ template <typename Function>
 void for_each_segment(const at::Tensor& plan, const Function& f) {
   const auto* segment = reinterpret_cast<const Segment*>(plan.const_data_ptr<std::int64_t>());
   for (std::int64_t i = 0; i < plan.size(0); ++i) f(segment[i]);
-}
-
-// Calls f(expert, first slot, number of slots) for every segment. What the products of forward give for a token must
-// not depend on which other micro-batches are there: a matrix product of another number of rows may round differently,
-// and a gate further on may then choose another expert.
-template <typename Function>
-void for_each_product(const at::Tensor& plan, const Function& f) {
-  for_each_segment(plan, [&](const Segment& segment) { f(segment.expert, segment.begin, segment.count); });
 }
 
 // Drops elements of `active` [slots, ffn here].
@@ -65,25 +49,14 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
                             const at::Tensor& expert_begin, const at::Tensor& plan, const ExpertsCall& call) {
     const Activation kind = call.activation;
     at::Tensor inner = at::empty({x.size(0), up_weight.size(1)}, x.options());
-    for_each_product(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
-      at::Tensor out = inner.narrow(0, first, count);
-      at::addmm_out(out, up_bias[e], x.narrow(0, first, count), up_weight[e].t());
-    });
+    multiply_experts(x, up_weight, up_bias, expert_begin, plan, inner);
     // The backward of ReLU needs only its output, so it can replace its input.
     at::Tensor active = kind == Activation::kRelu ? inner.relu_() : activate(inner, kind);
     if (call.dropout > 0 && kind == Activation::kRelu) active = active.clone();
     drop_activations(active, call.dropout, plan, call.first_column);
 
     at::Tensor y = at::empty_like(x);
-    for_each_product(plan, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
-      at::Tensor out = y.narrow(0, first, count);
-      const at::Tensor in = active.narrow(0, first, count);
-      if (call.adds_bias) {
-        at::addmm_out(out, down_bias[e], in, down_weight[e].t());
-      } else {
-        at::mm_out(out, in, down_weight[e].t());
-      }
-    });
+    multiply_experts(active, down_weight, call.adds_bias ? down_bias : at::Tensor(), expert_begin, plan, y);
     ctx->save_for_backward({x, inner, active, up_weight, down_weight, expert_begin, plan});
     call.save(*ctx);
     return y;
@@ -99,32 +72,15 @@ class ExpertsFunction : public torch::autograd::Function<ExpertsFunction> {
     at::Tensor grad_up_weight = at::empty_like(up_weight), grad_down_weight = at::empty_like(down_weight);
     at::Tensor grad_up_bias = at::empty({up_weight.size(0), up_weight.size(1)}, up_weight.options());
     at::Tensor grad_down_bias = at::empty({down_weight.size(0), down_weight.size(1)}, down_weight.options());
-    const auto* begin = expert_begin.const_data_ptr<std::int64_t>();
-    for (std::int64_t e = 0; e < up_weight.size(0); ++e) {
-      if (begin[e + 1] > begin[e]) continue;
-      for (at::Tensor* tensor : {&grad_up_weight, &grad_down_weight, &grad_up_bias, &grad_down_bias})
-        (*tensor)[e].zero_();
-    }
-
     at::Tensor grad_inner = at::empty_like(inner);
-    for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
-      const at::Tensor dy = grad.narrow(0, first, count);
-      at::Tensor dw = grad_down_weight[e], db = grad_down_bias[e], da = grad_inner.narrow(0, first, count);
-      at::mm_out(dw, dy.t(), active.narrow(0, first, count));
-      at::sum_out(db, dy, 0);
-      at::mm_out(da, dy, down_weight[e]);
-    });
+    expert_weight_gradients(grad, active, expert_begin, grad_down_weight, grad_down_bias);
+    multiply_experts_backward(grad, down_weight, expert_begin, grad_inner);
     drop_activations(grad_inner, call.dropout, plan, call.first_column);
     grad_inner = activate_backward(grad_inner, inner, call.activation);
 
     at::Tensor grad_x = at::empty_like(x);
-    for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
-      const at::Tensor dh = grad_inner.narrow(0, first, count);
-      at::Tensor dw = grad_up_weight[e], db = grad_up_bias[e], dx = grad_x.narrow(0, first, count);
-      at::mm_out(dw, dh.t(), x.narrow(0, first, count));
-      at::sum_out(db, dh, 0);
-      at::mm_out(dx, dh, up_weight[e]);
-    });
+    expert_weight_gradients(grad_inner, x, expert_begin, grad_up_weight, grad_up_bias);
+    multiply_experts_backward(grad_inner, up_weight, expert_begin, grad_x);
     return {grad_x, grad_up_weight, grad_up_bias, grad_down_weight, grad_down_bias, {}, {}, {}};
   }
 };
