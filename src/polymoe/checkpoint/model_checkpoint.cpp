@@ -222,7 +222,7 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   ModelOptions options = options_of(checkpoint).model;
   // Before a model of that size is made: a damaged configuration may name any.
   const WithoutMemory scope;
-  const EncoderDecoder model(options);
+  const Model model = make_model(options);
   for (const auto& [name, parameter] : placed_parameters(*model)) {
     for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {
       check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
@@ -231,10 +231,10 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   return options;
 }
 
-EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device) {
+Model load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device) {
   check_not_quantized(checkpoint);
   const ModelOptions options = checked_model_options(checkpoint);
-  EncoderDecoder model(options);
+  Model model = make_model(options);
   const at::NoGradGuard no_grad;
   const std::map<std::string, PlacedParameter> placed = placed_parameters(*model);
   for (auto& item : model->named_parameters()) {

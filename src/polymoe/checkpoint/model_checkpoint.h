@@ -7,7 +7,7 @@
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/checkpoint/vocabulary_file.h"
 #include "polymoe/config/options.h"
-#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/model/model.h"
 #include "polymoe/nn/placed_module.h"
 #include "polymoe/parallel/parallel_model.h"
 
@@ -54,7 +54,7 @@ void check_not_quantized(const Checkpoint& checkpoint);
 ModelOptions checked_model_options(const Checkpoint& checkpoint);
 
 /// A model for inference with the checkpoint's options and weights.
-EncoderDecoder load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device);
+Model load_model(const Checkpoint& checkpoint, at::ScalarType precision, const at::Device& device);
 
 /// The checkpoint that `path` means: a checkpoint folder itself, or a run folder, whose best or else newest checkpoint
 /// is taken. Throws Error when there is neither.

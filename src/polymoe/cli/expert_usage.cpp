@@ -105,7 +105,7 @@ void measure(const Arguments& arguments) {
   check_vocabulary(checkpoint, data / "vocab.model");
   const Dataset dataset(data);
   const std::vector<ValidationSet> sets = sets_of(arguments, run.data, dataset);
-  EncoderDecoder model = load_model(checkpoint, parse_precision(arguments.precision), open_device(arguments.device));
+  Model model = load_model(checkpoint, parse_precision(arguments.precision), open_device(arguments.device));
 
   UsageByLayer usage;
   std::uint64_t segments = 0;

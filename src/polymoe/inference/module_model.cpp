@@ -11,7 +11,7 @@ namespace {
 
 class ModuleState : public DecodingState {
  public:
-  ModuleState(EncoderDecoder model, const std::vector<std::vector<std::int32_t>>& sources)
+  ModuleState(Model model, const std::vector<std::vector<std::int32_t>>& sources)
       : model_(std::move(model)), device_(model_->projection().device()) {
     const at::NoGradGuard no_grad;
     context_.dropless = true;
@@ -48,7 +48,7 @@ class ModuleState : public DecodingState {
     return true;
   }
 
-  EncoderDecoder model_;
+  Model model_;
   at::Device device_;
   ForwardContext context_;
   DecoderState state_;

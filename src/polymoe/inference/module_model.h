@@ -5,14 +5,14 @@
 #include <vector>
 
 #include "polymoe/inference/decoding_model.h"
-#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/model/model.h"
 
 namespace polymoe {
 
 /// The modules that are trained as a DecodingModel: on any device, whole or divided over processes.
 class ModuleModel : public DecodingModel {
  public:
-  explicit ModuleModel(EncoderDecoder model) : model_(std::move(model)) {}
+  explicit ModuleModel(Model model) : model_(std::move(model)) {}
 
   std::int64_t max_positions() const override { return model_->options().max_positions; }
   std::int64_t vocabulary() const override { return model_->options().vocabulary; }
@@ -20,7 +20,7 @@ class ModuleModel : public DecodingModel {
                                        std::int64_t beams) override;
 
  private:
-  EncoderDecoder model_;
+  Model model_;
 };
 
 }  // namespace polymoe

@@ -327,7 +327,7 @@ std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, Wei
       format);
 }
 
-std::shared_ptr<PackedModel> pack_model(const EncoderDecoderImpl& model, WeightFormat format) {
+std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormat format) {
   const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> weights;
   const std::map<std::string, PlacedParameter> placed = placed_parameters(model);

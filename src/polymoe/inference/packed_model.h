@@ -8,7 +8,7 @@
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/inference/decoding_model.h"
 #include "polymoe/inference/packed_block.h"
-#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/model/model.h"
 
 namespace polymoe {
 
@@ -55,6 +55,6 @@ bool can_pack(const ModelOptions& options);
 /// A checkpoint's model; one weight at a time is held in its own form beside the packed ones.
 std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, WeightFormat format);
 /// A copy of a model in host memory, in its present state.
-std::shared_ptr<PackedModel> pack_model(const EncoderDecoderImpl& model, WeightFormat format);
+std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormat format);
 
 }  // namespace polymoe

@@ -27,15 +27,6 @@ class LayerList : public torch::nn::Module {};
 
 }  // namespace
 
-void DecoderState::select_hypotheses(const at::Tensor& hypotheses) {
-  for (LayerCache& layer : layers) layer.self.select_rows(hypotheses);
-}
-
-void DecoderState::select_sentences(const at::Tensor& sentences) {
-  for (LayerCache& layer : layers) layer.cross.select_rows(sentences);
-  if (source_mask.defined()) source_mask = source_mask.index_select(0, sentences);
-}
-
 // Encoder and decoder -------------------------------------------------------------------------------------------------
 
 EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition) : runner_(partition.runner) {
@@ -103,7 +94,7 @@ at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, const ForwardCon
 // EncoderDecoder ------------------------------------------------------------------------------------------------------
 
 EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partition& partition)
-    : options_(options), axis_(partition.model_axis) {
+    : ModelImpl(options), axis_(partition.model_axis) {
   const Placement placement =
       sliced_placement({options.vocabulary, options.hidden}, 0, 1, axis_->rank(), axis_->size());
   vocabulary_ = placement.ranges[0].at(0);
@@ -119,25 +110,9 @@ EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partit
 }
 
 Projection EncoderDecoderImpl::projection() const {
-  Projection projection(embedding_, vocabulary_.begin, options_.vocabulary, axis_);
+  Projection projection(embedding_, vocabulary_.begin, options().vocabulary, axis_);
   projection.bias = logits_bias_;
   return projection;
-}
-
-void EncoderDecoderImpl::set_precision(at::ScalarType precision) {
-  const at::NoGradGuard no_grad;
-  const std::map<std::string, PlacedParameter> placed = placed_parameters(*this);
-  for (auto& item : named_parameters()) {
-    if (!placed.at(item.key()).stays_wide()) item.value().set_data(item.value().to(precision));
-  }
-}
-
-std::vector<std::shared_ptr<Router>> EncoderDecoderImpl::routers() const {
-  std::vector<std::shared_ptr<Router>> routers;
-  for (const std::shared_ptr<torch::nn::Module>& module : modules()) {
-    if (auto router = std::dynamic_pointer_cast<Router>(module)) routers.push_back(std::move(router));
-  }
-  return routers;
 }
 
 at::Tensor EncoderDecoderImpl::look_up(const at::Tensor& ids) const {
@@ -151,15 +126,15 @@ at::Tensor EncoderDecoderImpl::look_up(const at::Tensor& ids) const {
 at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
                                      const ForwardContext& context) {
   at::Tensor x = look_up(ids);
-  if (options_.embedding_scale) x = x * std::sqrt(static_cast<double>(options_.hidden));
+  if (options().embedding_scale) x = x * std::sqrt(static_cast<double>(options().hidden));
   if (positions_.device() != x.device()) positions_ = positions_.to(x.device());
-  const at::Tensor rows = options_.position_offset == 0 ? positions : positions + options_.position_offset;
+  const at::Tensor rows = options().position_offset == 0 ? positions : positions + options().position_offset;
   x = x + positions_.index_select(0, rows).to(x.scalar_type());
-  return context.training ? counter_dropout(x, options_.dropout, context.random_key(place)) : x;
+  return context.training ? counter_dropout(x, options().dropout, context.random_key(place)) : x;
 }
 
 EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, const ForwardContext& context) {
-  check_length(source.packing, options_, "source");
+  check_length(source.packing, options(), "source");
   const ForwardContext side = context.of_side(source.packing.tokens, context.bounds.source_tokens, source.languages);
   const at::Tensor x = embed(source.ids, source.packing.positions, "encoder.embedding", side);
   return {encoder_(x, source.packing, side), source.packing};
@@ -167,7 +142,7 @@ EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, const Forward
 
 at::Tensor EncoderDecoderImpl::decode(const TokenInput& target, const EncodedSource& source,
                                       const ForwardContext& context) {
-  check_length(target.packing, options_, "target");
+  check_length(target.packing, options(), "target");
   const ForwardContext side = context.of_side(target.packing.tokens, context.bounds.target_tokens, target.languages);
   const at::Tensor x = embed(target.ids, target.packing.positions, "decoder.embedding", side);
   return decoder_(x, target.packing, source, side);
@@ -178,18 +153,6 @@ DecoderState EncoderDecoderImpl::start(const EncodedSource& source) { return dec
 at::Tensor EncoderDecoderImpl::step(const at::Tensor& ids, DecoderState& state, const ForwardContext& context) {
   const at::Tensor position = at::full({1}, state.position, ids.options());
   return decoder_->step(embed(ids, position, "decoder.embedding", context), state, context);
-}
-
-ParameterCount count_parameters(const EncoderDecoderImpl& model) {
-  ParameterCount count;
-  const MoeOptions& moe = model.options().moe;
-  for (const auto& [name, parameter] : placed_parameters(model)) {
-    const std::int64_t size = logical_size(parameter.placement);
-    count.total += size;
-    const bool expert = parameter.role == Role::kExpert;
-    count.active += expert ? size / parameter.placement.logical_shape[0] * moe.top_k : size;
-  }
-  return count;
 }
 
 }  // namespace polymoe

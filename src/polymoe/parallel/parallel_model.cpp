@@ -60,7 +60,7 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
   return partition;
 }
 
-EncoderDecoder on_device(EncoderDecoder model, const TrainOptions& options) {
+Model on_device(Model model, const TrainOptions& options) {
   model->to(open_device(options.device, options.deterministic));
   return model;
 }
@@ -74,9 +74,9 @@ Tiers make_tiers(const RunOptions& options) {
           options.train.ema > 0, offload.folder.empty() ? options.train.output : offload.folder};
 }
 
-EncoderDecoder make_model(const RunOptions& options, const Partition& partition) {
+Model make_model(const RunOptions& options, const Partition& partition) {
   const WithoutMemory scope;  // the store gives it, a unit at a time
-  EncoderDecoder model(options.model, partition);
+  Model model = make_model(options.model, partition);
   model->set_precision(scalar_type(options.train.precision));
   return model;
 }

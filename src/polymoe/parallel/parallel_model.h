@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/model/model.h"
 #include "polymoe/optim/parameter_store.h"
 #include "polymoe/parallel/layout.h"
 #include "polymoe/parallel/parameter_sync.h"
@@ -13,7 +13,7 @@ namespace polymoe {
 
 /// The part of the model that `options` describe which `partition` says, in train.precision, on the host and without
 /// memory (WithoutMemory).
-EncoderDecoder make_model(const RunOptions& options, const Partition& partition);
+Model make_model(const RunOptions& options, const Partition& partition);
 /// Where state lives (offload.*).
 Tiers make_tiers(const RunOptions& options);
 
@@ -39,7 +39,7 @@ class ParallelModel {
   /// brings the weights back. All processes call it together.
   void swap_averages();
 
-  EncoderDecoder model;
+  Model model;
   ParameterStore store;
   ParameterSync sync;
 };

@@ -26,7 +26,7 @@ ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
   if (degrees.model > 1) partition.model_axis = std::make_shared<LoneAxis>(degrees.model);
   partition.slice_experts = options.parallel.expert_slicing == ExpertSlicing::kSliced;
   partition.expert_parts = degrees.expert;
-  const EncoderDecoder model = make_model(options, partition);
+  const Model model = make_model(options, partition);
 
   ModelShape shape;
   const ParameterCount count = count_parameters(*model);

@@ -56,7 +56,7 @@ std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions&
   return sets;
 }
 
-void record_usage(EncoderDecoder& model, const ValidationSet& set, const Vocabulary& vocabulary, UsageByLayer& usage) {
+void record_usage(Model& model, const ValidationSet& set, const Vocabulary& vocabulary, UsageByLayer& usage) {
   MoeStatistics statistics;
   for (const MicroBatch& batch : set.batches) evaluate_loss(model, batch, 0.0, &statistics);
   const std::string task = task_names(vocabulary).at(static_cast<std::size_t>(set.task));

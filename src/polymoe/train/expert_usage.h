@@ -7,7 +7,7 @@
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/validation.h"
 #include "polymoe/evaluate/expert_usage.h"
-#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/model/model.h"
 
 namespace polymoe {
 
@@ -25,6 +25,6 @@ std::vector<ValidationSet> usage_sets(const Dataset& dataset, const DataOptions&
 
 /// Runs `model` over `set` as validation does, capacity included, and adds what its tokens did at the experts. A
 /// direction of translation has the heading "en-de", one of another task "TASK:en-en".
-void record_usage(EncoderDecoder& model, const ValidationSet& set, const Vocabulary& vocabulary, UsageByLayer& usage);
+void record_usage(Model& model, const ValidationSet& set, const Vocabulary& vocabulary, UsageByLayer& usage);
 
 }  // namespace polymoe

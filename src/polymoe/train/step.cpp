@@ -35,8 +35,8 @@ std::map<std::int32_t, TokenLoss> losses_by_task(const CrossEntropy& cross_entro
   return tasks;
 }
 
-CrossEntropy forward(EncoderDecoder& model, const ModelInput& input, const ForwardContext& context,
-                     double label_smoothing, double normaliser) {
+CrossEntropy forward(Model& model, const ModelInput& input, const ForwardContext& context, double label_smoothing,
+                     double normaliser) {
   const EncodedSource encoded = model->encode(input.source, context);
   const at::Tensor states = model->decode(input.target, encoded, context);
   return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
@@ -166,7 +166,7 @@ StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_ba
   return report;
 }
 
-std::map<std::int32_t, TokenLoss> evaluate_loss(EncoderDecoder& model, const MicroBatch& batch, double label_smoothing,
+std::map<std::int32_t, TokenLoss> evaluate_loss(Model& model, const MicroBatch& batch, double label_smoothing,
                                                 MoeStatistics* statistics) {
   const at::NoGradGuard no_grad;
   ForwardContext context;

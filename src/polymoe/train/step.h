@@ -63,7 +63,7 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
 
 /// The loss of one micro-batch without gradients and without dropout, in the layout's inference (ParameterSync). All
 /// processes of the layout call it together, with the same batch. `statistics` may be null.
-std::map<std::int32_t, TokenLoss> evaluate_loss(EncoderDecoder& model, const MicroBatch& batch, double label_smoothing,
+std::map<std::int32_t, TokenLoss> evaluate_loss(Model& model, const MicroBatch& batch, double label_smoothing,
                                                 MoeStatistics* statistics);
 
 }  // namespace polymoe

@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::size_t kSamplesPerDirection = 3;
 
-TokenLoss loss_of(EncoderDecoder& model, const ValidationSet& set, double label_smoothing, MoeStatistics* statistics) {
+TokenLoss loss_of(Model& model, const ValidationSet& set, double label_smoothing, MoeStatistics* statistics) {
   TokenLoss sum;
   for (const MicroBatch& batch : set.batches) {
     for (const auto& [task, loss] : evaluate_loss(model, batch, label_smoothing, statistics)) sum += loss;
@@ -32,7 +32,7 @@ TokenLoss loss_of(EncoderDecoder& model, const ValidationSet& set, double label_
   return sum;
 }
 
-std::vector<std::string> translate(EncoderDecoder& model, const ValidationSet& set, const Vocabulary& vocabulary,
+std::vector<std::string> translate(Model& model, const ValidationSet& set, const Vocabulary& vocabulary,
                                    const DecodeOptions& options, const Agreement& agree) {
   const Frame frame = make_frame(vocabulary, set.task, vocabulary.language_index(set.direction.source),
                                  vocabulary.language_index(set.direction.target));
@@ -196,7 +196,7 @@ Validator::Validator(const Dataset& dataset, const RunOptions& options, const st
   for (const auto& [task, direction] : others) add(task, direction);
 }
 
-ValidationReport Validator::run(EncoderDecoder& model, std::int64_t update, const Agreement& agree) const {
+ValidationReport Validator::run(Model& model, std::int64_t update, const Agreement& agree) const {
   DecodeOptions decode = options_.decode;
   decode.beam_size = options_.train.valid_beam_size;
   decode.n_best = 1;

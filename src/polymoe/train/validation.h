@@ -8,7 +8,7 @@
 #include "polymoe/data/stream.h"
 #include "polymoe/data/validation.h"
 #include "polymoe/decode/beam_search.h"
-#include "polymoe/model/encoder_decoder.h"
+#include "polymoe/model/model.h"
 
 namespace polymoe {
 
@@ -24,7 +24,7 @@ class Validator {
   Validator(const Dataset& dataset, const RunOptions& options, const std::vector<BatchStream::Share>& trained);
 
   /// Where several processes compute with the model together, all call it, and `agree` is how they decide alike.
-  ValidationReport run(EncoderDecoder& model, std::int64_t update, const Agreement& agree = {}) const;
+  ValidationReport run(Model& model, std::int64_t update, const Agreement& agree = {}) const;
 
   /// Whether there is anything to validate on.
   bool empty() const { return sets_.empty(); }

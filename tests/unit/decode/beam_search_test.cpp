@@ -24,7 +24,7 @@ class BeamSearchTest : public ::testing::Test {
     options.encoder_layers = 1;
     options.decoder_layers = 2;
     options.moe.experts = 3;
-    model_ = EncoderDecoder(options);
+    model_ = make_model(options);
     initialize(*model_, 4);
     on_device(model_);
     symbols_.end = 2;
@@ -77,7 +77,7 @@ class BeamSearchTest : public ::testing::Test {
   }
 
   static const std::vector<std::int32_t> kRow, kOther;
-  EncoderDecoder model_{nullptr};
+  Model model_{nullptr};
   SearchSymbols symbols_;
   DecodeOptions options_;
 };

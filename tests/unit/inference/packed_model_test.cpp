@@ -26,8 +26,8 @@ ModelOptions small_options() {
 }
 
 // With norms, biases and routers' states that are not what training begins with.
-EncoderDecoder make_model(const ModelOptions& options) {
-  EncoderDecoder model(options);
+Model initialized_model(const ModelOptions& options) {
+  Model model = make_model(options);
   initialize(*model, 7);
   const at::NoGradGuard no_grad;
   at::manual_seed(11);
@@ -65,7 +65,7 @@ class PackedModels : public ::testing::TestWithParam<Case> {};
 TEST_P(PackedModels, ComputeWhatTheModulesDo) {
   ModelOptions options = small_options();
   GetParam().set(options);
-  const EncoderDecoder model = make_model(options);
+  const Model model = initialized_model(options);
   ModuleModel modules(model);
   const std::vector<at::Tensor> expected = follow(modules), found = follow(*pack_model(*model, WeightFormat::kFloat32));
   ASSERT_EQ(found.size(), expected.size());
@@ -124,7 +124,7 @@ TEST(PackedModel, AHypothesisDoesNotDependOnItsBatchBitForBit) {
   ModelOptions options = small_options();
   options.moe.experts = 4;
   options.moe.top_k = 2;
-  const EncoderDecoder model = make_model(options);
+  const Model model = initialized_model(options);
   for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kBFloat16, WeightFormat::kInt8}) {
     const auto packed = pack_model(*model, format);
     const auto together = packed->start(kSources, 1);
@@ -139,7 +139,7 @@ TEST(PackedModel, AHypothesisDoesNotDependOnItsBatchBitForBit) {
 TEST(PackedModel, SmallWeightsGiveNearlyTheSame) {
   ModelOptions options = small_options();
   options.moe.experts = 2;
-  const EncoderDecoder model = make_model(options);
+  const Model model = initialized_model(options);
   const std::vector<at::Tensor> exact = follow(*pack_model(*model, WeightFormat::kFloat32));
   const auto distance = [&](WeightFormat format) {
     const std::vector<at::Tensor> rounded = follow(*pack_model(*model, format));
@@ -162,7 +162,7 @@ TEST(PackedModel, HoldsItsWeightsOnce) {
   options.heads = 4;
   options.ffn = 128;
   options.vocabulary = 128;
-  const EncoderDecoder model(options);
+  const Model model = make_model(options);
   const std::int64_t parameters = count_parameters(*model).total;
   const std::int64_t positions = options.max_positions * options.hidden;
   EXPECT_LE(pack_model(*model, WeightFormat::kFloat32)->bytes(), 4 * (parameters + positions));

@@ -30,7 +30,7 @@ TEST(PackedModel, ManyThreadsDecodeWithOneModel) {
   options.decoder_layers = 2;
   options.moe.experts = 4;
   options.moe.top_k = 2;
-  EncoderDecoder model(options);
+  Model model = make_model(options);
   initialize(*model, 3);
   for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kInt8}) {
     const auto packed = pack_model(*model, format);

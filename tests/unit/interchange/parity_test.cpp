@@ -155,7 +155,7 @@ class ForeignParity : public ::testing::TestWithParam<std::string> {
   testing::TemporaryFolder folder_;
   SafetensorsFile file_;
   ForeignClass kind_ = ForeignClass::kM2m100;
-  EncoderDecoder model_{nullptr};
+  Model model_{nullptr};
 };
 
 TEST_P(ForeignParity, LogitsAreThoseOfTransformers) {

@@ -25,7 +25,7 @@ ModelOptions small_options() {
   return options;
 }
 
-EncoderDecoder make_model(const ModelOptions& options) {
+EncoderDecoder initialized_model(const ModelOptions& options) {
   EncoderDecoder model(options);
   initialize(*model, 11);
   return on_device(model);
@@ -53,7 +53,7 @@ TEST(EncoderDecoder, PaddingDoesNotChangeARow) {
   for (const std::int64_t experts : {0, 4}) {
     ModelOptions options = small_options();
     options.moe.experts = experts;
-    EncoderDecoder model = make_model(options);
+    EncoderDecoder model = initialized_model(options);
     const at::Tensor alone = states_of(model, {kShort});
     const at::Tensor together = states_of(model, {kShort, kLong}).narrow(0, 0, 2);
     // The same sums in float32, perhaps blocked otherwise.
@@ -62,7 +62,7 @@ TEST(EncoderDecoder, PaddingDoesNotChangeARow) {
 }
 
 TEST(EncoderDecoder, PositionsHaveEitherFrequencies) {
-  const at::Tensor paper = sinusoidal_positions(50, 8, "paper"), code = sinusoidal_positions(50, 8);
+  const at::Tensor paper = sinusoidal_positions(50, 8, PositionFrequencies::kPaper), code = sinusoidal_positions(50, 8);
   for (const std::int64_t p : {0, 1, 7, 49}) {
     for (std::int64_t i = 0; i < 4; ++i) {
       const auto position = static_cast<double>(p), place = static_cast<double>(i);
@@ -73,12 +73,11 @@ TEST(EncoderDecoder, PositionsHaveEitherFrequencies) {
       EXPECT_NEAR(code[p][4 + i].item<double>(), std::cos(b), 1e-6) << p << " " << i;
     }
   }
-  EXPECT_THROW(sinusoidal_positions(50, 8, "other"), Error);
 
   ModelOptions options = small_options();
-  EncoderDecoder model = make_model(options);
+  EncoderDecoder model = initialized_model(options);
   options.position_frequencies = PositionFrequencies::kPaper;
-  EncoderDecoder other = make_model(options);
+  EncoderDecoder other = initialized_model(options);
   EXPECT_FALSE(close(states_of(model, {kShort}), states_of(other, {kShort}), 1e-3, 1e-3)) << "the option has an effect";
 }
 
@@ -86,7 +85,7 @@ TEST(EncoderDecoder, TheBiasOfTheLogitsIsAParameterAndStartsAtZero) {
   ModelOptions options = small_options();
   EXPECT_FALSE(make_model(options)->named_parameters().contains("logits_bias"));
   options.logits_bias = true;
-  EncoderDecoder model = make_model(options);
+  EncoderDecoder model = initialized_model(options);
   const at::Tensor bias = model->named_parameters()["logits_bias"];
   EXPECT_EQ(bias.sizes(), (at::IntArrayRef{options.vocabulary}));
   EXPECT_TRUE((bias == 0).all().item<bool>());
@@ -94,7 +93,7 @@ TEST(EncoderDecoder, TheBiasOfTheLogitsIsAParameterAndStartsAtZero) {
 }
 
 TEST(EncoderDecoder, TheDecoderDoesNotSeeTheFuture) {
-  EncoderDecoder model = make_model(small_options());
+  EncoderDecoder model = initialized_model(small_options());
   Example other = kLong;
   other.target[2] = 40;  // read at position 3
   const at::Tensor a = states_of(model, {kLong}), b = states_of(model, {other});
@@ -106,7 +105,7 @@ TEST(EncoderDecoder, SteppingWithCachesEqualsTheWholeForward) {
   for (const std::int64_t experts : {0, 4}) {
     ModelOptions options = small_options();
     options.moe.experts = experts;
-    EncoderDecoder model = make_model(options);
+    EncoderDecoder model = initialized_model(options);
     const at::Tensor whole = states_of(model, {kShort, kLong});
     const MicroBatch batch = make_micro_batch({kShort, kLong}, 1);
     ForwardContext context;
@@ -128,7 +127,7 @@ TEST(EncoderDecoder, SteppingWithCachesEqualsTheWholeForward) {
 }
 
 TEST(EncoderDecoder, DropoutIsAFunctionOfItsCoordinates) {
-  EncoderDecoder model = make_model(small_options());
+  EncoderDecoder model = initialized_model(small_options());
   const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), test_device());
   const auto run = [&](std::uint64_t seed, std::uint64_t update) {
     ForwardContext context;
@@ -154,7 +153,7 @@ TEST(EncoderDecoder, EveryOptionRunsAndTrains) {
       options.activation_dropout = 0.1;
       options.moe.experts = 4;
       options.moe.top_k = 2;
-      EncoderDecoder model = make_model(options);
+      EncoderDecoder model = initialized_model(options);
       const ModelInput input = make_model_input(make_micro_batch({kShort, kLong}, 1), test_device());
       ForwardContext context;
       context.training = true;
@@ -180,7 +179,7 @@ TEST(EncoderDecoder, MoeLayersStandWhereTheOptionsSay) {
   options.moe.experts = 2;
   options.moe.every = 3;
   options.moe.side = MoeSide::kEncoder;
-  EncoderDecoder model = make_model(options);
+  EncoderDecoder model = initialized_model(options);
   std::vector<std::string> gates;
   for (const auto& item : model->named_parameters()) {
     if (item.key().find("gate.weight") != std::string::npos) gates.push_back(item.key());
@@ -191,26 +190,26 @@ TEST(EncoderDecoder, MoeLayersStandWhereTheOptionsSay) {
 
 TEST(EncoderDecoder, CountsActiveParameters) {
   ModelOptions options = small_options();
-  EncoderDecoder dense = make_model(options);
+  EncoderDecoder dense = initialized_model(options);
   options.moe.experts = 4;
-  EncoderDecoder moe = make_model(options);
+  EncoderDecoder moe = initialized_model(options);
   const ParameterCount d = count_parameters(*dense), m = count_parameters(*moe);
   EXPECT_EQ(d.total, d.active);
   const std::int64_t expert = 2 * 16 * 32 + 16 + 32, gates = 2 * 4 * 16;
   EXPECT_EQ(m.active, d.total + gates);
   EXPECT_EQ(m.total, d.total + gates + 2 * 3 * expert);
   options.moe.shared_experts = 2;
-  const ParameterCount s = count_parameters(*make_model(options));
+  const ParameterCount s = count_parameters(*initialized_model(options));
   const std::int64_t shared = 2 * (2 * 16 * 64 + 16 + 64);  // in two layers, one block of twice the width
   EXPECT_EQ(s.active, m.active + shared);
   EXPECT_EQ(s.total, m.total + shared);
 }
 
 TEST(EncoderDecoder, InitialWeightsDependOnSeedAndNameAlone) {
-  EncoderDecoder a = make_model(small_options());
+  EncoderDecoder a = initialized_model(small_options());
   ModelOptions options = small_options();
   options.moe.experts = 4;
-  EncoderDecoder b = make_model(options);
+  EncoderDecoder b = initialized_model(options);
   EXPECT_TRUE(at::equal(a->named_parameters()["decoder.layers.1.self_attention.qkv.weight"],
                         b->named_parameters()["decoder.layers.1.self_attention.qkv.weight"]));
 }

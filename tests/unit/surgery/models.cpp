@@ -37,7 +37,7 @@ void write_model(const std::filesystem::path& path, RunOptions options, std::int
 }
 
 double loss_of_checkpoint(const std::filesystem::path& path) {
-  EncoderDecoder model = load_model(Checkpoint::open(path), at::kFloat, at::kCPU);
+  Model model = load_model(Checkpoint::open(path), at::kFloat, at::kCPU);
   TokenLoss sum;
   for (std::int64_t i = 0; i < 4; ++i) {
     for (const auto& [task, loss] : evaluate_loss(model, tiny_batch(0, i), 0.0, nullptr)) sum += loss;

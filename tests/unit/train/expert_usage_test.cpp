@@ -32,7 +32,7 @@ class ExpertUsageTest : public ::testing::Test {
   }
 
   UsageByLayer measure(const DataOptions& data_options, const UsageData& usage_data) {
-    EncoderDecoder model(options_);
+    Model model = make_model(options_);
     initialize(*model, 3);
     on_device(model);
     UsageByLayer usage;

@@ -146,7 +146,7 @@ TEST_F(TrainerTest, WhatRoutersFollowIsResumedInEveryLayout) {
     const std::string state = std::string("encoder.layers.1.feed_forward.moe.gate.") + (sigmoid ? "bias" : "load");
     const Checkpoint whole = Checkpoint::open(fs::path(options.train.output) / checkpoint_name(6));
     EXPECT_GT(whole.read("model", state).abs().max().item<float>(), 0.0f);
-    EncoderDecoder loaded = load_model(whole, at::kFloat, at::kCPU);
+    Model loaded = load_model(whole, at::kFloat, at::kCPU);
     EXPECT_TRUE(at::equal(loaded->named_buffers()[state], whole.read("model", state)));
 
     options.train.output += "-parts";
