@@ -121,7 +121,7 @@ void measure(int argc, char** argv) {
   double peak = 0.0;
   const std::int64_t warmup = arguments.number("warmup");
   for (std::int64_t i = 0; i < warmup + arguments.number("repeats"); ++i) {
-    peak = std::max(peak, bench::matrix_peak(device, parse_precision(options.train.precision)));
+    peak = std::max(peak, bench::matrix_peak(device, scalar_type(options.train.precision)));
     // On a GPU several at a time: in a training the host prepares the next step while the device is at this one.
     const int steps = device.is_cpu() ? 1 : 4;
     const double all = bench::seconds_on(device, [&] {

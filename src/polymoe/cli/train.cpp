@@ -79,7 +79,7 @@ void add_train(CLI::App& app) {
       "Example:\n"
       "  polymoe train --data.path data --out run --preset small --experts 8 --max-minutes 30");
   const std::map<std::string, std::string> other_names{{"train.output", "out"}};  // as the other subcommands have it
-  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{}, RunOptions{}, other_names);
+  auto binder = std::make_shared<OptionBinder>(*command, std::vector<std::string>{}, PlannerOptions{}, other_names);
   auto processes = std::make_shared<int>(0);
   command->add_option("--processes", *processes, "run as so many processes on this machine, under mpirun")
       ->option_text("N (1)")

@@ -58,7 +58,7 @@ TEST(OptionBinder, TakesFullAndShortNames) {
   EXPECT_EQ(options.model.ffn, 128);
   EXPECT_EQ(options.model.moe.experts, 4);
   EXPECT_EQ(options.model.moe.top_k, 2);
-  EXPECT_EQ(options.model.norm, "post");
+  EXPECT_EQ(options.model.norm, NormOrder::kPost);
 }
 
 TEST(OptionBinder, GivesASharedNameToTheFirstSection) {

@@ -39,7 +39,7 @@ TEST_F(SetOption, StoresEveryType) {
   EXPECT_EQ(options_.model.hidden, 256);
   EXPECT_EQ(options_.model.moe.experts, 8);
   EXPECT_EQ(options_.optimizer.learning_rate, 3e-4);
-  EXPECT_EQ(options_.model.norm, "post");
+  EXPECT_EQ(options_.model.norm, NormOrder::kPost);
   EXPECT_FALSE(options_.train.tensorboard);
   EXPECT_EQ(options_.train.output, "a folder/日本");
 }

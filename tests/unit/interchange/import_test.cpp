@@ -125,8 +125,8 @@ TEST_F(ForeignImport, KeepsTheSearchOfTheModel) {
   const RunOptions options = options_of(Checkpoint::open(folder_ / "made"));
   EXPECT_EQ(options.decode.beam_size, 6);
   EXPECT_EQ(options.decode.length_penalty, 0.5);
-  EXPECT_EQ(options.model.position_frequencies, "paper");
-  EXPECT_EQ(options.model.norm, "post");
+  EXPECT_EQ(options.model.position_frequencies, PositionFrequencies::kPaper);
+  EXPECT_EQ(options.model.norm, NormOrder::kPost);
   EXPECT_TRUE(options.model.logits_bias);
 }
 

@@ -13,9 +13,9 @@ struct LayoutCase {
   std::string name;
   ParallelOptions parallel;
   std::int64_t top_k = 1;
-  std::string capacity = "limited";
+  CapacityKind capacity = CapacityKind::kLimited;
   std::int64_t micro_batches = 4;
-  std::string precision = "float32";
+  NumberFormat precision = NumberFormat::kFloat32;
   bool more = false;  // shared experts, masked outputs and a capacity that shrinks too
   RouterKind router = RouterKind::kTokenChoice;
   BalanceScope balance_scope = BalanceScope::kMicroBatch;
@@ -39,30 +39,33 @@ std::vector<LayoutCase> cases() {
       {"ZeroOnOneProcess", {.zero_stage = 3}},
       {"E2", {.expert = 2}},
       {"E4", {.expert = 4}},
-      {"E2Dropless", {.expert = 2}, 1, "dropless"},
-      {"E4Top2Dropless", {.expert = 4}, 2, "dropless"},
+      {"E2Dropless", {.expert = 2}, 1, CapacityKind::kDropless},
+      {"E4Top2Dropless", {.expert = 4}, 2, CapacityKind::kDropless},
       {"E2Top2", {.expert = 2}, 2},
       {"E2D2", {.data = 2, .expert = 2}},
       {"E2TwoChunks", {.expert = 2, .exchange_chunks = 2}},
       {"E2D2Z3TwoChunksRecompute",
        {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true, .exchange_chunks = 2},
        2,
-       "dropless"},
+       CapacityKind::kDropless},
       {"D4Z1", {.data = 4, .zero_stage = 1}},
-      {"E2D2Z1Top2", {.data = 2, .expert = 2, .zero_stage = 1}, 2, "dropless"},
+      {"E2D2Z1Top2", {.data = 2, .expert = 2, .zero_stage = 1}, 2, CapacityKind::kDropless},
       {"E2D2Z2", {.data = 2, .expert = 2, .zero_stage = 2}},
       {"E2D2Z2Recompute", {.data = 2, .expert = 2, .zero_stage = 2, .recompute = true}},
       {"E2D2Z3", {.data = 2, .expert = 2, .zero_stage = 3}},
       {"E2D2Z3Recompute", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, 2},
       {"D3Z3Uneven", {.data = 3, .zero_stage = 3}},
       {"M2", {.model = 2}},
-      {"M4Top2", {.model = 4}, 2, "dropless"},
+      {"M4Top2", {.model = 4}, 2, CapacityKind::kDropless},
       {"M2Whole", {.model = 2, .expert_slicing = ExpertSlicing::kWhole}},
       {"D2M2Z2", {.data = 2, .model = 2, .zero_stage = 2}},
       {"E2M2", {.expert = 2, .model = 2}},
-      {"E2M2Dropless", {.expert = 2, .model = 2}, 2, "dropless"},
+      {"E2M2Dropless", {.expert = 2, .model = 2}, 2, CapacityKind::kDropless},
       {"E2M2Whole", {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}},
-      {"E2M2WholeDropless", {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}, 2, "dropless"},
+      {"E2M2WholeDropless",
+       {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole},
+       2,
+       CapacityKind::kDropless},
       {"E2D2M2", {.data = 2, .expert = 2, .model = 2}},
       {"E2D2M2Z1Whole", {.data = 2, .expert = 2, .model = 2, .zero_stage = 1, .expert_slicing = ExpertSlicing::kWhole}},
       {"E2D2M2Z3", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}},
@@ -73,17 +76,28 @@ std::vector<LayoutCase> cases() {
         .zero_stage = 3,
         .recompute = true,
         .expert_slicing = ExpertSlicing::kWhole}},
-      {"E2ThreeMicroBatches", {.expert = 2}, 1, "limited", 3},
-      {"E2D2OneMicroBatch", {.data = 2, .expert = 2}, 1, "limited", 1},
+      {"E2ThreeMicroBatches", {.expert = 2}, 1, CapacityKind::kLimited, 3},
+      {"E2D2OneMicroBatch", {.data = 2, .expert = 2}, 1, CapacityKind::kLimited, 1},
       // Without experts on other processes a micro-batch's bfloat16 gradients are the same bits; their sums are
       // float32.
-      {"D2Z1BFloat16", {.data = 2, .zero_stage = 1}, 1, "limited", 4, "bfloat16"},
-      {"D4Z2BFloat16", {.data = 4, .zero_stage = 2}, 1, "limited", 4, "bfloat16"},
-      {"D2Z3RecomputeBFloat16", {.data = 2, .zero_stage = 3, .recompute = true}, 1, "limited", 4, "bfloat16"},
-      {"E2D2Z3FiveMicroBatches", {.data = 2, .expert = 2, .zero_stage = 3}, 1, "dropless", 5},
-      {"E4More", {.expert = 4}, 2, "limited", 4, "float32", true},
-      {"M2More", {.model = 2}, 1, "limited", 4, "float32", true},
-      {"E2M2TwoChunksMore", {.expert = 2, .model = 2, .exchange_chunks = 2}, 1, "dropless", 4, "float32", true},
+      {"D2Z1BFloat16", {.data = 2, .zero_stage = 1}, 1, CapacityKind::kLimited, 4, NumberFormat::kBFloat16},
+      {"D4Z2BFloat16", {.data = 4, .zero_stage = 2}, 1, CapacityKind::kLimited, 4, NumberFormat::kBFloat16},
+      {"D2Z3RecomputeBFloat16",
+       {.data = 2, .zero_stage = 3, .recompute = true},
+       1,
+       CapacityKind::kLimited,
+       4,
+       NumberFormat::kBFloat16},
+      {"E2D2Z3FiveMicroBatches", {.data = 2, .expert = 2, .zero_stage = 3}, 1, CapacityKind::kDropless, 5},
+      {"E4More", {.expert = 4}, 2, CapacityKind::kLimited, 4, NumberFormat::kFloat32, true},
+      {"M2More", {.model = 2}, 1, CapacityKind::kLimited, 4, NumberFormat::kFloat32, true},
+      {"E2M2TwoChunksMore",
+       {.expert = 2, .model = 2, .exchange_chunks = 2},
+       1,
+       CapacityKind::kDropless,
+       4,
+       NumberFormat::kFloat32,
+       true},
       {"E2D2M2Z3WholeRecomputeMore",
        {.data = 2,
         .expert = 2,
@@ -92,12 +106,12 @@ std::vector<LayoutCase> cases() {
         .recompute = true,
         .expert_slicing = ExpertSlicing::kWhole},
        1,
-       "limited",
+       CapacityKind::kLimited,
        5,
-       "float32",
+       NumberFormat::kFloat32,
        true},
       {"E2Top3", {.expert = 2}, 3},
-      {"E2D2M2Z3Top4Dropless", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}, 4, "dropless"},
+      {"E2D2M2Z3Top4Dropless", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}, 4, CapacityKind::kDropless},
       with_router("E2Sigmoid", RouterKind::kSigmoid, {.expert = 2}),
       with_router("E2D2M2Z3SigmoidRecompute", RouterKind::kSigmoid,
                   {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true}),
@@ -116,13 +130,13 @@ RunOptions run_of(const LayoutCase& c) {
   RunOptions options = testing::tiny_run();
   options.parallel = c.parallel;
   options.model.moe.top_k = c.top_k;
-  options.model.moe.capacity = from_word<CapacityKind>(c.capacity);
+  options.model.moe.capacity = c.capacity;
   options.model.moe.router = c.router;
   options.model.moe.balance_scope = c.balance_scope;
   options.model.moe.bias_rate = 0.02;
   if (c.router == RouterKind::kExpertChoice) options.model.moe.side = MoeSide::kEncoder;
   options.train.micro_batches = c.micro_batches;
-  options.train.precision = from_word<NumberFormat>(c.precision);
+  options.train.precision = c.precision;
   options.train.device = from_word<DeviceKind>(testing::device_of(c.parallel));
   if (c.more) {
     options.model.moe.shared_experts = 2;
@@ -184,15 +198,16 @@ TEST(UnevenLayers, HaveTheLossesOfOneProcess) {
   constexpr std::int64_t kUpdates = 3;
   RunOptions options = testing::tiny_run();
   options.model.moe.experts_per_layer = {4, 2};
-  for (const char* capacity : {"limited", "dropless"}) {
-    options.model.moe.capacity = from_word<CapacityKind>(capacity);
+  for (const CapacityKind capacity : {CapacityKind::kLimited, CapacityKind::kDropless}) {
+    options.model.moe.capacity = capacity;
     const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
     for (const ParallelOptions& layout : std::vector<ParallelOptions>{
              {.expert = 2, .exchange_chunks = 2}, {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}}) {
       options.parallel = layout;
       const testing::Outcome got = testing::train_in_threads(options, kUpdates);
       for (std::size_t update = 0; update < kUpdates; ++update) {
-        EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, 1e-6) << capacity << ", update " << update;
+        EXPECT_NEAR(got.losses[update] / expected.losses[update], 1.0, 1e-6)
+            << word_of(capacity) << ", update " << update;
       }
     }
   }
