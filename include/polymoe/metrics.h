@@ -2,13 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-/// Scores of translations and summaries against references: BLEU and chrF as sacreBLEU has them, ROUGE as the
+/// Scores of translations and summaries against references: BLEU, chrF and TER as sacreBLEU has them, ROUGE as the
 /// rouge-score package does. Text is UTF-8. All functions may be called from several threads at once.
 namespace polymoe {
 inline namespace v0 {
@@ -35,8 +36,15 @@ enum class BleuSmoothing {
   kNone,
 };
 
+/// A tokenizer of the caller's, such as a SentencePiece model for spBLEU.
+struct CustomTokenizer {
+  std::string name;                                       ///< in the signature
+  std::function<std::string(std::string_view)> separate;  ///< the segment with white space between its words
+};
+
 struct BleuOptions {
   Tokenizer tokenizer = Tokenizer::k13a;
+  std::optional<CustomTokenizer> custom_tokenizer = std::nullopt;  ///< instead of `tokenizer`
   bool lowercase = false;
   BleuSmoothing smoothing = BleuSmoothing::kExponential;
   std::optional<double> smoothing_value = std::nullopt;  ///< for kFloor and kAddK
@@ -91,6 +99,34 @@ ChrfScore corpus_chrf(std::span<const std::string> hypotheses,
 /// The same for one segment and its references.
 ChrfScore sentence_chrf(std::string_view hypothesis, std::span<const std::string> references,
                         const ChrfOptions& options = {});
+
+/// How TER cuts a segment into words: at white space, after what is set here.
+struct TerOptions {
+  bool case_sensitive = false;
+  bool normalized = false;      ///< punctuation and the English 's apart, XML entities resolved, as Tercom does
+  bool no_punctuation = false;  ///< without . , ? : ; ! " ( )
+  bool asian_support = false;   ///< `normalized` sets each Chinese character and mark of punctuation apart,
+                                ///< `no_punctuation` removes such marks
+};
+
+struct TerScore {
+  double score = 0;             ///< edits for 100 words of the reference: 0 is best, and it may exceed 100
+  std::uint64_t edits = 0;      ///< words inserted, deleted or replaced, and runs of words shifted
+  double reference_length = 0;  ///< in words, of several references the mean
+  std::string signature;        ///< the options in sacreBLEU's notation: "nrefs:1|case:lc|tok:tercom|norm:no|..."
+};
+
+/// Translation edit rate of a corpus (Snover et al., "A study of translation edit rate with targeted human annotation",
+/// AMTA 2006), with sacreBLEU's search for shifts. Each segment counts the edits to the reference that needs the
+/// fewest. `reference_streams[r][i]` is the r-th reference of hypothesis i. A segment's time grows with its length and
+/// that of its reference, and with the shifts tried, at most 1,000. Throws Error for streams of unequal length and for
+/// no segments.
+TerScore corpus_ter(std::span<const std::string> hypotheses,
+                    std::span<const std::vector<std::string>> reference_streams, const TerOptions& options = {});
+
+/// The same for one segment and its references.
+TerScore sentence_ter(std::string_view hypothesis, std::span<const std::string> references,
+                      const TerOptions& options = {});
 
 /// What ROUGE takes for words. Both lower the case first and do not stem.
 enum class RougeTokens {

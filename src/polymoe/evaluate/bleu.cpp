@@ -8,6 +8,7 @@
 #include "polymoe/base/utf8.h"
 #include "polymoe/evaluate/ngrams.h"
 #include "polymoe/evaluate/segments.h"
+#include "polymoe/evaluate/statistics.h"
 #include "polymoe/evaluate/tokenize.h"
 #include "polymoe/text/unicode.h"
 
@@ -20,8 +21,13 @@ class Counter {
   explicit Counter(const BleuOptions& options) : options_(options) {
     if (options.max_order == 0) fail("BLEU needs a largest n-gram order of at least 1");
     if (options.smoothing_value && !(*options.smoothing_value >= 0)) fail("BLEU's smoothing value is below 0");
-    result.counts.resize(options.max_order);
-    result.totals.resize(options.max_order);
+    start_anew();
+  }
+
+  void start_anew() {
+    result = {};
+    result.counts.resize(options_.max_order);
+    result.totals.resize(options_.max_order);
   }
 
   void add(std::string_view hypothesis, std::span<const std::string_view> references) {
@@ -49,9 +55,14 @@ class Counter {
   void set_words(std::string_view segment, Side& side) const {
     std::u32string text = decode_utf8(segment);
     if (options_.lowercase) text = to_lower(text);
-    const std::u32string tokens = tokenize(strip_end(text), options_.tokenizer);
+    const std::u32string tokens = separate_words(strip_end(text));
     side.words.clear();
     for (const std::u32string_view word : split_words(tokens)) side.words.push_back(hash_word(word));
+  }
+
+  std::u32string separate_words(std::u32string_view text) const {
+    if (!options_.custom_tokenizer) return tokenize(text, options_.tokenizer);
+    return decode_utf8(options_.custom_tokenizer->separate(encode_utf8(text)));
   }
 
   std::uint64_t closest_length() const {
@@ -111,7 +122,9 @@ std::string signature(std::size_t references, const BleuOptions& options) {
       break;
   }
   return fmt::format("nrefs:{}|case:{}|eff:{}|tok:{}|smooth:{}", references, options.lowercase ? "lc" : "mixed",
-                     options.effective_order ? "yes" : "no", tokenizer_name(options.tokenizer), smoothing);
+                     options.effective_order ? "yes" : "no",
+                     options.custom_tokenizer ? options.custom_tokenizer->name : tokenizer_name(options.tokenizer),
+                     smoothing);
 }
 
 /// Precisions and score from lengths, counts and totals.
@@ -149,6 +162,38 @@ BleuScore finish(BleuScore bleu, std::size_t references, const BleuOptions& opti
 }
 
 }  // namespace
+
+SegmentStatistics bleu_statistics(std::span<const std::string> hypotheses,
+                                  std::span<const std::vector<std::string>> reference_streams,
+                                  const BleuOptions& options) {
+  check_streams(hypotheses.size(), reference_streams);
+  SegmentStatistics statistics;
+  statistics.width = 2 + 2 * options.max_order;
+  statistics.score = [options](std::span<const double> sums) {
+    std::vector<std::uint64_t> counts(sums.begin(), sums.end());  // each a whole number
+    const auto totals = counts.begin() + 2 + static_cast<std::ptrdiff_t>(options.max_order);
+    BleuScore bleu;
+    bleu.hypothesis_length = counts[0];
+    bleu.reference_length = counts[1];
+    bleu.counts.assign(counts.begin() + 2, totals);
+    bleu.totals.assign(totals, counts.end());
+    return finish(std::move(bleu), 1, options).score;
+  };
+  Counter counter(options);
+  std::vector<std::string_view> references(reference_streams.size());
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
+    counter.start_anew();
+    counter.add(hypotheses[i], references);
+    const BleuScore& segment = counter.result;
+    std::vector<double>& values = statistics.values;
+    values.push_back(static_cast<double>(segment.hypothesis_length));
+    values.push_back(static_cast<double>(segment.reference_length));
+    values.insert(values.end(), segment.counts.begin(), segment.counts.end());
+    values.insert(values.end(), segment.totals.begin(), segment.totals.end());
+  }
+  return statistics;
+}
 
 BleuScore v0::corpus_bleu(std::span<const std::string> hypotheses,
                           std::span<const std::vector<std::string>> reference_streams, const BleuOptions& options) {

@@ -7,6 +7,7 @@
 #include "polymoe/base/utf8.h"
 #include "polymoe/evaluate/ngrams.h"
 #include "polymoe/evaluate/segments.h"
+#include "polymoe/evaluate/statistics.h"
 #include "polymoe/text/unicode.h"
 
 namespace polymoe {
@@ -87,6 +88,9 @@ class Counter {
     }
   }
 
+  /// The counts of the segment added last.
+  std::span<const OrderCounts> last() const { return best_; }
+
   ChrfScore score(std::size_t references) const {
     ChrfScore chrf;
     chrf.score = f_score(totals_, options_);
@@ -135,6 +139,34 @@ class Counter {
 };
 
 }  // namespace
+
+SegmentStatistics chrf_statistics(std::span<const std::string> hypotheses,
+                                  std::span<const std::vector<std::string>> reference_streams,
+                                  const ChrfOptions& options) {
+  check_streams(hypotheses.size(), reference_streams);
+  SegmentStatistics statistics;
+  statistics.width = 3 * (options.char_order + options.word_order);
+  statistics.score = [options](std::span<const double> sums) {
+    std::vector<OrderCounts> orders;
+    for (std::size_t k = 0; k < sums.size(); k += 3) {
+      const auto count = [&](std::size_t i) { return static_cast<std::uint64_t>(sums[k + i]); };
+      orders.push_back({count(0), count(1), count(2)});
+    }
+    return f_score(orders, options);
+  };
+  Counter counter(options);
+  std::vector<std::string_view> references(reference_streams.size());
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
+    counter.add(hypotheses[i], references);
+    for (const OrderCounts& order : counter.last()) {
+      for (const std::uint64_t count : {order.hypothesis, order.reference, order.matches}) {
+        statistics.values.push_back(static_cast<double>(count));
+      }
+    }
+  }
+  return statistics;
+}
 
 ChrfScore v0::corpus_chrf(std::span<const std::string> hypotheses,
                           std::span<const std::vector<std::string>> reference_streams, const ChrfOptions& options) {

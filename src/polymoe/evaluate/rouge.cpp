@@ -10,6 +10,7 @@
 #include "polymoe/base/utf8.h"
 #include "polymoe/evaluate/ngrams.h"
 #include "polymoe/evaluate/segments.h"
+#include "polymoe/evaluate/statistics.h"
 #include "polymoe/text/unicode.h"
 
 namespace polymoe {
@@ -142,6 +143,22 @@ RougeScore v0::sentence_rouge(std::string_view hypothesis, std::span<const std::
   if (references.empty()) fail("there is no reference to compare the hypothesis with");
   const std::vector<std::string_view> views(references.begin(), references.end());
   return Comparison(tokens)(hypothesis, views);
+}
+
+SegmentStatistics rouge_statistics(std::span<const std::string> hypotheses,
+                                   std::span<const std::vector<std::string>> reference_streams, RougeTokens tokens,
+                                   RougeValue RougeScore::*measure) {
+  check_streams(hypotheses.size(), reference_streams);
+  SegmentStatistics statistics{
+      .width = 2, .values = {}, .score = [](std::span<const double> sums) { return sums[0] / sums[1]; }};
+  Comparison comparison(tokens);
+  std::vector<std::string_view> references(reference_streams.size());
+  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
+    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
+    statistics.values.push_back((comparison(hypotheses[i], references).*measure).f);
+    statistics.values.push_back(1);
+  }
+  return statistics;
 }
 
 RougeScore v0::corpus_rouge(std::span<const std::string> hypotheses,

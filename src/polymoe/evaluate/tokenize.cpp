@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "polymoe/base/error.h"
@@ -29,16 +30,40 @@ bool is_not_number(char32_t c) { return !is_number(c); }
 bool is_punctuation(char32_t c) { return unicode_category(c) == UnicodeCategory::kPunctuation; }
 bool is_symbol(char32_t c) { return unicode_category(c) == UnicodeCategory::kSymbol; }
 
+using Block = std::pair<char32_t, char32_t>;  // the first and the last of it
+
+bool is_within(char32_t c, std::span<const Block> blocks) {
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [c](const Block& block) { return block.first <= c && c <= block.second; });
+}
+
 /// The blocks that sacreBLEU takes for Chinese. The first is an accident of its source ('\u20000' reads as U+2000
 /// followed by the digit 0), kept because the scores depend on it: curly quotes, dashes and ellipses stand apart.
 bool is_chinese(char32_t c) {
-  constexpr std::pair<char32_t, char32_t> kBlocks[] = {
-      {0x2001, 0x2A6D}, {0x2E80, 0x2EFF}, {0x2F00, 0x2FDF}, {0x2FF0, 0x303F}, {0x3100, 0x312F}, {0x31A0, 0x31BF},
-      {0x31C0, 0x31EF}, {0x3200, 0x33FF}, {0x3400, 0x4DB5}, {0x4E00, 0x9FBB}, {0xF900, 0xFA2D}, {0xFA30, 0xFA6A},
-      {0xFA70, 0xFAD9}, {0xFE10, 0xFE1F}, {0xFE30, 0xFE4F}, {0xFF00, 0xFFEF}};
-  return std::any_of(std::begin(kBlocks), std::end(kBlocks),
-                     [c](const auto& block) { return block.first <= c && c <= block.second; });
+  constexpr Block kBlocks[] = {{0x2001, 0x2A6D}, {0x2E80, 0x2EFF}, {0x2F00, 0x2FDF}, {0x2FF0, 0x303F},
+                               {0x3100, 0x312F}, {0x31A0, 0x31BF}, {0x31C0, 0x31EF}, {0x3200, 0x33FF},
+                               {0x3400, 0x4DB5}, {0x4E00, 0x9FBB}, {0xF900, 0xFA2D}, {0xFA30, 0xFA6A},
+                               {0xFA70, 0xFAD9}, {0xFE10, 0xFE1F}, {0xFE30, 0xFE4F}, {0xFF00, 0xFFEF}};
+  return is_within(c, kBlocks);
 }
+
+/// Marks of Chinese and Japanese punctuation, and those that look like ASCII's but are as wide as an ideograph.
+bool is_asian_punctuation(char32_t c) {
+  constexpr Block kBlocks[] = {{0x3001, 0x3002}, {0x3008, 0x3011}, {0x3014, 0x301F}, {0x30FB, 0x30FB},
+                               {0xFF01, 0xFF02}, {0xFF08, 0xFF09}, {0xFF0C, 0xFF0C}, {0xFF0E, 0xFF0E},
+                               {0xFF1A, 0xFF1B}, {0xFF1F, 0xFF1F}, {0xFF61, 0xFF65}};
+  return is_within(c, kBlocks);
+}
+
+/// What TER's support of Asian languages sets apart: no kana. sacreBLEU ends the enclosed letters at U+3F22, not
+/// U+32FF.
+bool is_apart_in_asian_text(char32_t c) {
+  constexpr Block kBlocks[] = {{0x2E80, 0x2EFF}, {0x31C0, 0x31EF}, {0x3200, 0x3F22}, {0x3300, 0x33FF},
+                               {0x3400, 0x4DBF}, {0x4E00, 0x9FFF}, {0xF900, 0xFAFF}, {0xFE30, 0xFE4F}};
+  return is_within(c, kBlocks) || is_asian_punctuation(c);
+}
+
+bool is_ter_punctuation(char32_t c) { return std::u32string_view(U".,?:;!\"()").find(c) != std::u32string_view::npos; }
 
 /// Replaces occurrences from the left in one pass; a replacement is not searched again.
 void replace_all(std::u32string& text, std::u32string_view from, std::u32string_view to) {
@@ -90,12 +115,25 @@ std::u32string separate_pairs(std::u32string_view text, First first, Second seco
   return result;
 }
 
-/// The rules of mteval-v13a for Western languages.
-std::u32string apply_13a_rules(std::u32string_view text) {
-  std::u32string line = separate(text, is_13a_punctuation);
-  line = separate_pairs(line, is_not_digit, is_period_or_comma, Side::kSecond);
+/// Periods and commas apart, but within numbers, and dashes behind numbers.
+std::u32string separate_numbers(std::u32string_view text) {
+  std::u32string line = separate_pairs(text, is_not_digit, is_period_or_comma, Side::kSecond);
   line = separate_pairs(line, is_period_or_comma, is_not_digit, Side::kFirst);
   return separate_pairs(line, is_digit, is_dash, Side::kSecond);
+}
+
+/// The rules of mteval-v13a for Western languages.
+std::u32string apply_13a_rules(std::u32string_view text) {
+  return separate_numbers(separate(text, is_13a_punctuation));
+}
+
+/// One after the other, so that "&amp;lt;" ends as "<".
+void resolve_entities(std::u32string& line) {
+  if (line.find(U'&') == line.npos) return;
+  replace_all(line, U"&quot;", U"\"");
+  replace_all(line, U"&amp;", U"&");
+  replace_all(line, U"&lt;", U"<");
+  replace_all(line, U"&gt;", U">");
 }
 
 std::u32string tokenize_13a(std::u32string_view segment) {
@@ -103,13 +141,7 @@ std::u32string tokenize_13a(std::u32string_view segment) {
   replace_all(line, U"<skipped>", U"");
   replace_all(line, U"-\n", U"");
   replace_all(line, U"\n", U" ");
-  if (line.find(U'&') != line.npos) {
-    // One after the other, so that "&amp;lt;" ends as "<".
-    replace_all(line, U"&quot;", U"\"");
-    replace_all(line, U"&amp;", U"&");
-    replace_all(line, U"&lt;", U"<");
-    replace_all(line, U"&gt;", U">");
-  }
+  resolve_entities(line);
   return apply_13a_rules(U' ' + line + U' ');
 }
 
@@ -158,6 +190,26 @@ std::u32string tokenize(std::u32string_view segment, Tokenizer tokenizer) {
       break;
   }
   return std::u32string(segment);
+}
+
+std::u32string tokenize_ter(std::u32string_view segment, const TerOptions& options) {
+  std::u32string line = options.case_sensitive ? std::u32string(segment) : to_lower(segment);
+  if (options.normalized) {
+    replace_all(line, U"\n-", U"");
+    replace_all(line, U"\n", U" ");
+    resolve_entities(line);
+    // Tercom's rule takes spaces for punctuation.
+    line = separate(U' ' + line + U' ', [](char32_t c) { return is_13a_punctuation(c) || c == ' '; });
+    replace_all(line, U"'s ", U" 's ");
+    line = separate_numbers(line);
+    if (options.asian_support) line = separate(line, is_apart_in_asian_text);
+  }
+  if (options.no_punctuation) {
+    std::erase_if(line, [&options](char32_t c) {
+      return is_ter_punctuation(c) || (options.asian_support && is_asian_punctuation(c));
+    });
+  }
+  return line;
 }
 
 }  // namespace polymoe

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <exception>
 #include <iterator>
 #include <unordered_map>
 
@@ -17,7 +16,7 @@
 #include "polymoe/base/utf8.h"
 #include "polymoe/text/known_names.h"
 #include "polymoe/text/language_names.h"
-#include "polymoe/text/normalization_check.h"
+#include "polymoe/text/piece_model.h"
 
 namespace polymoe {
 namespace {
@@ -27,9 +26,6 @@ const char* const kRemedy = "make one with `polymoe vocab`";
 
 std::string language_piece(std::string_view language) { return fmt::format("<2{}>", language); }
 std::string task_piece(std::string_view task) { return fmt::format("<{}>", task); }
-
-// SentencePiece writes to stderr by itself; its errors also come back as a status, which is all we need.
-void silence_sentencepiece() { sentencepiece::SetMinLogLevel(3); }
 
 bool is_tag_word(std::string_view word) {
   return !word.empty() && std::all_of(word.begin(), word.end(),
@@ -123,21 +119,6 @@ struct Vocabulary::State {
   std::vector<std::int32_t> encode(std::string_view part, std::int32_t language) const;
 };
 
-namespace {
-
-void load_model(sentencepiece::SentencePieceProcessor& processor, std::string_view bytes,
-                const std::filesystem::path& path) {
-  if (!has_sound_normalization(bytes)) throw Error("a damaged SentencePiece model", {path, 0}, kRemedy);
-  bool loads = false;
-  try {
-    loads = processor.LoadFromSerializedProto(absl::string_view(bytes.data(), bytes.size())).ok();
-  } catch (const std::exception&) {  // SentencePiece's table of normalisation throws, of an empty rule for one
-  }
-  if (!loads) throw Error("not a SentencePiece model", {path, 0}, kRemedy);
-}
-
-}  // namespace
-
 void Vocabulary::State::read_control_pieces(const std::filesystem::path& path) {
   constexpr const char* kFirstPieces[] = {"<s>", "<pad>", "</s>", "<unk>"};
   for (std::int32_t id = 0; id < 4; ++id) {
@@ -186,7 +167,7 @@ void Vocabulary::State::take(VocabularyLayout layout, const std::filesystem::pat
   }
   if (layout.target_model.empty()) return;
   target = std::make_unique<sentencepiece::SentencePieceProcessor>();
-  load_model(*target, layout.target_model, path);
+  load_sentencepiece(*target, layout.target_model, path, kRemedy);
 }
 
 std::vector<std::int32_t> Vocabulary::State::encode(std::string_view part, std::int32_t language) const {
@@ -212,9 +193,8 @@ Vocabulary& Vocabulary::operator=(Vocabulary&&) noexcept = default;
 Vocabulary Vocabulary::load(const std::filesystem::path& path) { return parse(read_file(path), path); }
 
 Vocabulary Vocabulary::parse(const std::string& bytes, const std::filesystem::path& path) {
-  silence_sentencepiece();
   auto state = std::make_unique<State>();
-  load_model(state->processor, bytes, path);
+  load_sentencepiece(state->processor, bytes, path, kRemedy);
   if (std::optional<VocabularyLayout> layout = read_layout(bytes, path)) {
     state->take(std::move(*layout), path);
   } else {
@@ -348,7 +328,7 @@ std::string train_vocabulary(const VocabularyOptions& options, const std::vector
   // SentencePiece would pass over what is longer than its own limit, without a word.
   std::size_t longest = 0;
   for (const std::string& sentence : sentences) longest = std::max(longest, sentence.size());
-  silence_sentencepiece();
+  sentencepiece::SetMinLogLevel(3);  // its errors also come back as a status
   const std::unordered_map<std::string, std::string> arguments = {
       {"model_type", options.model_type},
       {"vocab_size", std::to_string(options.size)},

@@ -67,6 +67,8 @@ TEST(MetricFuzz, ScoresStayWithinBounds) {
           sentence_chrf(hypothesis, references, {.word_order = 2, .lowercase = lowercase, .eps_smoothing = eps}).score;
       EXPECT_TRUE(chrf >= 0 && chrf <= 100 + kRounding) << chrf << " for " << hypothesis;
     }
+    const TerOptions ter_options = {lowercase, effective, random.below(2) == 0, random.below(2) == 0};
+    EXPECT_GE(sentence_ter(hypothesis, references, ter_options).score, 0) << hypothesis;
   }
 }
 
@@ -83,6 +85,7 @@ TEST(MetricFuzz, TextScores100AgainstItself) {
     }
     EXPECT_NEAR(sentence_chrf(text, references).score, 100, kRounding) << text;
     EXPECT_NEAR(sentence_chrf(text, references, {.word_order = 2}).score, 100, kRounding) << text;
+    EXPECT_EQ(sentence_ter(text, references).edits, 0u) << text;
     ++scored;
   }
   EXPECT_GT(scored, 2000);

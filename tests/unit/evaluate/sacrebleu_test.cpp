@@ -1,4 +1,5 @@
-// BLEU and chrF against sacreBLEU's scores: own sentences (always), real text and published cases (where the data is).
+// BLEU, chrF and TER against sacreBLEU's scores: own sentences (always), real text and published cases (where the data
+// is).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "polymoe/base/files.h"
 #include "polymoe/base/utf8.h"
+#include "polymoe/evaluate/pieces.h"
 #include "polymoe/evaluate/segments.h"
 #include "polymoe/evaluate/tokenize.h"
 #include "polymoe/metrics.h"
@@ -31,8 +33,16 @@ json read_json(const std::string& path) { return json::parse(read_file(path)); }
 
 BleuOptions with_tokenizer(Tokenizer tokenizer) { return {.tokenizer = tokenizer}; }
 
+/// sacreBLEU got the model as flores200's.
+BleuOptions with_pieces() {
+  CustomTokenizer tokenizer = piece_tokenizer(kTables + "pieces.model");
+  tokenizer.name = "flores200";
+  return {.custom_tokenizer = std::move(tokenizer)};
+}
+
 /// The options behind the names of scripts/metric-table.
 const std::map<std::string, BleuOptions> kBleu = {
+    {"bleu_spm", with_pieces()},
     {"bleu_13a", with_tokenizer(Tokenizer::k13a)},
     {"bleu_intl", with_tokenizer(Tokenizer::kIntl)},
     {"bleu_zh", with_tokenizer(Tokenizer::kZh)},
@@ -49,15 +59,28 @@ const std::map<std::string, ChrfOptions> kChrf = {
     {"chrf++_lowercase", {.word_order = 2, .lowercase = true}},
 };
 
+const std::map<std::string, TerOptions> kTer = {
+    {"ter", {}},
+    {"ter_case", {.case_sensitive = true}},
+    {"ter_normalized", {.normalized = true}},
+    {"ter_no_punct", {.no_punctuation = true}},
+    {"ter_normalized_no_punct", {.normalized = true, .no_punctuation = true}},
+    {"ter_asian", {.normalized = true, .asian_support = true}},
+    {"ter_all", {.case_sensitive = true, .normalized = true, .no_punctuation = true, .asian_support = true}},
+};
+
 std::vector<std::string> texts_of(const json& sentence) {
   std::vector<std::string> texts = {sentence["hypothesis"]};
   for (const json& reference : sentence["references"]) texts.push_back(reference);
   return texts;
 }
 
-std::string joined_tokens(const std::string& text, Tokenizer tokenizer) {
+/// By a name of `tokens` in the table.
+std::string joined_tokens(const std::string& text, const std::string& tokenizer) {
   const std::u32string points = decode_utf8(text);
-  const std::u32string tokens = tokenize(strip_end(points), tokenizer);
+  const std::u32string tokens =
+      tokenizer == "spm" ? decode_utf8(kBleu.at("bleu_spm").custom_tokenizer->separate(encode_utf8(strip_end(points))))
+                         : tokenize(strip_end(points), parse_tokenizer(tokenizer));
   std::u32string joined;
   for (const auto word : split_words(tokens)) joined.append(joined.empty() ? U"" : U" ").append(word);
   return encode_utf8(joined);
@@ -71,7 +94,7 @@ TEST(SacreBleuSentences, TokensAreTheSame) {
     const std::vector<std::string> texts = texts_of(sentences[i]);
     for (const auto& [name, tokens] : expected[i]["tokens"].items()) {
       for (std::size_t t = 0; t < texts.size(); ++t) {
-        EXPECT_EQ(joined_tokens(texts[t], parse_tokenizer(name)), tokens[t].get<std::string>()) << name;
+        EXPECT_EQ(joined_tokens(texts[t], name), tokens[t].get<std::string>()) << name;
       }
     }
   }
@@ -107,6 +130,11 @@ TEST(SacreBleuSentences, SentenceScoresAreTheSame) {
           << name << ": " << hypothesis;
       ++compared;
     }
+    for (const auto& [name, options] : kTer) {
+      EXPECT_NEAR(sentence_ter(hypothesis, references, options).score, scores[name], kTolerance)
+          << name << ": " << hypothesis;
+      ++compared;
+    }
   }
   EXPECT_EQ(compared, expected.size() * expected[0]["scores"].size());
 }
@@ -137,6 +165,24 @@ TEST(SacreBleuSentences, CorpusResultsAreTheSameInEveryField) {
     const ChrfScore chrf = corpus_chrf(hypotheses, streams, options);
     EXPECT_NEAR(chrf.score, expected[name]["score"], kTolerance) << name;
     EXPECT_EQ(chrf.signature, expected[name]["signature"].get<std::string>());
+  }
+  for (const auto& [name, options] : kTer) {
+    const TerScore ter = corpus_ter(hypotheses, streams, options);
+    EXPECT_NEAR(ter.score, expected[name]["score"], kTolerance) << name;
+    EXPECT_EQ(ter.signature, expected[name]["signature"].get<std::string>());
+    EXPECT_EQ(ter.edits, expected[name]["edits"].get<std::uint64_t>());
+    EXPECT_EQ(ter.reference_length, expected[name]["reference_length"].get<double>());
+  }
+}
+
+TEST(SacreBleuShifts, EditsAreTheSameOnBothSidesOfEveryLimit) {
+  const json segments = read_json(kTables + "shifts.json")["segments"];
+  ASSERT_GE(segments.size(), 150u);
+  for (const json& segment : segments) {
+    const std::vector<std::string> references = {segment["reference"]};
+    EXPECT_EQ(sentence_ter(segment["hypothesis"].get<std::string>(), references).edits,
+              segment["edits"].get<std::uint64_t>())
+        << segment.dump();
   }
 }
 
@@ -183,8 +229,9 @@ TEST(SacreBleuTable, RealTextInManyLanguagesScoresTheSame) {
     streams.erase(streams.begin());
     ASSERT_EQ(hypotheses.size(), recipe["segments"].get<std::size_t>());
     for (const auto& [name, score] : recipe["scores"].items()) {
-      const double found = kBleu.contains(name) ? corpus_bleu(hypotheses, streams, kBleu.at(name)).score
-                                                : corpus_chrf(hypotheses, streams, kChrf.at(name)).score;
+      const double found = kBleu.contains(name)   ? corpus_bleu(hypotheses, streams, kBleu.at(name)).score
+                           : kChrf.contains(name) ? corpus_chrf(hypotheses, streams, kChrf.at(name)).score
+                                                  : corpus_ter(hypotheses, streams, kTer.at(name)).score;
       EXPECT_NEAR(found, score, kTolerance) << name;
     }
   }
@@ -221,12 +268,12 @@ TEST(SacreBleuCases, PublishedCasesScoreTheSame) {
   int compared = 0;
   for (const json& example : read_json(path)) {
     const std::string metric = example["metric"];
-    if (metric == "ter") continue;
     const std::vector<std::string> hypotheses = example["hyps"];
     const Streams streams = example["refs"];
-    const bool is_bleu = metric.ends_with("bleu");
-    const double score = is_bleu ? corpus_bleu(hypotheses, streams, bleu_options(example["params"])).score
-                                 : corpus_chrf(hypotheses, streams, chrf_options(example["params"])).score;
+    const json& parameters = example["params"];
+    const double score = metric == "ter"            ? corpus_ter(hypotheses, streams).score
+                         : metric.ends_with("bleu") ? corpus_bleu(hypotheses, streams, bleu_options(parameters)).score
+                                                    : corpus_chrf(hypotheses, streams, chrf_options(parameters)).score;
     EXPECT_NEAR(score, example["score"], example["eps"]) << example.dump();  // as precise as the case states its score
     ++compared;
   }
