@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,151 +7,28 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "polymoe/base/error.h"
 #include "polymoe/cli/commands.h"
-#include "polymoe/evaluate/rouge.h"
-#include "polymoe/evaluate/segments.h"
-#include "polymoe/evaluate/tokenize.h"
-#include "polymoe/metrics.h"
+#include "polymoe/cli/evaluation.h"
 
 namespace polymoe::cli {
 namespace {
 
-struct EvaluateOptions {
-  std::string hypotheses;
-  std::vector<std::string> references;
-  std::string tokenizer = "13a";
-  std::string rouge_tokens = "unicode";
-  bool lowercase = false;
-  std::vector<std::string> metrics = {"bleu", "chrf", "chrf++"};
-  bool json = false;
-  bool sentence = false;
-};
-
-struct Texts {
-  std::vector<std::string> hypotheses;
-  std::vector<std::vector<std::string>> references;
-};
-
-/// What one metric says of the corpus and, where asked for, of each segment.
-struct Result {
-  std::string metric;  ///< as --metrics has it
-  std::string name;    ///< as papers have it
-  double score = 0;
-  std::string signature;
-  BleuScore bleu;    ///< BLEU's details; empty for the others
-  RougeValue rouge;  ///< ROUGE's details; 0 for the others
-  std::vector<double> sentences;
-};
-
-Texts read_texts(const EvaluateOptions& options) {
-  const auto from_stdin = std::count(options.references.begin(), options.references.end(), "-");
-  if (from_stdin + (options.hypotheses == "-" ? 1 : 0) > 1) {
-    fail("only one of the files can be '-' (standard input); give the others by name");
+nlohmann::ordered_json describe(const Result& result) {
+  nlohmann::ordered_json entry = {{"name", result.name}, {"score", result.score}, {"signature", result.signature}};
+  if (result.test) {
+    const BootstrapScore& baseline = result.test->baseline;
+    entry["mean"] = result.test->system.mean;
+    entry["interval"] = result.test->system.interval;
+    entry["p_value"] = result.test->p_value;
+    entry["baseline"] = {{"score", baseline.score}, {"mean", baseline.mean}, {"interval", baseline.interval}};
   }
-  Texts texts;
-  texts.hypotheses = read_segments(options.hypotheses);
-  for (const std::string& path : options.references) {
-    texts.references.push_back(read_segments(path));
-    const std::size_t lines = texts.references.back().size();
-    if (lines == texts.hypotheses.size()) continue;
-    throw Error(
-        fmt::format("{} lines, but the hypotheses ({}) have {}", lines, options.hypotheses, texts.hypotheses.size()),
-        {path, 0}, "line i of each file must belong to the same source sentence");
-  }
-  return texts;
-}
-
-/// Calls score(hypothesis, references) for each segment.
-template <typename Score>
-std::vector<double> score_sentences(const Texts& texts, Score score) {
-  std::vector<double> scores;
-  std::vector<std::string> references(texts.references.size());
-  for (std::size_t i = 0; i < texts.hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = texts.references[r][i];
-    scores.push_back(score(texts.hypotheses[i], references));
-  }
-  return scores;
-}
-
-Result score_bleu(const EvaluateOptions& options, const Texts& texts) {
-  BleuOptions bleu_options{.tokenizer = parse_tokenizer(options.tokenizer), .lowercase = options.lowercase};
-  Result result;
-  result.metric = "bleu";
-  result.name = "BLEU";
-  result.bleu = corpus_bleu(texts.hypotheses, texts.references, bleu_options);
-  result.score = result.bleu.score;
-  result.signature = result.bleu.signature;
-  if (options.sentence) {
-    bleu_options.effective_order = true;
-    result.sentences = score_sentences(texts, [&](const std::string& hypothesis, const auto& references) {
-      return sentence_bleu(hypothesis, references, bleu_options).score;
-    });
-  }
-  return result;
-}
-
-Result score_chrf(const EvaluateOptions& options, const Texts& texts, const std::string& metric) {
-  const ChrfOptions chrf_options{.word_order = metric == "chrf++" ? 2u : 0u, .lowercase = options.lowercase};
-  const ChrfScore chrf = corpus_chrf(texts.hypotheses, texts.references, chrf_options);
-  Result result;
-  result.metric = metric;
-  result.name = chrf.name;
-  result.score = chrf.score;
-  result.signature = chrf.signature;
-  if (options.sentence) {
-    result.sentences = score_sentences(texts, [&](const std::string& hypothesis, const auto& references) {
-      return sentence_chrf(hypothesis, references, chrf_options).score;
-    });
-  }
-  return result;
-}
-
-struct RougeMeasure {
-  const char* metric;
-  const char* name;
-  RougeValue RougeScore::*value;
-};
-constexpr RougeMeasure kRouge[] = {{"rouge1", "ROUGE-1", &RougeScore::rouge1},
-                                   {"rouge2", "ROUGE-2", &RougeScore::rouge2},
-                                   {"rougeL", "ROUGE-L", &RougeScore::rouge_l}};
-
-/// One result for each of the three measures.
-std::vector<Result> score_rouge(const EvaluateOptions& options, const Texts& texts) {
-  const RougeTokens tokens = parse_rouge_tokens(options.rouge_tokens);
-  const RougeScore corpus = corpus_rouge(texts.hypotheses, texts.references, tokens);
-  std::vector<RougeScore> sentences;
-  if (options.sentence) {
-    std::vector<std::string> references(texts.references.size());
-    for (std::size_t i = 0; i < texts.hypotheses.size(); ++i) {
-      for (std::size_t r = 0; r < references.size(); ++r) references[r] = texts.references[r][i];
-      sentences.push_back(sentence_rouge(texts.hypotheses[i], references, tokens));
-    }
-  }
-  std::vector<Result> results;
-  for (const RougeMeasure& measure : kRouge) {
-    Result& result = results.emplace_back();
-    result.metric = measure.metric;
-    result.name = measure.name;
-    result.rouge = corpus.*measure.value;
-    result.score = result.rouge.f;
-    result.signature =
-        fmt::format("nrefs:{}|case:lc|tok:{}|stem:no|mean:f1", texts.references.size(), options.rouge_tokens);
-    for (const RougeScore& sentence : sentences) result.sentences.push_back((sentence.*measure.value).f);
-  }
-  return results;
-}
-
-void print_json(const std::vector<Result>& results, const Texts& texts, bool sentence) {
-  nlohmann::ordered_json output = {{"segments", texts.hypotheses.size()}, {"references", texts.references.size()}};
-  for (const Result& result : results) {
-    nlohmann::ordered_json& entry = output[result.metric];
-    entry = {{"name", result.name}, {"score", result.score}, {"signature", result.signature}};
-    if (result.metric.starts_with("rouge")) {
-      entry["precision"] = result.rouge.precision;
-      entry["recall"] = result.rouge.recall;
-    }
-    if (result.metric != "bleu") continue;
+  if (result.metric.starts_with("rouge")) {
+    entry["precision"] = result.rouge.precision;
+    entry["recall"] = result.rouge.recall;
+  } else if (result.metric == "ter") {
+    entry["edits"] = result.ter.edits;
+    entry["reference_length"] = result.ter.reference_length;
+  } else if (result.metric == "bleu") {
     entry["precisions"] = result.bleu.precisions;
     entry["counts"] = result.bleu.counts;
     entry["totals"] = result.bleu.totals;
@@ -160,7 +36,17 @@ void print_json(const std::vector<Result>& results, const Texts& texts, bool sen
     entry["hypothesis_length"] = result.bleu.hypothesis_length;
     entry["reference_length"] = result.bleu.reference_length;
   }
-  if (sentence) {
+  return entry;
+}
+
+void print_json(const EvaluateOptions& options, const std::vector<Result>& results, const Texts& texts) {
+  nlohmann::ordered_json output = {{"segments", texts.hypotheses.size()}, {"references", texts.references.size()}};
+  if (!options.baseline.empty()) {
+    output["resamples"] = options.resamples;
+    output["seed"] = options.seed;
+  }
+  for (const Result& result : results) output[result.metric] = describe(result);
+  if (options.sentence) {
     auto rows = nlohmann::ordered_json::array();
     for (std::size_t i = 0; i < texts.hypotheses.size(); ++i) {
       nlohmann::ordered_json row;
@@ -193,38 +79,45 @@ void print_table(const std::vector<Result>& results, std::size_t segments) {
   fmt::print("\n{} segment{}", segments, segments == 1 ? "" : "s");
   for (const Result& result : results) {
     if (result.metric != "bleu") continue;
-    fmt::print("; BLEU: precisions {:.1f}, brevity penalty {:.3f}, {} tokens for {} in the reference",
+    fmt::print("; {}: precisions {:.1f}, brevity penalty {:.3f}, {} tokens for {} in the reference", result.name,
                fmt::join(result.bleu.precisions, "/"), result.bleu.brevity_penalty, result.bleu.hypothesis_length,
                result.bleu.reference_length);
   }
   fmt::print("\n");
 }
 
+void print_comparison(const EvaluateOptions& options, const std::vector<Result>& results, std::size_t segments) {
+  const auto cell = [](const BootstrapScore& score) {
+    return fmt::format("{:.2f} ({:.2f} ± {:.2f})", score.score, score.mean, score.interval);
+  };
+  fmt::print("{:<8} {:>23} {:>23}  {:>7}  {}\n", "metric", "baseline", "hypotheses", "p-value", "settings");
+  for (const Result& result : results) {
+    fmt::print("{:<8} {:>23} {:>23}  {:>7.4f}  {}\n", result.name, cell(result.test->baseline),
+               cell(result.test->system), result.test->p_value, result.signature);
+  }
+  fmt::print(
+      "\n{} segments, {} resamples of them with seed {}: their mean and 95 % interval in parentheses.\n"
+      "The p-value is how likely a difference as large is between systems that are equally good.\n",
+      segments, options.resamples, options.seed);
+}
+
 void run_evaluate(const EvaluateOptions& options) {
   const Texts texts = read_texts(options);
-  std::vector<Result> results;
-  std::vector<std::string> done;
-  for (const std::string& metric : options.metrics) {
-    if (std::find(done.begin(), done.end(), metric) != done.end()) continue;
-    done.push_back(metric);
-    if (metric == "rouge") {
-      for (Result& result : score_rouge(options, texts)) results.push_back(std::move(result));
-      continue;
-    }
-    results.push_back(metric == "bleu" ? score_bleu(options, texts) : score_chrf(options, texts, metric));
-  }
+  const std::vector<Result> results = score_texts(options, texts);
   if (options.json) {
-    print_json(results, texts, options.sentence);
+    print_json(options, results, texts);
   } else if (options.sentence) {
     print_sentences(results, texts.hypotheses.size());
+  } else if (!options.baseline.empty()) {
+    print_comparison(options, results, texts.hypotheses.size());
   } else {
     print_table(results, texts.hypotheses.size());
   }
 }
 
 constexpr const char* kFooter =
-    "BLEU and chrF are sacreBLEU's for the same settings, which the output names in its notation; ROUGE is that of\n"
-    "the rouge-score package without stemming, times 100.\n\n"
+    "BLEU, chrF and TER are sacreBLEU's for the same settings, which the output names in its notation; ROUGE is\n"
+    "that of the rouge-score package without stemming, times 100.\n\n"
     "Example: score the lines of translated.de against those of test.de\n"
     "  polymoe evaluate --hyp translated.de --ref test.de\n"
     "Chinese from a pipe against two references, as JSON\n"
@@ -234,14 +127,17 @@ constexpr const char* kFooter =
     "The ten sentences that are furthest from the reference, by chrF\n"
     "  polymoe evaluate --hyp translated.de --ref test.de --metrics chrf --sentence |\n"
     "    sed '1d;$d' | sort -k 2n | head\n\n"
+    "Whether a model is better than another: paired bootstrap tests\n"
+    "  polymoe evaluate --hyp new.de --baseline old.de --ref test.de\n"
+    "spBLEU, as it is customary on FLORES-200, with its SentencePiece model\n"
+    "  polymoe evaluate --hyp translated.de --ref test.de --spm flores200.model\n\n"
     "Use --tokenize zh for Chinese and char for Japanese, Thai, Khmer, Burmese and Lao, which write no\n"
     "spaces between words. docs/evaluation.md tells what the metrics are good for.";
 
 }  // namespace
 
 void add_evaluate(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("evaluate", "Score translations and summaries with BLEU, chrF, chrF++ and ROUGE");
+  CLI::App* command = app.add_subcommand("evaluate", "Score translations and summaries with BLEU, chrF, TER and ROUGE");
   const auto options = std::make_shared<EvaluateOptions>();
   command->add_option("--hyp", options->hypotheses, "The translations, one a line, also gzipped; - is standard input")
       ->required()
@@ -249,23 +145,47 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--ref", options->references, "Reference translations, line by line; give more for several")
       ->required()
       ->type_name("FILE");
-  command->add_option("--metrics", options->metrics, "Which scores: bleu, chrf, chrf++, rouge (ROUGE-1, 2 and L)")
+  CLI::Option* baseline =
+      command->add_option("--baseline", options->baseline, "Translations to compare with, by paired bootstrap tests")
+          ->type_name("FILE");
+  command->add_option("--metrics", options->metrics, "Which scores: bleu, chrf, chrf++, ter, rouge (ROUGE-1, 2 and L)")
       ->delimiter(',')
-      ->check(CLI::IsMember({"bleu", "chrf", "chrf++", "rouge"}))
+      ->check(CLI::IsMember({"bleu", "chrf", "chrf++", "ter", "rouge"}))
       ->type_name("LIST")
       ->default_str("bleu,chrf,chrf++");
   command->add_option("--tokenize", options->tokenizer, "How BLEU cuts words: 13a, intl, zh, char or none")
       ->check(CLI::IsMember({"13a", "intl", "zh", "char", "none"}))
       ->type_name("WORD")
       ->capture_default_str();
+  command->add_option("--spm", options->pieces, "BLEU of the pieces of this SentencePiece model: spBLEU")
+      ->excludes("--tokenize")
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--ter-options", options->ter,
+          "What TER does to words: case (minds it), normalized (punctuation apart), no-punct (removes it), asian "
+          "(both in Chinese and Japanese too)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"case", "normalized", "no-punct", "asian"}))
+      ->type_name("LIST");
   command
       ->add_option("--rouge-tokens", options->rouge_tokens,
                    "What ROUGE takes for words: unicode, or ascii, which sees a-z and 0-9 alone as the reference does")
       ->check(CLI::IsMember({"ascii", "unicode"}))
       ->type_name("WORD")
       ->capture_default_str();
-  command->add_flag("--lowercase", options->lowercase, "Ignore case (ROUGE always does)");
-  command->add_flag("--sentence", options->sentence, "A line of scores for each segment, the corpus in the last line");
+  command->add_flag("--lowercase", options->lowercase, "Ignore case (ROUGE always does, TER by default)");
+  command->add_option("--resamples", options->resamples, "Resamples of the segments that --baseline is tested on")
+      ->check(CLI::Range(1, 1'000'000))
+      ->needs(baseline)
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Decides which segments are drawn")
+      ->needs(baseline)
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_flag("--sentence", options->sentence, "A line of scores for each segment, the corpus in the last line")
+      ->excludes(baseline);
   command->add_flag("--json", options->json, "JSON, with every digit and BLEU's counts");
   command->footer(kFooter);
   command->callback([options] { run_evaluate(*options); });
