@@ -144,11 +144,11 @@ void measure(int argc, char** argv) {
     shape[key] = arguments.number(name);
   }
   shape["dropout"] = arguments.real("dropout");
-  shape["capacity"] = from_word<CapacityKind>(arguments.word("capacity"));
+  shape["capacity"] = arguments.word("capacity");
   shape["capacity_factor"] = arguments.real("capacity-factor");
   fmt::print("{}\n", nlohmann::json{{"shape", shape},
-                                    {"device", options.train.device},
-                                    {"precision", options.train.precision},
+                                    {"device", arguments.word("device")},
+                                    {"precision", arguments.word("precision")},
                                     {"seconds", seconds},
                                     {"model_flops", model_flops(options, arguments)},
                                     {"source_tokens", source_tokens},
