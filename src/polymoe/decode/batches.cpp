@@ -1,36 +1,71 @@
 #include "polymoe/decode/batches.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include "polymoe/base/parallel_for.h"
+#include "polymoe/cancelled.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {
 
-// LibTorch's threads are the calling thread's affair, but it begins with the number that was set last.
-class Threads {
- public:
-  explicit Threads(int count) : before_(at::get_num_threads()) { at::set_num_threads(count); }
-  ~Threads() { at::set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
+void set_own_threads(int count) {
+#ifdef _OPENMP
+  omp_set_num_threads(count);
+#else
+  at::set_num_threads(count);
+#endif
+}
 
 }  // namespace
 
-std::int64_t batches_at_once(const DecodingModel& model) { return model.is_thread_safe() ? at::get_num_threads() : 1; }
+// LibTorch first sets a thread's number when it is first asked for it.
+ComputingThreads::ComputingThreads(int count) : before_(at::get_num_threads()) { set_own_threads(count); }
+ComputingThreads::~ComputingThreads() { set_own_threads(before_); }
 
-void search_batches(const DecodingModel& model, std::size_t count, const std::function<void(std::size_t)>& search) {
-  const std::int64_t at_once = batches_at_once(model);
-  if (at_once == 1 || count < 2) {
-    for (std::size_t i = 0; i < count; ++i) search(i);
+// One of the at_once() places for a search.
+class BatchRunner::Place {
+ public:
+  Place(BatchRunner& runner, const std::stop_token& stop) : runner_(runner) {
+    std::unique_lock lock(runner_.mutex_);
+    runner_.freed_.wait(lock, stop, [&] { return runner_.running_ < runner_.at_once_; });
+    if (stop.stop_requested()) throw Cancelled();
+    is_alone_ = ++runner_.running_ == 1;
+  }
+  ~Place() {
+    {
+      const std::lock_guard lock(runner_.mutex_);
+      --runner_.running_;
+    }
+    runner_.freed_.notify_one();
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  bool is_alone() const { return is_alone_; }
+
+ private:
+  BatchRunner& runner_;
+  bool is_alone_ = false;
+};
+
+BatchRunner::BatchRunner(const DecodingModel& model)
+    : threads_(at::get_num_threads()), at_once_(model.is_thread_safe() ? threads_ : 1) {}
+
+void BatchRunner::run(std::size_t count, const std::function<void(std::size_t)>& search, const std::stop_token& stop) {
+  if (at_once_ == 1 || count < 2) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const Place place(*this, stop);
+      const ComputingThreads threads(place.is_alone() ? threads_ : 1);
+      search(i);
+    }
     return;
   }
-  const Threads alone(1);
-  parallel_for(count, static_cast<std::size_t>(at_once), [&](std::size_t i) {
-    at::set_num_threads(1);
+  parallel_for(count, static_cast<std::size_t>(at_once_), [&](std::size_t i) {
+    const Place place(*this, stop);
+    const ComputingThreads alone(1);
     const at::NoGradGuard no_grad;
     search(i);
   });

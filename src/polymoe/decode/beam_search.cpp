@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "polymoe/cancelled.h"
 #include "polymoe/decode/phrase_steps.h"
 #include "polymoe/decode/restraints.h"
 #include "polymoe/decode/sampling.h"
@@ -20,11 +21,13 @@ constexpr std::int64_t kSentencesOfAThread = 4;  // of those whose continuations
 
 class Search {
  public:
-  Search(DecodingModel& model, const SearchSymbols& symbols, const DecodeOptions& options, const Agreement& agree)
+  Search(DecodingModel& model, const SearchSymbols& symbols, const DecodeOptions& options, const Agreement& agree,
+         const SearchWatch& watch)
       : model_(model),
         symbols_(symbols),
         options_(options),
         agree_(agree),
+        watch_(watch),
         restraints_(symbols, options),
         beams_(samples() ? options.n_best : options.beam_size) {}
 
@@ -37,6 +40,7 @@ class Search {
     take_demands(demands);
     read_forced();
     while (!sentences_.empty()) {
+      if (watch_.stop.stop_requested()) throw Cancelled();
       const at::Tensor log_probabilities = next_log_probabilities();
       row_ids_.clear();
       origins_.clear();
@@ -45,6 +49,7 @@ class Search {
       } else {
         advance(log_probabilities);
       }
+      if (watch_.known) tell_known();
       retire();
     }
     return std::move(results_);
@@ -273,6 +278,27 @@ class Search {
     sentence.finished.push_back(std::move(hypothesis));
   }
 
+  // What the best translation will begin with, whichever hypothesis becomes it.
+  void tell_known() {
+    for (SearchSentence& sentence : sentences_) {
+      std::vector<const std::vector<std::int32_t>*> all;
+      for (std::size_t beam = 0; beam < sentence.beams.size(); ++beam) {
+        if (sentence.scores[beam] != kImpossible) all.push_back(&sentence.beams[beam]);
+      }
+      for (const Hypothesis& hypothesis : sentence.finished) all.push_back(&hypothesis.ids);
+      if (all.empty()) continue;
+      const std::vector<std::int32_t>& one = *all.front();
+      std::size_t known = sentence.known;
+      const auto has_next = [&](const std::vector<std::int32_t>* ids) {
+        return ids->size() > known && (*ids)[known] == one[known];
+      };
+      while (known < one.size() && std::all_of(all.begin(), all.end(), has_next)) ++known;
+      if (known == sentence.known) continue;
+      sentence.known = known;
+      watch_.known(sentence.index, std::span(one).first(known));
+    }
+  }
+
   bool is_done(const SearchSentence& sentence) const {
     const bool out_of_room = length_ >= sentence.max_length;
     const bool nothing_lives =
@@ -332,6 +358,9 @@ class Search {
       finish(sentence, beam, sentence.scores[beam], sentence.beams[beam].size());
     }
     if (finished.size() > wanted) finished.resize(wanted);
+    if (watch_.known && finished.front().ids.size() > sentence.known) {
+      watch_.known(sentence.index, finished.front().ids);
+    }
     results_[sentence.index] = std::move(finished);
   }
 
@@ -350,6 +379,7 @@ class Search {
   const SearchSymbols& symbols_;
   const DecodeOptions& options_;
   const Agreement& agree_;
+  const SearchWatch& watch_;
   Restraints restraints_;
   std::int64_t beams_;
   bool has_phrases_ = false;  // some sentence of the batch
@@ -369,9 +399,10 @@ std::vector<std::vector<Hypothesis>> beam_search(DecodingModel& model,
                                                  const std::vector<std::vector<std::int32_t>>& sources,
                                                  const std::vector<std::int32_t>& first_ids,
                                                  const SearchSymbols& symbols, const DecodeOptions& options,
-                                                 const Agreement& agree, const std::vector<Demands>& demands) {
+                                                 const Agreement& agree, const std::vector<Demands>& demands,
+                                                 const SearchWatch& watch) {
   const at::NoGradGuard no_grad;
-  return Search(model, symbols, options, agree).run(sources, first_ids, demands);
+  return Search(model, symbols, options, agree, watch).run(sources, first_ids, demands);
 }
 
 }  // namespace polymoe

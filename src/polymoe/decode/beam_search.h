@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <stop_token>
 #include <vector>
 
 #include "polymoe/config/options.h"
@@ -43,6 +45,13 @@ struct SearchSymbols {
 /// decides from its own floats, they might decide differently. A process on its own needs none.
 using Agreement = std::function<void(const at::Tensor& decision)>;
 
+/// Who looks on while a search runs.
+struct SearchWatch {
+  /// Told of the ids that all hypotheses of a sentence begin with, those that ended too, each time there are more.
+  std::function<void(std::size_t sentence, std::span<const std::int32_t> ids)> known = {};
+  std::stop_token stop = {};  ///< where it asks to stop, the next step throws Cancelled
+};
+
 /// Beam search over all sentences of `sources` at once, ids with tags and end marks. `first_ids` [sentences] is what
 /// each hypothesis starts from. Returns decode.n-best hypotheses for each sentence, best first and those that are cut
 /// off behind the others; fewer only where no more can be made. A sentence leaves the batch as soon as it has beam-size
@@ -52,6 +61,7 @@ std::vector<std::vector<Hypothesis>> beam_search(DecodingModel& model,
                                                  const std::vector<std::vector<std::int32_t>>& sources,
                                                  const std::vector<std::int32_t>& first_ids,
                                                  const SearchSymbols& symbols, const DecodeOptions& options,
-                                                 const Agreement& agree = {}, const std::vector<Demands>& demands = {});
+                                                 const Agreement& agree = {}, const std::vector<Demands>& demands = {},
+                                                 const SearchWatch& watch = {});
 
 }  // namespace polymoe

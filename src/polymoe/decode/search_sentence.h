@@ -25,6 +25,7 @@ struct SearchSentence {
   std::vector<PhraseProgress> progress;          ///< [beams], where there are phrases
   std::vector<Candidate> phrase_steps;           ///< of this step: what goes on with phrases, held back or not
   std::vector<Hypothesis> finished;
+  std::size_t known = 0;  ///< tokens that all hypotheses begin with, as far as SearchWatch was told
 
   bool wants_token_scores() const { return demands != nullptr && demands->token_scores; }
   bool has_phrases() const { return !progress.empty(); }

@@ -12,7 +12,6 @@
 #include "polymoe/base/utf8.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/data/task.h"
-#include "polymoe/decode/batches.h"
 #include "polymoe/decode/forced.h"
 #include "polymoe/inference/load.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -91,6 +90,7 @@ std::vector<double> word_scores(const std::vector<std::int32_t>& ids, const std:
 // A work as it would be without terms and placeholders to hold.
 SentenceWork without_phrases(const SentenceWork& work, std::int64_t beams) {
   SentenceWork plain = work;
+  plain.is_attempt = true;
   plain.demands.phrases.clear();
   plain.demands.banned.clear();
   plain.literals.clear();
@@ -134,9 +134,11 @@ SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
 
 Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options)
     : model_(std::move(model)),
+      runner_(std::make_unique<BatchRunner>(*model_)),
       vocabulary_(std::move(vocabulary)),
       symbols_(search_symbols(vocabulary_, {})),
-      options_(options) {
+      options_(options),
+      sign_pieces_(std::make_unique<LazySignPieces>()) {
   if (model_->vocabulary() != vocabulary_.size()) {
     fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
          model_->vocabulary());
@@ -172,8 +174,8 @@ std::vector<std::string> Translator::parts_of(const std::string& text, std::int3
 }
 
 const SignPieces& Translator::sign_pieces() const {
-  if (sign_pieces_.word_parts.empty()) sign_pieces_ = find_sign_pieces(vocabulary_);
-  return sign_pieces_;
+  std::call_once(sign_pieces_->found, [&] { sign_pieces_->pieces = find_sign_pieces(vocabulary_); });
+  return sign_pieces_->pieces;
 }
 
 void Translator::make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const {
@@ -195,7 +197,7 @@ std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std:
                                                const TextDemands& demands, LossySource& lost) const {
   std::vector<SentenceWork> works;
   for (const std::string& text : parts_of(sentence, source_language, frame)) {
-    SentenceWork work{.text = text};
+    SentenceWork work{.text = text, .sentence = lost.sentence, .part = works.size()};
     LossySource found;
     work.source = make_source(vocabulary_, text, frame, source_language, model_->max_positions(), found);
     lost.tokens += found.tokens;
@@ -211,7 +213,7 @@ std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std:
 std::vector<std::vector<Translation>> Translator::translate(std::span<const std::string> sentences,
                                                             const std::string& source, const std::string& target,
                                                             const ProgressSink& progress, std::string_view task_name,
-                                                            const LossSink& lost, const TextDemands& demands) {
+                                                            const LossSink& lost, const TextDemands& demands) const {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
@@ -219,10 +221,16 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
 
   std::vector<std::vector<SentenceWork>> works(sentences.size());  // by sentence its parts
   std::vector<SentenceWork*> order;
+  TextStream stream(demands.partial, sentences.size());
   for (std::size_t i = 0; i < sentences.size(); ++i) {
-    if (vocabulary_.is_empty(sentences[i])) continue;
+    if (vocabulary_.is_empty(sentences[i])) {
+      stream.set_parts(i, 1);
+      stream.update(i, 0, sentences[i], true);
+      continue;
+    }
     LossySource found{.sentence = i};
     works[i] = works_of(sentences[i], source_language, target_language, frame, demands, found);
+    stream.set_parts(i, works[i].size());
     if (!demands.prefixes.empty()) {
       works[i].front().demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
     }
@@ -239,18 +247,19 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
     const bool is_plain = work->demands.phrases.empty();
     first.push_back(is_plain ? work : &plain.emplace_back(without_phrases(*work, options_.beam_size)));
   }
-  search_all(first, frame, progress);
+  search_all(first, frame, progress, stream, demands.stop);
   auto attempt = plain.begin();
   for (SentenceWork* work : order) {
     if (work->demands.phrases.empty()) continue;
     if (hold_phrases(attempt->translations, *work, vocabulary_, target_language)) {
       work->translations = std::move(attempt->translations);
+      stream.update(work->sentence, work->part, work->translations.front().text, true);
     } else {
       again.push_back(work);
     }
     ++attempt;
   }
-  search_all(again, frame, progress);
+  search_all(again, frame, progress, stream, demands.stop);
 
   std::vector<std::vector<Translation>> results(sentences.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
@@ -262,7 +271,8 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
   return results;
 }
 
-void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress) const {
+void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress,
+                            TextStream& stream, const std::stop_token& stop) const {
   SearchSymbols symbols = symbols_;
   symbols.forced = frame.target_head;
   const bool protects = std::any_of(works.begin(), works.end(), [](auto* work) { return !work->literals.empty(); });
@@ -270,21 +280,23 @@ void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& fram
   std::stable_sort(works.begin(), works.end(), [](const SentenceWork* a, const SentenceWork* b) {
     return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
   });
-  const std::int64_t max_tokens = tokens_of_batch(works, batches_at_once(*model_), options_.max_tokens);
+  const std::int64_t max_tokens = tokens_of_batch(works, runner_->at_once(), options_.max_tokens);
   const std::vector<std::size_t> begins = batch_begins(works, max_tokens, options_.beam_size);
   Progress report{"translate", 0, works.size(), "sentences", "", false};
   std::mutex reporting;
-  search_batches(*model_, begins.size() - 1, [&](std::size_t i) {
+  const auto search_batch = [&](std::size_t i) {
     const std::size_t count = begins[i + 1] - begins[i];
-    search(std::span(works).subspan(begins[i], count), frame.start, symbols);
+    search(std::span(works).subspan(begins[i], count), frame.start, symbols, stream, stop);
     const std::lock_guard lock(reporting);
     report.done += count;
     report.finished = report.done == works.size();
     if (progress) progress(report);
-  });
+  };
+  runner_->run(begins.size() - 1, search_batch, stop);
 }
 
-void Translator::search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const {
+void Translator::search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols,
+                        TextStream& stream, const std::stop_token& stop) const {
   std::vector<std::vector<std::int32_t>> sources;
   std::vector<Demands> demands;
   for (const SentenceWork* work : works) {
@@ -294,11 +306,22 @@ void Translator::search(std::span<SentenceWork* const> works, std::int32_t start
   DecodeOptions options = options_;
   options.beam_size = works.front()->beams;
   const std::vector<std::int32_t> first_ids(sources.size(), start);
-  const auto hypotheses = beam_search(*model_, sources, first_ids, symbols, options, {}, demands);
+  SearchWatch watch{.stop = stop};
+  if (stream.is_watched()) {
+    watch.known = [&](std::size_t i, std::span<const std::int32_t> ids) {
+      if (!works[i]->is_attempt && works[i]->demands.phrases.empty()) {
+        stream.update(works[i]->sentence, works[i]->part, one_line(vocabulary_.decode({ids.begin(), ids.end()})),
+                      false);
+      }
+    };
+  }
+  const auto hypotheses = beam_search(*model_, sources, first_ids, symbols, options, {}, demands, watch);
   for (std::size_t i = 0; i < works.size(); ++i) {
+    SentenceWork& work = *works[i];
     for (const Hypothesis& hypothesis : hypotheses[i]) {
-      works[i]->translations.push_back(translation_of(hypothesis, *works[i], symbols));
+      work.translations.push_back(translation_of(hypothesis, work, symbols));
     }
+    if (!work.is_attempt) stream.update(work.sentence, work.part, work.translations.front().text, true);
   }
 }
 
@@ -349,7 +372,7 @@ Translation Translator::join(std::span<const SentenceWork> parts, std::size_t ra
 
 std::vector<TargetScore> Translator::score(std::span<const std::string> sentences, std::span<const std::string> targets,
                                            const std::string& source, const std::string& target,
-                                           std::string_view task_name) {
+                                           std::string_view task_name) const {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
@@ -381,7 +404,10 @@ std::vector<TargetScore> Translator::score(std::span<const std::string> sentence
     const std::size_t end = std::min(order.size(), first + room);
     std::vector<ForcedTarget> batch;
     for (std::size_t i = first; i < end; ++i) batch.push_back(works[order[i]]);
-    const auto token_scores = forced_scores(*model_, batch, frame.start, frame.target_head, vocabulary_.eos());
+    std::vector<std::vector<float>> token_scores;
+    runner_->run(1, [&](std::size_t) {
+      token_scores = forced_scores(*model_, batch, frame.start, frame.target_head, vocabulary_.eos());
+    });
     for (std::size_t i = first; i < end; ++i) {
       const std::vector<float>& own = token_scores[i - first];
       TargetScore& result = scores[order[i]];

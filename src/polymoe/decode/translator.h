@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,8 +14,10 @@
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/config/options.h"
 #include "polymoe/data/frame.h"
+#include "polymoe/decode/batches.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/phrase_forms.h"
+#include "polymoe/decode/text_stream.h"
 #include "polymoe/inference/decoding_model.h"
 #include "polymoe/text/glossary.h"
 #include "polymoe/text/vocabulary.h"
@@ -39,6 +43,8 @@ struct TextDemands {
   std::uint64_t first_number = 0;              ///< number of the first sentence; samples depend on it
   bool of_document = false;                    ///< for decode.protect
   bool word_scores = false;                    ///< whether they are wanted
+  PartialSink partial = {};                    ///< told of translations while they are made, by one thread at a time
+  std::stop_token stop = {};                   ///< where it asks to stop, Cancelled is thrown within a step
 };
 
 /// A sentence of which the model reads only a part: its beginning, or not the tokens that are `<unk>`.
@@ -53,10 +59,13 @@ using LossSink = std::function<void(const LossySource&)>;
 /// A sentence, or a part of a text, as a search takes it.
 struct SentenceWork {
   std::string text;
+  std::size_t sentence = 0;  ///< its place in the input
+  std::size_t part = 0;      ///< which of the sentence's
   std::vector<std::int32_t> source = {};
   Demands demands = {};
   std::vector<std::string> literals = {};  ///< of the phrases that are placeholders, their texts; "" for terms
   bool protects = false;                   ///< whether placeholders are to be kept
+  bool is_attempt = false;                 ///< its translations count only where they hold what they should
   std::int64_t beams = 1;
   std::vector<Translation> translations = {};
 };
@@ -70,7 +79,7 @@ struct TargetScore {
 };
 
 /// Translates text: a model, its vocabulary and beam search. Sentences are sorted by length into batches; results come
-/// in the order of the input.
+/// in the order of the input. Its const methods may be called from several threads at once.
 class Translator {
  public:
   /// Throws Error where the vocabulary is not of the model's size.
@@ -88,16 +97,18 @@ class Translator {
   /// this and of `<unk>` in a source `lost` is told before
   /// anything is translated. Throws Error for an unknown language or task.
   /// Terms of a glossary that the vocabulary cannot write are told by a remark and left out.
+  /// `demands.partial` is told of a sentence with terms or placeholders to hold when its translation is complete, of
+  /// others as far as all hypotheses agree.
   std::vector<std::vector<Translation>> translate(std::span<const std::string> sentences, const std::string& source,
                                                   const std::string& target, const ProgressSink& progress = {},
                                                   std::string_view task = "translation", const LossSink& lost = {},
-                                                  const TextDemands& demands = {});
+                                                  const TextDemands& demands = {}) const;
 
   /// Scores translations that are there: `targets` of `sentences`, by forced decoding. Throws Error where a side is
   /// longer than the model reads (`where` names it by its index), and as translate() does.
   std::vector<TargetScore> score(std::span<const std::string> sentences, std::span<const std::string> targets,
                                  const std::string& source, const std::string& target,
-                                 std::string_view task = "translation");
+                                 std::string_view task = "translation") const;
 
   /// How many translations of each sentence translate() gives from now on, up to the beam size.
   void set_n_best(std::int64_t n_best) { options_.n_best = n_best; }
@@ -111,17 +122,25 @@ class Translator {
   std::vector<SentenceWork> works_of(const std::string& sentence, std::int32_t source_language,
                                      std::int32_t target_language, const Frame& frame, const TextDemands& demands,
                                      LossySource& lost) const;
-  void search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress) const;
-  void search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols) const;
+  void search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress,
+                  TextStream& stream, const std::stop_token& stop) const;
+  void search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols,
+              TextStream& stream, const std::stop_token& stop) const;
   Translation translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
                              const SearchSymbols& symbols) const;
   Translation join(std::span<const SentenceWork> parts, std::size_t rank) const;
 
+  struct LazySignPieces {
+    std::once_flag found;
+    SignPieces pieces;
+  };
+
   std::shared_ptr<DecodingModel> model_;
+  std::unique_ptr<BatchRunner> runner_;
   Vocabulary vocabulary_;
   SearchSymbols symbols_;  // of no frame
   DecodeOptions options_;
-  mutable SignPieces sign_pieces_;  // empty until a placeholder is met
+  std::unique_ptr<LazySignPieces> sign_pieces_;  // empty until a placeholder is met
 };
 
 /// The end mark, the ids that no translation holds (padding, start, masks and tags), those that show nothing, and what
