@@ -80,28 +80,40 @@ Glossary Glossary::load(const std::filesystem::path& path) {
   LineReader reader(path.string());
   check_beginning(reader);
   std::string line;
-  while (reader.next(line)) {
-    const Where where{path.string(), reader.line_number()};
-    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
-      throw Error(fault.message, where, fault.remedy);
-    }
-    if (line.starts_with('#') || shows_nothing(line)) continue;
-    const std::vector<std::string_view> fields = fields_of(line);
-    if (fields.size() < 2) {
-      throw Error(fmt::format("no tab in {}", in_quotes(line)), where,
-                  "a line of a glossary is SOURCE TAB TARGET, or a comment that begins with #");
-    }
-    Term term{.words = words_of(fields[0]), .any_case = true, .targets = {}, .line = where.line};
-    for (const Word& word : term.words) term.any_case = term.any_case && word.text == word.folded;
-    if (term.words.empty()) throw Error("no term before the tab", where, "write SOURCE TAB TARGET");
-    for (std::size_t i = 1; i < fields.size(); ++i) {
-      if (shows_nothing(fields[i])) throw Error("an empty translation", where, "write SOURCE TAB TARGET");
-      term.targets.emplace_back(fields[i]);
-    }
-    glossary.add(std::move(term), path);
+  while (reader.next(line)) glossary.read_line(line, {path.string(), reader.line_number()});
+  if (glossary.empty()) throw Error("no terms", {path.string(), 0}, "write lines of SOURCE TAB TARGET");
+  return glossary;
+}
+
+Glossary Glossary::parse(std::string_view text, const std::filesystem::path& path) {
+  Glossary glossary;
+  for (std::uint64_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    glossary.read_line(std::string(text.substr(0, end)), {path.string(), number});
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
   if (glossary.empty()) throw Error("no terms", {path.string(), 0}, "write lines of SOURCE TAB TARGET");
   return glossary;
+}
+
+void Glossary::read_line(const std::string& line, const Where& where) {
+  if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
+    throw Error(fault.message, where, fault.remedy);
+  }
+  if (line.starts_with('#') || shows_nothing(line)) return;
+  const std::vector<std::string_view> fields = fields_of(line);
+  if (fields.size() < 2) {
+    throw Error(fmt::format("no tab in {}", in_quotes(line)), where,
+                "a line of a glossary is SOURCE TAB TARGET, or a comment that begins with #");
+  }
+  Term term{.words = words_of(fields[0]), .any_case = true, .targets = {}, .line = where.line};
+  for (const Word& word : term.words) term.any_case = term.any_case && word.text == word.folded;
+  if (term.words.empty()) throw Error("no term before the tab", where, "write SOURCE TAB TARGET");
+  for (std::size_t i = 1; i < fields.size(); ++i) {
+    if (shows_nothing(fields[i])) throw Error("an empty translation", where, "write SOURCE TAB TARGET");
+    term.targets.emplace_back(fields[i]);
+  }
+  add(std::move(term), where.path);
 }
 
 void Glossary::add(Term term, const std::filesystem::path& path) {

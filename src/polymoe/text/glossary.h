@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "polymoe/base/error.h"
+
 namespace polymoe {
 
 /// A term that a sentence holds, and what its translation must hold for it.
@@ -28,6 +30,8 @@ class Glossary {
   /// Throws Error with file and line for a line without a tab, an empty term or target and text that is not UTF-8; of
   /// a term that stands twice a remark tells that the later line counts.
   static Glossary load(const std::filesystem::path& path);
+  /// The same from the text of such a file, which messages name by `path`.
+  static Glossary parse(std::string_view text, const std::filesystem::path& path);
 
   bool empty() const { return terms_.empty(); }
   /// Number of different terms.
@@ -52,6 +56,7 @@ class Glossary {
 
   static std::vector<Word> words_of(std::string_view text);
   static bool stands_at(const Term& term, const std::vector<Word>& words, std::size_t at);
+  void read_line(const std::string& line, const Where& where);
   void add(Term term, const std::filesystem::path& path);
 
   std::map<std::u32string, std::vector<Term>> terms_;  // by the first word in lower case, the longest terms first

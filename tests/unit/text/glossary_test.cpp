@@ -50,6 +50,16 @@ class GlossaryTest : public ::testing::Test {
   testing::LogCapture log_;
 };
 
+TEST_F(GlossaryTest, IsReadFromTextAsFromAFile) {
+  const std::string text = "# terms\n\nfile\tDatei\tAkte\nprint\tdrucken";
+  for (const Glossary& glossary : {load(text), Glossary::parse(text, "terms")}) {
+    EXPECT_EQ(glossary.size(), 2U);
+    EXPECT_THAT(found(glossary, "print the file"), ElementsAre("print=drucken", "file=Datei/Akte"));
+  }
+  EXPECT_THROW(Glossary::parse("", "terms"), Error);
+  EXPECT_THROW(Glossary::parse("file\tDatei\nprint\n", "terms"), Error);
+}
+
 TEST_F(GlossaryTest, FindsTermsAtTheBordersOfWords) {
   const Glossary glossary = load("# terms\n\nfile\tDatei\nC++\tC++\n");
   EXPECT_EQ(glossary.size(), 2u);
