@@ -35,6 +35,13 @@ TEST(LibraryTranslator, SearchesAsTheProgramDoesByDefault) {
   EXPECT_EQ(ours.no_repeat_ngram, theirs.no_repeat_ngram);
   EXPECT_EQ(ours.repetition_penalty, theirs.repetition_penalty);
   EXPECT_EQ(ours.max_tokens, theirs.max_tokens);
+  EXPECT_EQ(ours.min_length, theirs.min_length);
+  EXPECT_EQ(ours.temperature, theirs.temperature);
+  EXPECT_EQ(ours.top_k, theirs.top_k);
+  EXPECT_EQ(ours.top_p, theirs.top_p);
+  EXPECT_EQ(ours.seed, theirs.seed);
+  EXPECT_EQ(ours.protect, theirs.protect == Protection::kAlways);
+  EXPECT_EQ(static_cast<int>(ours.split), static_cast<int>(theirs.split_sentences));
 }
 
 TEST(LibraryTranslator, RefusesOptionsOutOfRange) {
