@@ -9,8 +9,7 @@
  *     polymoe_translator_free(translator);
  *
  * Text is UTF-8 and ends with a NUL. What fails returns NULL or -1, and polymoe_last_error() tells why; no exception
- * comes out. What a *_new(), polymoe_load() or polymoe_translate() gives belongs to the caller, who frees it once;
- * every
+ * comes out. What a *_new(), polymoe_load() or polymoe_translate() gives belongs to the caller, who frees it once; each
  * *_free() takes NULL. Strings that are returned live as long as what they were asked of. Indices out of range give
  * NULL or 0.
  */
