@@ -70,10 +70,11 @@ struct Case {
     SearchSymbols symbols;
     symbols.end = 2;
     symbols.forbidden = {2};
-    const auto at_once = static_cast<std::size_t>(batches_at_once(*model));
+    BatchRunner runner(*model);
+    const auto at_once = static_cast<std::size_t>(runner.at_once());
     const std::size_t batches = at_once == 1 ? 1 : std::min(sources.size(), 2 * at_once);
     std::vector<std::vector<Hypothesis>> found(sources.size());
-    search_batches(*model, batches, [&](std::size_t batch) {
+    runner.run(batches, [&](std::size_t batch) {
       const auto first = static_cast<std::ptrdiff_t>(sources.size() * batch / batches),
                  last = static_cast<std::ptrdiff_t>(sources.size() * (batch + 1) / batches);
       const std::vector<std::vector<std::int32_t>> own(sources.begin() + first, sources.begin() + last);
