@@ -20,21 +20,35 @@ struct SegmentEdits {
   double reference_length = 0;
 };
 
-std::vector<std::uint64_t> word_hashes(std::string_view segment, const TerOptions& options) {
-  const std::u32string text = decode_utf8(segment);
+/// The text with single spaces between its words.
+std::u32string separate_words(std::u32string_view text, const TerOptions& options) {
   const std::u32string tokens = tokenize_ter(strip_end(text), options);
+  std::u32string separated;
+  for (const std::u32string_view word : split_words(tokens)) {
+    separated.append(separated.empty() ? U"" : U" ").append(word);
+  }
+  return separated;
+}
+
+/// How often a text is cut into words. sacreBLEU cuts references twice, and its scores depend on it: of "it's," the
+/// second time makes three words.
+enum class Cuts { kOnce, kTwice };
+
+std::vector<std::uint64_t> word_hashes(std::string_view segment, Cuts cuts, const TerOptions& options) {
+  std::u32string text = separate_words(decode_utf8(segment), options);
+  if (cuts == Cuts::kTwice) text = separate_words(text, options);
   std::vector<std::uint64_t> hashes;
-  for (const std::u32string_view word : split_words(tokens)) hashes.push_back(hash_word(word));
+  for (const std::u32string_view word : split_words(text)) hashes.push_back(hash_word(word));
   return hashes;
 }
 
 SegmentEdits compare(std::string_view hypothesis, std::span<const std::string_view> references,
                      const TerOptions& options) {
-  const std::vector<std::uint64_t> own = word_hashes(hypothesis, options);
+  const std::vector<std::uint64_t> own = word_hashes(hypothesis, Cuts::kOnce, options);
   SegmentEdits least;
   std::uint64_t words = 0;
   for (const std::string_view reference : references) {
-    const std::vector<std::uint64_t> other = word_hashes(reference, options);
+    const std::vector<std::uint64_t> other = word_hashes(reference, Cuts::kTwice, options);
     least.edits = std::min(least.edits, count_edits(own, other));
     words += other.size();
   }

@@ -48,6 +48,8 @@ TEST(Ter, OptionsDecideWhatWordsAre) {
   EXPECT_EQ(ter("The End", "the end").edits, 0u);
   EXPECT_EQ(ter("The End", "the end", {.case_sensitive = true}).edits, 2u);
   EXPECT_EQ(ter("Ann's dog, &quot;Rex&quot;", "ann 's dog , \" rex \"", {.normalized = true}).edits, 0u);
+  EXPECT_EQ(ter("it 's , so", "it's, so", {.normalized = true}).edits, 0u) << "references are cut twice";
+  EXPECT_EQ(ter("it's, so", "it 's , so", {.normalized = true}).edits, 2u);
   EXPECT_EQ(ter("yes, (no)!", "yes no", {.no_punctuation = true}).edits, 0u);
   EXPECT_EQ(ter("今天。", "今天", {.no_punctuation = true}).edits, 1u);
   EXPECT_EQ(ter("今天。", "今天", {.no_punctuation = true, .asian_support = true}).edits, 0u);
