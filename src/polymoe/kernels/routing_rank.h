@@ -10,14 +10,16 @@
 namespace polymoe::kernels {
 
 /// The rank that decides which assignments an expert over capacity keeps: smallest first, ties by the assignment
-/// itself. Random ranks are Philox at the assignment's index, which makes them independent of layout.
+/// itself. First choices come before second ones (Lepikhin et al. 2021, GShard), up to 65,536 of a token. Random ranks
+/// among equal choices are Philox at the assignment's index, which makes them independent of layout.
 POLYMOE_HOST_DEVICE inline std::uint64_t routing_rank(std::int64_t assignment, const TokenRanges& tokens,
                                                       const TokenSelection& selection) {
-  if (!selection.enabled) return static_cast<std::uint64_t>(tokens.choice_of(assignment));
+  const auto choice = static_cast<std::uint64_t>(tokens.choice_of(assignment));
+  if (!selection.enabled) return choice;
   const auto index = static_cast<std::uint64_t>(assignment);
   const PhiloxCounter block =
       philox({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0u, 4u}, selection.key);
-  return (std::uint64_t{block[1]} << 32) | block[0];
+  return (choice << 48) | (std::uint64_t{block[1] & 0xFFFFu} << 32) | block[0];
 }
 
 }  // namespace polymoe::kernels

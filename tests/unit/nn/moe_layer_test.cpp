@@ -263,6 +263,26 @@ TEST(Capacity, FollowsTheFormula) {
   EXPECT_EQ(expert_capacity(options, 100, true), 0);
 }
 
+TEST(Capacity, TakesTheFactorAsADecimal) {
+  MoeOptions options;
+  options.experts = 4;
+  options.min_capacity = 1;
+  options.capacity_factor = 1.1;  // a little more in binary: 55.000000000000007
+  EXPECT_EQ(expert_capacity(options, 200, true), 55);
+  EXPECT_EQ(expert_capacity(options, 201, true), 56);
+  // Against whole numbers: ceil(top_k * tokens * percent / (100 * experts)).
+  for (const std::int64_t percent : {50, 70, 90, 105, 110, 115, 130, 140, 220}) {
+    for (const std::int64_t experts : {2, 3, 7, 8, 12, 64}) {
+      options.experts = experts;
+      options.capacity_factor = static_cast<double>(percent) / 100;
+      for (std::int64_t tokens = 1; tokens < 3000; ++tokens) {
+        const std::int64_t exact = (tokens * percent + 100 * experts - 1) / (100 * experts);
+        ASSERT_EQ(expert_capacity(options, tokens, true), exact) << tokens << " " << percent << " " << experts;
+      }
+    }
+  }
+}
+
 TEST(Capacity, GrowsOrShrinksWithTheUpdateAlone) {
   MoeOptions options;
   options.experts = 8;
