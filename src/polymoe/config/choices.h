@@ -67,6 +67,17 @@ struct Words<GateNoise> {
   static constexpr std::string_view kAll[] = {"none", "jitter", "gumbel"};
 };
 
+/// When a token of a top-2 gate also goes to its second expert, in training.
+enum class SecondExpert {
+  kAll,      // always, to the best after the first
+  kSampled,  // always, to one that is drawn by probability
+  kRandom,   // to the best, with a chance of twice its probability
+};
+template <>
+struct Words<SecondExpert> {
+  static constexpr std::string_view kAll[] = {"all", "sampled", "random"};
+};
+
 /// Over which tokens the balance loss takes the experts' load.
 enum class BalanceScope { kMicroBatch, kUpdate };
 template <>

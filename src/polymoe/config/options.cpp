@@ -59,6 +59,9 @@ Section moe_section(MoeOptions& o) {
        choice("gate-noise", o.gate_noise,
               "noise on the gate while training: jitter U(0.99, 1.01) on its input, or "
               "Gumbel noise on its choice"),
+       choice("second-expert", o.second_expert,
+              "top-2 while training: all tokens go to the second best expert, or to a sampled one, or with a random "
+              "chance of twice its probability"),
        number("balance-loss", o.balance_loss, "weight of the load-balance loss", 0, 1e6),
        choice("balance-scope", o.balance_scope,
               "tokens whose choices the balance loss counts: those of the micro-batch, or of the whole update before"),

@@ -27,6 +27,7 @@ struct MoeOptions {
   std::int64_t min_capacity = 4;                           // of an expert, in tokens
   bool random_token_selection = true;                      // which tokens stay: random ones, or the first
   GateNoise gate_noise = GateNoise::kNone;                 // in training
+  SecondExpert second_expert = SecondExpert::kAll;         // of a top-2 token-choice router, in training
   double balance_loss = 0.01;                              // its weight
   BalanceScope balance_scope = BalanceScope::kMicroBatch;  // whose choices it counts
   double bias_rate = 0.001;                                // of the sigmoid router, for each update

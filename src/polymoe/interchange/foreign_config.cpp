@@ -37,6 +37,9 @@ constexpr std::array<std::pair<std::string_view, Activation>, 4> kActivations{{{
                                                                                {"swish", Activation::kSwish},
                                                                                {"silu", Activation::kSwish}}};
 
+// Of the second expert there, in the order of SecondExpert.
+constexpr std::array<std::string_view, 3> kPolicies{"all", "sampling", "random"};
+
 // Of training there that has no counterpart here; of no effect where they have these values.
 const std::vector<std::pair<std::string, json>>& training_values() {
   static const std::vector<std::pair<std::string, json>> values{{"encoder_layerdrop", 0},
@@ -135,8 +138,11 @@ void read_experts(const ConfigReader& reader, MoeOptions& moe) {
   moe.top_k = 2;
   reader.refuse("router_bias", true, false);
   const std::string policy = reader.text("second_expert_policy", "all");
-  if (policy != "all")
+  const auto found = std::find(std::begin(kPolicies), std::end(kPolicies), policy);
+  if (found == std::end(kPolicies)) {
     reader.bad("second_expert_policy", fmt::format("is {}, which has no form here", in_quotes(policy)));
+  }
+  moe.second_expert = static_cast<SecondExpert>(found - std::begin(kPolicies));
   moe.output_masking = reader.share("moe_token_dropout", 0.2);
   moe.output_scale = 1.0 - moe.output_masking;
   moe.balance_loss = reader.share("router_aux_loss_coef", 0.001);
@@ -171,7 +177,7 @@ void write_experts(const MoeOptions& moe, ordered_json& values) {
   values["expert_capacity"] = nullptr;
   values["router_bias"] = false;
   values["router_dtype"] = "float32";
-  values["second_expert_policy"] = "all";
+  values["second_expert_policy"] = kPolicies[static_cast<std::size_t>(moe.second_expert)];
   values["moe_eval_capacity_token_fraction"] = 1.0;
   // There the output is scaled in evaluation alone, by what this tells.
   values["moe_token_dropout"] = std::round((1.0 - moe.output_scale) * 1e12) / 1e12;

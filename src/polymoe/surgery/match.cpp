@@ -82,6 +82,7 @@ const std::set<std::string>& training_keys() {
                                           "model.moe.min-capacity",
                                           "model.moe.random-token-selection",
                                           "model.moe.gate-noise",
+                                          "model.moe.second-expert",
                                           "model.moe.output-masking",
                                           "model.moe.balance-loss",
                                           "model.moe.bias-rate",

@@ -97,6 +97,19 @@ TEST_F(ForeignImport, WhatIsExportedIsWhatWasImported) {
   }
 }
 
+TEST_F(ForeignImport, KeepsThePolicyOfTheSecondExpert) {
+  const std::pair<const char*, SecondExpert> policies[] = {{"sampling", SecondExpert::kSampled},
+                                                           {"random", SecondExpert::kRandom}};
+  for (const auto& [policy, expected] : policies) {
+    const fs::path model = copy_of("nllb-moe"), made = folder_ / policy, out = folder_ / (std::string(policy) + "-out");
+    edit(model / "config.json", [&, name = policy](json& config) { config["second_expert_policy"] = name; });
+    import_model({model, made});
+    EXPECT_EQ(options_of(Checkpoint::open(made)).model.moe.second_expert, expected);
+    export_model({made, out});
+    EXPECT_EQ(json::parse(read_file(out / "config.json"))["second_expert_policy"], policy);
+  }
+}
+
 TEST_F(ForeignImport, ShardsAreOneModel) {
   import_model({kDumps / "nllb-moe/model", folder_ / "made"});
   export_model({folder_ / "made", folder_ / "shards", /*shard_bytes=*/2000});
@@ -163,7 +176,8 @@ TEST_F(ForeignImport, RefusesConfigurationsWithoutAFormHere) {
   EXPECT_THAT(error_with_config("marian", "share_encoder_decoder_embeddings", false),
               HasSubstr("share_encoder_decoder_embeddings"));
   EXPECT_THAT(error_with_config("nllb-moe", "router_bias", true), HasSubstr("router_bias is true"));
-  EXPECT_THAT(error_with_config("nllb-moe", "second_expert_policy", "random"), HasSubstr("second_expert_policy"));
+  EXPECT_THAT(error_with_config("nllb-moe", "second_expert_policy", "dice"),
+              HasSubstr("second_expert_policy is 'dice', which has no form here"));
   EXPECT_THAT(error_with_config("nllb-dense", "activation_function", "gelu_new"), HasSubstr("'gelu_new'"));
   EXPECT_THAT(error_with_config("nllb-dense", "vocab_size", -5), HasSubstr("vocab_size is -5"));
   EXPECT_THAT(error_with_config("nllb-dense", "d_model", 1e300), HasSubstr("d_model is"));

@@ -182,6 +182,19 @@ TEST(CudaRouting, TokensWithUnequallyManyAssignments) {
   }
 }
 
+TEST(CudaRouting, ChoicesOfNoExpert) {
+  for (const std::int64_t capacity : {0, 1, 60, 5000}) {
+    for (const bool random_selection : {false, true}) {
+      const RoutingCase c{700, 2, 9, capacity, random_selection, RoutingCase::kEven};
+      std::vector<std::int64_t> ids = choose_experts(c);
+      for (std::size_t a = 1; a < ids.size(); a += 2) {
+        if (a % 3 == 0) ids[a] = -1;
+      }
+      expect_the_cpus_plan<32>(c, ids, TokenRanges::equal(c.tokens, c.top_k));
+    }
+  }
+}
+
 TEST(CudaRouting, NoTokens) {
   for (const std::int64_t capacity : {0, 3}) expect_the_cpus_plan<32>({0, 2, 40, capacity, true, RoutingCase::kEven});
 }

@@ -139,11 +139,65 @@ TEST(TokenChoice, NoiseIsForTrainingAndComesFromTheContext) {
   }
 }
 
+// The decision on many tokens with the logits ln 4, ln 3, ln 2 and 0, in training.
+RouterOutput decide_on_many(SecondExpert policy, std::uint64_t update = 0) {
+  MoeOptions options = moe_options(4, 2);
+  options.second_expert = policy;
+  options.capacity = CapacityKind::kDropless;
+  ForwardContext context;
+  context.training = true;
+  context.dropless = true;
+  context.update = update;
+  return identity_router(options)->forward(four_logits().repeat({20'000, 1}), context);
+}
+
+// Five standard deviations of a share of 20,000 draws.
+double bound_of(double share) { return 5 * std::sqrt(share * (1 - share) / 20'000); }
+
+TEST(TokenChoice, ASampledSecondExpertIsDrawnByProbability) {
+  const RouterOutput decision = decide_on_many(SecondExpert::kSampled);
+  const at::Tensor first = choices(decision).select(1, 0), second = choices(decision).select(1, 1);
+  EXPECT_TRUE(at::equal(first, at::zeros_like(first)));
+  // Of what the first leaves: 0.3, 0.2 and 0.1 of 0.6.
+  const double expected[] = {0, 3.0 / 6, 2.0 / 6, 1.0 / 6};
+  for (std::int64_t e = 0; e < 4; ++e) {
+    const double share = (second == e).to(at::kDouble).mean().item<double>();
+    EXPECT_NEAR(share, expected[e], bound_of(expected[e])) << "expert " << e;
+  }
+  const std::int64_t last = second[0].item<std::int64_t>();
+  EXPECT_NEAR(decision.weights[0][1].item<double>(), (0.4 - 0.1 * last) / (0.8 - 0.1 * last), tolerance(1e-6));
+}
+
+TEST(TokenChoice, ARandomSecondExpertStaysWithTwiceItsProbability) {
+  const RouterOutput decision = decide_on_many(SecondExpert::kRandom);
+  const at::Tensor second = choices(decision).select(1, 1);
+  EXPECT_TRUE(((second == 1) | (second == -1)).all().item<bool>());
+  EXPECT_NEAR((second == 1).to(at::kDouble).mean().item<double>(), 0.6, bound_of(0.6));
+  EXPECT_EQ(decision.routing.plan->slots(), 20'000 + (second == 1).sum().item<std::int64_t>());
+  // Where it stays the weights are 0.4 and 0.3 over their sum; where not, the first expert has all.
+  const at::Tensor weights = decision.weights.detach().cpu(), stays = (second == 1).to(at::kFloat);
+  EXPECT_LT((weights.select(1, 0) - (1 - stays * (3.0 / 7))).abs().max().item<double>(), tolerance(1e-6));
+  EXPECT_LT((weights.select(1, 1) - stays * (3.0 / 7)).abs().max().item<double>(), tolerance(1e-6));
+}
+
+TEST(TokenChoice, PoliciesOfTheSecondExpertAreForTrainingAndComeFromTheContext) {
+  for (const SecondExpert policy : {SecondExpert::kSampled, SecondExpert::kRandom}) {
+    const at::Tensor once = choices(decide_on_many(policy));
+    EXPECT_TRUE(at::equal(once, choices(decide_on_many(policy))));
+    EXPECT_FALSE(at::equal(once, choices(decide_on_many(policy, 1))));
+    MoeOptions options = moe_options(4, 2);
+    options.second_expert = policy;
+    const RouterOutput evaluated = identity_router(options)->forward(four_logits(), ForwardContext{});
+    EXPECT_TRUE(at::equal(choices(evaluated), at::tensor({0, 1}, at::kLong).view({1, 2})));
+  }
+}
+
 TEST(TokenChoice, GradientsMatchFiniteDifferences) {
   for (const std::int64_t top_k : {1, 2, 3}) {
     MoeOptions options = moe_options(4, top_k);
     options.min_capacity = 2;
     options.capacity_factor = 0.7;  // some assignments are dropped
+    options.second_expert = SecondExpert::kRandom;
     TokenChoiceRouter router(5, options, "layer");
     router.weight.set_data(on_device(at::randn({4, 5}, at::kDouble)));
     const at::Tensor x = on_device(at::randn({6, 5}, at::kDouble)).requires_grad_();

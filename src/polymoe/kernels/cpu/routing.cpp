@@ -31,14 +31,17 @@ RoutingPlan plan_routing(const std::int64_t* expert_ids, const TokenRanges& toke
   plan.experts = experts;
   plan.assigned.assign(static_cast<std::size_t>(experts), 0);
   const std::int64_t assignments = tokens.assignments;
-  for (std::int64_t a = 0; a < assignments; ++a) ++plan.assigned[static_cast<std::size_t>(expert_ids[a])];
+  for (std::int64_t a = 0; a < assignments; ++a) {
+    if (expert_ids[a] >= 0) ++plan.assigned[static_cast<std::size_t>(expert_ids[a])];
+  }
 
   // Counting sort: assignments of one expert together, in token order.
   std::vector<std::int64_t> begin(static_cast<std::size_t>(experts) + 1, 0);
   for (std::size_t e = 0; e < static_cast<std::size_t>(experts); ++e) begin[e + 1] = begin[e] + plan.assigned[e];
-  std::vector<std::int64_t> sorted(static_cast<std::size_t>(assignments));
+  std::vector<std::int64_t> sorted(static_cast<std::size_t>(begin.back()));
   std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
   for (std::int64_t a = 0; a < assignments; ++a) {
+    if (expert_ids[a] < 0) continue;
     sorted[static_cast<std::size_t>(next[static_cast<std::size_t>(expert_ids[a])]++)] = a;
   }
 

@@ -23,16 +23,17 @@ struct RoutingPlan {
   std::vector<std::int64_t> expert_begin;  ///< [experts + 1]; slots of expert e are [begin[e], begin[e + 1])
   std::vector<std::int64_t> slot_token;    ///< [slots]; the token in each slot
   std::vector<std::int64_t> slot_of;       ///< [assignments]; the slot of each, -1 when dropped
-  std::vector<std::int64_t> assigned;      ///< [experts]; assignments before dropping
+  std::vector<std::int64_t> assigned;      ///< [experts]; assignments before dropping, without those to no expert
 
   std::int64_t slots() const { return static_cast<std::int64_t>(slot_token.size()); }
 };
 
 /// Sorts assignments by expert and drops those over capacity.
-///   expert_ids [assignments]: the chosen experts, each in [0, experts), of token after token as `tokens` says.
+///   expert_ids [assignments]: the chosen experts, each in [0, experts), of token after token as `tokens` says; -1 for
+///     none, which is dropped.
 ///   capacity: most assignments that an expert keeps; 0 for no limit.
-/// With `selection` an expert over capacity keeps a uniformly random subset of its assignments (arXiv 2109.10465,
-/// Random Token Selection); without, the first ones: first choices before second choices, then by token.
+/// An expert over capacity keeps first choices before second ones; of equal choices the first tokens or, with
+/// `selection`, a uniformly random subset (Random Token Selection, arXiv 2109.10465).
 /// Kept assignments stand in token order either way.
 RoutingPlan plan_routing(const std::int64_t* expert_ids, const TokenRanges& tokens, std::int64_t experts,
                          std::int64_t capacity, const TokenSelection& selection);

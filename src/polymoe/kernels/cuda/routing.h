@@ -27,8 +27,9 @@ constexpr std::int64_t most_slots(std::int64_t assignments, std::int64_t experts
 std::size_t routing_workspace_bytes(std::int64_t assignments, std::int64_t experts);
 
 /// kernels::plan_routing() on the GPU: the same slots, and the host never waits.
-///   expert_ids [assignments], on the device as `tokens.begin` is: the chosen experts, each in [0, experts).
-///   There must be fewer than 2^31, and where tokens have unequally many, no token may have an expert twice.
+///   expert_ids [assignments], on the device as `tokens.begin` is: the chosen experts, each in [0, experts)
+///   or -1 for none. There must be fewer than 2^31, and where tokens have unequally many, no token may have an expert
+///   twice.
 void plan_routing(const std::int64_t* expert_ids, const TokenRanges& tokens, std::int64_t experts,
                   std::int64_t capacity, const TokenSelection& selection, const RoutingBuffers& out, Stream stream);
 

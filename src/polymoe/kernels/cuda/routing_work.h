@@ -119,11 +119,15 @@ POLYMOE_HOST_DEVICE void count_chunk(const Block& block, ChunkMemory<Block>& sha
   const std::int64_t first = chunk * Block::kThreads;
   const int count = static_cast<int>(std::min<std::int64_t>(work.assignments - first, Block::kThreads));
   block.each([&](int thread) {
-    if (thread < count) shared.ids[thread] = static_cast<std::int32_t>(work.expert_ids[first + thread]);
+    if (thread < count) {
+      shared.ids[thread] = static_cast<std::int32_t>(work.expert_ids[first + thread]);
+      // Assignments to no expert leave slots beyond the others'.
+      if (work.capacity == 0) work.out.slot_token[first + thread] = 0;
+    }
     for (std::int64_t e = thread; e < work.experts; e += Block::kThreads) work.counts[e * work.chunks + chunk] = 0;
   });
   block.each([&](int thread) {
-    if (thread >= count) return;
+    if (thread >= count || shared.ids[thread] < 0) return;
     const std::int32_t expert = shared.ids[thread];
     std::int32_t earlier = 0;
     for (int other = 0; other < thread; ++other) earlier += shared.ids[other] == expert ? 1 : 0;
@@ -172,6 +176,10 @@ POLYMOE_HOST_DEVICE void scan_experts(const Block& block, ScanMemory<Block>& sha
 template <typename Block>
 POLYMOE_HOST_DEVICE void place_assignment(const Work& work, std::int64_t assignment) {
   const std::int64_t expert = work.expert_ids[assignment];
+  if (expert < 0) {
+    work.out.slot_of[assignment] = -1;
+    return;
+  }
   const std::int64_t place = std::int64_t{work.begin[expert]} +
                              work.counts[expert * work.chunks + assignment / Block::kThreads] +
                              work.earlier[assignment];

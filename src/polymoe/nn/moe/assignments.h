@@ -12,7 +12,7 @@ namespace polymoe {
 /// one value for each assignment have the shape of `expert_ids`.
 struct Assignments {
   std::int64_t experts = 0;  ///< of the layer
-  at::Tensor expert_ids;     ///< int64: [tokens, k] where every token goes to k experts, else [assignments]
+  at::Tensor expert_ids;     ///< int64: [tokens, k] where every token goes to k experts, else [assignments]; -1: none
   at::Tensor token_begin;    ///< [tokens + 1] int64, of the second shape: token t has [begin[t], begin[t + 1])
 
   std::int64_t tokens() const { return token_begin.defined() ? token_begin.size(0) - 1 : expert_ids.size(0); }

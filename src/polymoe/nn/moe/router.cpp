@@ -20,16 +20,17 @@ Router::Router(std::int64_t hidden, const MoeOptions& options, std::string place
   weight = register_weight("weight", Role::kGate, whole_placement({options.experts, hidden}));
 }
 
-at::Tensor Router::noise_like(const at::Tensor& x, const ForwardContext& context) const {
-  const PhiloxKey key = context.random_key(place_ + ".gate.noise");
+at::Tensor Router::uniform(const std::string& name, at::IntArrayRef sizes, const at::Tensor& x,
+                           const ForwardContext& context) const {
+  const PhiloxKey key = context.random_key(place_ + ".gate." + name);
   if constexpr (kernels::cuda::kBuilt) {
     if (x.is_cuda()) {
-      at::Tensor noise = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+      at::Tensor noise = at::empty(sizes, x.options().dtype(at::kFloat));
       kernels::cuda::fill_uniform(noise.mutable_data_ptr<float>(), noise.numel(), 0, 0.0f, 1.0f, key, gpu_stream(x));
       return noise;
     }
   }
-  at::Tensor noise = at::empty(x.sizes(), at::kFloat);
+  at::Tensor noise = at::empty(sizes, at::kFloat);
   kernels::fill_uniform(noise.mutable_data_ptr<float>(), noise.numel(), 0, 0.0f, 1.0f, key);
   return noise.to(x.device());
 }
@@ -37,15 +38,14 @@ at::Tensor Router::noise_like(const at::Tensor& x, const ForwardContext& context
 at::Tensor Router::logits_of(const at::Tensor& x, const ForwardContext& context) const {
   at::Tensor input = x.to(weight.scalar_type());
   if (context.training && options_.gate_noise == GateNoise::kJitter) {
-    input = input * (0.99 + 0.02 * noise_like(input, context)).to(input.scalar_type());
+    input = input * (0.99 + 0.02 * uniform("noise", input.sizes(), input, context)).to(input.scalar_type());
   }
   return at::linear(input, weight);
 }
 
 at::Tensor Router::with_gumbel_noise(const at::Tensor& ranking, const ForwardContext& context) const {
   if (!context.training || options_.gate_noise != GateNoise::kGumbel) return ranking;
-  const at::Tensor uniform = noise_like(ranking, context).clamp(1e-7, 1.0 - 1e-7);
-  return ranking - at::log(-at::log(uniform)).to(ranking.scalar_type());
+  return add_gumbel(ranking, uniform("noise", ranking.sizes(), ranking, context));
 }
 
 Routing Router::plan(const at::Tensor& expert_ids, const ForwardContext& context, const RoutingRequest& request) const {
@@ -66,11 +66,15 @@ at::Tensor balance_loss(const at::Tensor& probabilities, const at::Tensor& share
   return probabilities.size(1) * (probabilities.mean(0) * shares).sum();
 }
 
+at::Tensor add_gumbel(const at::Tensor& ranking, const at::Tensor& uniform) {
+  return ranking - at::log(-at::log(uniform.clamp(1e-7, 1.0 - 1e-7))).to(ranking.scalar_type());
+}
+
 at::Tensor count_experts(const at::Tensor& expert_ids, std::int64_t experts, at::ScalarType type) {
   // Counted so that a GPU need not be asked how many bins there are.
   const at::Tensor ids = expert_ids.reshape(-1);
   const at::TensorOptions options = ids.options().dtype(type);
-  return at::zeros({experts}, options).scatter_add_(0, ids, at::ones(ids.sizes(), options));
+  return at::zeros({experts}, options).scatter_add_(0, ids.clamp_min(0), (ids >= 0).to(type));
 }
 
 std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& place) {

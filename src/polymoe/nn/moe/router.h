@@ -55,12 +55,13 @@ class Router : public PlacedModule {
   at::Tensor logits_of(const at::Tensor& x, const ForwardContext& context) const;
   /// `ranking`, by which experts are chosen, with Gumbel noise where asked for.
   at::Tensor with_gumbel_noise(const at::Tensor& ranking, const ForwardContext& context) const;
+  /// Uniform random numbers in [0, 1) for this pass, float32 of these sizes on x's device. `name` tells them apart.
+  at::Tensor uniform(const std::string& name, at::IntArrayRef sizes, const at::Tensor& x,
+                     const ForwardContext& context) const;
   /// Where every token of `expert_ids` [tokens, top_k] is to go: what the layer's capacity leaves of that.
   Routing plan(const at::Tensor& expert_ids, const ForwardContext& context, const RoutingRequest& request) const;
 
  private:
-  at::Tensor noise_like(const at::Tensor& x, const ForwardContext& context) const;
-
   MoeOptions options_;
   std::string place_;
 };
@@ -69,7 +70,10 @@ class Router : public PlacedModule {
 /// shares of the load [experts].
 at::Tensor balance_loss(const at::Tensor& probabilities, const at::Tensor& shares);
 
-/// How often each expert is in `expert_ids`: -> [experts] of element type `type`.
+/// `ranking` with Gumbel noise made of `uniform` [tokens, experts] numbers: the greatest is drawn by its softmax.
+at::Tensor add_gumbel(const at::Tensor& ranking, const at::Tensor& uniform);
+
+/// How often each expert is in `expert_ids`, without those that are -1: -> [experts] of element type `type`.
 at::Tensor count_experts(const at::Tensor& expert_ids, std::int64_t experts, at::ScalarType type);
 
 /// The router that the options of a layer ask for.

@@ -1,5 +1,6 @@
 #include "polymoe/nn/moe/token_choice.h"
 
+#include <cmath>
 #include <utility>
 
 #include "polymoe/tensor/torch_headers.h"
@@ -20,11 +21,11 @@ RouterOutput TokenChoiceRouter::forward(const at::Tensor& x, const ForwardContex
   if (request.kept != nullptr) {
     output.routing = *request.kept;
   } else {
-    const at::Tensor ranking = with_gumbel_noise(logits.detach(), context);
-    output.routing = plan(top_experts(ranking, options().top_k), context, request);
+    output.routing = plan(choose(logits.detach(), output.probabilities.detach(), context), context, request);
   }
   const at::Tensor& expert_ids = output.routing.assignments.expert_ids;
-  output.weights = output.probabilities.gather(1, expert_ids);
+  // Whatever the weight of a choice that was left out: it is in no slot.
+  output.weights = output.probabilities.gather(1, expert_ids.clamp_min(0));
   output.balance_loss = balance_loss(output.probabilities, load_shares(expert_ids, output.probabilities.scalar_type()));
   output.router_z_loss = at::logsumexp(logits, 1).square().mean();
   if (follows_load()) output.load = count_experts(expert_ids, options().experts, at::kLong);
@@ -32,6 +33,23 @@ RouterOutput TokenChoiceRouter::forward(const at::Tensor& x, const ForwardContex
     output.weights = divided_by_kept(output.weights, output.routing);
   }
   return output;
+}
+
+at::Tensor TokenChoiceRouter::choose(const at::Tensor& logits, const at::Tensor& probabilities,
+                                     const ForwardContext& context) const {
+  const at::Tensor ranking = with_gumbel_noise(logits, context);
+  const bool all = !context.training || options().top_k != 2 || options().second_expert == SecondExpert::kAll;
+  if (all) return top_experts(ranking, options().top_k);
+  if (options().second_expert == SecondExpert::kRandom) {
+    // Lepikhin et al. 2021 (GShard), with the probability before it is divided by both's sum, as NLLB has it.
+    const at::Tensor chosen = top_experts(ranking, 2);
+    const at::Tensor second = chosen.narrow(1, 1, 1);
+    const at::Tensor stays = 2 * probabilities.gather(1, second) > uniform("second", second.sizes(), logits, context);
+    return at::cat({chosen.narrow(1, 0, 1), second.where(stays, -1)}, 1);
+  }
+  const at::Tensor first = top_experts(ranking, 1);
+  const at::Tensor drawn = add_gumbel(ranking, uniform("second", ranking.sizes(), ranking, context));
+  return at::cat({first, top_experts(drawn.scatter(1, first, -INFINITY), 1)}, 1);
 }
 
 at::Tensor TokenChoiceRouter::load_shares(const at::Tensor& expert_ids, at::ScalarType type) const {

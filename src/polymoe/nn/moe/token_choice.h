@@ -7,6 +7,7 @@ namespace polymoe {
 /// Every token goes to the top-k experts by the softmax of their scores (Shazeer et al. 2017; k = 1: Fedus et al. 2022,
 /// arXiv 2109.10465). The experts' probabilities, which never carry Gumbel noise, scale their outputs; with k > 1 they
 /// may be divided by their sum over the kept assignments, so that a token that lost one expert leans on the others.
+/// While training with k = 2, the second expert may be drawn, or left out at random (SecondExpert).
 ///
 /// Its balance loss takes the load as shares of the micro-batch's choices: of first choices up to k = 2 (Lepikhin et
 /// al. 2021, GShard), of all k beyond. With BalanceScope::kUpdate it takes them over the whole update before (after Qiu
@@ -22,6 +23,8 @@ class TokenChoiceRouter : public Router {
   at::Tensor load;  ///< [experts] float32: choices in the update before, 0 before the first; undefined without kUpdate
 
  private:
+  /// The choices of every token [tokens, top_k]; -1 for a second one that is left out.
+  at::Tensor choose(const at::Tensor& logits, const at::Tensor& probabilities, const ForwardContext& context) const;
   at::Tensor load_shares(const at::Tensor& expert_ids, at::ScalarType type) const;
 };
 
