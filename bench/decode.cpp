@@ -104,7 +104,7 @@ void make_random(const bench::Arguments& arguments, Case& loaded) {
   const ModelOptions options = options_of(loaded.shape);
   std::map<std::string, std::vector<std::int64_t>> shapes;
   {
-    const WithoutMemory scope;
+    const OnMetaDevice scope;
     for (const auto& [name, parameter] : placed_parameters(*make_model(options))) {
       for (const LogicalTensor& tensor : logical_tensors(name, parameter)) shapes[tensor.name] = tensor.shape;
     }

@@ -27,8 +27,8 @@ class ThreadAxis : public ModelAxis {
 
   std::int64_t size() const override { return static_cast<std::int64_t>(shared_.parts.size()); }
   std::int64_t rank() const override { return rank_; }
-  at::Tensor enter(const at::Tensor& x) override { return Enter::apply(x, as_number()); }
-  at::Tensor leave(const at::Tensor& x) override { return Leave::apply(x, as_number()); }
+  at::Tensor copy_to_region(const at::Tensor& x) override { return Enter::apply(x, as_number()); }
+  at::Tensor reduce_from_region(const at::Tensor& x) override { return Leave::apply(x, as_number()); }
   void sum_(const at::Tensor& x) override {
     reduce(x, [](at::Tensor& total, const at::Tensor& part) { total.add_(part); });
   }

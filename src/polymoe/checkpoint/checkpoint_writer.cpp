@@ -183,24 +183,24 @@ void CheckpointWriter::add_file(const std::string& name, std::string content) {
 void CheckpointWriter::commit(const nlohmann::json& meta) {
   const State& s = *state_;
   std::vector<PlannedShard> shards;
-  together(s.group, [&] { shards = plan_shards(s.groups, s.shard_bytes); });
+  run_collectively(s.group, [&] { shards = plan_shards(s.groups, s.shard_bytes); });
   check_plans(s.group, shards);
 
   std::optional<AtomicFolder> folder;
-  together(s.group, [&] {
+  run_collectively(s.group, [&] {
     if (!s.is_first()) return;
     check_target(s.path);
     folder.emplace(s.path);
   });
   const fs::path temporary = all_gather_texts(s.group, folder ? folder->temporary().string() : "").front();
-  together(s.group, [&] { s.create_shards(temporary, shards); });
+  run_collectively(s.group, [&] { s.create_shards(temporary, shards); });
 
   std::vector<std::uint32_t> shares(shards.size());
-  together(s.group, [&] {
+  run_collectively(s.group, [&] {
     for (std::size_t i = 0; i < shards.size(); ++i) shares[i] = s.write_shard(temporary, shards[i], s.makes(i));
   });
   const std::vector<std::uint32_t> checksums = s.join(shares);
-  together(s.group, [&] {
+  run_collectively(s.group, [&] {
     if (!s.is_first()) return;
     for (const auto& [name, content] : s.files) write_file(temporary / name, content);
     write_index(temporary / kIndexFile, State::make_index(shards, checksums, meta));

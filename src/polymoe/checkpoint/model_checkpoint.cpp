@@ -170,7 +170,7 @@ void read_model(const Checkpoint& checkpoint, ParallelModel& model) {
                 "give the model options that it was made with");
   }
   model.store.round_masters();
-  model.sync.publish_all();
+  model.sync.all_gather_all();
 }
 
 void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model) {
@@ -221,7 +221,7 @@ void check_not_quantized(const Checkpoint& checkpoint) {
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   ModelOptions options = options_of(checkpoint).model;
   // Before a model of that size is made: a damaged configuration may name any.
-  const WithoutMemory scope;
+  const OnMetaDevice scope;
   const Model model = make_model(options);
   for (const auto& [name, parameter] : placed_parameters(*model)) {
     for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {

@@ -33,7 +33,7 @@ std::vector<std::string> all_gather_texts(Communicator& group, const std::string
   return texts;
 }
 
-void together(Communicator& group, const std::function<void()>& work) {
+void run_collectively(Communicator& group, const std::function<void()>& work) {
   // A text of one mark and the message, so that a message may be empty.
   constexpr char kWorked = '+', kFailed = '-';
   std::string outcome(1, kWorked);

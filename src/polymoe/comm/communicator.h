@@ -157,6 +157,6 @@ class SharedError : public Error {
 /// come here: the lowest rank that failed what it caught, the others a SharedError with its message. Where all failed
 /// with the same message, all throw a SharedError of no rank. For work that may fail on one rank (disk full) while the
 /// others would wait for it. `work` itself must not use the group.
-void together(Communicator& group, const std::function<void()>& work);
+void run_collectively(Communicator& group, const std::function<void()>& work);
 
 }  // namespace polymoe

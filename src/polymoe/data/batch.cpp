@@ -46,7 +46,7 @@ MicroBatch make_micro_batch(const std::vector<Example>& examples, std::int32_t p
   return batch;
 }
 
-MicroBatch make_stand_in() {
+MicroBatch make_dummy_batch() {
   Example example;
   example.source = {0};
   example.target = {0};

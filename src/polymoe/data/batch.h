@@ -42,6 +42,6 @@ MicroBatch make_micro_batch(const std::vector<Example>& examples, std::int32_t p
 
 /// The smallest micro-batch, one token on each side. It stands in where a process has none left but must take part in
 /// what the others compute; its losses count for nothing.
-MicroBatch make_stand_in();
+MicroBatch make_dummy_batch();
 
 }  // namespace polymoe

@@ -174,8 +174,8 @@ CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection&
   // Autograd refuses undefined tensors as arguments.
   std::optional<at::Tensor> bias;
   if (projection.bias.defined()) bias = projection.bias;
-  const variable_list results = ProjectedCrossEntropy::apply(projection.axis->enter(states), weight, bias, labels,
-                                                             projection, smoothing, normaliser, want_gradient);
+  const variable_list results = ProjectedCrossEntropy::apply(projection.axis->copy_to_region(states), weight, bias,
+                                                             labels, projection, smoothing, normaliser, want_gradient);
   return {results[0], results[1], results[2]};
 }
 

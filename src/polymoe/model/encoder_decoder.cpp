@@ -120,7 +120,7 @@ at::Tensor EncoderDecoderImpl::look_up(const at::Tensor& ids) const {
   // Each id is in one slice; the others add zeros.
   const at::Tensor row = ids - vocabulary_.begin;
   const at::Tensor here = at::logical_and(row >= 0, row < vocabulary_.count);
-  return axis_->leave(at::embedding(embedding_, row.clamp(0, vocabulary_.count - 1)) * here.unsqueeze(1));
+  return axis_->reduce_from_region(at::embedding(embedding_, row.clamp(0, vocabulary_.count - 1)) * here.unsqueeze(1));
 }
 
 at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,

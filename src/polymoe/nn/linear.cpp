@@ -106,7 +106,7 @@ at::Tensor ColumnLinearImpl::used_bias() const {
 }
 
 at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const {
-  return at::linear(axis_->enter(x), weight, used_bias());
+  return at::linear(axis_->copy_to_region(x), weight, used_bias());
 }
 
 RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis)
@@ -118,7 +118,7 @@ RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<
 at::Tensor RowLinearImpl::forward(const at::Tensor& x) const {
   // A product that adds the bias itself saves a pass over the result.
   if (axis_->size() == 1) return at::linear(x, weight, bias);
-  return axis_->leave(at::linear(x, weight)) + bias;
+  return axis_->reduce_from_region(at::linear(x, weight)) + bias;
 }
 
 LayerNormImpl::LayerNormImpl(std::int64_t width) {

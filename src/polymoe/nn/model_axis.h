@@ -15,9 +15,9 @@ class ModelAxis {
   virtual std::int64_t rank() const { return 0; }
 
   /// Goes into a sliced product: forward the identity, backward the sum of the slices' gradients.
-  virtual at::Tensor enter(const at::Tensor& x) { return x; }
+  virtual at::Tensor copy_to_region(const at::Tensor& x) { return x; }
   /// Comes out of a sliced product: forward the sum of the slices' partial results, backward the identity.
-  virtual at::Tensor leave(const at::Tensor& x) { return x; }
+  virtual at::Tensor reduce_from_region(const at::Tensor& x) { return x; }
 
   // Without autograd, in place, on all slices at once.
   virtual void sum_(const at::Tensor& x) {}

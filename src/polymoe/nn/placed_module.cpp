@@ -57,8 +57,8 @@ at::Tensor PlacedModule::add(const std::string& name, PlacedParameter parameter)
   return values;
 }
 
-WithoutMemory::WithoutMemory() { gives_memory = false; }
-WithoutMemory::~WithoutMemory() { gives_memory = true; }
+OnMetaDevice::OnMetaDevice() { gives_memory = false; }
+OnMetaDevice::~OnMetaDevice() { gives_memory = true; }
 
 std::map<std::string, PlacedParameter> placed_parameters(const torch::nn::Module& module) {
   std::map<std::string, PlacedParameter> parameters;

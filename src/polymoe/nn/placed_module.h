@@ -55,12 +55,12 @@ class BlockModule {
 
 /// Until its end, parameters that this thread registers have no elements: their placements say how many they will have
 /// when someone (ParameterStore) gives them memory. So a model that is larger than the memory can be made.
-class WithoutMemory {
+class OnMetaDevice {
  public:
-  WithoutMemory();
-  ~WithoutMemory();
-  WithoutMemory(const WithoutMemory&) = delete;
-  WithoutMemory& operator=(const WithoutMemory&) = delete;
+  OnMetaDevice();
+  ~OnMetaDevice();
+  OnMetaDevice(const OnMetaDevice&) = delete;
+  OnMetaDevice& operator=(const OnMetaDevice&) = delete;
 };
 
 /// All parameters of `module` and the modules in it, by full name. One of which no module says anything is whole, a

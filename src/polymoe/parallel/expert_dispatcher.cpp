@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "polymoe/parallel/async_all_to_all.h"
 #include "polymoe/parallel/linear_map.h"
 #include "polymoe/parallel/model_parts.h"
-#include "polymoe/parallel/row_flight.h"
 #include "polymoe/tensor/host_copy.h"
 #include "polymoe/tensor/torch_headers.h"
 
@@ -44,8 +44,8 @@ struct ExpertRun {
   Counts arriving;                // [source][expert of the run], all shares together
   Counts slice_counts;            // [model], received rows of each member's share; empty unless slices gather them
   at::Tensor expert_order;        // sorts received rows by expert; undefined when they are sorted already
-  std::shared_ptr<RowFlight> there, back;  // null at expert degree 1
-  at::Tensor under_way;                    // what departed and has not arrived
+  std::shared_ptr<AsyncAllToAll> there, back;  // null at expert degree 1
+  at::Tensor under_way;                        // what departed and has not arrived
 };
 
 // Where this process stands in the layout, and what it exchanges rows with.
@@ -55,7 +55,7 @@ struct Site {
   std::int64_t model, model_rank;
   bool slices;  // experts are cut along the model group
   std::int64_t most_runs;
-  std::unique_ptr<RowExchange> exchange;
+  std::unique_ptr<RowAllToAll> exchange;
 };
 
 // Experts whole, or with model = 1, or sliced with expert > 1.
@@ -79,7 +79,7 @@ class ExpertDispatch : public Dispatch {
     at::Tensor rows = std::exchange(run.under_way, {});
     if (site_.expert_degree > 1) {
       const RowMap unpack = [&](const at::Tensor& received) { return unpack_limited(received, run); };
-      rows = arrive(rows, run.there, routing_.limit.capacity > 0 ? unpack : RowMap());
+      rows = finish_all_to_all(rows, run.there, routing_.limit.capacity > 0 ? unpack : RowMap());
     }
     if (site_.slices) {
       for (std::int64_t m = 0; m < site_.model; ++m) {
@@ -97,18 +97,18 @@ class ExpertDispatch : public Dispatch {
     run.under_way = run.expert_order.defined() ? permute_rows_back(outputs, run.expert_order) : outputs;
     if (site_.slices) run.under_way = sum_of_slices(run.under_way, run.slice_counts, site_.model_group);
     if (site_.expert_degree == 1) return;
-    run.back = std::make_shared<RowFlight>();
+    run.back = std::make_shared<AsyncAllToAll>();
     run.back->exchange = site_.exchange.get();
     run.back->send = run.there->receive;
     run.back->receive = run.there->send;
     run.back->under_way = site_.exchange->start(run.under_way.detach(), run.back->send, run.back->receive);
-    run.under_way = depart(run.under_way, run.back);
+    run.under_way = start_all_to_all(run.under_way, run.back);
   }
 
   at::Tensor combine(const at::Tensor& weights) override {
     std::vector<at::Tensor> parts;
     for (ExpertRun& run : runs_) {
-      parts.push_back(site_.expert_degree > 1 ? arrive(run.under_way, run.back) : run.under_way);
+      parts.push_back(site_.expert_degree > 1 ? finish_all_to_all(run.under_way, run.back) : run.under_way);
     }
     at::Tensor rows = parts.size() > 1 ? at::cat(parts) : parts[0];
     if (site_.model > 1) {
@@ -146,7 +146,7 @@ class ExpertDispatch : public Dispatch {
       run.arriving = counts_of(arriving, run);
       run.under_way = run_parts[i];
       if (site_.expert_degree == 1) continue;
-      run.there = std::make_shared<RowFlight>();
+      run.there = std::make_shared<AsyncAllToAll>();
       run.there->exchange = site_.exchange.get();
       run.there->send = sums_of_runs(counts_of(mine, run), run.experts);
       if (counts_first) {
@@ -155,7 +155,7 @@ class ExpertDispatch : public Dispatch {
       } else {
         run.there->under_way = start_limited(run_parts[i].detach(), counts_of(own, run), run);
       }
-      run.under_way = depart(run_parts[i], run.there);
+      run.under_way = start_all_to_all(run_parts[i], run.there);
     }
   }
 
@@ -335,7 +335,7 @@ class ExpertDispatcher : public Dispatcher {
 }  // namespace
 
 std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, bool slice_experts, std::int64_t runs,
-                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis) {
+                                            std::unique_ptr<RowAllToAll> exchange, std::shared_ptr<ModelAxis> axis) {
   const Degrees& degrees = layout.degrees();
   // Sliced experts at expert degree 1 are like a sliced dense block: every slice has all tokens already.
   if (degrees.expert == 1 && (degrees.model == 1 || slice_experts)) {

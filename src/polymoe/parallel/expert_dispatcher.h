@@ -5,7 +5,7 @@
 #include "polymoe/nn/model_axis.h"
 #include "polymoe/nn/moe/dispatcher.h"
 #include "polymoe/parallel/layout.h"
-#include "polymoe/parallel/row_exchange.h"
+#include "polymoe/parallel/row_all_to_all.h"
 
 namespace polymoe {
 
@@ -19,6 +19,6 @@ namespace polymoe {
 /// run travel while one computes. A run has whole experts, so that its products are those of the whole layer.
 /// At expert degree 1 nothing is exchanged. `axis` is the one of the model; both must outlive the dispatcher.
 std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, bool slice_experts, std::int64_t runs,
-                                            std::unique_ptr<RowExchange> exchange, std::shared_ptr<ModelAxis> axis);
+                                            std::unique_ptr<RowAllToAll> exchange, std::shared_ptr<ModelAxis> axis);
 
 }  // namespace polymoe

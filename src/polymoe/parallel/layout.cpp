@@ -52,7 +52,7 @@ Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& mode
 ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOptions& model, Communicator& world,
                                const DeviceGroup& device_group)
     : world_(world) {
-  together(world, [&] { degrees_ = resolve_degrees(options, model, world.size()); });
+  run_collectively(world, [&] { degrees_ = resolve_degrees(options, model, world.size()); });
   const std::int64_t rank = world.rank(), experts = degrees_.expert, slices = degrees_.model;
   model_rank_ = rank % slices;
   expert_rank_ = rank / slices % experts;
@@ -77,7 +77,7 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
   model_ = group("model", true, true, false);
   expert_ = group("expert", true, false, true);
   dense_ = group("dense", false, false, true);
-  expert_copies_ = group("expert-copies", false, true, slice_experts);
+  expert_data_ = group("expert-data", false, true, slice_experts);
 }
 
 }  // namespace polymoe

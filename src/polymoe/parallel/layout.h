@@ -41,8 +41,8 @@ class ParallelLayout {
   std::int64_t expert_rank() const { return expert_rank_; }
   std::int64_t model_rank() const { return model_rank_; }
   /// This process's place among those that read different micro-batches: data_rank * E + expert_rank.
-  std::int64_t batch_rank() const { return data_rank_ * degrees_.expert + expert_rank_; }
-  std::int64_t batch_ranks() const { return degrees_.data * degrees_.expert; }
+  std::int64_t data_parallel_rank() const { return data_rank_ * degrees_.expert + expert_rank_; }
+  std::int64_t data_parallel_size() const { return degrees_.data * degrees_.expert; }
 
   /// All processes, in host memory whatever the device: for decisions and numbers to log.
   Communicator& world() const { return world_; }
@@ -53,10 +53,10 @@ class ParallelLayout {
   /// Copies (or shards) of the dense parameters: same model rank.
   Communicator& dense_group() const { return *dense_; }
   /// Copies (or shards) of this process's experts: same expert rank, and the same model rank where experts are sliced.
-  Communicator& expert_copies_group() const { return *expert_copies_; }
+  Communicator& expert_data_group() const { return *expert_data_; }
   /// All of these.
   std::vector<Communicator*> groups() const {
-    return {&world_, model_.get(), expert_.get(), dense_.get(), expert_copies_.get()};
+    return {&world_, model_.get(), expert_.get(), dense_.get(), expert_data_.get()};
   }
 
  private:
@@ -66,7 +66,7 @@ class ParallelLayout {
   std::int64_t model_rank_ = 0;
   Communicator& world_;
   std::vector<std::unique_ptr<Communicator>> host_groups_;  // that the groups on devices stand on
-  std::unique_ptr<Communicator> model_, expert_, dense_, expert_copies_;
+  std::unique_ptr<Communicator> model_, expert_, dense_, expert_data_;
 };
 
 }  // namespace polymoe

@@ -16,8 +16,12 @@ RowMap sum_over(Communicator& group) {
 
 }  // namespace
 
-at::Tensor GroupModelAxis::enter(const at::Tensor& x) { return linear_map(x, identity_map(), sum_over(group_)); }
+at::Tensor GroupModelAxis::copy_to_region(const at::Tensor& x) {
+  return linear_map(x, identity_map(), sum_over(group_));
+}
 
-at::Tensor GroupModelAxis::leave(const at::Tensor& x) { return linear_map(x, sum_over(group_), identity_map()); }
+at::Tensor GroupModelAxis::reduce_from_region(const at::Tensor& x) {
+  return linear_map(x, sum_over(group_), identity_map());
+}
 
 }  // namespace polymoe

@@ -13,8 +13,8 @@ class GroupModelAxis : public ModelAxis {
 
   std::int64_t size() const override { return group_.size(); }
   std::int64_t rank() const override { return group_.rank(); }
-  at::Tensor enter(const at::Tensor& x) override;
-  at::Tensor leave(const at::Tensor& x) override;
+  at::Tensor copy_to_region(const at::Tensor& x) override;
+  at::Tensor reduce_from_region(const at::Tensor& x) override;
   void sum_(const at::Tensor& x) override { group_.all_reduce(x, ReduceOp::kSum); }
   void max_(const at::Tensor& x) override { group_.all_reduce(x, ReduceOp::kMax); }
 

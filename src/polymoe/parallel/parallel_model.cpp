@@ -35,19 +35,19 @@ DeviceGroup device_groups(const RunOptions& options, Communicator& world) {
 #endif
 }
 
-std::unique_ptr<RowExchange> make_exchange(const RunOptions& options, const ParallelLayout& layout) {
+std::unique_ptr<RowAllToAll> make_exchange(const RunOptions& options, const ParallelLayout& layout) {
   Communicator& experts = layout.expert_group();
-  if (options.parallel.all_to_all == AllToAll::kFlat) return make_flat_exchange(experts);
+  if (options.parallel.all_to_all == AllToAll::kFlat) return make_flat_all_to_all(experts);
   const std::vector<int> hosts = hosts_of(layout.world());
   std::vector<int> nodes;
   for (const int rank : experts.world_ranks()) nodes.push_back(hosts[static_cast<std::size_t>(rank)]);
-  return make_hierarchical_exchange(experts, nodes);
+  return make_hierarchical_all_to_all(experts, nodes);
 }
 
 // Adds the groups of the exchange to `groups`.
 Partition make_partition(const RunOptions& options, const ParallelLayout& layout, std::shared_ptr<BlockRunner> runner,
                          std::vector<Communicator*>& groups) {
-  std::unique_ptr<RowExchange> exchange = make_exchange(options, layout);
+  std::unique_ptr<RowAllToAll> exchange = make_exchange(options, layout);
   for (Communicator* group : exchange->own_groups()) groups.push_back(group);
   Partition partition;
   if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
@@ -75,7 +75,7 @@ Tiers make_tiers(const RunOptions& options) {
 }
 
 Model make_model(const RunOptions& options, const Partition& partition) {
-  const WithoutMemory scope;  // the store gives it, a unit at a time
+  const OnMetaDevice scope;  // the store gives it, a unit at a time
   Model model = make_model(options.model, partition);
   model->set_precision(scalar_type(options.train.precision));
   return model;
@@ -97,7 +97,7 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
 void ParallelModel::swap_averages() {
   if (!store.keeps_averages()) return;
   store.swap_averages();
-  sync.publish_all();
+  sync.all_gather_all();
 }
 
 }  // namespace polymoe

@@ -12,7 +12,7 @@
 namespace polymoe {
 
 /// The part of the model that `options` describe which `partition` says, in train.precision, on the host and without
-/// memory (WithoutMemory).
+/// memory (OnMetaDevice).
 Model make_model(const RunOptions& options, const Partition& partition);
 /// Where state lives (offload.*).
 Tiers make_tiers(const RunOptions& options);

@@ -32,7 +32,7 @@ Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees) {
 Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& layout) {
   Sharding sharding = sharding_of(options, layout.degrees());
   sharding.dense_shard = layout.dense_group().rank();
-  sharding.expert_shard = layout.expert_copies_group().rank();
+  sharding.expert_shard = layout.expert_data_group().rank();
   return sharding;
 }
 
@@ -45,7 +45,7 @@ ParameterSync::ParameterSync(ParameterStore& store, const ParallelLayout& layout
 }
 
 Communicator& ParameterSync::group_of(const ParameterUnit& unit) const {
-  return unit.experts ? layout_.expert_copies_group() : layout_.dense_group();
+  return unit.experts ? layout_.expert_data_group() : layout_.dense_group();
 }
 
 void ParameterSync::begin_update() { store_.zero_gradients(); }
@@ -85,7 +85,7 @@ void ParameterSync::before_forward(const std::string& block) {
   start_gather(block);
   finish_gather(block);
   const auto at = std::find(order_.begin(), order_.end(), block);
-  if (at + 1 != order_.end()) announce(*(at + 1));
+  if (at + 1 != order_.end()) prefetch(*(at + 1));
 }
 
 void ParameterSync::after_forward(const std::string& block) { release(block); }
@@ -105,7 +105,7 @@ void ParameterSync::before_backward(const std::string& block) {
   start_gather(block);
   finish_gather(block);
   const auto at = std::find(order_.begin(), order_.end(), block);
-  if (at != order_.begin()) announce(*(at - 1));
+  if (at != order_.begin()) prefetch(*(at - 1));
 }
 
 void ParameterSync::after_backward(const std::string& block) {
@@ -116,7 +116,7 @@ void ParameterSync::after_backward(const std::string& block) {
 }
 
 // The next block's parameters are on the way while this one computes: from the other copies, or first from their file.
-void ParameterSync::announce(const std::string& block) {
+void ParameterSync::prefetch(const std::string& block) {
   FileTier* files = store_.files();
   bool from_files = false;
   for (const ParameterUnit* unit : units_of(block)) {
@@ -218,7 +218,7 @@ std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& 
                                                            const FlatParameter& parameter) const {
   // What all slices hold alike is the first slice's. Whole experts are copies of each other along the model axis, so
   // their group has shared them out already.
-  const bool copied_in_group = unit.experts && layout_.expert_copies_group().size() > layout_.degrees().data;
+  const bool copied_in_group = unit.experts && layout_.expert_data_group().size() > layout_.degrees().data;
   if (layout_.model_rank() > 0 && !copied_in_group && !is_sliced(unit, parameter)) return {0, 0};
   const auto [begin, end] = owned(unit);
   const std::int64_t first = std::clamp<std::int64_t>(begin - parameter.offset, 0, parameter.size);
@@ -243,21 +243,21 @@ double ParameterSync::gradient_norm() {
   return std::sqrt(total.item<double>());
 }
 
-void ParameterSync::publish(const ParameterUnit& unit) {
+void ParameterSync::all_gather(const ParameterUnit& unit) {
   if (unit.stage != 1 && unit.stage != 2) return;
-  published_.push_back(group_of(unit).start_all_gather(unit.own_values, unit.values.variable_data()));
-  if (published_.size() < kReductionsAtATime) return;
-  published_.front()->wait();
-  published_.pop_front();
+  all_gathers_.push_back(group_of(unit).start_all_gather(unit.own_values, unit.values.variable_data()));
+  if (all_gathers_.size() < kReductionsAtATime) return;
+  all_gathers_.front()->wait();
+  all_gathers_.pop_front();
 }
 
-void ParameterSync::publish_all() {
-  for (const ParameterUnit& unit : store_.units()) publish(unit);
-  end_publishing();
+void ParameterSync::all_gather_all() {
+  for (const ParameterUnit& unit : store_.units()) all_gather(unit);
+  end_all_gathers();
 }
 
-void ParameterSync::end_publishing() {
-  for (; !published_.empty(); published_.pop_front()) published_.front()->wait();
+void ParameterSync::end_all_gathers() {
+  for (; !all_gathers_.empty(); all_gathers_.pop_front()) all_gathers_.front()->wait();
 }
 
 }  // namespace polymoe

@@ -29,8 +29,8 @@ Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& lay
 ///             meanwhile
 ///
 /// Call order: begin_update(); for each micro-batch begin_micro_batch(), for each block before_/after_forward() and
-/// before_/after_backward(), end_micro_batch(); gradient_norm(); the optimiser, with publish() for each unit that it
-/// has updated; end_publishing().
+/// before_/after_backward(), end_micro_batch(); gradient_norm(); the optimiser, with all_gather() for each unit that it
+/// has updated; end_all_gathers().
 class ParameterSync {
  public:
   /// Reductions under way at a time, and copies to host memory: enough to overlap with backward, few enough to bound
@@ -58,11 +58,11 @@ class ParameterSync {
   /// The Euclidean norm of the gradient of the whole model: every element of every logical tensor counts once.
   double gradient_norm();
   /// After its update: begins to hand a unit's new parameters on to all copies.
-  void publish(const ParameterUnit& unit);
+  void all_gather(const ParameterUnit& unit);
   /// Waits until all that were begun have arrived.
-  void end_publishing();
+  void end_all_gathers();
   /// Both, for all units.
-  void publish_all();
+  void all_gather_all();
 
   /// The elements [begin, end) of a unit's flat order that this process, among all that hold copies, answers for: in
   /// the gradient's norm and in checkpoints.
@@ -89,7 +89,7 @@ class ParameterSync {
 
   Communicator& group_of(const ParameterUnit& unit) const;
   const std::vector<ParameterUnit*>& units_of(const std::string& block) const { return blocks_.at(block); }
-  void announce(const std::string& block);
+  void prefetch(const std::string& block);
   void start_gather(const std::string& block);
   void finish_gather(const std::string& block);
   void release(const std::string& block);
@@ -106,7 +106,7 @@ class ParameterSync {
   std::map<std::string, std::vector<Gather>> gathers_;  // under way
   std::deque<Reduction> reductions_;                    // under way
   std::deque<Arrival> arrivals_;                        // on their way to other memory
-  std::deque<Pending> published_;                       // under way
+  std::deque<Pending> all_gathers_;                     // under way
   bool last_micro_batch_ = false;
   std::string in_backward_;  // the block whose backward has begun and not ended
 };

@@ -112,7 +112,7 @@ class Walk {
   std::int64_t gathered(const BlockShape& block) const { return for_work(block, BufferKind::kValues); }
   std::int64_t gradient_buffers(const BlockShape& block) const { return for_work(block, BufferKind::kGradients); }
   // The next block's parameters come early from other copies, but not from files.
-  std::int64_t announced(std::size_t block) const {
+  std::int64_t prefetched(std::size_t block) const {
     return tiers_.parameters == Tier::kFile ? 0 : gathered(shape_.blocks[block]);
   }
 
@@ -134,7 +134,7 @@ class Walk {
     for (std::size_t i = 0; i < shape_.blocks.size(); ++i) {
       const BlockShape& block = shape_.blocks[i];
       std::int64_t buffers = always_ + gathered(block) + activations_.exchanged(block.experts);
-      if (i + 1 < shape_.blocks.size()) buffers += announced(i + 1);
+      if (i + 1 < shape_.blocks.size()) buffers += prefetched(i + 1);
       held_ += kept(block);
       consider(held_ + activations_.forward_work(block.experts), buffers);
     }
@@ -150,7 +150,7 @@ class Walk {
       const BlockShape& block = shape_.blocks[i];
       std::int64_t buffers = always_ + gathered(block) + gradient_buffers(block) + reducing() +
                              gradients_on_the_way(block) + activations_.exchanged(block.experts);
-      if (i > 0) buffers += announced(i - 1);
+      if (i > 0) buffers += prefetched(i - 1);
       std::int64_t work = activations_.backward_work(block.experts);
       if (options_.parallel.recompute) work += activations_.kept(block.decoder, block.experts);
       consider(held_ + work, buffers);

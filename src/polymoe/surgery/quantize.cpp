@@ -18,7 +18,7 @@ constexpr const char* kModel = "model";
 
 // The names of the matrices that need not stay in float32.
 std::set<std::string> matrices_of(const ModelOptions& options) {
-  const WithoutMemory scope;
+  const OnMetaDevice scope;
   const Model model = make_model(options);
   std::set<std::string> names;
   for (const auto& [name, parameter] : placed_parameters(*model)) {

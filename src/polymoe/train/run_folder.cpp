@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 RunFolder::RunFolder(Communicator& world, const RunOptions& options)
     : world_(world), path_(options.train.output), data_vocabulary_(fs::path(options.data.path) / "vocab.model") {
   const Check check = options.train.verify ? Check::kValues : Check::kHeaders;
-  on_first([&] {
+  on_rank0([&] {
     fs::create_directories(path_);
     lock_.emplace(path_, "training");
     // What killed trainings left; other files there may be anyone's.
@@ -35,7 +35,7 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
 }
 
 void RunFolder::write_basics(const std::string& config) const {
-  on_first([&] {
+  on_rank0([&] {
     const fs::path own = path_ / "vocab.model";
     const std::string vocabulary = read_file(data_vocabulary_);
     const bool is_there = path_exists(own);
@@ -54,24 +54,24 @@ void RunFolder::check_start(const Checkpoint& checkpoint, const RunOptions& opti
 
 bool RunFolder::has(const char* name) const {
   std::optional<fs::path> found;
-  on_first([&] {
+  on_rank0([&] {
     if (path_exists(path_ / name)) found = path_ / name;
   });
   return from_first(found).has_value();
 }
 
 void RunFolder::check() const {
-  on_first([&] { lock_->check(); });
+  on_rank0([&] { lock_->check(); });
 }
 
 std::optional<fs::path> RunFolder::newest() const {
   std::optional<fs::path> found;
-  on_first([&] { found = find_latest(path_); });
+  on_rank0([&] { found = find_latest(path_); });
   return from_first(found);
 }
 
-void RunFolder::on_first(const std::function<void()>& work) const {
-  together(world_, [&] {
+void RunFolder::on_rank0(const std::function<void()>& work) const {
+  run_collectively(world_, [&] {
     if (world_.rank() == 0) work();
   });
 }

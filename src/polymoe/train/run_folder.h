@@ -38,7 +38,7 @@ class RunFolder {
 
  private:
   void check_start(const Checkpoint& checkpoint, const RunOptions& options) const;
-  void on_first(const std::function<void()>& work) const;
+  void on_rank0(const std::function<void()>& work) const;
   std::optional<std::filesystem::path> from_first(const std::optional<std::filesystem::path>& path) const;
 
   Communicator& world_;

@@ -18,7 +18,7 @@ struct RunCounters {
   double warmup_seconds = 0.0;  ///< when the warm-up of the learning rate ended
   std::int64_t target_tokens = 0;
   std::int64_t skipped_updates = 0;
-  std::optional<double> best;  ///< goodness of the best validation
+  std::optional<double> best;  ///< the metric of the best validation
   std::int64_t validations_without_best = 0;
   std::int64_t validated_update = -1;  ///< of the last validation
 };

@@ -31,8 +31,8 @@ const RunOptions& that_fit(const TrainSetup& setup) {
 
 }  // namespace
 
-void on_first(Communicator& world, const std::function<void()>& work) {
-  together(world, [&] {
+void on_rank0(Communicator& world, const std::function<void()>& work) {
+  run_collectively(world, [&] {
     if (world.rank() == 0) work();
   });
 }
@@ -41,7 +41,7 @@ RunState::RunState(TrainSetup& setup)
     : folder(setup.world, setup.options), train(that_fit(setup), setup.world), setup_(setup) {
   has_metrics = folder.has("metrics.jsonl");
   if (folder.latest() && !has_metrics) {
-    on_first(setup_.world, [&] { remark("is gone; the records begin here", {output() / "metrics.jsonl", 0}); });
+    on_rank0(setup_.world, [&] { remark("is gone; the records begin here", {output() / "metrics.jsonl", 0}); });
   }
   start_or_resume();
 }
@@ -99,7 +99,7 @@ void RunState::take_best(const Checkpoint& checkpoint) {
     reason = fmt::format("{} is gone", kBestCheckpoint);
   }
   if (reason.empty()) return;
-  on_first(setup_.world, [&] { remark(reason + "; the next validation counts as the best so far", {output(), 0}); });
+  on_rank0(setup_.world, [&] { remark(reason + "; the next validation counts as the best so far", {output(), 0}); });
   counters.best.reset();
   counters.validations_without_best = 0;
 }
@@ -129,7 +129,7 @@ void RunState::save() {
   nlohmann::json all = meta();
   all["window"] = to_json(window);
   writer.commit(all);
-  on_first(setup_.world, [&] { prune_checkpoints(output(), setup_.options.train.keep_checkpoints); });
+  on_rank0(setup_.world, [&] { prune_checkpoints(output(), setup_.options.train.keep_checkpoints); });
   saved_update_ = train.update;
   saved_validation_ = counters.validated_update;
   log_info("saved {}", path.string());

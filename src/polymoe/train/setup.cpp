@@ -18,7 +18,7 @@ namespace {
 template <typename Make>
 auto made_together(Communicator& world, const Make& make) {
   std::optional<decltype(make())> made;
-  together(world, [&] { made.emplace(make()); });
+  run_collectively(world, [&] { made.emplace(make()); });
   return std::move(*made);
 }
 
@@ -61,7 +61,7 @@ TrainSetup::TrainSetup(const RunOptions& given, Communicator& all)
 
 void check_fits(const RunOptions& options, Communicator& world) {
   const std::int64_t here = processes_here(world);
-  together(world, [&] {
+  run_collectively(world, [&] {
     MemoryLimits limits{to_bytes(options.train.device_memory), to_bytes(options.train.host_memory)};
     if (options.train.device == DeviceKind::kCpu) limits.together = available_bytes() / here;
     const std::string warning =

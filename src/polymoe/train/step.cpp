@@ -102,18 +102,18 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
   StepReport report;
   report.all_target_tokens = plan.normalisation.target_tokens;
 
-  const MicroBatch stand_in = make_stand_in();
+  const MicroBatch dummy = make_dummy_batch();
   std::vector<MicroBatchResult> results;
   state.sync.begin_update();
   for (std::size_t round = 0; round < plan.rounds.size(); ++round) {
     const bool is_mine = round < micro_batches.size();
-    const MicroBatch& batch = is_mine ? micro_batches[round] : stand_in;
+    const MicroBatch& batch = is_mine ? micro_batches[round] : dummy;
     ForwardContext context;
     context.training = true;
     context.seed = static_cast<std::uint64_t>(options.train.seed);
     context.update = static_cast<std::uint64_t>(state.update);
-    context.micro_batch = round * static_cast<std::size_t>(state.layout.batch_ranks()) +
-                          static_cast<std::size_t>(state.layout.batch_rank());
+    context.micro_batch = round * static_cast<std::size_t>(state.layout.data_parallel_size()) +
+                          static_cast<std::size_t>(state.layout.data_parallel_rank());
     context.bounds = plan.rounds[round];
     ForwardOutputs outputs;
     context.outputs = &outputs;
@@ -152,13 +152,13 @@ StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_ba
   StepReport report = accumulate_gradients(state, micro_batches, options);
   const double loss_scale = state.loss_scale.value(), norm = state.sync.gradient_norm() / loss_scale;
   if (options.offload.delayed_update) {
-    if (state.delayed.finish()) state.sync.publish_all();
+    if (state.delayed.finish()) state.sync.all_gather_all();
     report.update = {norm, !std::isfinite(norm)};
     if (!report.update.skipped) state.delayed.keep(learning_rate, norm, loss_scale);
   } else {
-    const auto publish = [&](const ParameterUnit& unit) { state.sync.publish(unit); };
-    report.update = state.adam.update(learning_rate, norm, loss_scale, publish);
-    state.sync.end_publishing();
+    const auto all_gather = [&](const ParameterUnit& unit) { state.sync.all_gather(unit); };
+    report.update = state.adam.update(learning_rate, norm, loss_scale, all_gather);
+    state.sync.end_all_gathers();
   }
   if (!report.update.skipped) follow_loads(state, report.loads);
   state.loss_scale.follow(report.update.skipped);

@@ -36,7 +36,7 @@ struct Trainer::State {
         train(run.train),
         counters(run.counters) {
     const bool validated = counters.validated_update == train.update;
-    on_first(world, [&] {
+    on_rank0(world, [&] {
       recorder.emplace(output(), options.train.tensorboard, train.update, validated, !run.folder.latest());
     });
   }
@@ -79,7 +79,7 @@ struct Trainer::State {
   std::vector<MicroBatch> next_batches() {
     std::vector<MicroBatch> mine;
     for (std::int64_t i = 0; i < options.train.micro_batches; ++i) {
-      if (i % train.layout.batch_ranks() == train.layout.batch_rank()) {
+      if (i % train.layout.data_parallel_size() == train.layout.data_parallel_rank()) {
         mine.push_back(setup.stream.next());
       } else {
         setup.stream.skip();
@@ -124,7 +124,7 @@ struct Trainer::State {
   // All processes find it at the same place; nothing is saved any more.
   void end_as_diverged(const std::string& what) const {
     const std::optional<fs::path> last = run.folder.newest();
-    together(world, [&] {
+    run_collectively(world, [&] {
       throw Error(fmt::format("the training has diverged: {}", what), {},
                   fmt::format("lower optimizer.learning-rate, lengthen optimizer.warmup-updates or set "
                               "optimizer.clip-norm; {}",
@@ -158,14 +158,14 @@ struct Trainer::State {
     const auto as_first_does = [&](const at::Tensor& decision) { world.broadcast(decision, 0); };
     ValidationReport report = validator.run(train.model, train.update, as_first_does);
     train.sync.end_inference();
-    const at::Tensor figures =
-        at::tensor(std::vector<double>{report.goodness(options.train.keep_best), report.record.loss}, at::kDouble);
+    const at::Tensor figures = at::tensor(
+        std::vector<double>{report.validation_metric(options.train.keep_best), report.record.loss}, at::kDouble);
     world.broadcast(figures, 0);
-    const double goodness = figures[0].item<double>();
+    const double validation_metric = figures[0].item<double>();
     if (!std::isfinite(figures[1].item<double>())) end_as_diverged("the validation loss is not finite");
-    const bool best = !counters.best || goodness > *counters.best;
+    const bool best = !counters.best || validation_metric > *counters.best;
     counters.validations_without_best = best ? 0 : counters.validations_without_best + 1;
-    if (best) counters.best = goodness;
+    if (best) counters.best = validation_metric;
     report.record.best = best;
     if (is_first()) {
       recorder->add(report.record);
@@ -234,7 +234,7 @@ struct Trainer::State {
     if (!summary.interrupted && counters.validated_update != train.update) validate_now();
     run.save();
     read_clock();
-    on_first(world, [&] { write_html_report({output()}, output() / "report.html"); });
+    on_rank0(world, [&] { write_html_report({output()}, output() / "report.html"); });
     summary.updates = train.update;
     summary.seconds = counters.seconds;
     summary.checkpoint = output() / checkpoint_name(train.update);

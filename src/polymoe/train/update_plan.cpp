@@ -8,7 +8,7 @@ namespace polymoe {
 
 UpdatePlan plan_update(const std::vector<MicroBatch>& mine, std::int64_t num_micro_batches,
                        const ParallelLayout& layout) {
-  const std::int64_t ranks = layout.batch_ranks(), rounds = (num_micro_batches + ranks - 1) / ranks;
+  const std::int64_t ranks = layout.data_parallel_size(), rounds = (num_micro_batches + ranks - 1) / ranks;
   at::Tensor tokens = at::zeros({rounds, 2}, at::kLong);
   for (std::size_t round = 0; round < mine.size(); ++round) {
     tokens[static_cast<std::int64_t>(round)][0] = mine[round].source_tokens();

@@ -161,7 +161,7 @@ TaskScores task_scores(const TaskTally& tally, Task task) {
 
 }  // namespace
 
-double ValidationReport::goodness(ValidMetric measure) const {
+double ValidationReport::validation_metric(ValidMetric measure) const {
   if (measure == ValidMetric::kBleu && !std::isnan(record.bleu)) return record.bleu;
   if (measure == ValidMetric::kChrf && !std::isnan(record.chrf)) return record.chrf;
   return -record.loss;

@@ -14,7 +14,7 @@ struct ValidationReport {
   std::optional<SamplesRecord> samples;  ///< none where nothing was decoded
 
   /// The measure train.keep-best names, so that larger is better. Falls back to the loss where nothing was decoded.
-  double goodness(ValidMetric measure) const;
+  double validation_metric(ValidMetric measure) const;
 };
 
 }  // namespace polymoe

@@ -92,14 +92,14 @@ TEST(Texts, AreGatheredByRank) {
   });
 }
 
-TEST(Together, EveryRankThrowsTheErrorOfTheLowestThatFailed) {
+TEST(RunCollectively, EveryRankThrowsTheErrorOfTheLowestThatFailed) {
   run_ranks(4, [](Communicator& world) {
     const auto work = [&] {
       if (world.rank() >= 2) fail("the disk of rank {} is full", world.rank());
     };
-    EXPECT_EQ(message_of([&] { together(world, work); }), "the disk of rank 2 is full");
+    EXPECT_EQ(message_of([&] { run_collectively(world, work); }), "the disk of rank 2 is full");
     try {
-      together(world, work);
+      run_collectively(world, work);
     } catch (const SharedError& error) {
       EXPECT_NE(world.rank(), 2) << "its own error is not one that it hears of";
       EXPECT_EQ(error.world_rank(), 2);
@@ -107,13 +107,13 @@ TEST(Together, EveryRankThrowsTheErrorOfTheLowestThatFailed) {
       EXPECT_EQ(world.rank(), 2);
     }
     try {
-      together(world, [] { fail("no such folder"); });
+      run_collectively(world, [] { fail("no such folder"); });
       ADD_FAILURE() << "nothing was thrown";
     } catch (const SharedError& error) {
       EXPECT_EQ(error.message(), "no such folder");
       EXPECT_FALSE(error.world_rank()) << "all made the same mistake";
     }
-    together(world, [] {});
+    run_collectively(world, [] {});
     world.barrier();
   });
 }

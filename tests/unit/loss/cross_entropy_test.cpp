@@ -102,7 +102,7 @@ Projection slice_of(const at::Tensor& weight, const std::shared_ptr<ModelAxis>& 
   const std::int64_t vocabulary = weight.size(0);
   const std::int64_t begin = vocabulary * axis->rank() / axis->size();
   const std::int64_t end = vocabulary * (axis->rank() + 1) / axis->size();
-  return {axis->enter(weight).narrow(0, begin, end - begin), begin, vocabulary, axis};
+  return {axis->copy_to_region(weight).narrow(0, begin, end - begin), begin, vocabulary, axis};
 }
 
 TEST(SlicedCrossEntropy, EqualsThatOfTheWholeVocabulary) {

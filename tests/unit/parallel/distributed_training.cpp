@@ -109,7 +109,8 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
     const ParallelLayout& layout = state.layout;
     for (std::int64_t update = 0; update < updates; ++update) {
       std::vector<MicroBatch> mine;
-      for (std::int64_t i = layout.batch_rank(); i < options.train.micro_batches; i += layout.batch_ranks()) {
+      for (std::int64_t i = layout.data_parallel_rank(); i < options.train.micro_batches;
+           i += layout.data_parallel_size()) {
         mine.push_back(tiny_batch(update, i));
       }
       const StepReport report = train_step(state, mine, options, 1e-3);
@@ -123,7 +124,7 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
       collect(state, &ParameterUnit::own_gradients, outcome.gradients);
       const auto rank = static_cast<std::size_t>(world.rank());
       outcome.dense[rank] = layout.dense_group().counts();
-      outcome.experts[rank] = layout.expert_copies_group().counts();
+      outcome.experts[rank] = layout.expert_data_group().counts();
       outcome.slices[rank] = layout.model_group().counts();
     }
     const std::lock_guard lock(mutex);

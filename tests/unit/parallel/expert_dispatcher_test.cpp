@@ -105,9 +105,10 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
     const ParallelLayout layout(parallel, model, world);
     const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
     Communicator& experts = layout.expert_group();
-    auto exchange = c.hierarchical ? make_hierarchical_exchange(experts, {0, 0, 1, 1}) : make_flat_exchange(experts);
+    auto exchange =
+        c.hierarchical ? make_hierarchical_all_to_all(experts, {0, 0, 1, 1}) : make_flat_all_to_all(experts);
     const auto dispatcher = make_dispatcher(layout, c.sliced, c.runs, std::move(exchange), axis);
-    const std::int64_t rank = layout.batch_rank();
+    const std::int64_t rank = layout.data_parallel_rank();
     const double share = c.sliced && c.model > 1 ? (layout.model_rank() == 0 ? 0.25 : 0.75) : 1.0;
     const Dispatched got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
 
@@ -177,8 +178,8 @@ std::int64_t bytes_of_pass(const DispatchCase& c, Communicator& world, std::int6
   model.moe = moe_options_of(c);
   const ParallelLayout layout({.expert = c.expert}, model, world);
   const auto dispatcher =
-      make_dispatcher(layout, true, 1, make_flat_exchange(layout.expert_group()), std::make_shared<ModelAxis>());
-  pass(*dispatcher, c, layout.batch_rank(), layout.expert_rank() * kExperts / c.expert, 1.0);
+      make_dispatcher(layout, true, 1, make_flat_all_to_all(layout.expert_group()), std::make_shared<ModelAxis>());
+  pass(*dispatcher, c, layout.data_parallel_rank(), layout.expert_rank() * kExperts / c.expert, 1.0);
   calls = layout.expert_group().count(Collective::kAllToAll).calls;
   return layout.expert_group().count(Collective::kAllToAll).bytes;
 }
@@ -236,7 +237,7 @@ TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
       parallel.expert_slicing = sliced ? ExpertSlicing::kSliced : ExpertSlicing::kWhole;
       const ParallelLayout layout(parallel, model, world);
       const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
-      const auto dispatcher = make_dispatcher(layout, sliced, 1, make_flat_exchange(layout.expert_group()), axis);
+      const auto dispatcher = make_dispatcher(layout, sliced, 1, make_flat_all_to_all(layout.expert_group()), axis);
       pass(*dispatcher, c, 0, 0, 0.5);
       EXPECT_EQ(layout.expert_group().counts(), CollectiveCounts{});
     }

@@ -33,16 +33,16 @@ TEST(ParallelLayout, ModelIsTheFastestAxisAndDataTheSlowest) {
     EXPECT_EQ(layout.model_rank(), rank % 2);
     EXPECT_EQ(layout.expert_rank(), rank / 2 % 2);
     EXPECT_EQ(layout.data_rank(), rank / 4);
-    EXPECT_EQ(layout.batch_rank(), rank / 2);
-    EXPECT_EQ(layout.batch_ranks(), 4);
+    EXPECT_EQ(layout.data_parallel_rank(), rank / 2);
+    EXPECT_EQ(layout.data_parallel_size(), 4);
     EXPECT_EQ(layout.model_group().rank(), layout.model_rank());
     EXPECT_EQ(layout.expert_group().rank(), layout.expert_rank());
-    EXPECT_EQ(layout.dense_group().rank(), layout.batch_rank());
+    EXPECT_EQ(layout.dense_group().rank(), layout.data_parallel_rank());
     if (rank != 5) return;
     EXPECT_EQ(layout.model_group().world_ranks(), (std::vector<int>{4, 5}));
     EXPECT_EQ(layout.expert_group().world_ranks(), (std::vector<int>{5, 7}));
     EXPECT_EQ(layout.dense_group().world_ranks(), (std::vector<int>{1, 3, 5, 7}));
-    EXPECT_EQ(layout.expert_copies_group().world_ranks(), (std::vector<int>{1, 5}));
+    EXPECT_EQ(layout.expert_data_group().world_ranks(), (std::vector<int>{1, 5}));
   });
 }
 
@@ -50,7 +50,7 @@ TEST(ParallelLayout, WholeExpertsAreCopiesAlongTheModelAxisToo) {
   testing::run_ranks(8, [](Communicator& world) {
     const ParallelLayout layout({.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}, model_of(4), world);
     if (world.rank() != 5) return;
-    EXPECT_EQ(layout.expert_copies_group().world_ranks(), (std::vector<int>{0, 1, 4, 5}));
+    EXPECT_EQ(layout.expert_data_group().world_ranks(), (std::vector<int>{0, 1, 4, 5}));
   });
 }
 

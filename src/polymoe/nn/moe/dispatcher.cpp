@@ -23,7 +23,9 @@ class LocalDispatch : public Dispatch {
     return inputs;
   }
 
-  void send_back(std::size_t /*run*/, const at::Tensor& outputs) override { outputs_ = axis_.leave(outputs); }
+  void send_back(std::size_t /*run*/, const at::Tensor& outputs) override {
+    outputs_ = axis_.reduce_from_region(outputs);
+  }
 
   at::Tensor combine(const at::Tensor& weights) override { return slots_to_tokens(outputs_, weights, routing_); }
 
@@ -38,7 +40,7 @@ class LocalDispatch : public Dispatch {
 
 std::unique_ptr<Dispatch> LocalDispatcher::dispatch(const at::Tensor& x, const Routing& routing,
                                                     std::uint64_t micro_batch) {
-  return std::make_unique<LocalDispatch>(axis_->enter(x), routing, micro_batch, *axis_);
+  return std::make_unique<LocalDispatch>(axis_->copy_to_region(x), routing, micro_batch, *axis_);
 }
 
 }  // namespace polymoe

@@ -1,4 +1,4 @@
-#include "polymoe/parallel/row_exchange.h"
+#include "polymoe/parallel/row_all_to_all.h"
 
 #include <algorithm>
 #include <numeric>
@@ -28,7 +28,7 @@ at::Tensor finish_rows(RowsUnderWay under_way) {
   return under_way.received;
 }
 
-class FlatExchange : public RowExchange {
+class FlatExchange : public RowAllToAll {
  public:
   explicit FlatExchange(Communicator& group) : group_(group) {}
   Communicator& group() const override { return group_; }
@@ -61,7 +61,7 @@ std::vector<std::int64_t> swap_counts(const std::vector<std::int64_t>& sizes, st
   return swapped;
 }
 
-class HierarchicalExchange : public RowExchange {
+class HierarchicalExchange : public RowAllToAll {
  public:
   HierarchicalExchange(Communicator& group, std::int64_t members_per_node) : group_(group), local_(members_per_node) {
     nodes_ = group.size() / local_;
@@ -103,7 +103,7 @@ class HierarchicalExchange : public RowExchange {
 
 }  // namespace
 
-at::Tensor RowExchange::exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
+at::Tensor RowAllToAll::exchange(const at::Tensor& rows, const std::vector<std::int64_t>& send,
                                  const std::vector<std::int64_t>& receive) {
   return finish_rows(start(rows, send, receive));
 }
@@ -120,9 +120,9 @@ std::vector<std::int64_t> sums_of_runs(const std::vector<std::int64_t>& counts, 
   return sums;
 }
 
-std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group) { return std::make_unique<FlatExchange>(group); }
+std::unique_ptr<RowAllToAll> make_flat_all_to_all(Communicator& group) { return std::make_unique<FlatExchange>(group); }
 
-std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, const std::vector<int>& nodes) {
+std::unique_ptr<RowAllToAll> make_hierarchical_all_to_all(Communicator& group, const std::vector<int>& nodes) {
   std::int64_t members = 0;
   while (members < group.size() && nodes[static_cast<std::size_t>(members)] == nodes[0]) ++members;
   for (std::int64_t rank = 0; rank < group.size(); ++rank) {
@@ -136,11 +136,11 @@ std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, con
                   {}, "use flat, or start as many processes on each node as parallel.expert x parallel.model asks for");
     }
   }
-  if (members == group.size() || members == 1) return make_flat_exchange(group);
+  if (members == group.size() || members == 1) return make_flat_all_to_all(group);
   return std::make_unique<HierarchicalExchange>(group, members);
 }
 
-std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts,
+std::vector<std::int64_t> exchange_counts(RowAllToAll& exchange, const std::vector<std::int64_t>& counts,
                                           const at::Device& device) {
   const auto size = static_cast<std::size_t>(exchange.group().size());
   const std::vector<std::int64_t> one(size, 1);

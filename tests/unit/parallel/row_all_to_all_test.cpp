@@ -1,4 +1,4 @@
-#include "polymoe/parallel/row_exchange.h"
+#include "polymoe/parallel/row_all_to_all.h"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ at::Tensor row(std::int64_t from, std::int64_t to, std::int64_t number) {
   return at::tensor({static_cast<float>(from), static_cast<float>(to), static_cast<float>(number)}).view({1, 3});
 }
 
-void check_exchange(RowExchange& exchange) {
+void check_exchange(RowAllToAll& exchange) {
   const std::int64_t size = exchange.group().size(), me = exchange.group().rank();
   std::vector<std::int64_t> send, receive;
   std::vector<at::Tensor> sent{at::empty({0, 3})}, expected{at::empty({0, 3})};
@@ -31,33 +31,33 @@ void check_exchange(RowExchange& exchange) {
   EXPECT_EQ(exchange_counts(exchange, send, at::kCPU), receive);
 }
 
-TEST(RowExchange, FlatBringsEveryRowToItsReceiverInOrder) {
-  testing::run_ranks(4, [](Communicator& world) { check_exchange(*make_flat_exchange(world)); });
+TEST(RowAllToAll, FlatBringsEveryRowToItsReceiverInOrder) {
+  testing::run_ranks(4, [](Communicator& world) { check_exchange(*make_flat_all_to_all(world)); });
 }
 
-TEST(RowExchange, HierarchicalBringsTheSameRowsInTheSameOrder) {
+TEST(RowAllToAll, HierarchicalBringsTheSameRowsInTheSameOrder) {
   for (const int per_node : {2, 3}) {
     testing::run_ranks(6, [per_node](Communicator& world) {
       std::vector<int> nodes;
       for (int rank = 0; rank < 6; ++rank) nodes.push_back(rank / per_node);
-      check_exchange(*make_hierarchical_exchange(world, nodes));
+      check_exchange(*make_hierarchical_all_to_all(world, nodes));
     });
   }
 }
 
-TEST(RowExchange, HierarchicalSendsAcrossNodesInFewerMessages) {
+TEST(RowAllToAll, HierarchicalSendsAcrossNodesInFewerMessages) {
   // Three nodes of two: flat, a member would send to four others across nodes; now to two, through one group.
   testing::run_ranks(6, [](Communicator& world) {
-    const auto exchange = make_hierarchical_exchange(world, {0, 0, 1, 1, 2, 2});
+    const auto exchange = make_hierarchical_all_to_all(world, {0, 0, 1, 1, 2, 2});
     check_exchange(*exchange);
     EXPECT_EQ(world.count(Collective::kAllToAll).calls, 0) << "nothing goes to all members at once";
   });
 }
 
-TEST(RowExchange, UnevenNodesAreRefused) {
+TEST(RowAllToAll, UnevenNodesAreRefused) {
   testing::run_ranks(4, [](Communicator& world) {
-    EXPECT_THROW(make_hierarchical_exchange(world, {0, 0, 0, 1}), Error);
-    EXPECT_THROW(make_hierarchical_exchange(world, {0, 0, 1, 0}), Error);
+    EXPECT_THROW(make_hierarchical_all_to_all(world, {0, 0, 0, 1}), Error);
+    EXPECT_THROW(make_hierarchical_all_to_all(world, {0, 0, 1, 0}), Error);
   });
 }
 

@@ -18,9 +18,9 @@ struct RowsUnderWay {
 };
 
 /// Moves rows between the members of a group.
-class RowExchange {
+class RowAllToAll {
  public:
-  virtual ~RowExchange() = default;
+  virtual ~RowAllToAll() = default;
 
   virtual Communicator& group() const = 0;
   /// Groups that it made for itself, for those who count what is sent.
@@ -36,7 +36,7 @@ class RowExchange {
 };
 
 /// One all-to-all.
-std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group);
+std::unique_ptr<RowAllToAll> make_flat_all_to_all(Communicator& group);
 
 /// Two all-to-alls of rows, after a small one of counts: within the node every member gathers what its node sends to
 /// one place on each other node, then the members of the same place exchange across nodes. Messages between nodes are
@@ -44,7 +44,7 @@ std::unique_ptr<RowExchange> make_flat_exchange(Communicator& group);
 /// way. `nodes` names the node of each member; every node
 /// must hold the same number of members, next to each other in rank. Called by all members together (it makes groups);
 /// with one node, or one member on each, it is the flat exchange. Throws Error for nodes of other shapes.
-std::unique_ptr<RowExchange> make_hierarchical_exchange(Communicator& group, const std::vector<int>& nodes);
+std::unique_ptr<RowAllToAll> make_hierarchical_all_to_all(Communicator& group, const std::vector<int>& nodes);
 
 /// The sum of all counts, and the sums of neighbouring runs of `run` counts.
 std::int64_t sum_of(const std::vector<std::int64_t>& counts);
@@ -52,7 +52,7 @@ std::vector<std::int64_t> sums_of_runs(const std::vector<std::int64_t>& counts, 
 
 /// `counts` [size * k]: k numbers for each member; returns the k numbers that each member has for this one, [size * k].
 /// They travel as a tensor on `device`, where the exchange works.
-std::vector<std::int64_t> exchange_counts(RowExchange& exchange, const std::vector<std::int64_t>& counts,
+std::vector<std::int64_t> exchange_counts(RowAllToAll& exchange, const std::vector<std::int64_t>& counts,
                                           const at::Device& device);
 
 }  // namespace polymoe
