@@ -1,5 +1,6 @@
 #include "polymoe/base/files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -205,9 +206,13 @@ void AtomicFile::write(std::string_view bytes) { write(std::as_bytes(std::span(b
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
-  buffer_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   size_ += bytes.size();
-  if (buffer_.size() >= kBufferBytes) flush();
+  while (!bytes.empty()) {
+    const std::span<const std::byte> part = bytes.first(std::min(bytes.size(), kBufferBytes));
+    buffer_.append(reinterpret_cast<const char*>(part.data()), part.size());
+    if (buffer_.size() >= kBufferBytes) flush();
+    bytes = bytes.subspan(part.size());
+  }
 }
 
 void AtomicFile::flush() {

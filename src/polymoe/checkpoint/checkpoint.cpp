@@ -123,8 +123,31 @@ void Checkpoint::read_runs(std::string_view group, std::string_view name, const 
                            const std::vector<Run>& runs) const {
   const CheckpointIndex::Tensor& tensor = state_->get(group, name);
   const SafetensorsFile& shard = state_->shards[tensor.shard];
-  copy_runs({shard.bytes(name), tensor.spec}, local, runs);
-  shard.release(name);
+  if (!local.is_cpu()) {
+    copy_runs({shard.bytes(name), tensor.spec}, local, runs);
+    return shard.release(name);
+  }
+  // In parts, after each of which the file's memory is given back: a large tensor is not to be there twice.
+  constexpr std::int64_t kElementsAtOnce = std::int64_t{1} << 24;
+  std::vector<Run> part;
+  std::int64_t elements = 0;
+  const auto copy_part = [&] {
+    copy_runs({shard.bytes(name), tensor.spec}, local, part);
+    shard.release(name);
+    part.clear();
+    elements = 0;
+  };
+  for (const Run& run : runs) {
+    std::int64_t done = 0;
+    do {
+      const std::int64_t count = std::min(run.count - done, kElementsAtOnce - elements);
+      part.push_back({run.local + done, run.logical + done, count});
+      done += count;
+      elements += count;
+      if (elements == kElementsAtOnce) copy_part();
+    } while (done < run.count);
+  }
+  copy_part();
 }
 
 const std::vector<CheckpointShard>& Checkpoint::shards() const { return state_->index.shards; }

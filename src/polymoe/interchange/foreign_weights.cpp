@@ -1,6 +1,8 @@
 #include "polymoe/interchange/foreign_weights.h"
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
 #include <list>
 #include <set>
 #include <span>
@@ -58,6 +60,9 @@ Listing list_files(const fs::path& folder) {
               "give the folder of a model as `save_pretrained` writes it");
 }
 
+// Read so far, memory of files is given back: a large tensor is not to be there twice.
+constexpr std::size_t kBytesAtOnce = std::size_t{1} << 26;
+
 }  // namespace
 
 struct ForeignWeights::State {
@@ -66,6 +71,7 @@ struct ForeignWeights::State {
     std::size_t file = 0;
     std::span<const std::byte> bytes;
     std::vector<std::int64_t> strides;  // empty: row by row
+    std::function<void()> release;      // gives back the memory of bytes
   };
 
   explicit State(const fs::path& path) : folder(path) {
@@ -86,11 +92,16 @@ struct ForeignWeights::State {
     if (!path_exists(path)) throw Error("the shard is missing", {path, 0}, "copy or download it");
     if (path.extension() == ".safetensors") {
       const SafetensorsFile& file = safetensors.emplace_back(path);
-      for (const TensorSpec& spec : file.tensors()) add(index, spec, {index, file.bytes(spec.name), {}});
+      for (const TensorSpec& spec : file.tensors()) {
+        add(index, spec, {index, file.bytes(spec.name), {}, [&file, name = spec.name] { file.release(name); }});
+      }
       return;
     }
     const TorchFile& file = torch_files.emplace_back(path);
-    for (const auto& [name, tensor] : file.tensors()) add(index, tensor.spec, {index, tensor.bytes, tensor.strides});
+    for (const auto& entry : file.tensors()) {
+      const TorchFile::Tensor& tensor = entry.second;
+      add(index, tensor.spec, {index, tensor.bytes, tensor.strides, [&file, &tensor] { file.release(tensor); }});
+    }
     if (!file.others().empty()) {
       remark(fmt::format("entries that are no tensors are left out: {}", fmt::join(file.others(), ", ")), {path, 0});
     }
@@ -106,7 +117,7 @@ struct ForeignWeights::State {
 
   fs::path folder;
   std::vector<std::string> files;
-  std::vector<SafetensorsFile> safetensors;
+  std::list<SafetensorsFile> safetensors;
   std::list<TorchFile> torch_files;
   std::map<std::string, TensorSpec> specs;
   std::map<std::string, Place> places;
@@ -124,13 +135,31 @@ fs::path ForeignWeights::file_of(const std::string& name) const {
   return state_->folder / state_->files[state_->places.at(name).file];
 }
 
+bool ForeignWeights::same(const std::string& first, const std::string& second) const {
+  const TensorSpec &a = state_->specs.at(first), &b = state_->specs.at(second);
+  const State::Place &x = state_->places.at(first), &y = state_->places.at(second);
+  if (a.shape != b.shape || a.dtype != b.dtype || x.strides != y.strides) return false;
+  for (std::size_t begin = 0; begin < x.bytes.size(); begin += kBytesAtOnce) {
+    const std::size_t count = std::min(kBytesAtOnce, x.bytes.size() - begin);
+    if (std::memcmp(x.bytes.data() + begin, y.bytes.data() + begin, count) != 0) return false;
+    x.release();
+    y.release();
+  }
+  return true;
+}
+
 at::Tensor ForeignWeights::read(const std::string& name) const {
   const TensorSpec& spec = state_->specs.at(name);
   const State::Place& place = state_->places.at(name);
   const auto elements = static_cast<std::int64_t>(place.bytes.size() / dtype_bytes(spec.dtype));
   // Copied first: the bytes need not be aligned.
   const at::Tensor flat = at::empty({elements}, scalar_type(spec.dtype));
-  if (elements > 0) std::memcpy(flat.mutable_data_ptr(), place.bytes.data(), place.bytes.size());
+  auto* const to = static_cast<std::byte*>(flat.mutable_data_ptr());
+  for (std::size_t begin = 0; begin < place.bytes.size(); begin += kBytesAtOnce) {
+    const auto part = place.bytes.subspan(begin, std::min(kBytesAtOnce, place.bytes.size() - begin));
+    std::memcpy(to + begin, part.data(), part.size());
+    place.release();
+  }
   if (place.strides.empty()) return flat.view(spec.shape);
   return at::as_strided(flat, spec.shape, place.strides).contiguous();
 }

@@ -30,6 +30,8 @@ class ForeignWeights {
   const std::map<std::string, TensorSpec>& specs() const;
   /// A copy of a tensor; specs() has it.
   at::Tensor read(const std::string& name) const;
+  /// Whether two tensors have the same shape, type and bytes. Neither is copied.
+  bool same(const std::string& first, const std::string& second) const;
   /// The file that a tensor is in, for messages.
   std::filesystem::path file_of(const std::string& name) const;
 

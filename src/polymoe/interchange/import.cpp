@@ -57,7 +57,7 @@ class ForeignModel {
   // What the files hold twice, or what is computed here, must be the same.
   void check_copies() const {
     for (std::size_t i = 1; i < embeddings_.size(); ++i) {
-      if (at::equal(weights_.read(embeddings_[i]), weights_.read(embeddings_.front()))) continue;
+      if (weights_.same(embeddings_[i], embeddings_.front())) continue;
       throw Error(fmt::format("tensor {} is not the same as {}: embeddings that are not tied have no form here",
                               in_quotes(embeddings_[i]), in_quotes(embeddings_.front())),
                   {weights_.file_of(embeddings_[i]), 0});

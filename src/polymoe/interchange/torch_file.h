@@ -27,6 +27,8 @@ class TorchFile {
   explicit TorchFile(const std::filesystem::path& path);
 
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
+  /// Gives back the memory that a tensor's bytes held while they were read; they may be read again.
+  void release(const Tensor& tensor) const { file_.release(tensor.bytes); }
   /// Entries of the dictionary that are no tensors.
   const std::vector<std::string>& others() const { return others_; }
 
