@@ -9,7 +9,7 @@
 
 namespace {
 
-void use(const polymoe::ExpertUsage& usage) {
+void use(const polymoe::GateStatistics& usage) {
   for (const auto& [layer, rows] : usage.layers) {
     for (const auto& [name, shares] : rows) {
       double sum = 0;
@@ -34,6 +34,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const auto path = polymoe::scratch_folder() / (data[0] == 1 ? "metrics.jsonl" : "usage.json");
   polymoe::put_file(path, polymoe::text_of(data + 1, size - 1));
-  polymoe::loads([&] { use(polymoe::ExpertUsage::read(path)); });
+  polymoe::loads([&] { use(polymoe::GateStatistics::read(path)); });
   return 0;
 }

@@ -18,6 +18,9 @@ namespace {
 
 struct Arguments {
   PruneOptions options;
+  std::string metric{word_of(ExpertMetric::kUse)};
+  std::string heading{word_of(UsageHeading::kDirection)};
+  std::string spread{word_of(BudgetSpread::kHighest)};
   bool random = false;
   bool json = false;
 };
@@ -54,12 +57,15 @@ void run_prune(Arguments arguments) {
   const int ways = (options.usage.empty() ? 0 : 1) + (arguments.random ? 1 : 0) + (options.lists.empty() ? 0 : 1);
   if (ways != 1) fail("say by what experts are chosen: one of --usage, --random and --experts");
   options.by = arguments.random ? PruneBy::kRandom : options.lists.empty() ? PruneBy::kUse : PruneBy::kLists;
-  const bool counted = !options.keep.empty() || options.keep_total > 0;
+  const bool counted = !options.keep.empty() || !options.keep_total.empty();
   if (options.by == PruneBy::kLists && counted) fail("--experts names those that stay; leave --keep out");
-  if (options.by != PruneBy::kLists && (options.keep.empty() == (options.keep_total == 0))) {
+  if (options.by != PruneBy::kLists && options.keep.empty() == options.keep_total.empty()) {
     fail("say how many experts stay: one of --keep and --keep-total");
   }
   if (options.by != PruneBy::kUse && !options.directions.empty()) fail("--for goes with --usage");
+  options.metric = from_word<ExpertMetric>(arguments.metric);
+  options.heading = from_word<UsageHeading>(arguments.heading);
+  options.spread = from_word<BudgetSpread>(arguments.spread);
   const PruneReport report = prune(options, console_progress());
   (arguments.json ? print_json : print_report)(report, options.output.string());
 }
@@ -73,6 +79,9 @@ constexpr const char* kFooter =
     "  polymoe train --init pruned --data.path data --out tuned --max-updates 500\n"
     "A model for German and French into English by what `polymoe usage` wrote: 24 experts in all layers together\n"
     "  polymoe prune run --usage usage.json --for de-en,fr-en --keep-total 24 --out de-fr-en\n"
+    "Language-specific pruning after Koishekenov et al. 2023: by importance, and more in the encoder\n"
+    "  polymoe prune nllb --usage usage.json --metric importance --by language --for fra_Latn-eng_Latn \\\n"
+    "    --keep 36,12 --out fra-eng\n"
     "Four at random, and those that one names\n"
     "  polymoe prune run --random --seed 3 --keep 4 --out random\n"
     "  polymoe prune run --experts encoder.layers.1:0,3 --experts decoder.layers.1:1,2,5 --out chosen";
@@ -95,6 +104,17 @@ void add_prune(CLI::App& app) {
                    "use in these directions alone: en-de, en-*, de for all from or into German, or a task as command:*")
       ->delimiter(',')
       ->option_text("LIST");
+  command
+      ->add_option("--metric", arguments->metric,
+                   "of use: share of all choices, share of first choices (activity), or that times exp(the gate's mean "
+                   "probability for them) (importance)")
+      ->check(CLI::IsMember(words_of<ExpertMetric>()))
+      ->capture_default_str();
+  command
+      ->add_option("--by", arguments->heading,
+                   "statistics by direction, or by language: the source's in the encoder, the target's in the decoder")
+      ->check(CLI::IsMember(words_of<UsageHeading>()))
+      ->capture_default_str();
   command->add_flag("--random", arguments->random, "by chance");
   command->add_option("--seed", options.seed, "seed of chance")
       ->check(CLI::NonNegativeNumber)
@@ -106,13 +126,27 @@ void add_prune(CLI::App& app) {
       ->expected(1, CLI::detail::expected_max_vector_size)
       ->allow_extra_args(false)
       ->option_text("LAYER:LIST");
-  command->add_option("--keep", options.keep, "experts that stay in each MoE layer; or a number for each, as 4,2,4,4")
+  command
+      ->add_option(
+          "--keep", options.keep,
+          "experts that stay in each MoE layer; in the encoder's and the decoder's, as 36,12; or a number for each")
       ->delimiter(',')
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{65536}))
       ->option_text("N");
-  command->add_option("--keep-total", options.keep_total, "experts that stay in all layers together")
+  command
+      ->add_option("--keep-total", options.keep_total,
+                   "experts that stay in all layers together; or in the encoder's and in the decoder's, as 216,72")
+      ->delimiter(',')
+      ->expected(1, 2)
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
       ->option_text("N");
+  command
+      ->add_option(
+          "--spread", arguments->spread,
+          "what --keep-total is shared out by: the highest of all layers, or even: each layer keeps as large a "
+          "part of its use")
+      ->check(CLI::IsMember(words_of<BudgetSpread>()))
+      ->capture_default_str();
   command->add_option("--out,-o", options.output, "folder for the new checkpoint")->required()->type_name("DIR");
   command->add_flag("--json", arguments->json, "print the report as JSON");
   command->footer(kFooter);

@@ -18,13 +18,18 @@ struct Heading {
 constexpr Heading kHeadings[] = {
     {"directions", &LayerUsage::directions}, {"tasks", &LayerUsage::tasks}, {"languages", &LayerUsage::languages}};
 
-void add(std::vector<std::int64_t>& sum, const std::vector<std::int64_t>& counts) {
+template <typename Number>
+void add(std::vector<Number>& sum, const std::vector<Number>& counts) {
   sum.resize(std::max(sum.size(), counts.size()));
   for (std::size_t i = 0; i < counts.size(); ++i) sum[i] += counts[i];
 }
 
 nlohmann::json counts_json(const UsageCounts& counts) {
-  return {{"tokens", counts.tokens}, {"assigned", counts.assigned}, {"kept", counts.kept}};
+  return {{"tokens", counts.tokens},
+          {"assigned", counts.assigned},
+          {"kept", counts.kept},
+          {"first", counts.first},
+          {"confidence", counts.mean_confidence()}};
 }
 
 nlohmann::json layer_json(const LayerUsage& layer) {
@@ -61,6 +66,8 @@ void UsageCounts::operator+=(const UsageCounts& other) {
   tokens += other.tokens;
   add(assigned, other.assigned);
   add(kept, other.kept);
+  add(first, other.first);
+  add(confidence, other.confidence);
 }
 
 std::vector<double> UsageCounts::shares() const {
@@ -69,6 +76,12 @@ std::vector<double> UsageCounts::shares() const {
   if (sum == 0) return shares;
   for (std::size_t i = 0; i < assigned.size(); ++i) shares[i] = static_cast<double>(assigned[i]) / sum;
   return shares;
+}
+
+std::vector<double> UsageCounts::mean_confidence() const {
+  std::vector<double> means = confidence;
+  for (std::size_t i = 0; i < means.size(); ++i) means[i] /= static_cast<double>(std::max<std::int64_t>(1, first[i]));
+  return means;
 }
 
 double cosine_of(const std::vector<double>& a, const std::vector<double>& b) {

@@ -12,13 +12,17 @@ namespace polymoe {
 /// How often tokens went to each expert of a layer.
 struct UsageCounts {
   std::int64_t tokens = 0;
-  std::vector<std::int64_t> assigned;  ///< [experts], choices of the gate
-  std::vector<std::int64_t> kept;      ///< [experts], those that found a place under the capacity
+  std::vector<std::int64_t> assigned;    ///< [experts], choices of the gate
+  std::vector<std::int64_t> kept;        ///< [experts], those that found a place under the capacity
+  std::vector<std::int64_t> first = {};  ///< [experts], tokens of which it is the first choice
+  std::vector<double> confidence = {};   ///< [experts], the sum of the gate's probabilities for these choices
 
   void operator+=(const UsageCounts& other);
   /// Of the gate's choices, each expert's share: [experts], sum 1; all 0 where there are none. Not of those kept: under
   /// a capacity that binds, all experts in demand keep alike.
   std::vector<double> shares() const;
+  /// The gate's mean probability for an expert where it is a token's first choice: [experts]; 0 where it never is.
+  std::vector<double> mean_confidence() const;
 };
 
 /// Expert use of one layer, each token under all its headings.
@@ -49,8 +53,9 @@ std::map<std::string, Similarity> similarity_by_side(const SharesByLayer& shares
 using UsageByLayer = std::map<std::string, LayerUsage>;
 
 /// {"layers": {LAYER: {"experts": n, "directions": {NAME: [shares]}, "tasks", "languages", "all": [shares],
-/// "counts": {"directions": {NAME: {"tokens", "assigned": [...], "kept": [...]}}, "tasks", "languages", "all"}}},
-/// "similarity": {SIDE: {"directions": {"names", "cosine"}, "tasks", "languages"}}}.
+/// "counts": {"directions": {NAME: {"tokens", "assigned": [...], "kept": [...], "first": [...], "confidence":
+/// [means]}}, "tasks", "languages", "all"}}}, "similarity": {SIDE: {"directions": {"names", "cosine"}, "tasks",
+/// "languages"}}}.
 nlohmann::json usage_json(const UsageByLayer& usage);
 
 }  // namespace polymoe

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <numeric>
 #include <set>
 #include <utility>
@@ -21,6 +22,22 @@ std::vector<std::int64_t> ranking(const std::vector<double>& scores) {
     return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
   });
   return order;
+}
+
+// The scores of a layer, the highest first.
+std::vector<double> sorted(std::vector<double> scores) {
+  std::sort(scores.begin(), scores.end(), std::greater<>());
+  return scores;
+}
+
+// For each expert of a layer, the best first: what part of the sum of scores a layer lacks that keeps it and all better
+// ones.
+std::vector<double> parts_left(const std::vector<double>& scores) {
+  std::vector<double> parts = sorted(scores);
+  double left = std::accumulate(parts.begin(), parts.end(), 0.0);
+  const double sum = left > 0 ? left : 1;
+  for (double& part : parts) part = (left -= part) / sum;
+  return parts;
 }
 
 void check_count(const MoeLayerSize& layer, std::int64_t count, std::int64_t least) {
@@ -64,7 +81,7 @@ KeptExperts keep_best(const std::vector<MoeLayerSize>& layers, const ExpertScore
 }
 
 std::vector<std::int64_t> share_budget(const std::vector<MoeLayerSize>& layers, const ExpertScores& scores,
-                                       std::int64_t total, std::int64_t least) {
+                                       std::int64_t total, std::int64_t least, BudgetSpread spread) {
   std::int64_t available = 0;
   for (const MoeLayerSize& layer : layers) available += layer.experts;
   const auto needed = static_cast<std::int64_t>(layers.size()) * least;
@@ -74,9 +91,9 @@ std::vector<std::int64_t> share_budget(const std::vector<MoeLayerSize>& layers, 
   // Each layer's own are set; what is left goes to the best of all others.
   std::vector<std::pair<double, std::size_t>> others;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const std::vector<std::int64_t> order = ranking(scores[i]);
-    for (std::size_t rank = static_cast<std::size_t>(least); rank < order.size(); ++rank) {
-      others.emplace_back(scores[i][static_cast<std::size_t>(order[rank])], i);
+    const std::vector<double> values = spread == BudgetSpread::kEven ? parts_left(scores[i]) : sorted(scores[i]);
+    for (std::size_t rank = static_cast<std::size_t>(least); rank < values.size(); ++rank) {
+      others.emplace_back(values[rank], i);
     }
   }
   std::stable_sort(others.begin(), others.end(), [](const auto& a, const auto& b) { return a.first > b.first; });

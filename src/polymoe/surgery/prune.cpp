@@ -21,20 +21,45 @@ constexpr std::int64_t kManySentences = 64;
 
 ExpertScores scores_of(const PruneOptions& options, const std::vector<MoeLayerSize>& layers) {
   if (options.by == PruneBy::kRandom) return random_scores(layers, options.seed);
-  const ExpertUsage usage = ExpertUsage::read(options.usage);
+  const GateStatistics statistics = GateStatistics::read(options.usage);
   ExpertScores scores;
   for (const MoeLayerSize& layer : layers) {
-    scores.push_back(usage.mean(layer.name, layer.experts, options.directions));
+    scores.push_back(statistics.score(layer.name, layer.experts, options.directions, options.metric, options.heading));
   }
   return scores;
+}
+
+// Of numbers for the encoder's layers and the decoder's: one for each layer.
+std::vector<std::int64_t> by_side(const std::vector<MoeLayerSize>& layers, const std::vector<std::int64_t>& numbers) {
+  std::vector<std::int64_t> counts;
+  for (const MoeLayerSize& layer : layers) counts.push_back(numbers.at(layer.name.starts_with("encoder") ? 0 : 1));
+  return counts;
+}
+
+std::vector<std::int64_t> share_total(const PruneOptions& options, const std::vector<MoeLayerSize>& layers,
+                                      const ExpertScores& scores, std::int64_t least) {
+  if (options.keep_total.size() == 1) {
+    return share_budget(layers, scores, options.keep_total[0], least, options.spread);
+  }
+  if (options.keep_total.size() != 2) fail("{} numbers of experts to keep in two sides", options.keep_total.size());
+  const auto first = std::find_if(layers.begin(), layers.end(),
+                                  [](const MoeLayerSize& layer) { return layer.name.starts_with("decoder"); });
+  const auto middle = first - layers.begin();
+  std::vector<std::int64_t> counts = share_budget({layers.begin(), first}, {scores.begin(), scores.begin() + middle},
+                                                  options.keep_total[0], least, options.spread);
+  const std::vector<std::int64_t> decoder = share_budget({first, layers.end()}, {scores.begin() + middle, scores.end()},
+                                                         options.keep_total[1], least, options.spread);
+  counts.insert(counts.end(), decoder.begin(), decoder.end());
+  return counts;
 }
 
 KeptExperts choose(const PruneOptions& options, const std::vector<MoeLayerSize>& layers, std::int64_t least) {
   if (options.by == PruneBy::kLists) return parse_lists(layers, options.lists, least);
   const ExpertScores scores = scores_of(options, layers);
   std::vector<std::int64_t> counts = options.keep;
-  if (options.keep_total > 0) counts = share_budget(layers, scores, options.keep_total, least);
+  if (!options.keep_total.empty()) counts = share_total(options, layers, scores, least);
   if (counts.size() == 1) counts.resize(layers.size(), counts.front());
+  if (counts.size() == 2 && layers.size() != 2) counts = by_side(layers, counts);
   if (counts.size() != layers.size()) {
     fail("{} numbers of experts to keep, but the model has {} MoE layers", counts.size(), layers.size());
   }
@@ -47,6 +72,8 @@ nlohmann::json origin_of(const PruneOptions& options, const Source& source, cons
   if (options.by == PruneBy::kUse) {
     origin["usage"] = options.usage.string();
     origin["directions"] = options.directions;
+    origin["metric"] = word_of(options.metric);
+    origin["by"] = word_of(options.heading);
   }
   for (std::size_t i = 0; i < report.layers.size(); ++i) origin["experts"][report.layers[i].name] = report.kept[i];
   return origin;

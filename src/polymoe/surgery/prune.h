@@ -9,6 +9,7 @@
 #include "polymoe/config/moe_layers.h"
 #include "polymoe/surgery/keep.h"
 #include "polymoe/surgery/result.h"
+#include "polymoe/surgery/usage.h"
 
 namespace polymoe {
 
@@ -17,12 +18,17 @@ enum class PruneBy { kUse, kRandom, kLists };
 struct PruneOptions {
   std::filesystem::path checkpoint;  ///< or a run folder, see resolve_checkpoint()
   PruneBy by = PruneBy::kUse;
-  std::filesystem::path usage;          ///< kUse: see ExpertUsage::read()
-  std::vector<std::string> directions;  ///< kUse: see ExpertUsage::mean(); empty: all
-  std::uint64_t seed = 1;               ///< kRandom
-  std::vector<std::string> lists;       ///< kLists: see parse_lists()
-  std::vector<std::int64_t> keep;       ///< experts of each MoE layer, or one number for all
-  std::int64_t keep_total = 0;          ///< instead: experts of all layers together
+  std::filesystem::path usage;                      ///< kUse: see GateStatistics::read()
+  std::vector<std::string> directions;              ///< kUse: see GateStatistics::score(); empty: all
+  ExpertMetric metric = ExpertMetric::kUse;         ///< kUse
+  UsageHeading heading = UsageHeading::kDirection;  ///< kUse
+  std::uint64_t seed = 1;                           ///< kRandom
+  std::vector<std::string> lists;                   ///< kLists: see parse_lists()
+  /// Experts of each MoE layer: one number for all, two for the encoder's and the decoder's, or one for each.
+  std::vector<std::int64_t> keep;
+  /// Instead: experts of all layers together, or of the encoder's and of the decoder's.
+  std::vector<std::int64_t> keep_total;
+  BudgetSpread spread = BudgetSpread::kHighest;  ///< of keep_total
   std::filesystem::path output;
 };
 

@@ -22,8 +22,8 @@ using nlohmann::json;
 
 constexpr const char* kUsageAdvice = "give what `polymoe usage` wrote, or the metrics.jsonl of a training";
 
-ExpertUsage::Shares read_shares(const json& values, const fs::path& path, const std::string& layer) {
-  ExpertUsage::Shares shares = values.get<std::vector<double>>();
+GateStatistics::Shares read_shares(const json& values, const fs::path& path, const std::string& layer) {
+  GateStatistics::Shares shares = values.get<std::vector<double>>();
   const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
   const bool valid = std::all_of(shares.begin(), shares.end(), [](double x) { return x >= 0; });
   if (!valid || !std::isfinite(sum) || sum <= 0) {
@@ -33,6 +33,15 @@ ExpertUsage::Shares read_shares(const json& values, const fs::path& path, const 
   return shares;
 }
 
+std::vector<double> read_confidence(const json& values, std::size_t experts, const fs::path& path,
+                                    const std::string& layer) {
+  std::vector<double> confidence = values.get<std::vector<double>>();
+  const bool valid = confidence.size() == experts &&
+                     std::all_of(confidence.begin(), confidence.end(), [](double x) { return x >= 0 && x <= 1; });
+  if (!valid) throw Error(fmt::format("the confidence of {} is not a probability for each expert", layer), {path, 0});
+  return confidence;
+}
+
 // "encoder.layers.1.feed_forward.moe" -> "encoder.layers.1".
 std::string layer_of_place(const std::string& place) {
   std::size_t end = 0;
@@ -40,26 +49,39 @@ std::string layer_of_place(const std::string& place) {
   return place.substr(0, end);
 }
 
-ExpertUsage from_usage(const json& document, const fs::path& path) {
-  ExpertUsage usage;
-  for (const auto& [layer, entry] : document.at("layers").items()) {
-    for (const auto& [direction, shares] : entry.at("directions").items()) {
-      usage.layers[layer][direction] = read_shares(shares, path, layer);
-    }
+void read_rows(const json& entry, const char* heading, const fs::path& path, const std::string& layer,
+               std::map<std::string, GateStatistics::Row>& rows) {
+  const json counts = entry.value("counts", json::object()).value(heading, json::object());
+  for (const auto& [name, shares] : entry.at(heading).items()) {
+    GateStatistics::Row& row = rows[name];
+    row.use = read_shares(shares, path, layer);
+    const auto counted = counts.find(name);
+    if (counted == counts.end() || !counted->contains("first")) continue;
+    row.first = read_shares(counted->at("first"), path, layer);
+    row.confidence = read_confidence(counted->at("confidence"), row.first.size(), path, layer);
   }
-  return usage;
 }
 
-ExpertUsage from_record(const json& record, const fs::path& path) {
-  ExpertUsage usage;
+GateStatistics from_usage(const json& document, const fs::path& path) {
+  GateStatistics statistics;
+  for (const auto& [layer, entry] : document.at("layers").items()) {
+    read_rows(entry, "directions", path, layer, statistics.directions[layer]);
+    if (entry.contains("languages")) read_rows(entry, "languages", path, layer, statistics.languages[layer]);
+  }
+  return statistics;
+}
+
+GateStatistics from_record(const json& record, const fs::path& path) {
+  GateStatistics statistics;
   for (const json& entry : record.at("layers")) {
     const std::string layer = layer_of_place(entry.at("name").get<std::string>());
     for (const auto& [language, counted] : entry.at("languages").items()) {
       if (counted.at("tokens").get<double>() == 0) continue;
-      usage.layers[layer][language] = read_shares(counted.at("load"), path, layer);
+      statistics.languages[layer][language].use = read_shares(counted.at("load"), path, layer);
     }
   }
-  return usage;
+  statistics.directions = statistics.languages;
+  return statistics;
 }
 
 // The last record of a validation that counted experts. A line that is cut short may be the last.
@@ -91,9 +113,17 @@ bool is_wanted(const std::string& wanted, const std::string& key, bool in_encode
          (dash == std::string::npos && (matches(wanted + "-*", key) || matches("*-" + wanted, key)));
 }
 
+std::vector<double> metric_of(const GateStatistics::Row& row, ExpertMetric metric) {
+  if (metric == ExpertMetric::kUse) return row.use;
+  std::vector<double> values = row.first;
+  if (metric == ExpertMetric::kActivity) return values;
+  for (std::size_t e = 0; e < values.size(); ++e) values[e] *= std::exp(row.confidence[e]);
+  return values;
+}
+
 }  // namespace
 
-ExpertUsage ExpertUsage::read(const fs::path& path) {
+GateStatistics GateStatistics::read(const fs::path& path) {
   const fs::path file = is_folder(path) ? path / "metrics.jsonl" : path;
   try {
     if (file.extension() != ".jsonl") return from_usage(json::parse(read_file(file)), file);
@@ -105,29 +135,36 @@ ExpertUsage ExpertUsage::read(const fs::path& path) {
   throw Error("holds no validation that counted experts", {file, 0}, kUsageAdvice);
 }
 
-ExpertUsage::Shares ExpertUsage::mean(const std::string& layer, std::int64_t experts,
-                                      const std::vector<std::string>& wanted) const {
-  const auto found = layers.find(layer);
-  if (found == layers.end()) fail("the use of experts tells nothing of {}", layer);
-  Shares sum(static_cast<std::size_t>(experts));
+std::vector<double> GateStatistics::score(const std::string& layer, std::int64_t experts,
+                                          const std::vector<std::string>& wanted, ExpertMetric metric,
+                                          UsageHeading heading) const {
+  const Rows& rows = heading == UsageHeading::kLanguage ? languages : directions;
+  const auto found = rows.find(layer);
+  if (found == rows.end()) fail("the use of experts tells nothing of {}", layer);
+  std::vector<double> sum(static_cast<std::size_t>(experts));
   double count = 0;
   const bool in_encoder = layer.starts_with("encoder");
-  for (const auto& [key, shares] : found->second) {
+  for (const auto& [key, row] : found->second) {
     const auto is = [&, &name = key](const std::string& pattern) { return is_wanted(pattern, name, in_encoder); };
     if (!wanted.empty() && std::none_of(wanted.begin(), wanted.end(), is)) continue;
-    if (shares.size() != sum.size()) {
-      fail("the use of experts has {} shares for {}, which has {} experts", shares.size(), layer, experts);
+    const std::vector<double> values = metric_of(row, metric);
+    if (values.empty()) {
+      throw Error(fmt::format("the use of experts has no first choices for {}, which {} needs", key, word_of(metric)),
+                  {}, "measure it with `polymoe usage`");
     }
-    for (std::size_t e = 0; e < sum.size(); ++e) sum[e] += shares[e];
+    if (values.size() != sum.size()) {
+      fail("the use of experts has {} shares for {}, which has {} experts", values.size(), layer, experts);
+    }
+    for (std::size_t e = 0; e < sum.size(); ++e) sum[e] += values[e];
     ++count;
   }
   if (count == 0) {
     std::vector<std::string> known;
-    for (const auto& [key, shares] : found->second) known.push_back(key);
+    for (const auto& [key, row] : found->second) known.push_back(key);
     fail("the use of experts in {} has nothing for {}; it has {}", layer, fmt::join(wanted, ","),
          fmt::join(known, ","));
   }
-  for (double& share : sum) share /= count;
+  for (double& value : sum) value /= count;
   return sum;
 }
 

@@ -17,7 +17,9 @@ namespace {
 // "encoder.layers.1.feed_forward.moe" -> "encoder.layers.1".
 std::string layer_of(const std::string& place) { return place.substr(0, place.find(".feed_forward")); }
 
-UsageCounts counts_of(const ExpertUsage& usage) { return {usage.tokens, usage.assigned, usage.kept}; }
+UsageCounts counts_of(const ExpertUsage& usage) {
+  return {usage.tokens, usage.assigned, usage.kept, usage.first, usage.confidence};
+}
 
 }  // namespace
 

@@ -24,6 +24,13 @@ TEST(ExpertUsage, SharesAreOfTheGatesChoicesWhateverTheCapacityKept) {
   EXPECT_THAT((UsageCounts{0, {0, 0}, {0, 0}}.shares()), ElementsAre(0.0, 0.0)) << "no choices, nothing divided by";
 }
 
+TEST(ExpertUsage, ConfidenceIsTheMeanProbabilityOfFirstChoices) {
+  UsageCounts counts{4, {4, 4}, {4, 4}, {1, 3}, {0.5, 2.25}};
+  counts += {1, {1, 1}, {1, 1}, {1, 0}, {0.25, 0.0}};
+  EXPECT_THAT(counts.mean_confidence(), ElementsAre(0.375, 0.75));
+  EXPECT_THAT((UsageCounts{1, {1, 0}, {1, 0}, {1, 0}, {0.5, 0}}.mean_confidence()), ElementsAre(0.5, 0.0));
+}
+
 TEST(ExpertUsage, CosinesCompareRowsOverAllLayersOfASide) {
   const SharesByLayer shares{{"encoder.layers.1", {{"de", {1.0, 0.0}}, {"en", {0.0, 1.0}}, {"fr", {1.0, 0.0}}}},
                              {"encoder.layers.3", {{"de", {1.0, 0.0}}, {"en", {1.0, 0.0}}}},

@@ -407,6 +407,10 @@ TEST(MoeStatistics, CountsLoadDropsAndEntropyByLanguage) {
   EXPECT_EQ(languages.at(9).kept, (std::vector<std::int64_t>{0, 1}));
   EXPECT_EQ(languages.at(9).dropped(), 1);
   EXPECT_NEAR(languages.at(9).entropy, 0.0, 1e-6);
+  EXPECT_EQ(languages.at(7).first, (std::vector<std::int64_t>{2, 0}));
+  EXPECT_EQ(languages.at(9).first, (std::vector<std::int64_t>{1, 1})) << "before the capacity, as assigned";
+  EXPECT_NEAR(languages.at(7).confidence.at(0), 2.0, 1e-6);
+  EXPECT_NEAR(languages.at(7).confidence.at(1), 0.0, 1e-6);
   // Four tokens stand in tenths 0, 2, 5 and 7 of the batch.
   const PositionUsage& positions = statistics.positions().at("layer");
   EXPECT_EQ(positions.assigned, (std::array<std::int64_t, 10>{1, 0, 1, 0, 0, 1, 0, 1, 0, 0}));

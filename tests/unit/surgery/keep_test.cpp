@@ -28,12 +28,29 @@ TEST(Keep, TakesTheBestOfEachLayerInTheirOrder) {
 }
 
 TEST(Keep, SharesABudgetOutByScoreAndLeavesEachLayerSome) {
-  EXPECT_THAT(share_budget(kLayers, kScores, 4, 1), ElementsAre(2, 2)) << "0.5, 0.4, 0.4, 0.3";
-  EXPECT_THAT(share_budget(kLayers, kScores, 6, 1), ElementsAre(3, 3));
-  EXPECT_THAT(share_budget(kLayers, {{0.9, 0.8, 0.7, 0.6}, {0.1, 0.1, 0.1}}, 5, 1), ElementsAre(4, 1));
-  EXPECT_THAT(share_budget(kLayers, {{0.9, 0.8, 0.7, 0.6}, {0.1, 0.1, 0.1}}, 5, 2), ElementsAre(3, 2));
-  EXPECT_THAT(error_text([] { share_budget(kLayers, kScores, 1, 1); }), HasSubstr("2 layers need 1 each"));
-  EXPECT_THAT(error_text([] { share_budget(kLayers, kScores, 8, 1); }), HasSubstr("the model has 7"));
+  EXPECT_THAT(share_budget(kLayers, kScores, 4, 1, BudgetSpread::kHighest), ElementsAre(2, 2)) << "0.5, 0.4, 0.4, 0.3";
+  EXPECT_THAT(share_budget(kLayers, kScores, 6, 1, BudgetSpread::kHighest), ElementsAre(3, 3));
+  EXPECT_THAT(share_budget(kLayers, {{0.9, 0.8, 0.7, 0.6}, {0.1, 0.1, 0.1}}, 5, 1, BudgetSpread::kHighest),
+              ElementsAre(4, 1));
+  EXPECT_THAT(share_budget(kLayers, {{0.9, 0.8, 0.7, 0.6}, {0.1, 0.1, 0.1}}, 5, 2, BudgetSpread::kHighest),
+              ElementsAre(3, 2));
+  EXPECT_THAT(error_text([] { share_budget(kLayers, kScores, 1, 1, BudgetSpread::kHighest); }),
+              HasSubstr("2 layers need 1 each"));
+  EXPECT_THAT(error_text([] { share_budget(kLayers, kScores, 8, 1, BudgetSpread::kHighest); }),
+              HasSubstr("the model has 7"));
+}
+
+// The first layer's experts do 0.4, 0.7, 0.9 and all of its work, the second's 0.95, 0.98 and all.
+TEST(Keep, SharesABudgetOutEvenlyByWhatEachLayerKeepsOfItsScores) {
+  const ExpertScores scores{{0.2, 0.8, 0.6, 0.4}, {0.95, 0.03, 0.02}};
+  const auto counts = [&](std::int64_t total, std::int64_t least) {
+    return share_budget(kLayers, scores, total, least, BudgetSpread::kEven);
+  };
+  EXPECT_THAT(counts(3, 1), ElementsAre(2, 1));
+  EXPECT_THAT(counts(4, 1), ElementsAre(3, 1));
+  EXPECT_THAT(counts(5, 1), ElementsAre(3, 2)) << "0.98 is less than all";
+  EXPECT_THAT(counts(4, 2), ElementsAre(2, 2));
+  EXPECT_THAT(counts(7, 1), ElementsAre(4, 3));
 }
 
 TEST(Keep, ChoosesAtRandomByTheSeedAlone) {

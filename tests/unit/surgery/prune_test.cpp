@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::loss_of_checkpoint;
+using ::testing::SizeIs;
 using testing::surgery_options;
 using testing::write_model;
 
@@ -95,10 +96,27 @@ TEST(Prune, LayersMayKeepDifferentNumbers) {
   const testing::TemporaryFolder folder;
   write_model(folder / "model", surgery_options(4), 1);
   PruneOptions options = by_use(folder, {});
-  options.keep_total = 4;  // encoder 0.4, 0.3; decoder 0.6; then 0.2 of either: the first
+  options.keep_total = {4};  // encoder 0.4, 0.3; decoder 0.6; then 0.2 of either: the first
   const PruneReport report = prune(options);
   EXPECT_THAT(report.kept, ElementsAre(ElementsAre(0, 1, 2), ElementsAre(2)));
   EXPECT_THAT(options_of(Checkpoint::open(options.output)).model.moe.experts_per_layer, ElementsAre(3, 1));
+  EXPECT_TRUE(std::isfinite(loss_of_checkpoint(options.output)));
+}
+
+TEST(Prune, CountsSidesApart) {
+  const testing::TemporaryFolder folder;
+  RunOptions deep = surgery_options(4);
+  deep.model.encoder_layers = deep.model.decoder_layers = 4;
+  write_model(folder / "model", deep, 1);
+  PruneOptions options = by_use(folder, {});
+  options.by = PruneBy::kRandom;
+  options.keep = {3, 1};
+  EXPECT_THAT(prune(options).kept, ElementsAre(SizeIs(3), SizeIs(3), SizeIs(1), SizeIs(1)));
+  options.keep = {};
+  options.keep_total = {6, 3};
+  const KeptExperts kept = prune(options).kept;
+  EXPECT_EQ(kept[0].size() + kept[1].size(), 6u);
+  EXPECT_EQ(kept[2].size() + kept[3].size(), 3u);
   EXPECT_TRUE(std::isfinite(loss_of_checkpoint(options.output)));
 }
 

@@ -71,6 +71,17 @@ TEST_F(ExpertUsageTest, CountsEveryTokenUnderItsDirectionTaskAndLanguage) {
                 usage.at("decoder.layers.1").directions.at("fr-de").tokens);
 }
 
+TEST_F(ExpertUsageTest, EveryTokenHasOneFirstChoiceThatIsMoreProbableThanOthers) {
+  options_.moe.top_k = 2;
+  const UsageCounts all = measure({}, {}).at("encoder.layers.1").all;
+  EXPECT_EQ(std::accumulate(all.first.begin(), all.first.end(), std::int64_t{0}), all.tokens);
+  for (std::size_t e = 0; e < all.first.size(); ++e) EXPECT_LE(all.first[e], all.assigned[e]);
+  for (const double mean : all.mean_confidence()) {
+    if (mean > 0) EXPECT_GT(mean, 0.25) << "of four experts";
+    EXPECT_LE(mean, 1.0);
+  }
+}
+
 TEST_F(ExpertUsageTest, TheCapacityOfValidationHolds) {
   options_.moe.eval_capacity_factor = 0.5;
   options_.moe.min_capacity = 1;

@@ -1,5 +1,6 @@
 #include "polymoe/nn/moe/statistics.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "polymoe/tensor/torch_headers.h"
@@ -17,10 +18,12 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
                            const std::vector<std::int32_t>& token_languages) {
   const at::Tensor p = probabilities.detach();
   const at::Tensor entropy = -(p * p.clamp_min(1e-30).log()).sum(1).to(at::kCPU, at::kDouble).contiguous();
+  const at::Tensor host_p = p.to(at::kCPU, at::kFloat).contiguous();
   const Assignments list = routing.assignments.to(at::kCPU);
   const kernels::TokenRanges tokens = ranges_of(list.expert_ids, list.token_begin);
   const kernels::RoutingPlan& plan = *routing.plan;
   const auto* token_entropy = entropy.const_data_ptr<double>();
+  const auto* probability = host_p.const_data_ptr<float>();
   const auto* expert = list.expert_ids.const_data_ptr<std::int64_t>();
   auto& languages = layers_[layer];
   PositionUsage& positions = positions_[layer];
@@ -28,8 +31,19 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
     ExpertUsage& usage = languages[token_languages.at(static_cast<std::size_t>(t))];
     usage.assigned.resize(static_cast<std::size_t>(plan.experts));
     usage.kept.resize(static_cast<std::size_t>(plan.experts));
+    usage.first.resize(static_cast<std::size_t>(plan.experts));
+    usage.confidence.resize(static_cast<std::size_t>(plan.experts));
     ++usage.tokens;
     usage.entropy += token_entropy[t];
+    const float* const of_token = probability + t * plan.experts;
+    const auto* const begin = expert + tokens.first(t);
+    const auto* const end = expert + tokens.first(t + 1);
+    const auto* const first =
+        std::max_element(begin, end, [&](std::int64_t x, std::int64_t y) { return of_token[x] < of_token[y]; });
+    if (first != end) {
+      ++usage.first[static_cast<std::size_t>(*first)];
+      usage.confidence[static_cast<std::size_t>(*first)] += of_token[*first];
+    }
     for (std::int64_t a = tokens.first(t); a < tokens.first(t + 1); ++a) {
       if (expert[a] < 0) continue;
       const auto chosen = static_cast<std::size_t>(expert[a]);

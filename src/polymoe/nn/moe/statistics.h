@@ -17,6 +17,8 @@ struct ExpertUsage {
   std::int64_t tokens = 0;
   std::vector<std::int64_t> assigned;  ///< [experts], assignments before dropping
   std::vector<std::int64_t> kept;      ///< [experts], those of them that found a place
+  std::vector<std::int64_t> first;     ///< [experts], tokens whose most probable expert of those chosen it is
+  std::vector<double> confidence;      ///< [experts], the sum of these tokens' probabilities of it
   double entropy = 0.0;                ///< sum over tokens of the gate's entropy, in nats
 
   std::int64_t dropped() const;  ///< assignments that found no place
