@@ -20,6 +20,7 @@ void add_merge(CLI::App& app);
 void add_upcycle(CLI::App& app);
 void add_prune(CLI::App& app);
 void add_quantize(CLI::App& app);
+void add_extend(CLI::App& app);
 void add_import(CLI::App& app);
 void add_export(CLI::App& app);
 void add_report(CLI::App& app);

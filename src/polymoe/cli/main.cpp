@@ -172,6 +172,7 @@ int run(int argc, char** argv) {
   add_upcycle(app);
   add_prune(app);
   add_quantize(app);
+  add_extend(app);
   add_import(app);
   add_export(app);
   add_report(app);

@@ -14,6 +14,7 @@
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/base/utf8.h"
+#include "polymoe/text/tag_pieces.h"
 #include "polymoe/text/vocabulary.h"
 #include "polymoe/text/vocabulary_layout.h"
 
@@ -122,10 +123,6 @@ std::string language_of(const std::string& token, VocabularyFamily family) {
   if (family == VocabularyFamily::kNllb) return token.front() == '<' ? "" : token;
   const bool framed = token.size() > 4 && token.starts_with("__") && token.ends_with("__");
   return framed ? token.substr(2, token.size() - 4) : "";
-}
-
-std::string token_of(const std::string& language, VocabularyFamily family) {
-  return family == VocabularyFamily::kNllb ? language : fmt::format("__{}__", language);
 }
 
 // Ids of the entries of a vocab.json.
@@ -269,7 +266,7 @@ ordered_json tokenizer_config(const VocabularyLayout& layout) {
   const bool nllb = layout.family == VocabularyFamily::kNllb;
   for (const auto& language : layout.languages) {
     add_token(language.tag);
-    config["additional_special_tokens"].push_back(token_of(language.code, layout.family));
+    config["additional_special_tokens"].push_back(tag_piece(layout.family, language.code));
   }
   add_token(layout.mask);
   config["bos_token"] = "<s>";

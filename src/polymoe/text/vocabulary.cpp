@@ -17,6 +17,7 @@
 #include "polymoe/text/known_names.h"
 #include "polymoe/text/language_names.h"
 #include "polymoe/text/piece_model.h"
+#include "polymoe/text/tag_pieces.h"
 
 namespace polymoe {
 namespace {
@@ -24,13 +25,7 @@ namespace {
 const char* const kMaskPiece = "<mask>";
 const char* const kRemedy = "make one with `polymoe vocab`";
 
-std::string language_piece(std::string_view language) { return fmt::format("<2{}>", language); }
 std::string task_piece(std::string_view task) { return fmt::format("<{}>", task); }
-
-bool is_tag_word(std::string_view word) {
-  return !word.empty() && std::all_of(word.begin(), word.end(),
-                                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '@'; });
-}
 
 /// Bytes of the first character; 1 for a malformed one.
 std::size_t length_of_character(std::string_view text) {
@@ -299,7 +294,7 @@ bool Vocabulary::is_special(std::int32_t id) const { return state_->special.at(s
 void check_task_name(std::string_view name) {
   constexpr std::string_view kTaken[] = {"translation", "denoising", "mask", "s", "pad", "unk", kDenoisingTag};
   const bool taken = std::find(std::begin(kTaken), std::end(kTaken), name) != std::end(kTaken);
-  if (is_tag_word(name) && !name.starts_with('2') && !taken) return;
+  if (is_language_code(name) && !name.starts_with('2') && !taken) return;
   throw Error(fmt::format("{} cannot be the name of a task", in_quotes(name)), {},
               taken ? "it has a meaning already; give another" : "use letters, digits and '_', and no 2 in front");
 }
@@ -317,10 +312,10 @@ std::string train_vocabulary(const VocabularyOptions& options, const std::vector
     symbols.push_back(task_piece(task));
   }
   for (const std::string& language : languages) {
-    if (!is_tag_word(language)) {
+    if (!is_language_code(language)) {
       throw Error(fmt::format("'{}' is no language code", language), {}, "use letters, digits, '_' and '@'");
     }
-    symbols.push_back(language_piece(language));
+    symbols.push_back(tag_piece(language));
   }
   if (languages.empty()) fail("a vocabulary needs at least one language");
   if (sentences.empty()) fail("a vocabulary needs text to learn from");
