@@ -49,8 +49,8 @@ class Extend : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-struct Model {
-  explicit Model(const fs::path& path)
+struct StoredModel {
+  explicit StoredModel(const fs::path& path)
       : checkpoint(Checkpoint::open(path)), vocabulary(Vocabulary::load(path / "vocab.model")) {}
 
   std::vector<std::string> pieces() const {
@@ -65,7 +65,7 @@ struct Model {
   Vocabulary vocabulary;
 };
 
-void expect_old_rows(const Model& old, const Model& more, const std::string& tensor) {
+void expect_old_rows(const StoredModel& old, const StoredModel& more, const std::string& tensor) {
   const std::vector<std::string> before = old.pieces(), after = more.pieces();
   const at::Tensor old_rows = old.checkpoint.read("model", tensor), rows = more.checkpoint.read("model", tensor);
   ASSERT_EQ(rows.size(0), static_cast<std::int64_t>(after.size()));
@@ -76,13 +76,13 @@ void expect_old_rows(const Model& old, const Model& more, const std::string& ten
 }
 
 TEST_F(Extend, KeepsEveryRowAndBeginsNewOnesAsTheMeanOfOldOnes) {
-  const Model old(imported("nllb-moe"));
+  const StoredModel old(imported("nllb-moe"));
   const fs::path path =
       extended(imported("nllb-moe"), {{"ast_Latn", {"de"}}, {"gcf_Latn", {}}}, "\u2581koloba\n\u732b\n");
-  const Model more(path);
+  const StoredModel more(path);
   expect_old_rows(old, more, "embedding");
   EXPECT_EQ(options_of(more.checkpoint).model.vocabulary, more.vocabulary.size());
-  const auto tag_row = [](const Model& model, const char* language) {
+  const auto tag_row = [](const StoredModel& model, const char* language) {
     return model.row("embedding", model.vocabulary.language_tag(language));
   };
   EXPECT_TRUE(at::equal(tag_row(more, "ast_Latn"), tag_row(old, "deu_Latn")));
@@ -109,14 +109,14 @@ TEST_F(Extend, TranslatesWhatIsNotNewAsBefore) {
   const std::vector<std::string> lines{"kolo miren", "ba ko", "tusa lofe ba", "mi"};
   for (const std::string name : {"nllb-moe", "nllb-dense", "m2m100", "marian"}) {
     const fs::path model = imported(name);
-    const Model old(model);
+    const StoredModel old(model);
     const std::string source = old.vocabulary.languages()[0], target = old.vocabulary.languages()[1];
     const bool has_tags = old.vocabulary.language_tag(target) >= 0;
     const std::vector<NewLanguage> languages =
         has_tags ? std::vector<NewLanguage>{{"ast", {}}} : std::vector<NewLanguage>{};
     const fs::path more = extended(model, languages, "\u2581zyx\nqq\n");
-    expect_old_rows(old, Model(more), "embedding");
-    if (name == "marian") expect_old_rows(old, Model(more), "logits_bias");
+    expect_old_rows(old, StoredModel(more), "embedding");
+    if (name == "marian") expect_old_rows(old, StoredModel(more), "logits_bias");
     std::vector<std::string> texts[2];
     for (const fs::path& path : {model, more}) {
       DecodeOptions decode;
@@ -137,7 +137,7 @@ TEST_F(Extend, ComesBackFromAnExportAsItWas) {
     const fs::path more = extended(imported(name), languages, "\u2581zyx\nqq\n");
     export_model({more, folder_ / (name + "-out")});
     import_model({folder_ / (name + "-out"), folder_ / (name + "-again")});
-    const Model before(more), after(folder_ / (name + "-again"));
+    const StoredModel before(more), after(folder_ / (name + "-again"));
     EXPECT_EQ(without_layout(read_file(more / "vocab.model")),
               without_layout(read_file(folder_ / (name + "-again") / "vocab.model")));
     EXPECT_EQ(before.vocabulary.languages(), after.vocabulary.languages()) << name;
@@ -154,7 +154,7 @@ TEST_F(Extend, WorksOnModelsWithTheProjectsOwnVocabulary) {
   RunOptions options = testing::surgery_options(0);
   options.model.vocabulary = Vocabulary::parse(testing::test_vocabulary_bytes(), "v").size();
   testing::write_model(folder_ / "model", options, 1, {.vocabulary = testing::test_vocabulary_bytes()});
-  const Model old(folder_ / "model"), more(extended(folder_ / "model", {{"ast", {"fr"}}}, "\u2581zyx\n"));
+  const StoredModel old(folder_ / "model"), more(extended(folder_ / "model", {{"ast", {"fr"}}}, "\u2581zyx\n"));
   expect_old_rows(old, more, "embedding");
   EXPECT_TRUE(at::equal(more.row("embedding", more.vocabulary.language_tag("ast")),
                         old.row("embedding", old.vocabulary.language_tag("fr"))));
