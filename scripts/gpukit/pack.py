@@ -27,8 +27,9 @@ and French (29,000 segments, 3 MB), as ./quickstart gets them: `polymoe corpus g
 PROGRAMS = ["polymoe", "tests/torch_tests", "tests/base_tests", "bench/train_step", "bench/moe_layer"]
 TARGETS = ["polymoe_program", "torch_tests", "base_tests", "train_step", "moe_layer"]
 # What the run reads beside programs: the kit's code, the scripts that measure, and files that unit tests look at.
-FILES = ["scripts/gpukit", "scripts/trainings.py", "scripts/environment-json", "bench/capacity", "tests/parity",
-         "tests/data", "docs/configuration.md", "configs/quickstart-moe.yaml", "configs/quickstart-dense.yaml"]
+FILES = ["scripts/gpukit", "scripts/trainings.py", "scripts/synthetic_models.py", "scripts/environment-json",
+         "bench/capacity", "tests/parity", "tests/data", "docs/configuration.md", "configs/quickstart-moe.yaml",
+         "configs/quickstart-dense.yaml"]
 
 
 def add_arguments(parser):
