@@ -132,25 +132,23 @@ POLYMOE_INLINE void copy_panel(const float* rows, std::int64_t row, std::int64_t
 /// to[i, c] = from[c, i] of 8 x 8 floats.
 POLYMOE_INLINE void transpose_8(const float* from, std::int64_t row, float* to) {
   using Floats = Lanes<8>::Floats;
-  typedef std::int32_t Places __attribute__((vector_size(32)));
-  constexpr Places kLow{0, 8, 1, 9, 4, 12, 5, 13}, kHigh{2, 10, 3, 11, 6, 14, 7, 15};
-  constexpr Places kFirst{0, 1, 8, 9, 4, 5, 12, 13}, kSecond{2, 3, 10, 11, 6, 7, 14, 15};
-  constexpr Places kNear{0, 1, 2, 3, 8, 9, 10, 11}, kFar{4, 5, 6, 7, 12, 13, 14, 15};
   Floats in[8], pairs[8], fours[8];
   for (int c = 0; c < 8; ++c) in[c] = *reinterpret_cast<const Floats*>(from + c * row);
   for (int c = 0; c < 8; c += 2) {
-    pairs[c] = __builtin_shuffle(in[c], in[c + 1], kLow);
-    pairs[c + 1] = __builtin_shuffle(in[c], in[c + 1], kHigh);
+    pairs[c] = __builtin_shufflevector(in[c], in[c + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    pairs[c + 1] = __builtin_shufflevector(in[c], in[c + 1], 2, 10, 3, 11, 6, 14, 7, 15);
   }
   for (int c = 0; c < 8; c += 4) {
-    fours[c] = __builtin_shuffle(pairs[c], pairs[c + 2], kFirst);
-    fours[c + 1] = __builtin_shuffle(pairs[c], pairs[c + 2], kSecond);
-    fours[c + 2] = __builtin_shuffle(pairs[c + 1], pairs[c + 3], kFirst);
-    fours[c + 3] = __builtin_shuffle(pairs[c + 1], pairs[c + 3], kSecond);
+    fours[c] = __builtin_shufflevector(pairs[c], pairs[c + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    fours[c + 1] = __builtin_shufflevector(pairs[c], pairs[c + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    fours[c + 2] = __builtin_shufflevector(pairs[c + 1], pairs[c + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+    fours[c + 3] = __builtin_shufflevector(pairs[c + 1], pairs[c + 3], 2, 3, 10, 11, 6, 7, 14, 15);
   }
   for (int i = 0; i < 4; ++i) {
-    *reinterpret_cast<Floats*>(to + i * kPanel) = __builtin_shuffle(fours[i], fours[i + 4], kNear);
-    *reinterpret_cast<Floats*>(to + (i + 4) * kPanel) = __builtin_shuffle(fours[i], fours[i + 4], kFar);
+    *reinterpret_cast<Floats*>(to + i * kPanel) =
+        __builtin_shufflevector(fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    *reinterpret_cast<Floats*>(to + (i + 4) * kPanel) =
+        __builtin_shufflevector(fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
 }
 
