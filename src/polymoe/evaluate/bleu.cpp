@@ -166,7 +166,6 @@ BleuScore finish(BleuScore bleu, std::size_t references, const BleuOptions& opti
 SegmentStatistics bleu_statistics(std::span<const std::string> hypotheses,
                                   std::span<const std::vector<std::string>> reference_streams,
                                   const BleuOptions& options) {
-  check_streams(hypotheses.size(), reference_streams);
   SegmentStatistics statistics;
   statistics.width = 2 + 2 * options.max_order;
   statistics.score = [options](std::span<const double> sums) {
@@ -180,31 +179,25 @@ SegmentStatistics bleu_statistics(std::span<const std::string> hypotheses,
     return finish(std::move(bleu), 1, options).score;
   };
   Counter counter(options);
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
+  for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
     counter.start_anew();
-    counter.add(hypotheses[i], references);
+    counter.add(hypothesis, references);
     const BleuScore& segment = counter.result;
     std::vector<double>& values = statistics.values;
     values.push_back(static_cast<double>(segment.hypothesis_length));
     values.push_back(static_cast<double>(segment.reference_length));
     values.insert(values.end(), segment.counts.begin(), segment.counts.end());
     values.insert(values.end(), segment.totals.begin(), segment.totals.end());
-  }
+  });
   return statistics;
 }
 
 BleuScore v0::corpus_bleu(std::span<const std::string> hypotheses,
                           std::span<const std::vector<std::string>> reference_streams, const BleuOptions& options) {
-  check_streams(hypotheses.size(), reference_streams);
   Counter counter(options);
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
-    counter.add(hypotheses[i], references);
-  }
-  return finish(std::move(counter.result), references.size(), options);
+  for_each_segment(hypotheses, reference_streams,
+                   [&](const auto& hypothesis, const auto& references) { counter.add(hypothesis, references); });
+  return finish(std::move(counter.result), reference_streams.size(), options);
 }
 
 BleuScore v0::sentence_bleu(std::string_view hypothesis, std::span<const std::string> references,

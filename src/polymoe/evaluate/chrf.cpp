@@ -143,7 +143,6 @@ class Counter {
 SegmentStatistics chrf_statistics(std::span<const std::string> hypotheses,
                                   std::span<const std::vector<std::string>> reference_streams,
                                   const ChrfOptions& options) {
-  check_streams(hypotheses.size(), reference_streams);
   SegmentStatistics statistics;
   statistics.width = 3 * (options.char_order + options.word_order);
   statistics.score = [options](std::span<const double> sums) {
@@ -155,29 +154,23 @@ SegmentStatistics chrf_statistics(std::span<const std::string> hypotheses,
     return f_score(orders, options);
   };
   Counter counter(options);
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
-    counter.add(hypotheses[i], references);
+  for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
+    counter.add(hypothesis, references);
     for (const OrderCounts& order : counter.last()) {
       for (const std::uint64_t count : {order.hypothesis, order.reference, order.matches}) {
         statistics.values.push_back(static_cast<double>(count));
       }
     }
-  }
+  });
   return statistics;
 }
 
 ChrfScore v0::corpus_chrf(std::span<const std::string> hypotheses,
                           std::span<const std::vector<std::string>> reference_streams, const ChrfOptions& options) {
-  check_streams(hypotheses.size(), reference_streams);
   Counter counter(options);
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
-    counter.add(hypotheses[i], references);
-  }
-  return counter.score(references.size());
+  for_each_segment(hypotheses, reference_streams,
+                   [&](const auto& hypothesis, const auto& references) { counter.add(hypothesis, references); });
+  return counter.score(reference_streams.size());
 }
 
 ChrfScore v0::sentence_chrf(std::string_view hypothesis, std::span<const std::string> references,

@@ -148,34 +148,28 @@ RougeScore v0::sentence_rouge(std::string_view hypothesis, std::span<const std::
 SegmentStatistics rouge_statistics(std::span<const std::string> hypotheses,
                                    std::span<const std::vector<std::string>> reference_streams, RougeTokens tokens,
                                    RougeValue RougeScore::*measure) {
-  check_streams(hypotheses.size(), reference_streams);
   SegmentStatistics statistics{
       .width = 2, .values = {}, .score = [](std::span<const double> sums) { return sums[0] / sums[1]; }};
   Comparison comparison(tokens);
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
-    statistics.values.push_back((comparison(hypotheses[i], references).*measure).f);
+  for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
+    statistics.values.push_back((comparison(hypothesis, references).*measure).f);
     statistics.values.push_back(1);
-  }
+  });
   return statistics;
 }
 
 RougeScore v0::corpus_rouge(std::span<const std::string> hypotheses,
                             std::span<const std::vector<std::string>> reference_streams, RougeTokens tokens) {
-  check_streams(hypotheses.size(), reference_streams);
   constexpr RougeValue RougeScore::*kMeasures[] = {&RougeScore::rouge1, &RougeScore::rouge2, &RougeScore::rouge_l};
   constexpr double RougeValue::*kFields[] = {&RougeValue::precision, &RougeValue::recall, &RougeValue::f};
   Comparison comparison(tokens);
   RougeScore sum;
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
-    const RougeScore score = comparison(hypotheses[i], references);
+  for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
+    const RougeScore score = comparison(hypothesis, references);
     for (const auto measure : kMeasures) {
       for (const auto field : kFields) (sum.*measure).*field += (score.*measure).*field;
     }
-  }
+  });
   for (const auto measure : kMeasures) {
     for (const auto field : kFields) (sum.*measure).*field /= static_cast<double>(hypotheses.size());
   }

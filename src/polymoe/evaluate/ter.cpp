@@ -78,16 +78,13 @@ TerScore finish(std::uint64_t edits, double reference_length, std::size_t refere
 SegmentStatistics ter_statistics(std::span<const std::string> hypotheses,
                                  std::span<const std::vector<std::string>> reference_streams,
                                  const TerOptions& options) {
-  check_streams(hypotheses.size(), reference_streams);
   SegmentStatistics statistics{
       .width = 2, .values = {}, .score = [](std::span<const double> sums) { return score_of(sums[0], sums[1]); }};
-  std::vector<std::string_view> references(reference_streams.size());
-  for (std::size_t i = 0; i < hypotheses.size(); ++i) {
-    for (std::size_t r = 0; r < references.size(); ++r) references[r] = reference_streams[r][i];
-    const SegmentEdits segment = compare(hypotheses[i], references, options);
+  for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
+    const SegmentEdits segment = compare(hypothesis, references, options);
     statistics.values.push_back(static_cast<double>(segment.edits));
     statistics.values.push_back(segment.reference_length);
-  }
+  });
   return statistics;
 }
 

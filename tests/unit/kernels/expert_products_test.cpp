@@ -6,27 +6,10 @@
 
 #include <gtest/gtest.h>
 
-#include "polymoe/base/random.h"
+#include "support/products.h"
 
 namespace polymoe::kernels {
 namespace {
-
-std::vector<float> numbers(std::int64_t count, const char* place) {
-  const RandomStream stream(5, fnv1a(place), 0, 0);
-  std::vector<float> values;
-  for (std::int64_t i = 0; i < count; ++i) {
-    values.push_back(static_cast<float>(stream.uniform(static_cast<std::uint64_t>(i))) * 2.0f - 1.0f);
-  }
-  return values;
-}
-
-std::vector<Vectors> all_vectors() {
-  std::vector<Vectors> all;
-  for (const Vectors v : {Vectors::kPlain, Vectors::kAvx2, Vectors::kAvx512}) {
-    if (v <= best_vectors()) all.push_back(v);
-  }
-  return all;
-}
 
 // An expert's layer, with what comes of it. Sizes that fill tiles, panels and blocks, and others.
 struct Expert {
