@@ -105,7 +105,7 @@ void make_random(const bench::Arguments& arguments, Case& loaded) {
   std::map<std::string, std::vector<std::int64_t>> shapes;
   {
     const OnMetaDevice scope;
-    for (const auto& [name, parameter] : placed_parameters(*make_model(options))) {
+    for (const auto& [name, parameter] : parameter_specs(*make_model(options))) {
       for (const LogicalTensor& tensor : logical_tensors(name, parameter)) shapes[tensor.name] = tensor.shape;
     }
   }

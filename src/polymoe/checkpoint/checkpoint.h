@@ -14,7 +14,7 @@
 #include "polymoe/base/progress.h"
 #include "polymoe/checkpoint/safetensors.h"
 #include "polymoe/comm/communicator.h"
-#include "polymoe/nn/placement.h"
+#include "polymoe/nn/shard_spec.h"
 
 namespace at {
 class Tensor;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "polymoe/checkpoint/safetensors.h"
-#include "polymoe/nn/placement.h"
+#include "polymoe/nn/shard_spec.h"
 
 namespace at {
 class Tensor;

@@ -11,7 +11,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/config/yaml_reader.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
@@ -33,7 +33,7 @@ using Buffer = at::Tensor ParameterUnit::*;
 template <typename Function>
 void for_each_tensor(const ParameterUnit& unit, const Function& f) {
   for (const FlatParameter& p : unit.parameters) {
-    for (const LogicalTensor& tensor : logical_tensors(p.name, p.placed)) f(unit, p, tensor);
+    for (const LogicalTensor& tensor : logical_tensors(p.name, p.spec)) f(unit, p, tensor);
   }
 }
 template <typename Function>
@@ -52,7 +52,7 @@ Piece piece_of(const LogicalTensor& tensor, std::int64_t begin, std::int64_t end
   const std::int64_t last = std::clamp<std::int64_t>(end - tensor.offset, 0, tensor.size);
   Piece piece{tensor.offset + first, last - first, {}};
   if (first == last) return piece;
-  piece.runs = runs_of(tensor.placement, first, last);
+  piece.runs = runs_of(tensor.shard, first, last);
   for (Run& run : piece.runs) run.local -= first;
   return piece;
 }
@@ -118,19 +118,19 @@ void read_state(const Checkpoint& checkpoint, const torch::nn::Module& model) {
 
 }  // namespace
 
-std::vector<LogicalTensor> logical_tensors(const std::string& name, const PlacedParameter& parameter) {
-  const Placement& placement = parameter.placement;
+std::vector<LogicalTensor> logical_tensors(const std::string& name, const ParameterSpec& parameter) {
+  const ShardSpec& shard = parameter.shard;
   std::int64_t size = 1;
-  for (const std::int64_t length : placement.local_shape()) size *= length;
-  if (parameter.role != Role::kExpert) return {{name, placement.logical_shape, placement, 0, size}};
+  for (const std::int64_t length : shard.local_shape()) size *= length;
+  if (parameter.role != Role::kExpert) return {{name, shard.logical_shape, shard, 0, size}};
 
   // The first dimension of stacked experts is cut into runs of whole experts.
-  Placement one = placement;
+  ShardSpec one = shard;
   one.logical_shape.erase(one.logical_shape.begin());
   one.ranges.erase(one.ranges.begin());
-  const IndexRange here = placement.ranges[0][0];
+  const IndexRange here = shard.ranges[0][0];
   std::vector<LogicalTensor> tensors;
-  for (std::int64_t e = 0; e < placement.logical_shape[0]; ++e) {
+  for (std::int64_t e = 0; e < shard.logical_shape[0]; ++e) {
     std::string of_expert = name;  // "...experts.up_weight" -> "...experts.3.up_weight"
     of_expert.insert(name.rfind('.') + 1, std::to_string(e) + ".");
     const bool is_here = e >= here.begin && e < here.begin + here.count;
@@ -223,7 +223,7 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   // Before a model of that size is made: a damaged configuration may name any.
   const OnMetaDevice scope;
   const Model model = make_model(options);
-  for (const auto& [name, parameter] : placed_parameters(*model)) {
+  for (const auto& [name, parameter] : parameter_specs(*model)) {
     for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {
       check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
     }
@@ -236,11 +236,11 @@ Model load_model(const Checkpoint& checkpoint, at::ScalarType precision, const a
   const ModelOptions options = checked_model_options(checkpoint);
   Model model = make_model(options);
   const at::NoGradGuard no_grad;
-  const std::map<std::string, PlacedParameter> placed = placed_parameters(*model);
+  const std::map<std::string, ParameterSpec> specs = parameter_specs(*model);
   for (auto& item : model->named_parameters()) {
     const at::Tensor flat = item.value().view(-1);
-    for (const LogicalTensor& tensor : logical_tensors(item.key(), placed.at(item.key()))) {
-      checkpoint.read_runs(kModel, tensor.name, flat.narrow(0, tensor.offset, tensor.size), runs_of(tensor.placement));
+    for (const LogicalTensor& tensor : logical_tensors(item.key(), specs.at(item.key()))) {
+      checkpoint.read_runs(kModel, tensor.name, flat.narrow(0, tensor.offset, tensor.size), runs_of(tensor.shard));
     }
     item.value().set_requires_grad(false);
   }

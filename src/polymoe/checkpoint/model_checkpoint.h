@@ -8,7 +8,7 @@
 #include "polymoe/checkpoint/vocabulary_file.h"
 #include "polymoe/config/options.h"
 #include "polymoe/model/model.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/parallel/parallel_model.h"
 
 namespace polymoe {
@@ -18,12 +18,12 @@ namespace polymoe {
 struct LogicalTensor {
   std::string name;
   std::vector<std::int64_t> shape;  ///< of the whole tensor
-  Placement placement;              ///< of what is here
+  ShardSpec shard;                  ///< of what is here
   std::int64_t offset = 0;          ///< of what is here, in elements of the parameter
   std::int64_t size = 0;            ///< of what is here; 0 for an expert that lives elsewhere
 };
 /// All logical tensors of a parameter, those of experts elsewhere too, in the same order in every process.
-std::vector<LogicalTensor> logical_tensors(const std::string& name, const PlacedParameter& parameter);
+std::vector<LogicalTensor> logical_tensors(const std::string& name, const ParameterSpec& parameter);
 
 /// Adds the master weights and the routers' state to `writer`, group "model". Each process writes what it answers for;
 /// all members of the writer's group call it together.

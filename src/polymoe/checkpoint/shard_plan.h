@@ -8,7 +8,7 @@
 
 #include "polymoe/checkpoint/safetensors.h"
 #include "polymoe/comm/communicator.h"
-#include "polymoe/nn/placement.h"
+#include "polymoe/nn/shard_spec.h"
 
 /// What a group of processes is about to write, before the first byte. Internal to this folder.
 namespace polymoe {

@@ -86,6 +86,10 @@ OptionBinder::OptionBinder(CLI::App& app, const std::vector<std::string>& sectio
           add_field(app, section.name, field, is_free, other_name == other_names.end() ? "" : other_name->second);
       option->group(fmt::format("{} ({}; each also as --{}.NAME)", section.name, section.help, section.name));
       bound_[key] = option;
+      if (!field.former_key.empty()) {
+        const std::string former = section.name + "." + field.former_key;
+        bound_[former] = app.add_option("--" + former, CLI::callback_t{})->group("");  // not in the help
+      }
     }
   }
 }
@@ -94,9 +98,12 @@ const PlannerOptions& OptionBinder::finish(const Refine& refine) {
   std::vector<Assignment> overrides;
   for (const Section& section : shown_sections(options_)) {
     for (const Field& field : section.fields) {
-      const std::string key = section.name + "." + field.key;
-      const CLI::Option& option = *bound_.at(key);
-      if (option.count() > 0) overrides.push_back(given_on_command_line(key, option, field));
+      for (const std::string& name : {field.former_key, field.key}) {
+        if (name.empty()) continue;
+        const std::string key = section.name + "." + name;
+        const CLI::Option& option = *bound_.at(key);
+        if (option.count() > 0) overrides.push_back(given_on_command_line(key, option, field));
+      }
     }
   }
   const std::optional<std::string> path = config_path_.empty() ? std::nullopt : std::optional(config_path_);

@@ -155,7 +155,7 @@ std::vector<Rule> parallel_rules(const RunOptions& o) {
        {"parallel.exchange-chunks"},
        {"parallel.expert", "model.moe.experts"},
        "has no effect: each process has one expert"},
-      {o.parallel.model == 1, {"parallel.expert-slicing"}, {"parallel.model"}, "has no effect: parallel.model is 1"},
+      {o.parallel.tensor == 1, {"parallel.expert-slicing"}, {"parallel.tensor"}, "has no effect: parallel.tensor is 1"},
       {offload.optimizer != Tier::kFile && offload.gradients != Tier::kFile && offload.parameters != Tier::kFile,
        {"offload.folder"},
        {"offload.optimizer", "offload.gradients", "offload.parameters"},

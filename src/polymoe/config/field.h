@@ -36,6 +36,7 @@ struct Field {
   std::vector<std::string> choices;  ///< the allowed words of a string or an enum; empty: any
   double low = -kUnbounded;          ///< smallest allowed number, of a list too
   double high = kUnbounded;          ///< largest allowed number
+  std::string former_key = {};       ///< its key in older versions, which is still taken, with a remark
 };
 
 /// The options of one section of the configuration, in the order of help and dump.

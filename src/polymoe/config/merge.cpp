@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/quote.h"
+#include "polymoe/base/remarks.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/nearest.h"
@@ -15,15 +17,25 @@
 namespace polymoe {
 namespace {
 
-Field* find_field(std::vector<Section>& sections, std::string_view key) {
-  for (Section& section : sections) {
+/// A field with the section that it is in.
+struct Found {
+  const Section* section;
+  const Field* field;
+
+  std::string key() const { return section->name + "." + field->key; }
+};
+
+/// The field of a full key, or of one that it had in older versions.
+std::optional<Found> find_field(const std::vector<Section>& sections, std::string_view key) {
+  for (const Section& section : sections) {
     const std::size_t size = section.name.size();
     if (key.size() <= size || key[size] != '.' || !key.starts_with(section.name)) continue;
-    for (Field& field : section.fields) {
-      if (field.key == key.substr(size + 1)) return &field;
+    const std::string_view name = key.substr(size + 1);
+    for (const Field& field : section.fields) {
+      if (field.key == name || (!field.former_key.empty() && field.former_key == name)) return Found{&section, &field};
     }
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 /// Sections themselves and what they are nested in: "model" is one where only "model.moe" has a table.
@@ -170,15 +182,21 @@ class Setter {
 void apply(std::vector<Section>& sections, const std::vector<Assignment>& assignments, GivenKeys& given) {
   for (const Assignment& assignment : assignments) {
     set_option(sections, assignment);
-    if (find_field(sections, assignment.key) != nullptr) given[assignment.key] = assignment.where;
+    const std::optional<Found> found = find_field(sections, assignment.key);
+    if (!found) continue;
+    given[found->key()] = assignment.where;
+    if (assignment.key != found->key()) {
+      remark(fmt::format("{} is called {} now", assignment.key, found->key()), assignment.where,
+             fmt::format("write {}", found->key()));
+    }
   }
 }
 
 }  // namespace
 
 void set_option(std::vector<Section>& sections, const Assignment& assignment) {
-  if (const Field* field = find_field(sections, assignment.key)) {
-    std::visit(Setter(*field, assignment), field->target);
+  if (const std::optional<Found> found = find_field(sections, assignment.key)) {
+    std::visit(Setter(*found->field, assignment), found->field->target);
     return;
   }
   if (!is_section(sections, assignment.key)) fail_unknown(sections, assignment);

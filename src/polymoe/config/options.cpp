@@ -170,16 +170,22 @@ Section train_section(TrainOptions& o) {
        flag("tensorboard", o.tensorboard, "write TensorBoard event files")}};
 }
 
+Field renamed_from(std::string former_key, Field field) {
+  field.former_key = std::move(former_key);
+  return field;
+}
+
 Section parallel_section(ParallelOptions& o) {
   return {"parallel",
           "processes",
           {number("data", o.data, "copies of the model; 0: what the other degrees leave of the processes", 0, 1 << 20),
            number("expert", o.expert, "processes that the experts of a layer are spread over", 1, 1 << 20),
-           number("model", o.model, "processes that matrices are sliced over (tensor slicing)", 1, 1 << 20),
+           renamed_from("model", number("tensor", o.tensor, "processes that every matrix is cut over (tensor parallel)",
+                                        1, 1 << 20)),
            number("zero-stage", o.zero_stage,
                   "what copies share out: 1 optimiser state, 2 gradients too, 3 parameters too", 0, 3),
            flag("recompute", o.recompute, "keep only the inputs of blocks and compute the rest anew in backward"),
-           choice("expert-slicing", o.expert_slicing, "experts where parallel.model > 1"),
+           choice("expert-slicing", o.expert_slicing, "experts where parallel.tensor > 1"),
            choice("all-to-all", o.all_to_all, "how tokens travel; hierarchical: within nodes first, then across"),
            number("exchange-chunks", o.exchange_chunks,
                   "the experts of a process compute in so many runs; tokens of the next travel meanwhile", 1, 65536),

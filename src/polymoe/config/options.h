@@ -148,10 +148,10 @@ struct DecodeOptions {
 struct ParallelOptions {
   std::int64_t data = 0;                                  // copies; 0: what the other degrees leave of the processes
   std::int64_t expert = 1;                                // processes that a layer's experts are spread over
-  std::int64_t model = 1;                                 // processes that matrices are sliced over
+  std::int64_t tensor = 1;                                // processes that matrices are cut over
   std::int64_t zero_stage = 0;                            // 1: optimiser state sharded, 2: gradients, 3: parameters
   bool recompute = false;                                 // keep block inputs, compute the rest anew in backward
-  ExpertSlicing expert_slicing = ExpertSlicing::kSliced;  // with model > 1
+  ExpertSlicing expert_slicing = ExpertSlicing::kSliced;  // with tensor > 1
   AllToAll all_to_all = AllToAll::kFlat;                  // how tokens travel to experts
   std::int64_t exchange_chunks = 1;                       // runs of a process's experts, overlapped with exchanges
   double timeout = 600.0;                                 // seconds that a process waits for the others

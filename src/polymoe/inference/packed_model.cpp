@@ -330,10 +330,10 @@ std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, Wei
 std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormat format) {
   const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> weights;
-  const std::map<std::string, PlacedParameter> placed = placed_parameters(model);
+  const std::map<std::string, ParameterSpec> specs = parameter_specs(model);
   for (const auto& item : model.named_parameters()) {
     const at::Tensor flat = item.value().detach().view(-1);
-    for (const LogicalTensor& tensor : logical_tensors(item.key(), placed.at(item.key()))) {
+    for (const LogicalTensor& tensor : logical_tensors(item.key(), specs.at(item.key()))) {
       weights[tensor.name] = flat.narrow(0, tensor.offset, tensor.size).view(tensor.shape);
     }
   }

@@ -11,13 +11,13 @@ namespace polymoe {
 /// The second half of every layer: a dense feed-forward block or a MoE layer, with norm, dropout and residual.
 class FeedForwardBlockImpl : public torch::nn::Module {
  public:
-  FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
+  FeedForwardBlockImpl(const ModelOptions& options, bool moe, const std::string& full_name, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:
   at::Tensor transform(const at::Tensor& x, const ForwardContext& context);
 
-  std::string place_;
+  std::string full_name_;
   bool pre_norm_;
   double dropout_;
   LayerNorm norm_{nullptr};
@@ -29,11 +29,11 @@ TORCH_MODULE(FeedForwardBlock);
 /// One layer of the encoder. x [tokens, hidden] packed -> the same.
 class EncoderLayerImpl : public torch::nn::Module, public BlockModule {
  public:
-  EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
+  EncoderLayerImpl(const ModelOptions& options, bool moe, const std::string& full_name, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& packing, const ForwardContext& context);
 
  private:
-  std::string place_;
+  std::string full_name_;
   bool pre_norm_;
   double dropout_;
   SelfAttention self_attention_{nullptr};
@@ -51,7 +51,7 @@ struct LayerCache {
 /// One layer of the decoder. x [tokens, hidden] packed -> the same.
 class DecoderLayerImpl : public torch::nn::Module, public BlockModule {
  public:
-  DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& place, const Partition& partition);
+  DecoderLayerImpl(const ModelOptions& options, bool moe, const std::string& full_name, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,
                      const ForwardContext& context);
 
@@ -60,7 +60,7 @@ class DecoderLayerImpl : public torch::nn::Module, public BlockModule {
   at::Tensor step(const at::Tensor& x, LayerCache& cache, const at::Tensor& source_mask, const ForwardContext& context);
 
  private:
-  std::string place_;
+  std::string full_name_;
   bool pre_norm_;
   double dropout_;
   SelfAttention self_attention_{nullptr};

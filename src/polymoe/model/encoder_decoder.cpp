@@ -15,7 +15,7 @@ namespace polymoe {
 namespace {
 
 // The full name of a layer.
-std::string place(const char* side, std::size_t layer) { return fmt::format("{}.layers.{}", side, layer); }
+std::string layer_name(const char* side, std::size_t layer) { return fmt::format("{}.layers.{}", side, layer); }
 
 void check_length(const Packing& packing, const ModelOptions& options, const char* side) {
   if (packing.length <= options.max_positions) return;
@@ -33,7 +33,7 @@ EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
     const ModelOptions own = options_of_layer(options, "encoder", i);
-    layers_.emplace_back(own, own.moe.experts > 0, place("encoder", static_cast<std::size_t>(i)), partition);
+    layers_.emplace_back(own, own.moe.experts > 0, layer_name("encoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == NormOrder::kPre) norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -42,7 +42,7 @@ EncoderImpl::EncoderImpl(const ModelOptions& options, const Partition& partition
 at::Tensor EncoderImpl::forward(at::Tensor x, const Packing& packing, const ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     x = runner_->run(
-        place("encoder", i), x, {}, context,
+        layer_name("encoder", i), x, {}, context,
         [layer = layers_[i], packing](const at::Tensor& input, const at::Tensor&, const ForwardContext& own) mutable {
           return layer(input, packing, own);
         });
@@ -54,7 +54,7 @@ DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition
   auto layers = register_module("layers", std::make_shared<LayerList>());
   for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
     const ModelOptions own = options_of_layer(options, "decoder", i);
-    layers_.emplace_back(own, own.moe.experts > 0, place("decoder", static_cast<std::size_t>(i)), partition);
+    layers_.emplace_back(own, own.moe.experts > 0, layer_name("decoder", static_cast<std::size_t>(i)), partition);
     layers->register_module(std::to_string(i), layers_.back());
   }
   if (options.norm == NormOrder::kPre) norm_ = register_module("norm", LayerNorm(options.hidden));
@@ -63,7 +63,7 @@ DecoderImpl::DecoderImpl(const ModelOptions& options, const Partition& partition
 at::Tensor DecoderImpl::forward(at::Tensor x, const Packing& target, const EncodedSource& source,
                                 const ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    x = runner_->run(place("decoder", i), x, source.memory, context,
+    x = runner_->run(layer_name("decoder", i), x, source.memory, context,
                      [layer = layers_[i], target, packing = source.packing](
                          const at::Tensor& input, const at::Tensor& memory, const ForwardContext& own) mutable {
                        return layer(input, target, memory, packing, own);
@@ -77,7 +77,7 @@ DecoderState DecoderImpl::start(const EncodedSource& source) {
   state.source_mask = source.packing.mask;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     LayerCache& cache = state.layers.emplace_back();
-    runner_->use(place("decoder", i),
+    runner_->use(layer_name("decoder", i),
                  [&] { cache.cross = layers_[i]->make_cross_cache(source.memory, source.packing); });
   }
   return state;
@@ -85,7 +85,8 @@ DecoderState DecoderImpl::start(const EncodedSource& source) {
 
 at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, const ForwardContext& context) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    runner_->use(place("decoder", i), [&] { x = layers_[i]->step(x, state.layers[i], state.source_mask, context); });
+    runner_->use(layer_name("decoder", i),
+                 [&] { x = layers_[i]->step(x, state.layers[i], state.source_mask, context); });
   }
   ++state.position;
   return norm_ ? norm_(x) : x;
@@ -95,13 +96,12 @@ at::Tensor DecoderImpl::step(at::Tensor x, DecoderState& state, const ForwardCon
 
 EncoderDecoderImpl::EncoderDecoderImpl(const ModelOptions& options, const Partition& partition)
     : ModelImpl(options), axis_(partition.model_axis) {
-  const Placement placement =
-      sliced_placement({options.vocabulary, options.hidden}, 0, 1, axis_->rank(), axis_->size());
-  vocabulary_ = placement.ranges[0].at(0);
-  embedding_ = register_weight("embedding", Role::kEmbedding, placement);
+  const ShardSpec shard = shard_spec({options.vocabulary, options.hidden}, 0, 1, axis_->rank(), axis_->size());
+  vocabulary_ = shard.ranges[0].at(0);
+  embedding_ = register_weight("embedding", Role::kEmbedding, shard);
   if (options.logits_bias) {
     logits_bias_ = register_bias("logits_bias", Role::kEmbedding,
-                                 sliced_placement({options.vocabulary}, 0, 1, axis_->rank(), axis_->size()));
+                                 shard_spec({options.vocabulary}, 0, 1, axis_->rank(), axis_->size()));
   }
   positions_ = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden,
                                     options.position_frequencies);
@@ -123,14 +123,14 @@ at::Tensor EncoderDecoderImpl::look_up(const at::Tensor& ids) const {
   return axis_->reduce_from_region(at::embedding(embedding_, row.clamp(0, vocabulary_.count - 1)) * here.unsqueeze(1));
 }
 
-at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
+at::Tensor EncoderDecoderImpl::embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& full_name,
                                      const ForwardContext& context) {
   at::Tensor x = look_up(ids);
   if (options().embedding_scale) x = x * std::sqrt(static_cast<double>(options().hidden));
   if (positions_.device() != x.device()) positions_ = positions_.to(x.device());
   const at::Tensor rows = options().position_offset == 0 ? positions : positions + options().position_offset;
   x = x + positions_.index_select(0, rows).to(x.scalar_type());
-  return context.training ? counter_dropout(x, options().dropout, context.random_key(place)) : x;
+  return context.training ? counter_dropout(x, options().dropout, context.random_key(full_name)) : x;
 }
 
 EncodedSource EncoderDecoderImpl::encode(const TokenInput& source, const ForwardContext& context) {

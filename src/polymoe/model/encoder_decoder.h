@@ -50,7 +50,7 @@ class EncoderDecoderImpl : public ModelImpl {
 
  private:
   at::Tensor look_up(const at::Tensor& ids) const;
-  at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& place,
+  at::Tensor embed(const at::Tensor& ids, const at::Tensor& positions, const std::string& full_name,
                    const ForwardContext& context);
 
   std::shared_ptr<ModelAxis> axis_;

@@ -19,9 +19,9 @@ void DecoderState::select_sentences(const at::Tensor& sentences) {
 
 void ModelImpl::set_precision(at::ScalarType precision) {
   const at::NoGradGuard no_grad;
-  const std::map<std::string, PlacedParameter> placed = placed_parameters(*this);
+  const std::map<std::string, ParameterSpec> specs = parameter_specs(*this);
   for (auto& item : named_parameters()) {
-    if (!placed.at(item.key()).stays_wide()) item.value().set_data(item.value().to(precision));
+    if (!specs.at(item.key()).stays_wide()) item.value().set_data(item.value().to(precision));
   }
 }
 
@@ -40,11 +40,11 @@ Model make_model(const ModelOptions& options, const Partition& partition) {
 ParameterCount count_parameters(const ModelImpl& model) {
   ParameterCount count;
   const MoeOptions& moe = model.options().moe;
-  for (const auto& [name, parameter] : placed_parameters(model)) {
-    const std::int64_t size = logical_size(parameter.placement);
+  for (const auto& [name, parameter] : parameter_specs(model)) {
+    const std::int64_t size = logical_size(parameter.shard);
     count.total += size;
     const bool expert = parameter.role == Role::kExpert;
-    count.active += expert ? size / parameter.placement.logical_shape[0] * moe.top_k : size;
+    count.active += expert ? size / parameter.shard.logical_shape[0] * moe.top_k : size;
   }
   return count;
 }

@@ -7,8 +7,8 @@
 #include "polymoe/model/input.h"
 #include "polymoe/nn/context.h"
 #include "polymoe/nn/moe/router.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/nn/partition.h"
-#include "polymoe/nn/placed_module.h"
 #include "polymoe/nn/projection.h"
 
 namespace polymoe {
@@ -34,7 +34,7 @@ struct DecoderState {
 /// A model as training, checkpoints and decoding know it: what turns a source and a target's beginning into states of
 /// which a projection makes logits. It knows nothing of ranks: a partition says which part of it is here, and hides
 /// where the rest is. A family of models derives from it and has its line in make_model().
-class ModelImpl : public PlacedModule {
+class ModelImpl : public ParameterModule {
  public:
   explicit ModelImpl(ModelOptions options) : options_(std::move(options)) {}
 

@@ -112,9 +112,12 @@ void KeyValueCache::select_rows(const at::Tensor& rows) {
 
 // SelfAttention -------------------------------------------------------------------------------------------------------
 
-SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place,
+SelfAttentionImpl::SelfAttentionImpl(const ModelOptions& options, bool causal, std::string full_name,
                                      const std::shared_ptr<ModelAxis>& axis)
-    : place_(std::move(place)), heads_(options.heads, *axis), causal_(causal), dropout_(options.attention_dropout) {
+    : full_name_(std::move(full_name)),
+      heads_(options.heads, *axis),
+      causal_(causal),
+      dropout_(options.attention_dropout) {
   qkv_ = register_module("qkv", ColumnLinear(options.hidden, 3 * options.hidden, axis, /*blocks=*/3, kKeys));
   out_ = register_module("out", RowLinear(options.hidden, options.hidden, axis));
 }
@@ -129,7 +132,7 @@ at::Tensor SelfAttentionImpl::forward(const at::Tensor& x, const Packing& packin
   // Padding stands at the end of a row: a causal mask already hides it from every real token.
   const at::Tensor mask = causal_ ? at::Tensor() : packing.mask;
   const at::Tensor y =
-      attend(qkv[0], qkv[1], qkv[2], mask, causal_, dropout, context.random_key(place_ + ".weights"), heads_);
+      attend(qkv[0], qkv[1], qkv[2], mask, causal_, dropout, context.random_key(full_name_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), packing));
 }
 
@@ -145,9 +148,9 @@ at::Tensor SelfAttentionImpl::step(const at::Tensor& x, KeyValueCache& cache) {
 
 // CrossAttention ------------------------------------------------------------------------------------------------------
 
-CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string place,
+CrossAttentionImpl::CrossAttentionImpl(const ModelOptions& options, std::string full_name,
                                        const std::shared_ptr<ModelAxis>& axis)
-    : place_(std::move(place)), heads_(options.heads, *axis), dropout_(options.attention_dropout) {
+    : full_name_(std::move(full_name)), heads_(options.heads, *axis), dropout_(options.attention_dropout) {
   q_ = register_module("q", ColumnLinear(options.hidden, options.hidden, axis));
   kv_ = register_module("kv", ColumnLinear(options.hidden, 2 * options.hidden, axis, /*blocks=*/2, kKeys - 1));
   out_ = register_module("out", RowLinear(options.hidden, options.hidden, axis));
@@ -162,8 +165,8 @@ at::Tensor CrossAttentionImpl::forward(const at::Tensor& x, const Packing& targe
   }
   const at::Tensor q = split_heads(pad(queries, target), 1, heads_.count)[0];
   const std::vector<at::Tensor> kv = split_heads(pad(keys_and_values, source), 2, heads_.count);
-  const at::Tensor y =
-      attend(q, kv[0], kv[1], source.mask, /*causal=*/false, dropout, context.random_key(place_ + ".weights"), heads_);
+  const at::Tensor y = attend(q, kv[0], kv[1], source.mask, /*causal=*/false, dropout,
+                              context.random_key(full_name_ + ".weights"), heads_);
   return out_(unpad(join_heads(y), target));
 }
 

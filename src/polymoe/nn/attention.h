@@ -33,7 +33,7 @@ struct HeadSlice {
 /// Multi-head self-attention; queries, keys and values come from one product. Heads are divided over the slices.
 class SelfAttentionImpl : public torch::nn::Module {
  public:
-  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string place,
+  SelfAttentionImpl(const ModelOptions& options, bool causal, std::string full_name,
                     const std::shared_ptr<ModelAxis>& axis);
 
   /// x [tokens, hidden] packed -> the same.
@@ -43,7 +43,7 @@ class SelfAttentionImpl : public torch::nn::Module {
   at::Tensor step(const at::Tensor& x, KeyValueCache& cache);
 
  private:
-  std::string place_;
+  std::string full_name_;
   HeadSlice heads_;
   bool causal_;
   double dropout_;
@@ -55,7 +55,7 @@ TORCH_MODULE(SelfAttention);
 /// Multi-head attention from the decoder to the encoder's output. Heads are divided over the slices.
 class CrossAttentionImpl : public torch::nn::Module {
  public:
-  CrossAttentionImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis);
+  CrossAttentionImpl(const ModelOptions& options, std::string full_name, const std::shared_ptr<ModelAxis>& axis);
 
   /// x [target tokens, hidden], memory [source tokens, hidden], both packed -> [target tokens, hidden].
   at::Tensor forward(const at::Tensor& x, const Packing& target, const at::Tensor& memory, const Packing& source,
@@ -68,7 +68,7 @@ class CrossAttentionImpl : public torch::nn::Module {
   at::Tensor step(const at::Tensor& x, const KeyValueCache& cache, const at::Tensor& mask);
 
  private:
-  std::string place_;
+  std::string full_name_;
   HeadSlice heads_;
   double dropout_;
   ColumnLinear q_{nullptr};

@@ -18,14 +18,14 @@ class BlockRunner {
 
   virtual ~BlockRunner() = default;
 
-  /// One pass of training or validation through the block named `place`. `memory` may be undefined.
-  virtual at::Tensor run(const std::string& place, const at::Tensor& x, const at::Tensor& memory,
+  /// One pass of training or validation through the block named `full_name`. `memory` may be undefined.
+  virtual at::Tensor run(const std::string& full_name, const at::Tensor& x, const at::Tensor& memory,
                          const ForwardContext& context, const Block& block) {
     return block(x, memory, context);
   }
 
   /// Anything else that needs the block's parameters, without gradients: a step of decoding.
-  virtual void use(const std::string& place, const std::function<void()>& work) { work(); }
+  virtual void use(const std::string& full_name, const std::function<void()>& work) { work(); }
 };
 
 }  // namespace polymoe

@@ -8,8 +8,9 @@
 
 namespace polymoe {
 
-FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis)
-    : place_(std::move(place)),
+FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string full_name,
+                                 const std::shared_ptr<ModelAxis>& axis)
+    : full_name_(std::move(full_name)),
       activation_(options.activation),
       activation_dropout_(options.activation_dropout),
       first_column_(options.ffn * axis->rank() / axis->size()) {
@@ -20,7 +21,7 @@ FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string place,
 at::Tensor FeedForwardImpl::forward(const at::Tensor& x, const ForwardContext& context) {
   at::Tensor inner = activate(up_(x), activation_);
   if (context.training) {
-    inner = counter_dropout(inner, activation_dropout_, context.random_key(place_ + ".activation"),
+    inner = counter_dropout(inner, activation_dropout_, context.random_key(full_name_ + ".activation"),
                             {.first_column = first_column_});
   }
   return down_(inner);

@@ -13,12 +13,12 @@ namespace polymoe {
 /// slices.
 class FeedForwardImpl : public torch::nn::Module {
  public:
-  /// `place` is the full name of the block; its random numbers depend on it.
-  FeedForwardImpl(const ModelOptions& options, std::string place, const std::shared_ptr<ModelAxis>& axis);
+  /// `full_name` is the full name of the block; its random numbers depend on it.
+  FeedForwardImpl(const ModelOptions& options, std::string full_name, const std::shared_ptr<ModelAxis>& axis);
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:
-  std::string place_;
+  std::string full_name_;
   Activation activation_;
   double activation_dropout_;
   std::int64_t first_column_;  // of the activations, in their full width

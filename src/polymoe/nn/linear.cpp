@@ -93,8 +93,8 @@ ColumnLinearImpl::ColumnLinearImpl(std::int64_t in, std::int64_t out, std::share
                                    std::int64_t blocks, std::int64_t fixed)
     : blocks_(blocks), fixed_(fixed), axis_(std::move(axis)) {
   const std::int64_t rank = axis_->rank(), size = axis_->size();
-  weight = register_weight("weight", Role::kMatrix, sliced_placement({out, in}, 0, blocks, rank, size));
-  bias = register_bias("bias", Role::kMatrix, sliced_placement({out}, 0, blocks, rank, size));
+  weight = register_weight("weight", Role::kMatrix, shard_spec({out, in}, 0, blocks, rank, size));
+  bias = register_bias("bias", Role::kMatrix, shard_spec({out}, 0, blocks, rank, size));
 }
 
 at::Tensor ColumnLinearImpl::used_bias() const {
@@ -111,8 +111,8 @@ at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const {
 
 RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis)
     : axis_(std::move(axis)) {
-  weight = register_weight("weight", Role::kMatrix, sliced_placement({out, in}, 1, 1, axis_->rank(), axis_->size()));
-  bias = register_bias("bias", Role::kMatrix, whole_placement({out}));
+  weight = register_weight("weight", Role::kMatrix, shard_spec({out, in}, 1, 1, axis_->rank(), axis_->size()));
+  bias = register_bias("bias", Role::kMatrix, unsharded_spec({out}));
 }
 
 at::Tensor RowLinearImpl::forward(const at::Tensor& x) const {
@@ -122,8 +122,8 @@ at::Tensor RowLinearImpl::forward(const at::Tensor& x) const {
 }
 
 LayerNormImpl::LayerNormImpl(std::int64_t width) {
-  weight = register_weight("weight", Role::kNorm, whole_placement({width}));
-  bias = register_bias("bias", Role::kNorm, whole_placement({width}));
+  weight = register_weight("weight", Role::kNorm, unsharded_spec({width}));
+  bias = register_bias("bias", Role::kNorm, unsharded_spec({width}));
 }
 
 at::Tensor wide_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

@@ -6,14 +6,14 @@
 #include <torch/nn/pimpl.h>
 
 #include "polymoe/nn/model_axis.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 
 namespace polymoe {
 
 /// y = x weight^T + bias, for x [..., in], with the outputs divided over the slices of the model axis: x is the same on
 /// all, y is this slice's outputs [..., out here]. Parameters are not initialised here: initialize() does that for a
 /// whole model, by name, so that the values do not depend on the order of construction.
-class ColumnLinearImpl : public PlacedModule {
+class ColumnLinearImpl : public ParameterModule {
  public:
   /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each. The bias of
   /// the block `fixed` (none: -1) gets a gradient of zero (weight decay still shrinks it).
@@ -33,7 +33,7 @@ class ColumnLinearImpl : public PlacedModule {
 TORCH_MODULE(ColumnLinear);
 
 /// y = x weight^T + bias with the inputs divided over the slices: x [..., in here], y [..., out] the same on all.
-class RowLinearImpl : public PlacedModule {
+class RowLinearImpl : public ParameterModule {
  public:
   RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis);
   at::Tensor forward(const at::Tensor& x) const;
@@ -47,7 +47,7 @@ class RowLinearImpl : public PlacedModule {
 TORCH_MODULE(RowLinear);
 
 /// Layer normalisation over the last dimension; the parameters stay in float32 whatever the precision of `x`.
-class LayerNormImpl : public PlacedModule {
+class LayerNormImpl : public ParameterModule {
  public:
   explicit LayerNormImpl(std::int64_t width);
   at::Tensor forward(const at::Tensor& x) const;

@@ -6,7 +6,7 @@
 
 namespace polymoe {
 
-/// The slices that a layer's matrices are cut into (tensor slicing, Shoeybi et al. 2019): this process computes with
+/// The slices that a layer's matrices are cut into (tensor parallel, Shoeybi et al. 2019): this process computes with
 /// slice `rank` of `size`. Activations outside sliced products are the same on all slices. By default there is one.
 class ModelAxis {
  public:

@@ -6,7 +6,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/kernels/cuda/collect.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/optim/unit_buffers.h"
 #include "polymoe/tensor/gpu.h"
 #include "polymoe/tensor/pinned_memory.h"
@@ -109,26 +109,26 @@ void add_to(at::Tensor& sum, const at::Tensor& gradient, bool add) {
 }  // namespace
 
 at::Tensor view_in(const at::Tensor& buffer, const FlatParameter& parameter) {
-  return buffer.narrow(0, parameter.offset, parameter.size).view(parameter.placed.placement.local_shape());
+  return buffer.narrow(0, parameter.offset, parameter.size).view(parameter.spec.shard.local_shape());
 }
 
 std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers) {
-  const std::map<std::string, PlacedParameter> all = placed_parameters(module);
+  const std::map<std::string, ParameterSpec> all = parameter_specs(module);
   const bool moves_parameters = sharding.stage >= 3 && tiers.parameters != Tier::kDevice;
   const bool moves_gradients = sharding.stage >= 2 && tiers.gradients != Tier::kDevice;
   const std::int64_t stage_alone = moves_parameters ? 3 : moves_gradients ? 2 : 0;
   std::vector<ParameterUnit> units;
   std::map<std::string, std::size_t> places;
   for (const auto& item : module.named_parameters()) {
-    const PlacedParameter& placed = all.at(item.key());
-    const bool experts = placed.role == Role::kExpert;
-    const std::string name = placed.block.empty() ? "embeddings" : placed.block;
+    const ParameterSpec& spec = all.at(item.key());
+    const bool experts = spec.role == Role::kExpert;
+    const std::string name = spec.block.empty() ? "embeddings" : spec.block;
     const std::string key = fmt::format("{} {} {}", name, experts, c10::toString(item.value().scalar_type()));
     const auto [place, is_new] = places.emplace(key, units.size());
     if (is_new) {
       ParameterUnit& unit = units.emplace_back();
       unit.name = name;
-      unit.in_block = !placed.block.empty();
+      unit.in_block = !spec.block.empty();
       unit.experts = experts;
       if (sharding.stage > 0) {
         unit.shards = experts ? sharding.expert_shards : sharding.dense_shards;
@@ -137,7 +137,7 @@ std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sha
       }
     }
     units[place->second].parameters.push_back(
-        {item.key(), item.value(), placed, 0, c10::multiply_integers(placed.placement.local_shape())});
+        {item.key(), item.value(), spec, 0, c10::multiply_integers(spec.shard.local_shape())});
   }
   for (ParameterUnit& unit : units) lay_out(unit);
   return units;

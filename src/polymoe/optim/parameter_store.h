@@ -10,7 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "polymoe/config/choices.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/tensor/buffer.h"
 #include "polymoe/tensor/file_tier.h"
 
@@ -20,7 +20,7 @@ namespace polymoe {
 struct FlatParameter {
   std::string name;
   at::Tensor parameter;     ///< the module's; a view of the unit's `values`
-  PlacedParameter placed;   ///< what it is
+  ParameterSpec spec;       ///< what it is
   std::int64_t offset = 0;  ///< in elements
   std::int64_t size = 0;
 };

@@ -50,9 +50,9 @@ struct ExpertRun {
 
 // Where this process stands in the layout, and what it exchanges rows with.
 struct Site {
-  Communicator& model_group;
+  Communicator& tensor_group;
   std::int64_t expert_degree, expert_rank;
-  std::int64_t model, model_rank;
+  std::int64_t model, tensor_rank;
   bool slices;  // experts are cut along the model group
   std::int64_t most_runs;
   std::unique_ptr<RowAllToAll> exchange;
@@ -85,7 +85,7 @@ class ExpertDispatch : public Dispatch {
       for (std::int64_t m = 0; m < site_.model; ++m) {
         run.slice_counts.push_back(sum_of(parts_of(run.arriving, m, site_.model)));
       }
-      rows = gather_for_slices(rows, run.slice_counts, site_.model_group);
+      rows = gather_for_slices(rows, run.slice_counts, site_.tensor_group);
     }
     ExpertInputs inputs = sort_by_expert(rows.device(), run);
     inputs.rows = run.expert_order.defined() ? permute_rows(rows, run.expert_order) : rows;
@@ -95,7 +95,7 @@ class ExpertDispatch : public Dispatch {
   void send_back(std::size_t index, const at::Tensor& outputs) override {
     ExpertRun& run = runs_[index];
     run.under_way = run.expert_order.defined() ? permute_rows_back(outputs, run.expert_order) : outputs;
-    if (site_.slices) run.under_way = sum_of_slices(run.under_way, run.slice_counts, site_.model_group);
+    if (site_.slices) run.under_way = sum_of_slices(run.under_way, run.slice_counts, site_.tensor_group);
     if (site_.expert_degree == 1) return;
     run.back = std::make_shared<AsyncAllToAll>();
     run.back->exchange = site_.exchange.get();
@@ -112,7 +112,7 @@ class ExpertDispatch : public Dispatch {
     }
     at::Tensor rows = parts.size() > 1 ? at::cat(parts) : parts[0];
     if (site_.model > 1) {
-      rows = gather_parts(rows, order_, part_counts_, site_.model_group);
+      rows = gather_parts(rows, order_, part_counts_, site_.tensor_group);
     } else if (order_.defined()) {
       rows = permute_rows_back(rows, order_);
     }
@@ -136,7 +136,7 @@ class ExpertDispatch : public Dispatch {
     // The tokens that each member sends to each expert here, [source][expert].
     const bool counts_first = site_.expert_degree > 1 && routing_.limit.capacity == 0;
     const Counts arriving = counts_first ? exchange_counts(*site_.exchange, own, rows.device()) : own;
-    const Counts mine = parts_of(own, site_.model_rank, site_.model);
+    const Counts mine = parts_of(own, site_.tensor_rank, site_.model);
     Counts run_rows;
     for (const ExpertRun& run : runs_) run_rows.push_back(sum_of(counts_of(mine, run)));
     const std::vector<at::Tensor> run_parts =
@@ -178,7 +178,7 @@ class ExpertDispatch : public Dispatch {
 
   // Rows that come from each member, of its own share where the model group shares tokens out.
   Counts received_rows(const ExpertRun& run) const {
-    return sums_of_runs(parts_of(run.arriving, site_.model_rank, site_.model), run.experts);
+    return sums_of_runs(parts_of(run.arriving, site_.tensor_rank, site_.model), run.experts);
   }
 
   // Slots in the order in which they leave, run by run. Each member of the model group takes an equal share of each
@@ -203,7 +203,7 @@ class ExpertDispatch : public Dispatch {
     }
     order_ = index_tensor(order, rows.device());
     if (site_.model == 1) return permute_rows(rows, order_);
-    return take_part(rows, order_, part_counts_, site_.model_group);
+    return take_part(rows, order_, part_counts_, site_.tensor_group);
   }
 
   // A run's tokens to a member, as a block of so many rows: in front the numbers of tokens, then room for what the
@@ -224,7 +224,7 @@ class ExpertDispatch : public Dispatch {
   // `own`: the counts of this run, all shares together.
   RowsUnderWay start_limited(const at::Tensor& rows, const Counts& own, const ExpertRun& run) {
     const Block block = block_of(rows, run);
-    const Counts mine = parts_of(own, site_.model_rank, site_.model);
+    const Counts mine = parts_of(own, site_.tensor_rank, site_.model);
     at::Tensor sent = at::zeros({site_.expert_degree, block.size, rows.size(1)}, rows.options());
     std::int64_t first = 0;
     for (std::int64_t to = 0; to < site_.expert_degree; ++to) {
@@ -251,7 +251,7 @@ class ExpertDispatch : public Dispatch {
       const auto* counts = reinterpret_cast<const std::int64_t*>(bytes.const_data_ptr<std::uint8_t>());
       run.arriving.insert(run.arriving.end(), counts, counts + run.experts);
     }
-    const Counts arrived = parts_of(run.arriving, site_.model_rank, site_.model);
+    const Counts arrived = parts_of(run.arriving, site_.tensor_rank, site_.model);
     std::vector<at::Tensor> pieces;
     for (std::int64_t from = 0; from < site_.expert_degree; ++from) {
       for (std::int64_t e = 0; e < run.experts; ++e) {
@@ -272,7 +272,7 @@ class ExpertDispatch : public Dispatch {
   // Rows lie by [member of the model group, where gathered][source][expert]; experts want [expert][source][member].
   ExpertInputs sort_by_expert(const at::Device& device, ExpertRun& run) const {
     const Counts& arriving = run.arriving;
-    const std::int64_t first_member = site_.slices ? 0 : site_.model_rank, members = site_.slices ? site_.model : 1;
+    const std::int64_t first_member = site_.slices ? 0 : site_.tensor_rank, members = site_.slices ? site_.model : 1;
     const auto sources = static_cast<std::int64_t>(arriving.size()) / run.experts;
     const auto place = [&](std::int64_t member, std::int64_t source, std::int64_t expert) {
       return static_cast<std::size_t>((member * sources + source) * run.experts + expert);
@@ -338,12 +338,12 @@ std::shared_ptr<Dispatcher> make_dispatcher(const ParallelLayout& layout, bool s
                                             std::unique_ptr<RowAllToAll> exchange, std::shared_ptr<ModelAxis> axis) {
   const Degrees& degrees = layout.degrees();
   // Sliced experts at expert degree 1 are like a sliced dense block: every slice has all tokens already.
-  if (degrees.expert == 1 && (degrees.model == 1 || slice_experts)) {
+  if (degrees.expert == 1 && (degrees.tensor == 1 || slice_experts)) {
     return std::make_shared<LocalDispatcher>(std::move(axis));
   }
-  return std::make_shared<ExpertDispatcher>(Site{layout.model_group(), degrees.expert, layout.expert_rank(),
-                                                 degrees.model, layout.model_rank(), slice_experts && degrees.model > 1,
-                                                 degrees.expert > 1 ? runs : 1, std::move(exchange)});
+  return std::make_shared<ExpertDispatcher>(
+      Site{layout.tensor_group(), degrees.expert, layout.expert_rank(), degrees.tensor, layout.tensor_rank(),
+           slice_experts && degrees.tensor > 1, degrees.expert > 1 ? runs : 1, std::move(exchange)});
 }
 
 }  // namespace polymoe

@@ -17,20 +17,20 @@ void check_divides(const char* what, std::int64_t count, const char* key, std::i
 }  // namespace
 
 Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& model, std::int64_t world) {
-  Degrees degrees{options.data, options.expert, options.model};
-  const std::int64_t others = degrees.expert * degrees.model;
+  Degrees degrees{options.data, options.expert, options.tensor};
+  const std::int64_t others = degrees.expert * degrees.tensor;
   if (degrees.data == 0) {
     if (world % others != 0) {
-      throw Error(fmt::format("parallel.expert x parallel.model = {} x {} does not divide the {} processes",
-                              degrees.expert, degrees.model, world),
+      throw Error(fmt::format("parallel.expert x parallel.tensor = {} x {} does not divide the {} processes",
+                              degrees.expert, degrees.tensor, world),
                   {}, "start a multiple of them or change the degrees");
     }
     degrees.data = world / others;
   }
   if (degrees.world() != world) {
-    throw Error(fmt::format("parallel.data x parallel.expert x parallel.model = {} x {} x {} = {}, but there are {} "
+    throw Error(fmt::format("parallel.data x parallel.expert x parallel.tensor = {} x {} x {} = {}, but there are {} "
                             "processes",
-                            degrees.data, degrees.expert, degrees.model, degrees.world(), world),
+                            degrees.data, degrees.expert, degrees.tensor, degrees.world(), world),
                 {}, fmt::format("start {} processes or change the degrees", degrees.world()));
   }
   if (degrees.expert > 1) {
@@ -42,9 +42,9 @@ Degrees resolve_degrees(const ParallelOptions& options, const ModelOptions& mode
                     layer.experts, "parallel.expert", degrees.expert);
     }
   }
-  if (degrees.model > 1) {
-    check_divides("attention heads (model.heads)", model.heads, "parallel.model", degrees.model);
-    check_divides("columns of the feed-forward block (model.ffn)", model.ffn, "parallel.model", degrees.model);
+  if (degrees.tensor > 1) {
+    check_divides("attention heads (model.heads)", model.heads, "parallel.tensor", degrees.tensor);
+    check_divides("columns of the feed-forward block (model.ffn)", model.ffn, "parallel.tensor", degrees.tensor);
   }
   return degrees;
 }
@@ -53,8 +53,8 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
                                const DeviceGroup& device_group)
     : world_(world) {
   run_collectively(world, [&] { degrees_ = resolve_degrees(options, model, world.size()); });
-  const std::int64_t rank = world.rank(), experts = degrees_.expert, slices = degrees_.model;
-  model_rank_ = rank % slices;
+  const std::int64_t rank = world.rank(), experts = degrees_.expert, slices = degrees_.tensor;
+  tensor_rank_ = rank % slices;
   expert_rank_ = rank / slices % experts;
   data_rank_ = rank / slices / experts;
   const bool slice_experts = options.expert_slicing == ExpertSlicing::kSliced;
@@ -66,7 +66,7 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
     for (std::int64_t other = 0; other < degrees_.world(); ++other) {
       const bool agrees = (!same_data || other / slices / experts == data_rank_) &&
                           (!same_expert || other / slices % experts == expert_rank_) &&
-                          (!same_model || other % slices == model_rank_);
+                          (!same_model || other % slices == tensor_rank_);
       if (agrees) members.push_back(static_cast<int>(other));
     }
     std::unique_ptr<Communicator> made = world.make_group(name, members);
@@ -74,7 +74,7 @@ ParallelLayout::ParallelLayout(const ParallelOptions& options, const ModelOption
     host_groups_.push_back(std::move(made));
     return device_group(*host_groups_.back());
   };
-  model_ = group("model", true, true, false);
+  tensor_ = group("tensor", true, true, false);
   expert_ = group("expert", true, false, true);
   dense_ = group("dense", false, false, true);
   expert_data_ = group("expert-data", false, true, slice_experts);

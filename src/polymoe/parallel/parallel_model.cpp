@@ -6,7 +6,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/comm/hosts.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/parallel/expert_dispatcher.h"
 #include "polymoe/parallel/gpu_choice.h"
 #include "polymoe/parallel/model_axis.h"
@@ -50,7 +50,7 @@ Partition make_partition(const RunOptions& options, const ParallelLayout& layout
   std::unique_ptr<RowAllToAll> exchange = make_exchange(options, layout);
   for (Communicator* group : exchange->own_groups()) groups.push_back(group);
   Partition partition;
-  if (layout.degrees().model > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.model_group());
+  if (layout.degrees().tensor > 1) partition.model_axis = std::make_shared<GroupModelAxis>(layout.tensor_group());
   partition.slice_experts = options.parallel.expert_slicing == ExpertSlicing::kSliced;
   partition.dispatcher = make_dispatcher(layout, partition.slice_experts, options.parallel.exchange_chunks,
                                          std::move(exchange), partition.model_axis);
@@ -88,7 +88,7 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
       model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train)),
       store(*model, make_sharding(options.parallel, layout), make_tiers(options),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
-              initialize_parameter(p.name, p.parameter, p.placed, seed);
+              initialize_parameter(p.name, p.parameter, p.spec, seed);
             }),
       sync(store, layout) {
   runner_->attach(sync);

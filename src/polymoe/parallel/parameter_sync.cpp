@@ -14,10 +14,10 @@ constexpr const char* kOutside = "embeddings";
 
 // A parameter is cut along the model axis when a dimension other than the stacked experts is.
 bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {
-  const Placement& placement = parameter.placed.placement;
-  const std::vector<std::int64_t> local = placement.local_shape();
+  const ShardSpec& shard = parameter.spec.shard;
+  const std::vector<std::int64_t> local = shard.local_shape();
   for (std::size_t dim = unit.experts ? 1 : 0; dim < local.size(); ++dim) {
-    if (local[dim] != placement.logical_shape[dim]) return true;
+    if (local[dim] != shard.logical_shape[dim]) return true;
   }
   return false;
 }
@@ -26,7 +26,7 @@ bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {
 
 Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees) {
   const bool whole_experts = options.expert_slicing != ExpertSlicing::kSliced;
-  return {options.zero_stage, degrees.data * degrees.expert, 0, degrees.data * (whole_experts ? degrees.model : 1), 0};
+  return {options.zero_stage, degrees.data * degrees.expert, 0, degrees.data * (whole_experts ? degrees.tensor : 1), 0};
 }
 
 Sharding make_sharding(const ParallelOptions& options, const ParallelLayout& layout) {
@@ -219,7 +219,7 @@ std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& 
   // What all slices hold alike is the first slice's. Whole experts are copies of each other along the model axis, so
   // their group has shared them out already.
   const bool copied_in_group = unit.experts && layout_.expert_data_group().size() > layout_.degrees().data;
-  if (layout_.model_rank() > 0 && !copied_in_group && !is_sliced(unit, parameter)) return {0, 0};
+  if (layout_.tensor_rank() > 0 && !copied_in_group && !is_sliced(unit, parameter)) return {0, 0};
   const auto [begin, end] = owned(unit);
   const std::int64_t first = std::clamp<std::int64_t>(begin - parameter.offset, 0, parameter.size);
   const std::int64_t last = std::clamp<std::int64_t>(end - parameter.offset, 0, parameter.size);

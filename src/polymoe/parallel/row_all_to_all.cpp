@@ -133,7 +133,8 @@ std::unique_ptr<RowAllToAll> make_hierarchical_all_to_all(Communicator& group, c
       throw Error(fmt::format("parallel.all-to-all: hierarchical needs as many members of the group '{}' on each node, "
                               "next to each other in rank",
                               group.name()),
-                  {}, "use flat, or start as many processes on each node as parallel.expert x parallel.model asks for");
+                  {},
+                  "use flat, or start as many processes on each node as parallel.expert x parallel.tensor asks for");
     }
   }
   if (members == group.size() || members == 1) return make_flat_all_to_all(group);

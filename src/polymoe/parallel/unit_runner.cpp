@@ -28,7 +28,7 @@ variable_list all_of(const at::Tensor& y, const ForwardOutputs& own) {
 
 struct BlockPass : torch::CustomClassHolder {
   ParameterSync* sync;
-  std::string place;
+  std::string full_name;
   BlockRunner::Block block;
   ForwardContext context;  // but for what is the pass's own, see run()
   RoutingMemo routings;
@@ -65,11 +65,11 @@ class Recompute : public torch::autograd::Function<Recompute> {
     if (on_host) pass->input = put_on_host(x.detach(), *pass->under_way);
     ctx->save_for_backward({on_host ? at::Tensor() : x, memory});
     ctx->saved_data["device"] = x.device();
-    pass->sync->before_forward(pass->place);
+    pass->sync->before_forward(pass->full_name);
     ForwardOutputs own;
     if (pass->context.collects_statistics()) own.statistics = pass->context.outputs->statistics;
     const at::Tensor y = pass->run(x, memory, own);
-    pass->sync->after_forward(pass->place);
+    pass->sync->after_forward(pass->full_name);
     pass->loads = own.loads;
     variable_list outputs = all_of(y, own);
     ctx->saved_data["pass"] = c10::IValue::make_capsule(std::move(pass));
@@ -80,7 +80,7 @@ class Recompute : public torch::autograd::Function<Recompute> {
     const auto capsule = ctx->saved_data["pass"].toCapsule();
     auto& pass = *static_cast<BlockPass*>(capsule.get());
     const variable_list saved = ctx->get_saved_variables();
-    pass.sync->before_backward(pass.place);
+    pass.sync->before_backward(pass.full_name);
     at::Tensor x = saved[0], memory = saved[1];
     std::optional<DeviceCopy> fetched;
     if (pass.under_way != nullptr) {
@@ -104,25 +104,25 @@ class Recompute : public torch::autograd::Function<Recompute> {
       }
       torch::autograd::backward(roots, root_grads);
     }
-    pass.sync->after_backward(pass.place);
+    pass.sync->after_backward(pass.full_name);
     return {x.grad(), pass.has_memory ? memory.grad() : at::Tensor(), {}};
   }
 };
 
 }  // namespace
 
-at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const at::Tensor& memory,
+at::Tensor UnitRunner::run(const std::string& full_name, const at::Tensor& x, const at::Tensor& memory,
                            const ForwardContext& context, const Block& block) {
   ParameterSync& sync = *sync_;
   if (!at::GradMode::is_enabled()) {
     at::Tensor y;
-    use(place, [&] { y = block(x, memory, context); });
+    use(full_name, [&] { y = block(x, memory, context); });
     return y;
   }
   if (recompute_) {
     auto pass = c10::make_intrusive<BlockPass>();
     pass->sync = &sync;
-    pass->place = place;
+    pass->full_name = full_name;
     pass->block = block;
     pass->context = context;
     pass->has_memory = memory.defined();
@@ -140,23 +140,23 @@ at::Tensor UnitRunner::run(const std::string& place, const at::Tensor& x, const 
   }
   // Backward reaches the node behind the block first and the one before it last: the engine takes later nodes first
   // of those that are ready, and gradients of parameters before all others.
-  const at::Tensor before = linear_map(x, identity_map(), [&sync, place](const at::Tensor& grad) {
-    sync.after_backward(place);
+  const at::Tensor before = linear_map(x, identity_map(), [&sync, full_name](const at::Tensor& grad) {
+    sync.after_backward(full_name);
     return grad;
   });
-  sync.before_forward(place);
+  sync.before_forward(full_name);
   const at::Tensor y = block(before, memory, context);
-  sync.after_forward(place);
-  return linear_map(y, identity_map(), [&sync, place](const at::Tensor& grad) {
-    sync.before_backward(place);
+  sync.after_forward(full_name);
+  return linear_map(y, identity_map(), [&sync, full_name](const at::Tensor& grad) {
+    sync.before_backward(full_name);
     return grad;
   });
 }
 
-void UnitRunner::use(const std::string& place, const std::function<void()>& work) {
-  sync_->before_forward(place);
+void UnitRunner::use(const std::string& full_name, const std::function<void()>& work) {
+  sync_->before_forward(full_name);
   work();
-  sync_->after_forward(place);
+  sync_->after_forward(full_name);
 }
 
 }  // namespace polymoe

@@ -18,20 +18,20 @@ Activations::Activations(const RunOptions& options, const Degrees& degrees) {
   element_ = options.train.precision == NumberFormat::kFloat32 ? 4 : 2;
   tokens_ = (options.train.max_tokens + 1) / 2;
   row_ = model.hidden * element_;
-  heads_ = row_ / degrees.model;
-  inner_ = model.ffn * element_ / degrees.model;
+  heads_ = row_ / degrees.tensor;
+  inner_ = model.ffn * element_ / degrees.tensor;
   // ReLU needs its output alone for backward; the others their input too. Dropout needs another copy.
   const std::int64_t copies = (model.activation == Activation::kRelu ? 1 : 2) + (model.activation_dropout > 0 ? 1 : 0);
   inner_kept_ = copies * inner_;
   moe_ = moe;
   degrees_ = degrees;
   width_ = model.hidden;
-  expert_slices_ = options.parallel.expert_slicing == ExpertSlicing::kSliced ? degrees.model : 1;
+  expert_slices_ = options.parallel.expert_slicing == ExpertSlicing::kSliced ? degrees.tensor : 1;
   expert_inner_ = model.ffn * element_ / expert_slices_;
   expert_inner_kept_ = copies * expert_inner_;
   shared_kept_ = model.moe.shared_experts > 0 ? tokens_ * (row_ + model.moe.shared_experts * inner_kept_) : 0;
   on_gpu_ = options.train.device != DeviceKind::kCpu;
-  vocabulary_ = (model.vocabulary + degrees.model - 1) / degrees.model;
+  vocabulary_ = (model.vocabulary + degrees.tensor - 1) / degrees.tensor;
 }
 
 Activations::Rows Activations::rows_of(std::int64_t experts) const {
@@ -41,8 +41,8 @@ Activations::Rows Activations::rows_of(std::int64_t experts) const {
   const std::int64_t all = most_slots(layer, tokens_, /*training=*/true);
   const std::int64_t assigned = assignments(experts);
   Rows rows{};
-  rows.slots = expert_slices_ == 1 ? (all + degrees_.model - 1) / degrees_.model : all;
-  if (degrees_.expert > 1) rows.exchanged = (capacity > 0 ? experts * capacity : assigned) / degrees_.model;
+  rows.slots = expert_slices_ == 1 ? (all + degrees_.tensor - 1) / degrees_.tensor : all;
+  if (degrees_.expert > 1) rows.exchanged = (capacity > 0 ? experts * capacity : assigned) / degrees_.tensor;
   // Logits and probabilities; the input again where it is not float32; the slot of each choice, and its token.
   rows.gate = tokens_ * (2 * experts * kFloat + (element_ < kFloat ? width_ * kFloat : 0)) + 2 * assigned * kIndex;
   return rows;

@@ -23,7 +23,7 @@ class LoneAxis : public ModelAxis {
 
 ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
   Partition partition;
-  if (degrees.model > 1) partition.model_axis = std::make_shared<LoneAxis>(degrees.model);
+  if (degrees.tensor > 1) partition.model_axis = std::make_shared<LoneAxis>(degrees.tensor);
   partition.slice_experts = options.parallel.expert_slicing == ExpertSlicing::kSliced;
   partition.expert_parts = degrees.expert;
   const Model model = make_model(options, partition);
@@ -41,7 +41,7 @@ ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
     }
     block->name = unit.name;
     block->decoder = static_cast<std::int64_t>(shape.blocks.size()) > options.model.encoder_layers;
-    if (unit.experts) block->experts = unit.parameters.front().placed.placement.logical_shape.front();
+    if (unit.experts) block->experts = unit.parameters.front().spec.shard.logical_shape.front();
     block->units.push_back(std::move(unit));
   }
   return shape;

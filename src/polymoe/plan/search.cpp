@@ -77,11 +77,11 @@ Plan plan_with(const PlannerOptions& options) {
   return plan;
 }
 
-PlannerOptions with(PlannerOptions options, std::int64_t expert, std::int64_t model, std::int64_t stage, bool recompute,
-                    const Place& place) {
+PlannerOptions with(PlannerOptions options, std::int64_t expert, std::int64_t tensor, std::int64_t stage,
+                    bool recompute, const Place& place) {
   options.parallel.data = 0;
   options.parallel.expert = expert;
-  options.parallel.model = model;
+  options.parallel.tensor = tensor;
   options.parallel.zero_stage = stage;
   options.parallel.recompute = recompute;
   set_place(options, place);
@@ -143,10 +143,10 @@ std::optional<Largest> largest_in_mode(const PlannerOptions& options, const Mode
   const ClusterOptions& cluster = options.cluster;
   if (mode.place.optimizer == kFile.optimizer && cluster.disk == 0) return std::nullopt;
   std::optional<Largest> best;
-  for (const std::int64_t model : divisors(std::min(cluster.node_devices, cluster.devices))) {
-    if (model > 1 && !mode.slices) continue;
-    const std::int64_t expert = options.model.moe.experts > 0 ? cluster.devices / model : 1;
-    const PlannerOptions family = with(options, expert, model, mode.stage, true, mode.place);
+  for (const std::int64_t tensor : divisors(std::min(cluster.node_devices, cluster.devices))) {
+    if (tensor > 1 && !mode.slices) continue;
+    const std::int64_t expert = options.model.moe.experts > 0 ? cluster.devices / tensor : 1;
+    const PlannerOptions family = with(options, expert, tensor, mode.stage, true, mode.place);
     if (!is_allowed(grown(family, 1))) continue;
     std::optional<Largest> found = largest_that_fits(family);
     if (found && (!best || found->plan.parameters > best->plan.parameters)) best = std::move(found);
@@ -155,14 +155,14 @@ std::optional<Largest> largest_in_mode(const PlannerOptions& options, const Mode
 }
 
 // In these degrees, all stages, places of state, and recomputation.
-void add_plans(const PlannerOptions& options, std::int64_t expert, std::int64_t model, std::vector<Plan>& plans) {
+void add_plans(const PlannerOptions& options, std::int64_t expert, std::int64_t tensor, std::vector<Plan>& plans) {
   for (std::int64_t stage = 0; stage <= 3; ++stage) {
     for (const Place& place : {kDevice, Place{Tier::kHost, Tier::kDevice, Tier::kDevice}, kHost, kFile}) {
       const bool moves_more = place.gradients != Tier::kDevice;
       if (moves_more && stage < 2) continue;  // there is nothing more to move
       if (place.optimizer == kFile.optimizer && options.cluster.disk == 0) continue;
       for (const bool recompute : {false, true}) {
-        plans.push_back(plan_with(with(options, expert, model, stage, recompute, place)));
+        plans.push_back(plan_with(with(options, expert, tensor, stage, recompute, place)));
       }
     }
   }
@@ -177,7 +177,7 @@ std::string Plan::name() const {
   };
   add("E", degrees.expert);
   add("D", degrees.data);
-  add("M", degrees.model);
+  add("M", degrees.tensor);
   if (text.empty()) text = "1";
   if (options.parallel.zero_stage > 0) text += fmt::format(" Z{}", options.parallel.zero_stage);
   const OffloadOptions& off = options.offload;
@@ -194,10 +194,10 @@ Plan plan_of(const PlannerOptions& options) { return plan_with(options); }
 std::vector<Plan> rank_plans(const PlannerOptions& options) {
   std::vector<Plan> plans;
   const std::int64_t devices = options.cluster.devices;
-  for (const std::int64_t model : divisors(std::min(options.cluster.node_devices, devices))) {  // within a node
+  for (const std::int64_t tensor : divisors(std::min(options.cluster.node_devices, devices))) {  // within a node
     for (const std::int64_t expert : divisors(devices)) {
-      if (!is_allowed(with(options, expert, model, 0, false, kDevice))) continue;
-      add_plans(options, expert, model, plans);
+      if (!is_allowed(with(options, expert, tensor, 0, false, kDevice))) continue;
+      add_plans(options, expert, tensor, plans);
     }
   }
   std::stable_sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {

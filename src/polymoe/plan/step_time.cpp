@@ -50,13 +50,13 @@ class StepModel {
           // Each row of the whole layer goes through one expert; those of a process through its share of them.
           const double here = static_cast<double>(block.experts) / static_cast<double>(degrees_.expert);
           const double slices =
-              o_.parallel.expert_slicing == ExpertSlicing::kSliced ? 1.0 : static_cast<double>(degrees_.model);
+              o_.parallel.expert_slicing == ExpertSlicing::kSliced ? 1.0 : static_cast<double>(degrees_.tensor);
           flops += 2 * parameters / here * rows(block.experts) / slices;
         }
       }
     }
     return flops + 2 * tokens_ * static_cast<double>(o_.model.vocabulary * o_.model.hidden) /
-                       static_cast<double>(degrees_.model);
+                       static_cast<double>(degrees_.tensor);
   }
 
   // Of one micro-batch, through a layer of so many experts.
@@ -77,17 +77,17 @@ class StepModel {
     if (degrees_.expert == 1) return 0.0;
     double sent = 0;
     for (const BlockShape& block : shape_.blocks) sent += block.experts > 0 ? rows(block.experts) : 0;
-    const double bytes = sent / static_cast<double>(degrees_.model) * row_bytes() * others(degrees_.expert);
+    const double bytes = sent / static_cast<double>(degrees_.tensor) * row_bytes() * others(degrees_.expert);
     // There and back, in forward and in backward.
-    return rounds_ * 2 * (1 + passes_) * bytes / bandwidth(degrees_.expert, degrees_.model);
+    return rounds_ * 2 * (1 + passes_) * bytes / bandwidth(degrees_.expert, degrees_.tensor);
   }
 
   double slices() const {
-    if (degrees_.model == 1) return 0.0;
+    if (degrees_.tensor == 1) return 0.0;
     double sums = 0;
     for (const BlockShape& block : shape_.blocks) sums += block.decoder ? 3 : 2;
-    const double bytes = 2 * tokens_ * row_bytes() * others(degrees_.model);
-    return rounds_ * sums * (1 + passes_) * bytes / bandwidth(degrees_.model, 1);
+    const double bytes = 2 * tokens_ * row_bytes() * others(degrees_.tensor);
+    return rounds_ * sums * (1 + passes_) * bytes / bandwidth(degrees_.tensor, 1);
   }
 
   template <typename Function>
@@ -112,7 +112,7 @@ class StepModel {
       if (unit.stage == 1) bytes = (4 + element_) * size;
       if (unit.stage == 2) bytes = (4 * rounds_ + element_) * size;
       if (unit.stage == 3) bytes = (4 + 2 * element_) * rounds_ * size;
-      const std::int64_t stride = unit.experts ? degrees_.expert * degrees_.model : degrees_.model;
+      const std::int64_t stride = unit.experts ? degrees_.expert * degrees_.tensor : degrees_.tensor;
       return bytes / bandwidth(copies, stride);
     });
   }

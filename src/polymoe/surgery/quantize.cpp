@@ -21,7 +21,7 @@ std::set<std::string> matrices_of(const ModelOptions& options) {
   const OnMetaDevice scope;
   const Model model = make_model(options);
   std::set<std::string> names;
-  for (const auto& [name, parameter] : placed_parameters(*model)) {
+  for (const auto& [name, parameter] : parameter_specs(*model)) {
     if (parameter.stays_wide()) continue;
     for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {
       if (tensor.shape.size() == 2) names.insert(tensor.name);

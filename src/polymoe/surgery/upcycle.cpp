@@ -11,7 +11,7 @@
 #include "polymoe/checkpoint/expert_name.h"
 #include "polymoe/config/moe_layers.h"
 #include "polymoe/kernels/cpu/dropout.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -61,7 +61,7 @@ void add_gate(SurgeryResult& result, const std::string& block, std::int64_t hidd
   const std::vector<std::int64_t> shape{options.experts, hidden};
   result.add(kModelWeights, {name, Dtype::kF32, shape}, [name, shape, seed = options.seed] {
     at::Tensor gate = at::empty(shape, at::kFloat);
-    initialize_parameter(name, gate, {whole_placement(shape), Role::kGate}, seed);
+    initialize_parameter(name, gate, {unsharded_spec(shape), Role::kGate}, seed);
     return gate;
   });
 }

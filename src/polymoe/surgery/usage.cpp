@@ -43,10 +43,10 @@ std::vector<double> read_confidence(const json& values, std::size_t experts, con
 }
 
 // "encoder.layers.1.feed_forward.moe" -> "encoder.layers.1".
-std::string layer_of_place(const std::string& place) {
+std::string layer_of_name(const std::string& full_name) {
   std::size_t end = 0;
-  for (int dots = 0; dots < 3 && end != std::string::npos; ++dots) end = place.find('.', end + (dots > 0 ? 1 : 0));
-  return place.substr(0, end);
+  for (int dots = 0; dots < 3 && end != std::string::npos; ++dots) end = full_name.find('.', end + (dots > 0 ? 1 : 0));
+  return full_name.substr(0, end);
 }
 
 void read_rows(const json& entry, const char* heading, const fs::path& path, const std::string& layer,
@@ -74,7 +74,7 @@ GateStatistics from_usage(const json& document, const fs::path& path) {
 GateStatistics from_record(const json& record, const fs::path& path) {
   GateStatistics statistics;
   for (const json& entry : record.at("layers")) {
-    const std::string layer = layer_of_place(entry.at("name").get<std::string>());
+    const std::string layer = layer_of_name(entry.at("name").get<std::string>());
     for (const auto& [language, counted] : entry.at("languages").items()) {
       if (counted.at("tokens").get<double>() == 0) continue;
       statistics.languages[layer][language].use = read_shares(counted.at("load"), path, layer);

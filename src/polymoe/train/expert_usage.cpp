@@ -15,7 +15,7 @@ namespace polymoe {
 namespace {
 
 // "encoder.layers.1.feed_forward.moe" -> "encoder.layers.1".
-std::string layer_of(const std::string& place) { return place.substr(0, place.find(".feed_forward")); }
+std::string layer_of(const std::string& full_name) { return full_name.substr(0, full_name.find(".feed_forward")); }
 
 UsageCounts counts_of(const ExpertUsage& usage) {
   return {usage.tokens, usage.assigned, usage.kept, usage.first, usage.confidence};
@@ -64,8 +64,8 @@ void record_usage(Model& model, const ValidationSet& set, const Vocabulary& voca
   const std::string task = task_names(vocabulary).at(static_cast<std::size_t>(set.task));
   const std::string direction =
       set.task == Task::kTranslation ? set.direction.name() : task + ":" + set.direction.name();
-  for (const auto& [place, by_language] : statistics.layers()) {
-    LayerUsage& layer = usage[layer_of(place)];
+  for (const auto& [full_name, by_language] : statistics.layers()) {
+    LayerUsage& layer = usage[layer_of(full_name)];
     for (const auto& [language, of_language] : by_language) {
       const UsageCounts counts = counts_of(of_language);
       layer.directions[direction] += counts;

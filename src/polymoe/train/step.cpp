@@ -53,7 +53,7 @@ std::vector<at::Tensor> sum_loads(const TrainState& state, const std::vector<Mic
     const at::Tensor& sum = followed.emplace_back(at::zeros({weight.size(0)}, weight.options().dtype(at::kLong)));
     sizes.push_back(weight.size(0));
     // The slices of one model have the same micro-batches: what the first slice says counts.
-    if (state.layout.model_rank() != 0) continue;
+    if (state.layout.tensor_rank() != 0) continue;
     for (const MicroBatchResult& result : results) sum.add_(result.loads[i]);
   }
   if (followed.empty()) return sums;

@@ -187,7 +187,7 @@ struct Trainer::State {
     const Degrees& degrees = train.layout.degrees();
     if (world.size() > 1) {
       log_info("{} processes: data {} x expert {} x model {}, ZeRO stage {}", world.size(), degrees.data,
-               degrees.expert, degrees.model, options.parallel.zero_stage);
+               degrees.expert, degrees.tensor, options.parallel.zero_stage);
     }
   }
 

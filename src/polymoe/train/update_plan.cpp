@@ -15,7 +15,7 @@ UpdatePlan plan_update(const std::vector<MicroBatch>& mine, std::int64_t num_mic
     tokens[static_cast<std::int64_t>(round)][1] = mine[round].target_tokens();
   }
   // The slices of one model have the same micro-batches: what the first slice says counts.
-  const std::int64_t slices = layout.degrees().model;
+  const std::int64_t slices = layout.degrees().tensor;
   at::Tensor all = at::empty({ranks, slices, rounds, 2}, at::kLong);
   layout.world().all_gather(tokens, all);
   const at::Tensor first = all.select(1, 0).contiguous();

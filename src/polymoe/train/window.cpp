@@ -44,7 +44,7 @@ TokenLoss Window::total() const {
 
 Window Window::over_all(const ParallelLayout& layout, std::size_t num_tasks) const {
   // The slices of one model have the same micro-batches: the first one's count.
-  const bool counts = layout.model_rank() == 0;
+  const bool counts = layout.tensor_rank() == 0;
   const auto end = static_cast<std::int32_t>(num_tasks);
   std::vector<double> sums;
   for (std::int32_t task = 0; task < end; ++task) {

@@ -34,7 +34,7 @@ LAYOUTS = {
     "two, data": (2, []),
     "two, experts": (2, ["--parallel.expert", "2"]),
     "two, zero 2": (2, ["--parallel.zero-stage", "2", "--train.valid-freq", "4"]),
-    "two, model": (2, ["--parallel.model", "2", "--parallel.recompute"]),
+    "two, model": (2, ["--parallel.tensor", "2", "--parallel.recompute"]),
     "two, zero 3, files": (2, ["--parallel.zero-stage", "3", *FILES]),
 }
 

@@ -123,6 +123,12 @@ TEST(OptionBinder, TheCommandLineWinsOverTheFile) {
   EXPECT_EQ(program.train_binder_.given().at("model.ffn").path, file.path());
 }
 
+TEST(OptionBinder, TakesTheKeyOfOlderVersions) {
+  Program program;
+  EXPECT_EQ(program.run({"train", "--parallel.model", "2"}).parallel.tensor, 2);
+  EXPECT_EQ(program.train_binder_.given().at("parallel.tensor").path, "command line");
+}
+
 TEST(OptionBinder, KeysBesideAPresetWin) {
   const RunOptions options = run({"train", "--ffn", "333", "--preset", "tiny"});
   EXPECT_EQ(options.model.hidden, 64);

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "polymoe/base/remarks.h"
 #include "temporary_file.h"
 
 namespace polymoe {
@@ -141,6 +142,11 @@ TEST_F(SetOption, NamesTheNearestRightKey) {
   EXPECT_THAT(error("", "8"), HasSubstr("unknown key"));
 }
 
+TEST_F(SetOption, TakesTheKeyOfOlderVersions) {
+  set_option(sections_, "parallel.model", "4");
+  EXPECT_EQ(options_.parallel.tensor, 4);
+}
+
 TEST_F(SetOption, TellsSectionsListsAndValuesApart) {
   EXPECT_EQ(error("model", "5"), "run.yaml:3: model: a value stands where keys are wanted; 'model' is a section");
   EXPECT_THAT(error({"model.moe", {"a"}, Kind::kList, {}}), HasSubstr("a value stands where keys are wanted"));
@@ -230,6 +236,20 @@ TEST_F(LoadRunOptions, KeysBesideAPresetWinWhereverBothStand) {
 
 TEST_F(LoadRunOptions, APresetCanBeTakenBack) {
   EXPECT_EQ(load("model: {preset: small}\n", {override("model.preset", "none")}).options.model.hidden, 512);
+}
+
+TEST_F(LoadRunOptions, AKeyOfOlderVersionsIsTakenWithARemark) {
+  const TemporaryFile file("parallel:\n  model: 2\n");
+  const LoadedOptions loaded = load_run_options(file.path(), {});
+  EXPECT_EQ(loaded.options.parallel.tensor, 2);
+  EXPECT_EQ(loaded.given.at("parallel.tensor").path, file.path());
+  EXPECT_EQ(loaded.given.count("parallel.model"), 0u);
+  set_strict(true);
+  EXPECT_EQ(error_of([&] { load_run_options(file.path(), {}); }),
+            file.path() +
+                ":2: parallel.model is called parallel.tensor now (an error with --strict); write "
+                "parallel.tensor");
+  set_strict(false);
 }
 
 TEST_F(LoadRunOptions, AnUnknownPresetListsTheKnownOnes) {

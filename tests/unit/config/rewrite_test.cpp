@@ -31,7 +31,7 @@ RunOptions two_experts() {
 
 TEST(WithSection, ReplacesABlockAndLeavesTheRestAsItIs) {
   EXPECT_EQ(
-      with_parallel("# mine\nmodel:\n  hidden: 64  # small\n\nparallel:\n  model: 2\n  # why\n  expert: 8\n\n# next\n"
+      with_parallel("# mine\nmodel:\n  hidden: 64  # small\n\nparallel:\n  tensor: 2\n  # why\n  expert: 8\n\n# next\n"
                     "train:\n  seed: 3\n",
                     two_experts()),
       "# mine\nmodel:\n  hidden: 64  # small\n\nparallel:\n  expert: 2\n  zero-stage: 3\n\n# next\ntrain:\n"
@@ -53,7 +53,7 @@ TEST(WithSection, LeavesOutASectionThatHasDefaultsAlone) {
 }
 
 TEST(WithSection, KeepsTheLineEndsOfTheFile) {
-  EXPECT_EQ(with_parallel("parallel:\r\n  model: 2\r\n\r\n  expert: 8\r\ntrain: {seed: 3}\r\n", two_experts()),
+  EXPECT_EQ(with_parallel("parallel:\r\n  tensor: 2\r\n\r\n  expert: 8\r\ntrain: {seed: 3}\r\n", two_experts()),
             "parallel:\r\n  expert: 2\r\n  zero-stage: 3\r\ntrain: {seed: 3}\r\n");
 }
 

@@ -54,7 +54,7 @@ Partition partition_of(const std::shared_ptr<ModelAxis>& axis, ExpertKind expert
 // What one slice knows after forward and backward.
 struct SliceResult {
   double loss = 0.0;
-  std::map<std::string, PlacedParameter> placements;
+  std::map<std::string, ParameterSpec> shards;
   std::map<std::string, at::Tensor> gradients;
 };
 
@@ -75,7 +75,7 @@ SliceResult forward_and_backward(EncoderDecoder model, at::ScalarType type) {
 
   SliceResult result;
   result.loss = loss.item<double>();
-  result.placements = placed_parameters(*model);
+  result.shards = parameter_specs(*model);
   for (const auto& item : model->named_parameters()) result.gradients[item.key()] = item.value().grad();
   return result;
 }
@@ -91,11 +91,11 @@ std::vector<SliceResult> results_of(std::int64_t slices, ExpertKind experts, at:
 
 // Puts the slices' parts of a tensor together. What nobody has stays NaN.
 at::Tensor assembled(const std::vector<SliceResult>& slices, const std::string& name) {
-  const Placement& first = slices[0].placements.at(name).placement;
+  const ShardSpec& first = slices[0].shards.at(name).shard;
   at::Tensor whole = at::full({logical_size(first)}, std::nan(""), slices[0].gradients.at(name).options());
   for (const SliceResult& slice : slices) {
     const at::Tensor part = slice.gradients.at(name).flatten();
-    for (const Run& run : runs_of(slice.placements.at(name).placement)) {
+    for (const Run& run : runs_of(slice.shards.at(name).shard)) {
       whole.narrow(0, run.logical, run.count).copy_(part.narrow(0, run.local, run.count));
     }
   }
@@ -121,8 +121,8 @@ TEST(SlicedModel, WhatEverySliceHoldsGetsTheSameBitsOnEach) {
   for (const ExpertKind experts : {ExpertKind::kNone, ExpertKind::kWhole, ExpertKind::kSliced}) {
     const std::vector<SliceResult> results = results_of(4, experts, at::kFloat);
     int replicated = 0;
-    for (const auto& [name, parameter] : results[0].placements) {
-      if (!parameter.placement.is_whole()) continue;
+    for (const auto& [name, parameter] : results[0].shards) {
+      if (!parameter.shard.is_whole()) continue;
       ++replicated;
       for (const SliceResult& slice : results) {
         EXPECT_TRUE(at::equal(slice.gradients.at(name), results[0].gradients.at(name))) << name;
@@ -156,13 +156,13 @@ TEST(SlicedModel, InitialValuesAndCountsAreThoseOfTheWholeModel) {
                               .expert_parts = kExpertParts};
     EncoderDecoder part(options, partition);
     initialize(*part, 7);
-    const std::map<std::string, PlacedParameter> placements = placed_parameters(*part);
+    const std::map<std::string, ParameterSpec> shards = parameter_specs(*part);
     for (const auto& item : part->named_parameters()) {
       const at::Tensor logical = whole->named_parameters()[item.key()].flatten(), local = item.value().flatten();
-      const Placement& placement = placements.at(item.key()).placement;
-      EXPECT_EQ(placement.local_shape(), item.value().sizes().vec()) << item.key();
-      EXPECT_EQ(placement.logical_shape, whole->named_parameters()[item.key()].sizes().vec()) << item.key();
-      for (const auto& run : runs_of(placement)) {
+      const ShardSpec& shard = shards.at(item.key()).shard;
+      EXPECT_EQ(shard.local_shape(), item.value().sizes().vec()) << item.key();
+      EXPECT_EQ(shard.logical_shape, whole->named_parameters()[item.key()].sizes().vec()) << item.key();
+      for (const auto& run : runs_of(shard)) {
         ASSERT_TRUE(at::equal(local.narrow(0, run.local, run.count), logical.narrow(0, run.logical, run.count)))
             << item.key() << " from " << run.logical;
         covered[item.key()] += run.count;

@@ -22,11 +22,11 @@ void collect(const ParallelModel& model, at::Tensor ParameterUnit::*buffer, std:
                 [&] { own = (unit.*buffer).detach().cpu().clone(); });
     for (const FlatParameter& p : unit.parameters) {
       const auto [begin, end] = model.sync.owned(unit, p);
-      for (const LogicalTensor& tensor : logical_tensors(p.name, p.placed)) {
+      for (const LogicalTensor& tensor : logical_tensors(p.name, p.spec)) {
         at::Tensor& target = full[tensor.name];
         if (!target.defined()) target = at::full(tensor.shape, NAN);
         auto* to = target.mutable_data_ptr<float>();
-        for (const Run& run : tensor.size > 0 ? runs_of(tensor.placement) : std::vector<Run>{}) {
+        for (const Run& run : tensor.size > 0 ? runs_of(tensor.shard) : std::vector<Run>{}) {
           for (std::int64_t i = 0; i < run.count; ++i) {
             const std::int64_t place = tensor.offset + run.local + i;
             if (place < begin || place >= end) continue;
@@ -41,7 +41,7 @@ void collect(const ParallelModel& model, at::Tensor ParameterUnit::*buffer, std:
 }
 
 int processes_of(const ParallelOptions& parallel) {
-  return static_cast<int>(std::max<std::int64_t>(1, parallel.data) * parallel.expert * parallel.model);
+  return static_cast<int>(std::max<std::int64_t>(1, parallel.data) * parallel.expert * parallel.tensor);
 }
 
 // Calls `body` for each process of a layout.
@@ -115,7 +115,7 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
       }
       const StepReport report = train_step(state, mine, options, 1e-3);
       const std::lock_guard lock(mutex);
-      if (layout.model_rank() == 0) {
+      if (layout.tensor_rank() == 0) {
         outcome.losses[static_cast<std::size_t>(update)] += report.total().loss;
         tokens[static_cast<std::size_t>(update)] += static_cast<double>(report.total().tokens);
       }
@@ -125,7 +125,7 @@ Outcome train_in_threads(const RunOptions& options, std::int64_t updates) {
       const auto rank = static_cast<std::size_t>(world.rank());
       outcome.dense[rank] = layout.dense_group().counts();
       outcome.experts[rank] = layout.expert_data_group().counts();
-      outcome.slices[rank] = layout.model_group().counts();
+      outcome.slices[rank] = layout.tensor_group().counts();
     }
     const std::lock_guard lock(mutex);
     collect(state, &ParameterUnit::master, outcome.weights);

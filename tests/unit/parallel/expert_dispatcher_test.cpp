@@ -100,16 +100,16 @@ TEST_P(ExpertDispatch, GivesWhatExpertsInOneProcessGive) {
   testing::run_ranks(static_cast<int>(c.expert * c.model), [&](Communicator& world) {
     ModelOptions model;
     model.moe = moe_options_of(c);
-    ParallelOptions parallel{.expert = c.expert, .model = c.model};
+    ParallelOptions parallel{.expert = c.expert, .tensor = c.model};
     parallel.expert_slicing = c.sliced ? ExpertSlicing::kSliced : ExpertSlicing::kWhole;
     const ParallelLayout layout(parallel, model, world);
-    const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
+    const auto axis = std::make_shared<GroupModelAxis>(layout.tensor_group());
     Communicator& experts = layout.expert_group();
     auto exchange =
         c.hierarchical ? make_hierarchical_all_to_all(experts, {0, 0, 1, 1}) : make_flat_all_to_all(experts);
     const auto dispatcher = make_dispatcher(layout, c.sliced, c.runs, std::move(exchange), axis);
     const std::int64_t rank = layout.data_parallel_rank();
-    const double share = c.sliced && c.model > 1 ? (layout.model_rank() == 0 ? 0.25 : 0.75) : 1.0;
+    const double share = c.sliced && c.model > 1 ? (layout.tensor_rank() == 0 ? 0.25 : 0.75) : 1.0;
     const Dispatched got = pass(*dispatcher, c, rank, layout.expert_rank() * kExperts / c.expert, share);
 
     LocalDispatcher local;
@@ -233,10 +233,10 @@ TEST(ExpertDispatchBytes, NothingIsExchangedAtExpertDegreeOne) {
       ModelOptions model;
       const DispatchCase c{"", 1, 2, sliced};
       model.moe = moe_options_of(c);
-      ParallelOptions parallel{.model = 2};
+      ParallelOptions parallel{.tensor = 2};
       parallel.expert_slicing = sliced ? ExpertSlicing::kSliced : ExpertSlicing::kWhole;
       const ParallelLayout layout(parallel, model, world);
-      const auto axis = std::make_shared<GroupModelAxis>(layout.model_group());
+      const auto axis = std::make_shared<GroupModelAxis>(layout.tensor_group());
       const auto dispatcher = make_dispatcher(layout, sliced, 1, make_flat_all_to_all(layout.expert_group()), axis);
       pass(*dispatcher, c, 0, 0, 0.5);
       EXPECT_EQ(layout.expert_group().counts(), CollectiveCounts{});

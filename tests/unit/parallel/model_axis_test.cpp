@@ -11,7 +11,7 @@ namespace {
 TEST(ModelAxisBytes, EverySlicedProductSumsItsTokensOnceInForwardOrBackward) {
   RunOptions options = testing::tiny_run();
   options.model.moe.experts = 0;
-  options.parallel = {.data = 1, .model = 2};
+  options.parallel = {.data = 1, .tensor = 2};
   std::int64_t source = 0, target = 0;
   for (std::int64_t i = 0; i < options.train.micro_batches; ++i) {
     source += testing::tiny_batch(0, i).source_tokens();

@@ -21,7 +21,7 @@ struct Elements {
 Elements elements_of(const RunOptions& options, bool experts) {
   Elements elements;
   const ParallelOptions& p = options.parallel;
-  testing::run_ranks(static_cast<int>(p.data * p.expert * p.model), [&](Communicator& world) {
+  testing::run_ranks(static_cast<int>(p.data * p.expert * p.tensor), [&](Communicator& world) {
     const ParallelModel model(options, world);
     if (world.rank() > 0) return;
     for (const ParameterUnit& unit : model.store.units()) {
@@ -90,7 +90,7 @@ StoreBytes bytes_held(const ParallelOptions& parallel) {
   options.model.ffn = 256;
   options.parallel = parallel;
   StoreBytes held;
-  testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.model), [&](Communicator& world) {
+  testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.tensor), [&](Communicator& world) {
     const ParallelModel model(options, world);
     if (world.rank() == 0) held = model.store.bytes();
   });
@@ -151,7 +151,7 @@ TEST(ParameterSync, EveryElementIsAnsweredForOnce) {
   for (const ExpertSlicing slicing : {ExpertSlicing::kSliced, ExpertSlicing::kWhole}) {
     for (const std::int64_t stage : {0, 3}) {
       RunOptions options = testing::tiny_run();
-      options.parallel = {.data = 2, .expert = 2, .model = 2, .zero_stage = stage, .expert_slicing = slicing};
+      options.parallel = {.data = 2, .expert = 2, .tensor = 2, .zero_stage = stage, .expert_slicing = slicing};
       const testing::Outcome outcome = testing::train_in_threads(options, 1);
       for (const auto& [name, gradient] : outcome.gradients)
         EXPECT_FALSE(at::isnan(gradient).any().item<bool>()) << name;

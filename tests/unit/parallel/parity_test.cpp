@@ -55,24 +55,25 @@ std::vector<LayoutCase> cases() {
       {"E2D2Z3", {.data = 2, .expert = 2, .zero_stage = 3}},
       {"E2D2Z3Recompute", {.data = 2, .expert = 2, .zero_stage = 3, .recompute = true}, 2},
       {"D3Z3Uneven", {.data = 3, .zero_stage = 3}},
-      {"M2", {.model = 2}},
-      {"M4Top2", {.model = 4}, 2, CapacityKind::kDropless},
-      {"M2Whole", {.model = 2, .expert_slicing = ExpertSlicing::kWhole}},
-      {"D2M2Z2", {.data = 2, .model = 2, .zero_stage = 2}},
-      {"E2M2", {.expert = 2, .model = 2}},
-      {"E2M2Dropless", {.expert = 2, .model = 2}, 2, CapacityKind::kDropless},
-      {"E2M2Whole", {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole}},
+      {"M2", {.tensor = 2}},
+      {"M4Top2", {.tensor = 4}, 2, CapacityKind::kDropless},
+      {"M2Whole", {.tensor = 2, .expert_slicing = ExpertSlicing::kWhole}},
+      {"D2M2Z2", {.data = 2, .tensor = 2, .zero_stage = 2}},
+      {"E2M2", {.expert = 2, .tensor = 2}},
+      {"E2M2Dropless", {.expert = 2, .tensor = 2}, 2, CapacityKind::kDropless},
+      {"E2M2Whole", {.expert = 2, .tensor = 2, .expert_slicing = ExpertSlicing::kWhole}},
       {"E2M2WholeDropless",
-       {.expert = 2, .model = 2, .expert_slicing = ExpertSlicing::kWhole},
+       {.expert = 2, .tensor = 2, .expert_slicing = ExpertSlicing::kWhole},
        2,
        CapacityKind::kDropless},
-      {"E2D2M2", {.data = 2, .expert = 2, .model = 2}},
-      {"E2D2M2Z1Whole", {.data = 2, .expert = 2, .model = 2, .zero_stage = 1, .expert_slicing = ExpertSlicing::kWhole}},
-      {"E2D2M2Z3", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}},
+      {"E2D2M2", {.data = 2, .expert = 2, .tensor = 2}},
+      {"E2D2M2Z1Whole",
+       {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 1, .expert_slicing = ExpertSlicing::kWhole}},
+      {"E2D2M2Z3", {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 3}},
       {"E2D2M2Z3WholeRecompute",
        {.data = 2,
         .expert = 2,
-        .model = 2,
+        .tensor = 2,
         .zero_stage = 3,
         .recompute = true,
         .expert_slicing = ExpertSlicing::kWhole}},
@@ -90,9 +91,9 @@ std::vector<LayoutCase> cases() {
        NumberFormat::kBFloat16},
       {"E2D2Z3FiveMicroBatches", {.data = 2, .expert = 2, .zero_stage = 3}, 1, CapacityKind::kDropless, 5},
       {"E4More", {.expert = 4}, 2, CapacityKind::kLimited, 4, NumberFormat::kFloat32, true},
-      {"M2More", {.model = 2}, 1, CapacityKind::kLimited, 4, NumberFormat::kFloat32, true},
+      {"M2More", {.tensor = 2}, 1, CapacityKind::kLimited, 4, NumberFormat::kFloat32, true},
       {"E2M2TwoChunksMore",
-       {.expert = 2, .model = 2, .exchange_chunks = 2},
+       {.expert = 2, .tensor = 2, .exchange_chunks = 2},
        1,
        CapacityKind::kDropless,
        4,
@@ -101,7 +102,7 @@ std::vector<LayoutCase> cases() {
       {"E2D2M2Z3WholeRecomputeMore",
        {.data = 2,
         .expert = 2,
-        .model = 2,
+        .tensor = 2,
         .zero_stage = 3,
         .recompute = true,
         .expert_slicing = ExpertSlicing::kWhole},
@@ -111,18 +112,18 @@ std::vector<LayoutCase> cases() {
        NumberFormat::kFloat32,
        true},
       {"E2Top3", {.expert = 2}, 3},
-      {"E2D2M2Z3Top4Dropless", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}, 4, CapacityKind::kDropless},
+      {"E2D2M2Z3Top4Dropless", {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 3}, 4, CapacityKind::kDropless},
       with_router("E2Sigmoid", RouterKind::kSigmoid, {.expert = 2}),
       with_router("E2D2M2Z3SigmoidRecompute", RouterKind::kSigmoid,
-                  {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true}),
+                  {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 3, .recompute = true}),
       with_router("RecomputeExpertChoice", RouterKind::kExpertChoice, {.recompute = true}),
       with_router("E4ExpertChoice", RouterKind::kExpertChoice, {.expert = 4}, 1),
       with_router("E2D2M2Z3ExpertChoiceRecompute", RouterKind::kExpertChoice,
-                  {.data = 2, .expert = 2, .model = 2, .zero_stage = 3, .recompute = true}),
+                  {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 3, .recompute = true}),
       with_router("M2WholeExpertChoice", RouterKind::kExpertChoice,
-                  {.model = 2, .expert_slicing = ExpertSlicing::kWhole}),
+                  {.tensor = 2, .expert_slicing = ExpertSlicing::kWhole}),
       balanced_over_updates("D4BalanceOverUpdates", {.data = 4}),
-      balanced_over_updates("E2D2M2Z3BalanceOverUpdates", {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}),
+      balanced_over_updates("E2D2M2Z3BalanceOverUpdates", {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 3}),
   };
 }
 
@@ -181,7 +182,7 @@ TEST(AverageOfWeights, IsThatOfOneProcessInEveryLayout) {
   for (const ParallelOptions& layout : std::vector<ParallelOptions>{{.data = 2, .zero_stage = 1},
                                                                     {.data = 2, .expert = 2, .zero_stage = 2},
                                                                     {.data = 2, .expert = 2, .zero_stage = 3},
-                                                                    {.data = 2, .model = 2, .zero_stage = 3}}) {
+                                                                    {.data = 2, .tensor = 2, .zero_stage = 3}}) {
     options.parallel = layout;
     const testing::Outcome got = testing::train_in_threads(options, kUpdates);
     ASSERT_EQ(got.averages.size(), expected.weights.size());
@@ -202,7 +203,7 @@ TEST(UnevenLayers, HaveTheLossesOfOneProcess) {
     options.model.moe.capacity = capacity;
     const testing::Outcome expected = testing::train_in_threads(on_one_process(options), kUpdates);
     for (const ParallelOptions& layout : std::vector<ParallelOptions>{
-             {.expert = 2, .exchange_chunks = 2}, {.data = 2, .expert = 2, .model = 2, .zero_stage = 3}}) {
+             {.expert = 2, .exchange_chunks = 2}, {.data = 2, .expert = 2, .tensor = 2, .zero_stage = 3}}) {
       options.parallel = layout;
       const testing::Outcome got = testing::train_in_threads(options, kUpdates);
       for (std::size_t update = 0; update < kUpdates; ++update) {
@@ -239,11 +240,11 @@ TEST(LayoutRounding, BFloat16RoundsNoMoreInAnyLayout) {
   const double rounding = rounding_of(alone, exact);
   EXPECT_GT(rounding, 1.0 / 256) << "bfloat16 has steps of 1 in 256";
   for (const ParallelOptions& layout : std::vector<ParallelOptions>{
-           {.expert = 2}, {.model = 2}, {.expert = 2, .model = 2, .zero_stage = 3}, {.data = 2, .expert = 2}}) {
+           {.expert = 2}, {.tensor = 2}, {.expert = 2, .tensor = 2, .zero_stage = 3}, {.data = 2, .expert = 2}}) {
     options.parallel = layout;
     const testing::Outcome got = testing::train_in_threads(options, 1);
     EXPECT_NEAR(got.losses[0] / alone.losses[0], 1.0, 1e-3);
-    EXPECT_LT(rounding_of(got, exact), 1.5 * rounding) << "E" << layout.expert << " M" << layout.model;
+    EXPECT_LT(rounding_of(got, exact), 1.5 * rounding) << "E" << layout.expert << " M" << layout.tensor;
   }
 }
 

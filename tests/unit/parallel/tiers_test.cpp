@@ -50,7 +50,7 @@ std::vector<TierCase> tier_cases() {
       {"D2E2Z2GradientsFile",
        {.data = 2, .expert = 2, .zero_stage = 2},
        tiers(Tier::kDevice, Tier::kFile, Tier::kDevice)},
-      {"E2M2AllFile", {.expert = 2, .model = 2, .zero_stage = 3}, file},
+      {"E2M2AllFile", {.expert = 2, .tensor = 2, .zero_stage = 3}, file},
       {"D2BFloat16AllFile", {.data = 2, .zero_stage = 3}, file, NumberFormat::kBFloat16},
   };
 }

@@ -41,7 +41,7 @@ RunOptions options_of(const PlannedLayout& layout, const std::string& folder) {
   RunOptions options = planned_options();
   options.parallel.data = layout.data;
   options.parallel.expert = layout.expert;
-  options.parallel.model = layout.model;
+  options.parallel.tensor = layout.model;
   options.parallel.zero_stage = layout.stage;
   options.parallel.expert_slicing = layout.whole_experts ? ExpertSlicing::kWhole : ExpertSlicing::kSliced;
   options.offload = {layout.optimizer, layout.gradients, layout.parameters, Tier::kDevice, folder, layout.delayed};

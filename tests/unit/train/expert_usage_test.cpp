@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/base/error.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/data/test_data.h"

@@ -110,7 +110,7 @@ TEST_F(ResumedRunTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
   // Experts, with their moments, over four processes and two copies; then over two, sliced; then in one process.
   options.train.output = folder_ / "moved";
   const std::vector<ParallelOptions> layouts{
-      {.data = 2, .expert = 4}, {.data = 1, .expert = 2, .model = 2, .zero_stage = 3}, {.data = 1}};
+      {.data = 2, .expert = 4}, {.data = 1, .expert = 2, .tensor = 2, .zero_stage = 3}, {.data = 1}};
   for (std::size_t i = 0; i < layouts.size(); ++i) {
     options.train.max_updates = 3 * static_cast<std::int64_t>(i + 1);
     train_in_layout(options, layouts[i]);
@@ -126,7 +126,7 @@ TEST_F(ResumedRunTest, ARunGoesOnInAnotherLayoutAsIfItHadStayed) {
 TEST_F(ResumedRunTest, AResumedRunOfManyProcessesEqualsTheUninterruptedOneBitForBit) {
   make_number_data();
   at::set_num_threads(1);
-  const ParallelOptions layout{.data = 2, .expert = 2, .model = 2, .zero_stage = 2};
+  const ParallelOptions layout{.data = 2, .expert = 2, .tensor = 2, .zero_stage = 2};
   RunOptions options = run_options("whole");
   options.train.micro_batches = 5;
   options.train.max_updates = 4;

@@ -45,7 +45,7 @@ TEST_F(TrainerTest, ValidationSaysTheSameInEveryLayout) {
   ASSERT_EQ(expected.size(), 1u);
   EXPECT_GT(expected[0].at("chrf"), 5.0);
   const std::vector<ParallelOptions> layouts{{.data = 2, .expert = 2, .zero_stage = 3},
-                                             {.data = 1, .expert = 2, .model = 2}};
+                                             {.data = 1, .expert = 2, .tensor = 2}};
   for (std::size_t i = 0; i < layouts.size(); ++i) {
     options.train.output = folder_ / fmt::format("layout-{}", i);
     train_in_layout(options, layouts[i]);

@@ -30,7 +30,7 @@ class TrainerTest : public TrainingTest {
     options.parallel = parallel;
     options.train.device = DeviceKind::kCpu;
     const std::atomic<bool> stop{false};
-    testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.model),
+    testing::run_ranks(static_cast<int>(parallel.data * parallel.expert * parallel.tensor),
                        [&](Communicator& world) { Trainer(options, world).run(stop); });
   }
 

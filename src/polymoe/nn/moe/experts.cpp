@@ -99,18 +99,20 @@ ExpertInputs with_counts(const ExpertInputs& inputs, const ForwardContext& conte
 
 }  // namespace
 
-ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string place, const Partition& partition)
-    : place_(std::move(place)), activation_(options.activation), activation_dropout_(options.activation_dropout) {
+ExpertsImpl::ExpertsImpl(const ModelOptions& options, std::string full_name, const Partition& partition)
+    : full_name_(std::move(full_name)),
+      activation_(options.activation),
+      activation_dropout_(options.activation_dropout) {
   const std::int64_t experts = options.moe.experts, hidden = options.hidden, ffn = options.ffn;
   const std::int64_t slice = partition.slice_experts ? partition.model_axis->rank() : 0;
   const std::int64_t slices = partition.slice_experts ? partition.model_axis->size() : 1;
   // The experts here, cut in dimension `ffn_dim` too; -1 for none.
   const auto part_of = [&](const std::vector<std::int64_t>& shape, std::int64_t ffn_dim) {
-    Placement placement = sliced_placement(shape, 0, 1, partition.expert_rank, partition.expert_parts);
-    if (ffn_dim < 0) return placement;
+    ShardSpec shard = shard_spec(shape, 0, 1, partition.expert_rank, partition.expert_parts);
+    if (ffn_dim < 0) return shard;
     const auto dim = static_cast<std::size_t>(ffn_dim);
-    placement.ranges[dim] = sliced_placement(shape, ffn_dim, 1, slice, slices).ranges[dim];
-    return placement;
+    shard.ranges[dim] = shard_spec(shape, ffn_dim, 1, slice, slices).ranges[dim];
+    return shard;
   };
   up_weight = register_weight("up_weight", Role::kExpert, part_of({experts, ffn, hidden}, 1));
   up_bias = register_bias("up_bias", Role::kExpert, part_of({experts, ffn}, 1));
@@ -124,7 +126,7 @@ at::Tensor ExpertsImpl::plan_segments(const std::vector<SlotSegment>& segments, 
   at::Tensor plan = at::empty({static_cast<std::int64_t>(segments.size()), kernels::kSegmentColumns}, at::kLong);
   auto* row = reinterpret_cast<Segment*>(plan.mutable_data_ptr<std::int64_t>());
   for (const SlotSegment& segment : segments) {
-    const std::int64_t key = pack_key(context.random_key(place_ + ".activation", segment.micro_batch));
+    const std::int64_t key = pack_key(context.random_key(full_name_ + ".activation", segment.micro_batch));
     *row++ = {segment.expert, segment.begin, segment.count, segment.first_name, key};
   }
   return plan;
@@ -151,7 +153,7 @@ at::Tensor ExpertsImpl::forward_grouped(const ExpertInputs& inputs, const Expert
     const at::Tensor segments = send_to(plan_segments(inputs.segments, context), device);
     return grouped_experts(inputs.rows, weights, end, segments, call);
   }
-  const PhiloxKey key = context.random_key(place_ + ".activation");
+  const PhiloxKey key = context.random_key(full_name_ + ".activation");
   return grouped_experts(inputs.rows, weights, inputs.expert_end, segments_of_experts(inputs.expert_end, key), call);
 }
 

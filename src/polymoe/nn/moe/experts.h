@@ -6,8 +6,8 @@
 #include "polymoe/config/options.h"
 #include "polymoe/nn/activation.h"
 #include "polymoe/nn/context.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/nn/partition.h"
-#include "polymoe/nn/placed_module.h"
 
 namespace polymoe {
 
@@ -21,10 +21,10 @@ struct ExpertsCall;
 /// The experts of one layer that live here: feed-forward blocks whose weights are stacked, applied to slots sorted by
 /// expert. One matrix product for each expert that has slots, or on a GPU one for all of them (grouped_experts.h);
 /// nothing is padded. The parameters' logical tensors are stacks of all experts, [experts, ...].
-class ExpertsImpl : public PlacedModule {
+class ExpertsImpl : public ParameterModule {
  public:
-  /// `place` is the full name of the experts; their random numbers depend on it.
-  ExpertsImpl(const ModelOptions& options, std::string place, const Partition& partition);
+  /// `full_name` is the full name of the experts; their random numbers depend on it.
+  ExpertsImpl(const ModelOptions& options, std::string full_name, const Partition& partition);
 
   /// The parameters of runs of so many experts each; they add up to the experts here.
   std::vector<ExpertWeights> split(const std::vector<std::int64_t>& runs) const;
@@ -44,7 +44,7 @@ class ExpertsImpl : public PlacedModule {
   at::Tensor forward_grouped(const ExpertInputs& inputs, const ExpertWeights& weights, const ExpertsCall& call,
                              const ForwardContext& context) const;
 
-  std::string place_;
+  std::string full_name_;
   Activation activation_;
   double activation_dropout_;
   std::int64_t first_column_ = 0;  // of the activations, in their full width

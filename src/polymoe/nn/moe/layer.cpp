@@ -10,14 +10,14 @@
 
 namespace polymoe {
 
-MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string place, const Partition& partition)
-    : options_(options.moe), place_(std::move(place)), dispatcher_(partition.dispatcher) {
-  router_ = register_module("gate", make_router(options.hidden, options.moe, place_));
-  experts_ = register_module("experts", Experts(options, place_ + ".experts", partition));
+MoeLayerImpl::MoeLayerImpl(const ModelOptions& options, std::string full_name, const Partition& partition)
+    : options_(options.moe), full_name_(std::move(full_name)), dispatcher_(partition.dispatcher) {
+  router_ = register_module("gate", make_router(options.hidden, options.moe, full_name_));
+  experts_ = register_module("experts", Experts(options, full_name_ + ".experts", partition));
   if (options.moe.shared_experts == 0) return;
   ModelOptions wide = options;
   wide.ffn *= options.moe.shared_experts;
-  shared_ = register_module("shared", FeedForward(wide, place_ + ".shared", partition.model_axis));
+  shared_ = register_module("shared", FeedForward(wide, full_name_ + ".shared", partition.model_axis));
 }
 
 at::Tensor MoeLayerImpl::forward(const at::Tensor& x, const ForwardContext& context) {
@@ -42,7 +42,7 @@ at::Tensor MoeLayerImpl::forward(const at::Tensor& x, const ForwardContext& cont
   outputs.router_z_losses.push_back(routed.router_z_loss);
   outputs.loads.push_back(routed.load);
   if (outputs.statistics != nullptr) {
-    outputs.statistics->record(place_, routed.probabilities, routed.routing, context.token_languages);
+    outputs.statistics->record(full_name_, routed.probabilities, routed.routing, context.token_languages);
   }
   return y;
 }
@@ -52,7 +52,7 @@ at::Tensor MoeLayerImpl::combine_weights(const RouterOutput& routed, const Forwa
   if (!context.training || options_.output_masking == 0) return weights;
   const Assignments& assignments = routed.routing.assignments;
   const at::Tensor kept = counter_dropout(at::ones({assignments.tokens(), 1}), options_.output_masking,
-                                          context.random_key(place_ + ".masking"));
+                                          context.random_key(full_name_ + ".masking"));
   return weights * assignments.of_tokens(send_to(kept.squeeze(1), weights.device()));
 }
 

@@ -19,15 +19,15 @@ namespace polymoe {
 /// losses go to ForwardContext::outputs.
 class MoeLayerImpl : public torch::nn::Module {
  public:
-  /// `place` is the full name of the layer.
-  MoeLayerImpl(const ModelOptions& options, std::string place, const Partition& partition);
+  /// `full_name` is the full name of the layer.
+  MoeLayerImpl(const ModelOptions& options, std::string full_name, const Partition& partition);
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context);
 
  private:
   at::Tensor combine_weights(const RouterOutput& routed, const ForwardContext& context) const;
 
   MoeOptions options_;
-  std::string place_;
+  std::string full_name_;
   std::shared_ptr<Dispatcher> dispatcher_;
   std::shared_ptr<Router> router_;
   Experts experts_{nullptr};

@@ -15,14 +15,14 @@
 
 namespace polymoe {
 
-Router::Router(std::int64_t hidden, const MoeOptions& options, std::string place)
-    : options_(options), place_(std::move(place)) {
-  weight = register_weight("weight", Role::kGate, whole_placement({options.experts, hidden}));
+Router::Router(std::int64_t hidden, const MoeOptions& options, std::string full_name)
+    : options_(options), full_name_(std::move(full_name)) {
+  weight = register_weight("weight", Role::kGate, unsharded_spec({options.experts, hidden}));
 }
 
 at::Tensor Router::uniform(const std::string& name, at::IntArrayRef sizes, const at::Tensor& x,
                            const ForwardContext& context) const {
-  const PhiloxKey key = context.random_key(place_ + ".gate." + name);
+  const PhiloxKey key = context.random_key(full_name_ + ".gate." + name);
   if constexpr (kernels::cuda::kBuilt) {
     if (x.is_cuda()) {
       at::Tensor noise = at::empty(sizes, x.options().dtype(at::kFloat));
@@ -51,7 +51,7 @@ at::Tensor Router::with_gumbel_noise(const at::Tensor& ranking, const ForwardCon
 Routing Router::plan(const at::Tensor& expert_ids, const ForwardContext& context, const RoutingRequest& request) const {
   const Assignments assignments{options_.experts, expert_ids, {}};
   ExpertLimit limit;
-  limit.selection = {options_.random_token_selection, context.random_key(place_ + ".selection")};
+  limit.selection = {options_.random_token_selection, context.random_key(full_name_ + ".selection")};
   if (!context.dropless) {
     const auto capacity = [&](std::int64_t tokens) {
       return expert_capacity(options_, tokens, context.training, context.update);
@@ -77,14 +77,14 @@ at::Tensor count_experts(const at::Tensor& expert_ids, std::int64_t experts, at:
   return at::zeros({experts}, options).scatter_add_(0, ids.clamp_min(0), (ids >= 0).to(type));
 }
 
-std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& place) {
+std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& full_name) {
   switch (options.router) {
     case RouterKind::kTokenChoice:
-      return std::make_shared<TokenChoiceRouter>(hidden, options, place);
+      return std::make_shared<TokenChoiceRouter>(hidden, options, full_name);
     case RouterKind::kSigmoid:
-      return std::make_shared<SigmoidRouter>(hidden, options, place);
+      return std::make_shared<SigmoidRouter>(hidden, options, full_name);
     case RouterKind::kExpertChoice:
-      return std::make_shared<ExpertChoiceRouter>(hidden, options, place);
+      return std::make_shared<ExpertChoiceRouter>(hidden, options, full_name);
   }
   fail("a layer has no router of number {}", static_cast<int>(options.router));
 }

@@ -6,7 +6,7 @@
 #include "polymoe/config/options.h"
 #include "polymoe/nn/context.h"
 #include "polymoe/nn/moe/routing.h"
-#include "polymoe/nn/placed_module.h"
+#include "polymoe/nn/parameter_module.h"
 
 namespace polymoe {
 
@@ -33,10 +33,10 @@ struct RoutingRequest {
 ///
 /// All score the experts by a linear map without bias, in float32. While training, noise changes the choice: jitter
 /// multiplies the map's input by U(0.99, 1.01); Gumbel noise is added to what chooses.
-class Router : public PlacedModule {
+class Router : public ParameterModule {
  public:
-  /// `place` is the full name of the layer; random numbers depend on it.
-  Router(std::int64_t hidden, const MoeOptions& options, std::string place);
+  /// `full_name` is the full name of the layer; random numbers depend on it.
+  Router(std::int64_t hidden, const MoeOptions& options, std::string full_name);
 
   /// x [tokens, hidden], any precision.
   virtual RouterOutput forward(const at::Tensor& x, const ForwardContext& context,
@@ -63,7 +63,7 @@ class Router : public PlacedModule {
 
  private:
   MoeOptions options_;
-  std::string place_;
+  std::string full_name_;
 };
 
 /// E * sum_e mean(probability_e) * share_e, arXiv 2109.10465, of probabilities [tokens, experts] and the experts'
@@ -77,6 +77,6 @@ at::Tensor add_gumbel(const at::Tensor& ranking, const at::Tensor& uniform);
 at::Tensor count_experts(const at::Tensor& expert_ids, std::int64_t experts, at::ScalarType type);
 
 /// The router that the options of a layer ask for.
-std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& place);
+std::shared_ptr<Router> make_router(std::int64_t hidden, const MoeOptions& options, const std::string& full_name);
 
 }  // namespace polymoe

@@ -8,8 +8,8 @@
 
 namespace polymoe {
 
-SigmoidRouter::SigmoidRouter(std::int64_t hidden, const MoeOptions& options, std::string place)
-    : Router(hidden, options, std::move(place)) {
+SigmoidRouter::SigmoidRouter(std::int64_t hidden, const MoeOptions& options, std::string full_name)
+    : Router(hidden, options, std::move(full_name)) {
   bias = register_buffer("bias", at::zeros({options.experts}));
 }
 

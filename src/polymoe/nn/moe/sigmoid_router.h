@@ -12,7 +12,7 @@ namespace polymoe {
 /// the normalised sigmoids and all choices.
 class SigmoidRouter : public Router {
  public:
-  SigmoidRouter(std::int64_t hidden, const MoeOptions& options, std::string place);
+  SigmoidRouter(std::int64_t hidden, const MoeOptions& options, std::string full_name);
   RouterOutput forward(const at::Tensor& x, const ForwardContext& context, const RoutingRequest& request = {}) override;
   bool follows_load() const override { return true; }
   void follow(const at::Tensor& load) override;

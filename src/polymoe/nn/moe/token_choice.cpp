@@ -7,8 +7,8 @@
 
 namespace polymoe {
 
-TokenChoiceRouter::TokenChoiceRouter(std::int64_t hidden, const MoeOptions& options, std::string place)
-    : Router(hidden, options, std::move(place)) {
+TokenChoiceRouter::TokenChoiceRouter(std::int64_t hidden, const MoeOptions& options, std::string full_name)
+    : Router(hidden, options, std::move(full_name)) {
   if (options.balance_scope != BalanceScope::kUpdate) return;
   load = register_buffer("load", at::zeros({options.experts}));
 }

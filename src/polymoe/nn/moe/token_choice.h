@@ -15,7 +15,7 @@ namespace polymoe {
 /// load that is even over the update is not pulled at where single micro-batches, of one domain each, are uneven.
 class TokenChoiceRouter : public Router {
  public:
-  TokenChoiceRouter(std::int64_t hidden, const MoeOptions& options, std::string place);
+  TokenChoiceRouter(std::int64_t hidden, const MoeOptions& options, std::string full_name);
   RouterOutput forward(const at::Tensor& x, const ForwardContext& context, const RoutingRequest& request = {}) override;
   bool follows_load() const override { return load.defined(); }
   void follow(const at::Tensor& update_load) override;

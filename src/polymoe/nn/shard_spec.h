@@ -25,7 +25,7 @@ struct Run {
 
 /// Which part of a logical tensor a parameter holds: in each dimension some ranges of indices, in order. A whole tensor
 /// has one full range in each.
-struct Placement {
+struct ShardSpec {
   std::vector<std::int64_t> logical_shape;
   std::vector<std::vector<IndexRange>> ranges;  ///< [dimensions]
 
@@ -34,19 +34,19 @@ struct Placement {
   /// Whether the parameter is the whole tensor.
   bool is_whole() const;
 
-  bool operator==(const Placement&) const = default;
+  bool operator==(const ShardSpec&) const = default;
 };
 
-Placement whole_placement(const std::vector<std::int64_t>& shape);
+ShardSpec unsharded_spec(const std::vector<std::int64_t>& shape);
 
 /// Part `index` of `parts` of dimension `dim`, which consists of `blocks` equal blocks (queries, keys and values in one
 /// matrix, say), each of which is cut. Where `parts` does not divide a block, part i is [size * i / parts,
 /// size * (i + 1) / parts).
-Placement sliced_placement(const std::vector<std::int64_t>& shape, std::int64_t dim, std::int64_t blocks,
-                           std::int64_t index, std::int64_t parts);
+ShardSpec shard_spec(const std::vector<std::int64_t>& shape, std::int64_t dim, std::int64_t blocks, std::int64_t index,
+                     std::int64_t parts);
 
 /// The runs of elements [begin, end) of the parameter as it is here (row-major; end -1: to its end), in order and as
 /// long as they can be.
-std::vector<Run> runs_of(const Placement& placement, std::int64_t begin = 0, std::int64_t end = -1);
+std::vector<Run> runs_of(const ShardSpec& shard, std::int64_t begin = 0, std::int64_t end = -1);
 
 }  // namespace polymoe

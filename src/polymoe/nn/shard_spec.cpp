@@ -1,4 +1,4 @@
-#include "polymoe/nn/placement.h"
+#include "polymoe/nn/shard_spec.h"
 
 #include <algorithm>
 
@@ -34,12 +34,12 @@ std::int64_t logical_index(const std::vector<IndexRange>& ranges, std::int64_t l
 
 // The logical element at which row `row` begins, where rows are counted over the local indices of the first `dims`
 // dimensions.
-std::int64_t logical_begin(const Placement& placement, const std::vector<std::int64_t>& local, std::size_t dims,
+std::int64_t logical_begin(const ShardSpec& shard, const std::vector<std::int64_t>& local, std::size_t dims,
                            std::int64_t row) {
   std::int64_t begin = 0;
   for (std::size_t dim = dims; dim-- > 0;) {
-    const std::int64_t index = logical_index(placement.ranges[dim], row % local[dim]);
-    begin += index * product(placement.logical_shape, dim + 1);
+    const std::int64_t index = logical_index(shard.ranges[dim], row % local[dim]);
+    begin += index * product(shard.logical_shape, dim + 1);
     row /= local[dim];
   }
   return begin;
@@ -47,7 +47,7 @@ std::int64_t logical_begin(const Placement& placement, const std::vector<std::in
 
 }  // namespace
 
-std::vector<std::int64_t> Placement::local_shape() const {
+std::vector<std::int64_t> ShardSpec::local_shape() const {
   std::vector<std::int64_t> shape;
   for (const std::vector<IndexRange>& dim : ranges) {
     std::int64_t size = 0;
@@ -57,19 +57,19 @@ std::vector<std::int64_t> Placement::local_shape() const {
   return shape;
 }
 
-bool Placement::is_whole() const { return local_shape() == logical_shape; }
+bool ShardSpec::is_whole() const { return local_shape() == logical_shape; }
 
-Placement whole_placement(const std::vector<std::int64_t>& shape) {
-  Placement placement{shape, {}};
-  for (const std::int64_t size : shape) placement.ranges.push_back({{0, size}});
-  return placement;
+ShardSpec unsharded_spec(const std::vector<std::int64_t>& shape) {
+  ShardSpec shard{shape, {}};
+  for (const std::int64_t size : shape) shard.ranges.push_back({{0, size}});
+  return shard;
 }
 
-Placement sliced_placement(const std::vector<std::int64_t>& shape, std::int64_t dim, std::int64_t blocks,
-                           std::int64_t index, std::int64_t parts) {
-  Placement placement = whole_placement(shape);
+ShardSpec shard_spec(const std::vector<std::int64_t>& shape, std::int64_t dim, std::int64_t blocks, std::int64_t index,
+                     std::int64_t parts) {
+  ShardSpec shard = unsharded_spec(shape);
   const std::int64_t size = shape.at(static_cast<std::size_t>(dim)) / blocks;
-  std::vector<IndexRange>& ranges = placement.ranges[static_cast<std::size_t>(dim)];
+  std::vector<IndexRange>& ranges = shard.ranges[static_cast<std::size_t>(dim)];
   ranges.clear();
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t begin = size * index / parts, end = size * (index + 1) / parts;
@@ -81,15 +81,15 @@ Placement sliced_placement(const std::vector<std::int64_t>& shape, std::int64_t 
       ranges.push_back({block * size + begin, end - begin});
     }
   }
-  return placement;
+  return shard;
 }
 
-std::vector<Run> runs_of(const Placement& placement, std::int64_t begin, std::int64_t end) {
-  const std::vector<std::int64_t> local = placement.local_shape();
-  const std::vector<std::int64_t>& logical = placement.logical_shape;
+std::vector<Run> runs_of(const ShardSpec& shard, std::int64_t begin, std::int64_t end) {
+  const std::vector<std::int64_t> local = shard.local_shape();
+  const std::vector<std::int64_t>& logical = shard.logical_shape;
   if (end < 0) end = product(local, 0);
   if (begin >= end) return {};
-  if (placement.is_whole()) return {{begin, begin, end - begin}};
+  if (shard.is_whole()) return {{begin, begin, end - begin}};
 
   // Everything behind the last dimension that is cut lies together in both; that dimension and those before it are
   // walked through.
@@ -99,9 +99,9 @@ std::vector<Run> runs_of(const Placement& placement, std::int64_t begin, std::in
   const std::int64_t row_size = local[cut] * inner;
   std::vector<Run> runs;
   for (std::int64_t row = begin / row_size; row * row_size < end; ++row) {
-    const std::int64_t row_begin = logical_begin(placement, local, cut, row);
+    const std::int64_t row_begin = logical_begin(shard, local, cut, row);
     std::int64_t next = row * row_size;
-    for (const IndexRange& range : placement.ranges[cut]) {
+    for (const IndexRange& range : shard.ranges[cut]) {
       const std::int64_t first = next;
       next += range.count * inner;
       const std::int64_t from = std::max(first, begin), to = std::min(next, end);
