@@ -4,7 +4,9 @@
 
 #include "polymoe/tensor/torch_headers.h"
 
+#include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cuda/cross_entropy.h"
+#include "polymoe/loss/cpu_cross_entropy.h"
 #include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
@@ -107,51 +109,60 @@ at::ScalarType wide_type(const at::Tensor& states) {
   return states.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
+// By LibTorch's operators, and a kernel for the whole vocabulary on a GPU.
+ProjectedLosses chunked_cross_entropy(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias,
+                                      const at::Tensor& labels, const Projection& projection, double smoothing,
+                                      double normaliser, bool want_gradient) {
+  const std::int64_t tokens = states.size(0);
+  const at::ScalarType wide = wide_type(states);
+  const at::TensorOptions per_token = states.options().dtype(wide);
+  ProjectedLosses losses{at::empty({tokens}, per_token), at::empty({tokens}, per_token), {}, {}, {}};
+  if (want_gradient) {
+    losses.grad_states = at::empty_like(states);
+    losses.grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
+    if (bias.defined()) losses.grad_bias = at::zeros(bias.sizes(), bias.options().dtype(wide));
+  }
+  const bool on_gpu = has_gpu_kernel(states) && projection.axis->size() == 1;
+  // Slices may differ by an entry, but must agree on the chunks.
+  const std::int64_t entries = projection.vocabulary / projection.axis->size();
+  const std::int64_t chunk = tokens_of_chunk(entries, !states.is_cpu());
+  for (std::int64_t first = 0; first < tokens; first += chunk) {
+    const std::int64_t count = std::min(chunk, tokens - first);
+    const at::Tensor part = states.narrow(0, first, count);
+    const at::Tensor part_labels = labels.narrow(0, first, count);
+    at::Tensor logits = logits_of(part, weight, bias, wide);
+    const Chunk part_result =
+        on_gpu ? chunk_on_gpu(logits, part_labels, smoothing, normaliser, want_gradient, states.scalar_type())
+               : chunk_with_torch(logits, part_labels, projection, smoothing, normaliser, want_gradient,
+                                  states.scalar_type());
+    losses.token_nll.narrow(0, first, count).copy_(part_result.totals.token_nll);
+    losses.token_loss.narrow(0, first, count).copy_(part_result.totals.token_loss);
+    if (!want_gradient) continue;
+    at::Tensor grad_part = losses.grad_states.narrow(0, first, count);
+    at::mm_out(grad_part, part_result.gradient, weight);
+    // The sum over chunks is wide: of many small addends a narrow one would lose the last.
+    if (bias.defined()) losses.grad_bias.add_(part_result.gradient.sum(0, /*keepdim=*/false, wide));
+    if (states.is_cpu()) {
+      losses.grad_weight.addmm_(logits.t(), part.to(wide));
+    } else {
+      losses.grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
+    }
+  }
+  return losses;
+}
+
 class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEntropy> {
  public:
   static variable_list forward(AutogradContext* ctx, const at::Tensor& states, const at::Tensor& weight,
                                const std::optional<at::Tensor>& given_bias, const at::Tensor& labels,
                                const Projection& projection, double smoothing, double normaliser, bool want_gradient) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
-    const std::int64_t tokens = states.size(0);
-    const at::ScalarType wide = wide_type(states);
-    const at::TensorOptions per_token = states.options().dtype(wide);
-    at::Tensor token_nll = at::empty({tokens}, per_token), token_loss = at::empty({tokens}, per_token);
-    at::Tensor grad_states, grad_weight, grad_bias;
-    if (want_gradient) {
-      grad_states = at::empty_like(states);
-      grad_weight = at::zeros(weight.sizes(), weight.options().dtype(wide));
-      if (bias.defined()) grad_bias = at::zeros(bias.sizes(), bias.options().dtype(wide));
-    }
-    const bool on_gpu = has_gpu_kernel(states) && projection.axis->size() == 1;
-    // Slices may differ by an entry, but must agree on the chunks.
-    const std::int64_t entries = projection.vocabulary / projection.axis->size();
-    const std::int64_t chunk = tokens_of_chunk(entries, !states.is_cpu());
-    for (std::int64_t first = 0; first < tokens; first += chunk) {
-      const std::int64_t count = std::min(chunk, tokens - first);
-      const at::Tensor part = states.narrow(0, first, count);
-      const at::Tensor part_labels = labels.narrow(0, first, count);
-      at::Tensor logits = logits_of(part, weight, bias, wide);
-      const Chunk part_result =
-          on_gpu ? chunk_on_gpu(logits, part_labels, smoothing, normaliser, want_gradient, states.scalar_type())
-                 : chunk_with_torch(logits, part_labels, projection, smoothing, normaliser, want_gradient,
-                                    states.scalar_type());
-      token_nll.narrow(0, first, count).copy_(part_result.totals.token_nll);
-      token_loss.narrow(0, first, count).copy_(part_result.totals.token_loss);
-      if (!want_gradient) continue;
-      at::Tensor grad_part = grad_states.narrow(0, first, count);
-      at::mm_out(grad_part, part_result.gradient, weight);
-      // The sum over chunks is wide: of many small addends a narrow one would lose the last.
-      if (bias.defined()) grad_bias.add_(part_result.gradient.sum(0, /*keepdim=*/false, wide));
-      if (states.is_cpu()) {
-        grad_weight.addmm_(logits.t(), part.to(wide));
-      } else {
-        grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
-      }
-    }
-    ctx->save_for_backward({grad_states, grad_weight, grad_bias});
-    ctx->mark_non_differentiable({token_nll, token_loss});
-    return {token_loss.sum() / normaliser, token_nll, token_loss};
+    const bool is_ours = states.is_cpu() && states.scalar_type() == at::kFloat;
+    const ProjectedLosses losses = (is_ours ? cpu_cross_entropy : chunked_cross_entropy)(
+        states, weight, bias, labels, projection, smoothing, normaliser, want_gradient);
+    ctx->save_for_backward({losses.grad_states, losses.grad_weight, losses.grad_bias});
+    ctx->mark_non_differentiable({losses.token_nll, losses.token_loss});
+    return {losses.token_loss.sum() / normaliser, losses.token_nll, losses.token_loss};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -182,7 +193,9 @@ CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection&
 std::int64_t tokens_of_chunk(std::int64_t entries, bool on_gpu) {
   // A chunk of logits should stay in the caches of a core between the passes over it; a GPU wants larger products.
   constexpr std::int64_t kElements = std::int64_t{1} << 20, kElementsOnGpu = std::int64_t{1} << 26, kFewest = 16;
-  return std::max(kFewest, (on_gpu ? kElementsOnGpu : kElements) / entries);
+  if (on_gpu) return std::max(kFewest, kElementsOnGpu / entries);
+  // Whole groups of the CPU's kernels.
+  return std::max<std::int64_t>(1, kElements / (entries * kernels::kPanel)) * kernels::kPanel;
 }
 
 at::Tensor projected_logits(const at::Tensor& states, const Projection& projection) {

@@ -62,21 +62,21 @@ TEST(ProjectedCrossEntropy, ABiasJoinsTheLogits) {
 }
 
 TEST(ProjectedCrossEntropy, ChunksDoNotShow) {
-  // 2^20 logits a chunk on the CPU: 70,000 entries make chunks of 16 tokens, and 40 tokens three of them.
-  const Case c = make_case(40, 4, 70000, at::kFloat);
+  // 2^20 logits a chunk on the CPU, or 64 tokens: 100 tokens make two chunks.
+  const Case c = make_case(100, 4, 70000, at::kFloat);
   const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, 0.1, 1.0);
   double sum = 0.0;
-  for (std::int64_t t = 0; t < 40; ++t) {
+  for (std::int64_t t = 0; t < 100; ++t) {
     const CrossEntropy one =
         projected_cross_entropy(c.states.narrow(0, t, 1), c.projection, c.labels.narrow(0, t, 1), 0.1, 1.0);
     sum += one.loss.item<double>();
     EXPECT_NEAR(one.token_nll[0].item<double>(), whole.token_nll[t].item<double>(), tolerance(1e-4));
   }
-  EXPECT_NEAR(whole.loss.item<double>(), sum, tolerance(1e-3));  // 40 losses of about 11 in float32
+  EXPECT_NEAR(whole.loss.item<double>(), sum, tolerance(1e-3));  // 100 losses of about 11 in float32
 }
 
 TEST(ProjectedCrossEntropy, ManyChunksOfNarrowNumbersAddUp) {
-  // 64 chunks of 16 tokens on the CPU, whose states lean one way: a sum in bfloat16 would lose several percent.
+  // 16 chunks of 64 tokens on the CPU, whose states lean one way: a sum in bfloat16 would lose several percent.
   Case c = make_case(1024, 4, 70000, at::kFloat);
   const at::Tensor states = (c.states.detach() * 0.1 + 1.0).to(at::kBFloat16);
   const at::Tensor projection = c.projection.detach().to(at::kBFloat16);
@@ -88,6 +88,22 @@ TEST(ProjectedCrossEntropy, ManyChunksOfNarrowNumbersAddUp) {
   const at::Tensor expected = gradient(at::kFloat);
   // The result and the logits have 8 bits.
   EXPECT_LT((gradient(at::kBFloat16) - expected).norm().item<double>(), 0.02 * expected.norm().item<double>());
+}
+
+TEST(ProjectedCrossEntropy, ThreadsChangeNoBit) {
+  const Case c = make_case(150, 70, 3000, at::kFloat, at::kCPU);
+  const int threads = at::get_num_threads();
+  std::vector<std::vector<at::Tensor>> found;
+  for (const int some : {1, 2}) {
+    at::set_num_threads(some);
+    const at::Tensor states = c.states.detach().clone().requires_grad_();
+    const at::Tensor weight = c.projection.detach().clone().requires_grad_();
+    const CrossEntropy result = projected_cross_entropy(states, weight, c.labels, 0.1, 7.0);
+    result.loss.backward();
+    found.push_back({result.token_loss, states.grad(), weight.grad()});
+  }
+  at::set_num_threads(threads);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(found[0][i], found[1][i]));
 }
 
 TEST(ProjectedCrossEntropy, TokenLossesAddUpToTheLoss) {
@@ -108,13 +124,13 @@ Projection slice_of(const at::Tensor& weight, const std::shared_ptr<ModelAxis>& 
 TEST(SlicedCrossEntropy, EqualsThatOfTheWholeVocabulary) {
   for (const double smoothing : {0.0, 0.1}) {
     for (const std::int64_t slices : {1, 2, 3}) {
-      const Case c = make_case(40, 4, 35000, at::kDouble, at::kCPU);  // two chunks at least
-      const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, smoothing, 40.0);
+      const Case c = make_case(70, 4, 35000, at::kDouble, at::kCPU);  // two chunks at least
+      const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, smoothing, 70.0);
       whole.loss.backward();
       run_slices(slices, [&](const std::shared_ptr<ModelAxis>& axis) {
         const at::Tensor states = c.states.detach().clone().requires_grad_();
         const at::Tensor weight = c.projection.detach().clone().requires_grad_();
-        const CrossEntropy ours = projected_cross_entropy(states, slice_of(weight, axis), c.labels, smoothing, 40.0);
+        const CrossEntropy ours = projected_cross_entropy(states, slice_of(weight, axis), c.labels, smoothing, 70.0);
         ours.loss.backward();
         // float64; only the order of sums differs.
         EXPECT_NEAR(ours.loss.item<double>(), whole.loss.item<double>(), 1e-12);
@@ -124,6 +140,22 @@ TEST(SlicedCrossEntropy, EqualsThatOfTheWholeVocabulary) {
       });
     }
   }
+}
+
+TEST(SlicedCrossEntropy, OfFloat32EqualsThatOfTheWholeVocabulary) {
+  const Case c = make_case(70, 20, 20001, at::kFloat, at::kCPU);
+  const CrossEntropy whole = projected_cross_entropy(c.states, c.projection, c.labels, 0.1, 70.0);
+  whole.loss.backward();
+  run_slices(3, [&](const std::shared_ptr<ModelAxis>& axis) {
+    const at::Tensor states = c.states.detach().clone().requires_grad_();
+    const at::Tensor weight = c.projection.detach().clone().requires_grad_();
+    const CrossEntropy ours = projected_cross_entropy(states, slice_of(weight, axis), c.labels, 0.1, 70.0);
+    ours.loss.backward();
+    // Losses of about 20 and sums over 20,001 entries in float32, in another order.
+    EXPECT_TRUE(at::allclose(ours.token_loss, whole.token_loss, 1e-5, 1e-5));
+    EXPECT_TRUE(at::allclose(states.grad(), c.states.grad(), 1e-4, 1e-6));
+    EXPECT_TRUE(at::allclose(weight.grad(), c.projection.grad(), 1e-4, 1e-6));
+  });
 }
 
 TEST(SlicedCrossEntropy, GradientsMatchFiniteDifferences) {
