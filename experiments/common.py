@@ -125,7 +125,7 @@ class Experiment:
         return self.prepare([corpus], self.size["vocabulary"], tail=["--byte-fallback"])
 
     def call(self, *arguments):
-        trainings.call([self.program, *arguments])
+        return trainings.call([self.program, *arguments])
 
     def train(self, name, *options, data=None, updates=None, seed=1):
         """Trains in the folder `name`, or goes on there; returns the folder. Options win over the configuration."""
@@ -136,7 +136,8 @@ class Experiment:
         if done.exists() and done.read_text(encoding="utf-8") == text:
             return out
         start = time.monotonic()
-        self.call(*arguments)
+        if "stopped after" in self.call(*arguments):  # by a signal, which is no failure
+            sys.exit(f"{self.name}: {out} is not trained to its end; the same command goes on")
         done.write_text(text, encoding="utf-8")
         self.say(f"{name} trained in {time.monotonic() - start:.0f} s")
         return out

@@ -10,10 +10,11 @@ WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def call(command):
-    """Runs a command; ends the script with its messages where it fails."""
+    """Runs a command and returns its messages; ends the script with them where it fails."""
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"failed with {done.returncode}: {' '.join(map(str, command))}\n{done.stderr}")
+    return done.stderr
 
 
 def make_data(program, folder, lines=600, digits=5, vocabulary=70):
