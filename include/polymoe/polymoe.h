@@ -74,6 +74,8 @@ typedef struct polymoe_request {
    * call the translator. When it comes is told in polymoe/translator.h, RequestOptions::on_partial. */
   void (*on_partial)(void* user, size_t line, const char* text, size_t known, int complete);
   void* user;
+  const char* const* forbidden; /* phrases that no translation holds as whole words; or NULL */
+  size_t num_forbidden;
 } polymoe_request;
 
 typedef struct polymoe_results polymoe_results;
@@ -93,6 +95,8 @@ double polymoe_score(const polymoe_results* results, size_t line, size_t rank);
 int polymoe_cut_off(const polymoe_results* results, size_t line, size_t rank);
 /* Terms of the glossary that it lacks. */
 size_t polymoe_unmet_terms(const polymoe_results* results, size_t line, size_t rank);
+/* Forbidden phrases that it holds all the same, since the glossary, a prefix or a placeholder asked for them. */
+size_t polymoe_forbidden_phrases(const polymoe_results* results, size_t line, size_t rank);
 /* Tokens of a line that the vocabulary does not know. */
 size_t polymoe_unknown_tokens(const polymoe_results* results, size_t line);
 

@@ -92,11 +92,13 @@ struct PartialTranslation {
 
 /// What is asked of one call.
 struct RequestOptions {
-  std::string task = "translation";        ///< or "denoising", or another that the model was trained for
-  std::vector<std::string> prefixes = {};  ///< what the translations of each line begin with; or none
-  Glossary glossary = {};                  ///< not for samples
-  bool word_scores = false;                ///< whether they are wanted
-  std::stop_token stop = {};               ///< where it asks to stop, Cancelled is thrown within one step of the search
+  std::string task = "translation";         ///< or "denoising", or another that the model was trained for
+  std::vector<std::string> prefixes = {};   ///< what the translations of each line begin with; or none
+  Glossary glossary = {};                   ///< not for samples
+  std::vector<std::string> forbidden = {};  ///< phrases that no translation holds as whole words; those in small
+                                            ///< letters are meant in any case, others as they are written
+  bool word_scores = false;                 ///< whether they are wanted
+  std::stop_token stop = {};  ///< where it asks to stop, Cancelled is thrown within one step of the search
   /// Told of translations while they are made, by one thread of the library at a time. With beam size 1 and with one
   /// sample, text comes token by token; with more hypotheses as far as all of them agree, often late; for lines with
   /// terms of a glossary or placeholders to protect only when it is complete. What it throws ends the call and is
@@ -107,10 +109,11 @@ struct RequestOptions {
 /// One translation of a line, or what another task makes of it.
 struct Hypothesis {
   std::string text;
-  double score = 0.0;                    ///< log probability / length^length_penalty, end mark counted
-  bool cut_off = false;                  ///< it does not end by itself: it reached the greatest length
-  std::size_t unmet_terms = 0;           ///< terms of the glossary that it lacks
-  bool keeps_placeholders = true;        ///< those of the line, where SearchOptions::protect asks for it
+  double score = 0.0;                 ///< log probability / length^length_penalty, end mark counted
+  bool cut_off = false;               ///< it does not end by itself: it reached the greatest length
+  std::size_t unmet_terms = 0;        ///< terms of the glossary that it lacks
+  bool keeps_placeholders = true;     ///< those of the line, where SearchOptions::protect asks for it
+  std::size_t forbidden_phrases = 0;  ///< that it holds all the same: a term, a prefix or a placeholder asked for them
   std::vector<double> word_scores = {};  ///< where asked for: log probability of each word and of the end mark
 };
 

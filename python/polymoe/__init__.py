@@ -42,6 +42,7 @@ class Hypothesis:
     score: float  #: log probability / length**length_penalty
     cut_off: bool  #: it does not end by itself: it reached the greatest length
     unmet_terms: int  #: terms of the glossary that it lacks
+    forbidden_phrases: int  #: that it holds all the same
 
 
 @dataclass(frozen=True)
@@ -170,12 +171,14 @@ class Translator:
     @overload  # a str is a Sequence[str], too, but the first signature counts
     def translate(self, lines: str, source: str, target: str, *, task: str = ...,  # type: ignore[overload-overlap]
                   prefixes: Optional[Sequence[str]] = ..., glossary: Optional[Glossary] = ...,
+                  forbidden: Optional[Sequence[str]] = ...,
                   on_partial: Optional[Callable[[Partial], None]] = ...,
                   canceller: Optional[Canceller] = ...) -> Translation: ...
 
     @overload
     def translate(self, lines: Sequence[str], source: str, target: str, *, task: str = ...,
                   prefixes: Optional[Sequence[str]] = ..., glossary: Optional[Glossary] = ...,
+                  forbidden: Optional[Sequence[str]] = ...,
                   on_partial: Optional[Callable[[Partial], None]] = ...,
                   canceller: Optional[Canceller] = ...) -> list[Translation]: ...
 
@@ -188,14 +191,15 @@ class Translator:
         task: str = "translation",
         prefixes: Optional[Sequence[str]] = None,
         glossary: Optional[Glossary] = None,
+        forbidden: Optional[Sequence[str]] = None,
         on_partial: Optional[Callable[[Partial], None]] = None,
         canceller: Optional[Canceller] = None,
     ) -> Union[Translation, list[Translation]]:
         """Translates a line, or many, which is faster than one after another.
 
-        `prefixes`: what the translation of each line begins with. `on_partial` is told of translations while they are made,
-        on another thread: with beam_size=1 token by token, else as far as all hypotheses agree; what it raises ends
-        the call. It must not use the translator.
+        `prefixes`: what the translation of each line begins with. `forbidden`: phrases that no translation holds as whole
+        words. `on_partial` is told of translations while they are made, on another thread: with beam_size=1 token by
+        token, else as far as all hypotheses agree; what it raises ends the call. It must not use the translator.
         """
         many = [lines] if isinstance(lines, str) else list(lines)
         if prefixes is not None and len(prefixes) != len(many):
@@ -217,6 +221,9 @@ class Translator:
             request.prefixes = _array(prefixes)
         if glossary is not None:
             request.glossary = glossary._handle
+        if forbidden is not None:
+            request.forbidden = _array(forbidden)
+            request.num_forbidden = len(forbidden)
         if on_partial is not None:
             request.on_partial = PartialCallback(tell)
         arguments = (self._handle, _array(many), len(many), _encoded(source), _encoded(target), ctypes.byref(request))
@@ -259,6 +266,7 @@ def _translation(results: int, line: int) -> Translation:
             library.polymoe_score(results, line, rank),
             bool(library.polymoe_cut_off(results, line, rank)),
             library.polymoe_unmet_terms(results, line, rank),
+            library.polymoe_forbidden_phrases(results, line, rank),
         )
         for rank in range(library.polymoe_num_translations(results, line))
     ]

@@ -27,6 +27,8 @@ class Request(ctypes.Structure):
         ("canceller", c_void_p),
         ("on_partial", PartialCallback),
         ("user", c_void_p),
+        ("forbidden", POINTER(c_char_p)),
+        ("num_forbidden", c_size_t),
     ]
 
 
@@ -89,6 +91,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "polymoe_score": (c_double, [c_void_p, c_size_t, c_size_t]),
         "polymoe_cut_off": (c_int, [c_void_p, c_size_t, c_size_t]),
         "polymoe_unmet_terms": (c_size_t, [c_void_p, c_size_t, c_size_t]),
+        "polymoe_forbidden_phrases": (c_size_t, [c_void_p, c_size_t, c_size_t]),
         "polymoe_unknown_tokens": (c_size_t, [c_void_p, c_size_t]),
     }
     for name, (result, arguments) in functions.items():

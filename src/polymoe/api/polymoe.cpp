@@ -110,6 +110,7 @@ RequestOptions request_options(const polymoe_request& request, std::size_t lines
   if (request.task != nullptr) options.task = request.task;
   if (request.prefixes != nullptr) options.prefixes = texts_of(request.prefixes, lines, "a prefix");
   if (request.glossary != nullptr) options.glossary = request.glossary->glossary;
+  options.forbidden = texts_of(request.forbidden, request.num_forbidden, "a forbidden phrase");
   if (request.canceller != nullptr) options.stop = request.canceller->source.get_token();
   if (request.on_partial != nullptr) {
     options.on_partial = [tell = request.on_partial, user = request.user](const PartialTranslation& partial) {
@@ -252,6 +253,11 @@ int polymoe_cut_off(const polymoe_results* results, size_t line, size_t rank) {
 size_t polymoe_unmet_terms(const polymoe_results* results, size_t line, size_t rank) {
   const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
   return found == nullptr ? 0 : found->unmet_terms;
+}
+
+size_t polymoe_forbidden_phrases(const polymoe_results* results, size_t line, size_t rank) {
+  const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
+  return found == nullptr ? 0 : found->forbidden_phrases;
 }
 
 size_t polymoe_unknown_tokens(const polymoe_results* results, size_t line) {

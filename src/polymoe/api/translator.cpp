@@ -92,6 +92,11 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
   }
   TextDemands demands{.prefixes = options.prefixes, .word_scores = options.word_scores, .stop = options.stop};
   if (options.glossary.state_) demands.glossary = &options.glossary.state_->terms;
+  std::shared_ptr<const ForbiddenPhrases> forbidden;
+  if (!options.forbidden.empty()) {
+    forbidden = state_->translator.forbid(options.forbidden, std::string(target_language));
+    demands.forbidden = forbidden.get();
+  }
   if (options.on_partial) {
     demands.partial = [&](const PartialText& text) {
       options.on_partial({text.sentence, text.text, text.added, text.complete});
@@ -107,7 +112,7 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (const auto& result : results[i]) {
       translations[i].hypotheses.push_back({result.text, result.score, result.cut_off, result.unmet_terms,
-                                            result.keeps_placeholders, result.word_scores});
+                                            result.keeps_placeholders, result.forbidden_phrases, result.word_scores});
     }
   }
   return translations;

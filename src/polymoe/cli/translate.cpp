@@ -21,6 +21,7 @@
 #include "polymoe/decode/translator.h"
 #include "polymoe/formats/document.h"
 #include "polymoe/formats/fill.h"
+#include "polymoe/text/phrase_list.h"
 #include "polymoe/text/text_encoding.h"
 
 namespace polymoe::cli {
@@ -36,6 +37,7 @@ struct Arguments {
   std::string output = "-";
   std::string format = "auto";
   std::string glossary;
+  std::string forbidden;
   std::string prefixes;
   std::string precision = "float32";
   std::string device = "cpu";
@@ -137,6 +139,12 @@ void remark_untrained(const Arguments& arguments, const Direction& direction) {
          "what it writes may be of little use");
 }
 
+std::size_t most_forbidden(const std::vector<Translation>& list) {
+  std::size_t most = 0;
+  for (const Translation& translation : list) most = std::max(most, translation.forbidden_phrases);
+  return most;
+}
+
 void translate_lines(const Arguments& arguments, const DecodeOptions& options, Translator& translator,
                      const Direction& direction, const TextDemands& demands) {
   LineReader reader(arguments.input);
@@ -163,6 +171,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   RemarkTally short_lists("lines with fewer translations than --n-best");
   RemarkTally unmet_lines("lines with translations that lack terms of the glossary");
   RemarkTally broken_lines("lines with placeholders that their translations do not hold");
+  RemarkTally forbidden_lines("lines with translations that hold forbidden phrases");
   const auto tell_results = [&](const std::vector<Translation>& list, std::uint64_t line) {
     const auto cut = std::count_if(list.begin(), list.end(), [](const Translation& t) { return t.cut_off; });
     if (cut > 0) {
@@ -178,6 +187,10 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
     if (!list.front().keeps_placeholders) {
       broken_lines.add("the translation does not hold the same placeholders as the line", {reader.path(), line},
                        "raise --max-length-offset or --beam-size");
+    }
+    if (const auto held = most_forbidden(list); held > 0) {
+      forbidden_lines.add(fmt::format("a translation holds {} of the forbidden phrases", held), {reader.path(), line},
+                          "the glossary, the prefix or a placeholder asks for it, or nothing else could be written");
     }
     if (list.size() < wanted) {
       short_lists.add(fmt::format("only {} translations, for no more can be made", list.size()), {reader.path(), line},
@@ -210,6 +223,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   short_lists.finish();
   unmet_lines.finish();
   broken_lines.finish();
+  forbidden_lines.finish();
   output.finish();
 }
 
@@ -219,6 +233,7 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
       read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   Output output(arguments.output);  // before the work, which a folder that takes no file would waste
+  std::size_t forbidden = 0;
   const auto translate = [&](const std::vector<std::string>& lines) {
     std::vector<LineTranslation> translations(lines.size());
     const auto tell_lost = [&](const LossySource& lost) {
@@ -228,6 +243,7 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
     const auto results =
         translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, demands);
     for (std::size_t i = 0; i < lines.size(); ++i) {
+      forbidden += most_forbidden(results[i]) > 0 ? 1 : 0;
       translations[i].text = results[i].front().text;
       translations[i].whole = translations[i].whole && !results[i].front().cut_off;
       translations[i].keeps_placeholders = results[i].front().keeps_placeholders;
@@ -252,6 +268,10 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
     remark(fmt::format("{} of the texts lack terms of the glossary", report.unmet), {arguments.input, 0},
            "raise --max-length-offset or --beam-size");
   }
+  if (forbidden > 0) {
+    remark(fmt::format("{} of the texts hold forbidden phrases", forbidden), {arguments.input, 0},
+           "the glossary or a placeholder asks for them, or nothing else could be written");
+  }
   output.write(document->text());
   output.finish();
   log_info("{}: {}", arguments.input, report.summary());
@@ -272,14 +292,18 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
     fail("--glossary needs beam search, but --temperature asks for samples; leave one of them out");
   }
   const Glossary glossary = arguments.glossary.empty() ? Glossary{} : Glossary::load(arguments.glossary);
-  const TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary,
-                            .of_document = format != DocumentFormat::kText,
-                            .word_scores = arguments.word_scores};
+  const std::vector<std::string> phrases =
+      arguments.forbidden.empty() ? std::vector<std::string>{} : load_phrases(arguments.forbidden);
+  TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary,
+                      .of_document = format != DocumentFormat::kText,
+                      .word_scores = arguments.word_scores};
   use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Direction direction{language_named(arguments.source, translator.vocabulary()),
                             language_named(arguments.target, translator.vocabulary())};
+  const auto forbidden = phrases.empty() ? nullptr : translator.forbid(phrases, direction.target);
+  demands.forbidden = forbidden.get();
   parse_task(arguments.task, translator.vocabulary());
   remark_untrained(arguments, direction);
   if (format == DocumentFormat::kText) {
@@ -310,6 +334,10 @@ void add_translate(CLI::App& app) {
   command
       ->add_option("--glossary", arguments->glossary,
                    "terms and how to translate them: lines of SOURCE TAB TARGET, see docs/decoding.md")
+      ->type_name("FILE");
+  command
+      ->add_option("--forbid", arguments->forbidden,
+                   "phrases that no translation may hold, one a line, see docs/decoding.md")
       ->type_name("FILE");
   command
       ->add_option("--prefix", arguments->prefixes,
@@ -345,7 +373,9 @@ void add_translate(CLI::App& app) {
       "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
       "--strict they are errors.\n\n"
       "With --glossary the translation of a line that holds a term holds the term's translation, wherever the model\n"
-      "finds it fits; a term in small letters is found in any case, at the borders of words.\n\n"
+      "finds it fits; a term in small letters is found in any case, at the borders of words. With --forbid no "
+      "translation\n"
+      "holds any of the phrases as whole words; one in small letters is meant in any case.\n\n"
       "Of the other formats, whole files come out, with translations where they lack them; docs/files.md has the\n"
       "details. Catalogues (.po) get fuzzy entries, TMX and XLIFF units for review. What the model breaks, a lost %s\n"
       "say, stays untranslated, with a warning.\n\n"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "polymoe/config/options.h"
+#include "polymoe/decode/forbidden.h"
 #include "polymoe/decode/phrases.h"
 #include "polymoe/inference/decoding_model.h"
 
@@ -25,11 +26,12 @@ struct Hypothesis {
 
 /// What is asked of the translations of one sentence.
 struct Demands {
-  std::vector<Phrase> phrases = {};       ///< they hold them; the greatest length grows by their tokens
-  std::vector<std::int32_t> prefix = {};  ///< they begin with it, which counts in their scores
-  std::vector<std::int64_t> banned = {};  ///< ids that only phrases and the prefix may hold
-  std::uint64_t number = 0;               ///< of samples: tells equal sentences apart
-  bool token_scores = false;              ///< whether the log probability of each token is wanted
+  std::vector<Phrase> phrases = {};             ///< they hold them; the greatest length grows by their tokens
+  std::vector<std::int32_t> prefix = {};        ///< they begin with it, which counts in their scores
+  std::vector<std::int64_t> banned = {};        ///< ids that only phrases and the prefix may hold
+  const ForbiddenPhrases* forbidden = nullptr;  ///< what only phrases and the prefix may make them hold
+  std::uint64_t number = 0;                     ///< of samples: tells equal sentences apart
+  bool token_scores = false;                    ///< whether the log probability of each token is wanted
 };
 
 /// What beam search must know of the vocabulary.

@@ -53,6 +53,7 @@ void Restraints::hold_back(at::Tensor& log_probabilities, const std::vector<Sear
   }
   hold_back_end(log_probabilities, sentences);
   keep_phrases_apart(log_probabilities, sentences);
+  forbid_phrases(log_probabilities, sentences);
   std::vector<SearchRow> rows;
   for (const SearchSentence& sentence : sentences) {
     for (const std::vector<std::int32_t>& ids : sentence.beams) rows.push_back({&ids, sentence.source});
@@ -99,6 +100,23 @@ void Restraints::keep_phrases_apart(const at::Tensor& log_probabilities,
     }
     row += beams;
   }
+}
+
+void Restraints::forbid_phrases(const at::Tensor& log_probabilities, const std::vector<SearchSentence>& sentences) {
+  std::vector<std::int64_t> places;
+  std::int64_t row = 0;
+  for (const SearchSentence& sentence : sentences) {
+    const ForbiddenPhrases* forbidden = sentence.demands != nullptr ? sentence.demands->forbidden : nullptr;
+    for (std::size_t beam = 0; beam < sentence.beams.size(); ++beam, ++row) {
+      if (forbidden == nullptr || sentence.scores[beam] == kImpossible) continue;
+      for (const std::int32_t id : forbidden->completions(sentence.beams[beam])) {
+        places.push_back(row * log_probabilities.size(1) + id);
+      }
+    }
+  }
+  if (places.empty()) return;
+  const at::Tensor chosen = at::tensor(places, at::kLong).to(log_probabilities.device());
+  log_probabilities.view({-1}).index_fill_(0, chosen, kImpossible);
 }
 
 bool Restraints::shows_enough(const std::vector<std::int32_t>& ids) const {

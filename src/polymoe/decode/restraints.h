@@ -11,7 +11,7 @@
 namespace polymoe {
 
 /// What must not come next: ids that are never produced, an end that is too early, repetition, what breaks into a
-/// placeholder, and all but the next id of a prefix.
+/// placeholder, what would complete a forbidden phrase, and all but the next id of a prefix.
 class Restraints {
  public:
   /// Both must outlive it.
@@ -24,6 +24,7 @@ class Restraints {
  private:
   void hold_back_end(const at::Tensor& log_probabilities, const std::vector<SearchSentence>& sentences) const;
   void keep_phrases_apart(const at::Tensor& log_probabilities, const std::vector<SearchSentence>& sentences) const;
+  static void forbid_phrases(const at::Tensor& log_probabilities, const std::vector<SearchSentence>& sentences);
   bool shows_enough(const std::vector<std::int32_t>& ids) const;
 
   const SearchSymbols& symbols_;

@@ -138,7 +138,8 @@ Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabula
       vocabulary_(std::move(vocabulary)),
       symbols_(search_symbols(vocabulary_, {})),
       options_(options),
-      sign_pieces_(std::make_unique<LazySignPieces>()) {
+      sign_pieces_(std::make_unique<LazySignPieces>()),
+      piece_texts_(std::make_unique<LazyPieceTexts>()) {
   if (model_->vocabulary() != vocabulary_.size()) {
     fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
          model_->vocabulary());
@@ -178,8 +179,16 @@ const SignPieces& Translator::sign_pieces() const {
   return sign_pieces_->pieces;
 }
 
+std::shared_ptr<const ForbiddenPhrases> Translator::forbid(std::span<const std::string> phrases,
+                                                           const std::string& target) const {
+  std::call_once(piece_texts_->found, [&] { piece_texts_->texts = piece_texts(vocabulary_); });
+  return std::make_shared<ForbiddenPhrases>(phrases, vocabulary_, piece_texts_->texts,
+                                            vocabulary_.language_index(target));
+}
+
 void Translator::make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const {
   work.demands.token_scores = demands.word_scores;
+  work.demands.forbidden = demands.forbidden;
   work.protects =
       options_.protect == Protection::kAlways || (options_.protect == Protection::kDocuments && demands.of_document);
   if (options_.temperature > 0) return;  // what samples lose is told
@@ -333,6 +342,9 @@ Translation Translator::translation_of(const Hypothesis& hypothesis, const Sente
   translation.text = one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, vocabulary_)
                                                      : vocabulary_.decode(hypothesis.ids));
   translation.keeps_placeholders = !work.protects || keeps_placeholders(work.text, translation.text);
+  if (work.demands.forbidden != nullptr) {
+    translation.forbidden_phrases = work.demands.forbidden->count_in(translation.text);
+  }
   std::vector<bool> met(work.demands.phrases.size());
   for (const PhrasePlace& place : hypothesis.placements) met[place.phrase] = true;
   for (std::size_t i = 0; i < met.size(); ++i) {
@@ -357,6 +369,7 @@ Translation Translator::join(std::span<const SentenceWork> parts, std::size_t ra
     texts.push_back(own.text);
     joined.cut_off = joined.cut_off || own.cut_off;
     joined.unmet_terms += own.unmet_terms;
+    joined.forbidden_phrases += own.forbidden_phrases;
     joined.keeps_placeholders = joined.keeps_placeholders && own.keeps_placeholders;
     joined.word_scores.insert(joined.word_scores.end(), own.word_scores.begin(), own.word_scores.end());
     joined.log_probability += own.log_probability;

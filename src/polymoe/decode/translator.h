@@ -31,6 +31,7 @@ struct Translation {
   bool cut_off = false;                  ///< see Hypothesis
   std::size_t unmet_terms = 0;           ///< of the glossary
   bool keeps_placeholders = true;        ///< those of the source, where that was asked for
+  std::size_t forbidden_phrases = 0;     ///< that it holds all the same
   std::vector<double> word_scores = {};  ///< where asked for: log probability of each word and of the end mark
   double log_probability = 0.0;          ///< of all its tokens
   std::size_t tokens = 0;                ///< the end mark and forced ids counted
@@ -38,13 +39,14 @@ struct Translation {
 
 /// What is asked of translations beside their language.
 struct TextDemands {
-  const Glossary* glossary = nullptr;          ///< its terms are translated as it says
-  std::span<const std::string> prefixes = {};  ///< for each sentence what its translations begin with; or empty
-  std::uint64_t first_number = 0;              ///< number of the first sentence; samples depend on it
-  bool of_document = false;                    ///< for decode.protect
-  bool word_scores = false;                    ///< whether they are wanted
-  PartialSink partial = {};                    ///< told of translations while they are made, by one thread at a time
-  std::stop_token stop = {};                   ///< where it asks to stop, Cancelled is thrown within a step
+  const Glossary* glossary = nullptr;           ///< its terms are translated as it says
+  const ForbiddenPhrases* forbidden = nullptr;  ///< what translations do not hold, see Translator::forbid()
+  std::span<const std::string> prefixes = {};   ///< for each sentence what its translations begin with; or empty
+  std::uint64_t first_number = 0;               ///< number of the first sentence; samples depend on it
+  bool of_document = false;                     ///< for decode.protect
+  bool word_scores = false;                     ///< whether they are wanted
+  PartialSink partial = {};                     ///< told of translations while they are made, by one thread at a time
+  std::stop_token stop = {};                    ///< where it asks to stop, Cancelled is thrown within a step
 };
 
 /// A sentence of which the model reads only a part: its beginning, or not the tokens that are `<unk>`.
@@ -104,6 +106,11 @@ class Translator {
                                                   std::string_view task = "translation", const LossSink& lost = {},
                                                   const TextDemands& demands = {}) const;
 
+  /// Phrases that translations into `target` shall not hold, for TextDemands, which may use them while the translator
+  /// is there. Terms of a glossary, placeholders and prefixes are written all the same. Throws Error for an unknown
+  /// language and for a phrase that shows nothing.
+  std::shared_ptr<const ForbiddenPhrases> forbid(std::span<const std::string> phrases, const std::string& target) const;
+
   /// Scores translations that are there: `targets` of `sentences`, by forced decoding. Throws Error where a side is
   /// longer than the model reads (`where` names it by its index), and as translate() does.
   std::vector<TargetScore> score(std::span<const std::string> sentences, std::span<const std::string> targets,
@@ -134,6 +141,10 @@ class Translator {
     std::once_flag found;
     SignPieces pieces;
   };
+  struct LazyPieceTexts {
+    std::once_flag found;
+    std::vector<std::u32string> texts;
+  };
 
   std::shared_ptr<DecodingModel> model_;
   std::unique_ptr<BatchRunner> runner_;
@@ -141,6 +152,7 @@ class Translator {
   SearchSymbols symbols_;  // of no frame
   DecodeOptions options_;
   std::unique_ptr<LazySignPieces> sign_pieces_;  // empty until a placeholder is met
+  std::unique_ptr<LazyPieceTexts> piece_texts_;  // empty until something is forbidden
 };
 
 /// The end mark, the ids that no translation holds (padding, start, masks and tags), those that show nothing, and what

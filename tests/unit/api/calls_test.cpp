@@ -204,6 +204,21 @@ TEST(LibraryCalls, TranslationsBeginWithTheirPrefixes) {
               HasSubstr("1 prefixes for 2 lines"));
 }
 
+TEST(LibraryCalls, ForbiddenPhrasesAreInNoTranslation) {
+  const Translator translator = load({.beam_size = 2, .n_best = 2});
+  const std::vector<std::string> lines = some_lines(3);
+  for (const std::string& line : lines) {
+    const std::string text = translator.translate(line, "en", "de").text();
+    const std::string word = text.substr(0, text.find(' '));
+    for (const Hypothesis& found : translator.translate(line, "en", "de", {.forbidden = {word}}).hypotheses) {
+      EXPECT_FALSE((found.text + " ").starts_with(word + " ")) << found.text;
+      EXPECT_EQ(found.forbidden_phrases, 0U) << found.text;
+    }
+  }
+  EXPECT_THAT(message_of([&] { translator.translate(lines, "en", "de", {.forbidden = {" "}}); }),
+              HasSubstr("shows nothing"));
+}
+
 TEST(LibraryCalls, ScoresAreThoseOfSearches) {
   const Translator translator = load({.beam_size = 3});
   const std::vector<std::string> lines = {"Open the file."};
