@@ -2,19 +2,21 @@
 
 #include <cstddef>
 #include <functional>
-#include <list>
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
 namespace polymoe {
 
 /// Pages of the system's for large tensors, each with an address that begins a page. Those that tensors leave are kept,
-/// since fresh ones cost page faults and a training step takes and frees blocks of the same few sizes again and again;
-/// but never more than that all together take what was in use at the peak. Whatever is taken counts with LibTorch's
-/// memory profiler, as host memory. Safe from several threads.
+/// since fresh ones cost page faults; but never more than that all together take what was in use at the peak. Kept
+/// pages that lie beside each other are one piece, and a piece serves whatever fits into it: batches of many shapes
+/// seldom ask for a size twice. Whatever is taken counts with LibTorch's memory profiler, as host memory. Safe from
+/// several threads.
 class Mappings {
  public:
-  /// What is done to fresh pages, and before they go back; may be empty.
+  /// What is done to fresh pages, and before they go back; may be empty. With hooks pages go back as they came, so what
+  /// is kept serves only nearly its own size.
   struct Hooks {
     std::function<void(void* data, std::size_t bytes)> mapped;
     std::function<void(void* data)> unmapping;
@@ -31,17 +33,19 @@ class Mappings {
 
  private:
   struct Mapping {
-    void* data = nullptr;
+    char* data = nullptr;
     std::size_t size = 0;
   };
+  bool is_divisible() const { return !hooks_.mapped && !hooks_.unmapping; }
   Mapping take_kept(std::size_t size);
   Mapping map_fresh(std::size_t size);
-  void drop_oldest();
+  void keep(Mapping mapping);
+  void drop_smallest(std::size_t enough);
 
   Hooks hooks_;
   mutable std::mutex mutex_;                     // of all below
   std::unordered_map<void*, std::size_t> used_;  // sizes
-  std::list<Mapping> kept_;                      // the last to go first
+  std::map<char*, std::size_t> kept_;            // sizes
   std::size_t kept_bytes_ = 0, used_bytes_ = 0, peak_bytes_ = 0;
 };
 
