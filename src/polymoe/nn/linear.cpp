@@ -3,6 +3,7 @@
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cuda/layer_norm.h"
+#include "polymoe/nn/linear_product.h"
 #include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
@@ -106,7 +107,7 @@ at::Tensor ColumnLinearImpl::used_bias() const {
 }
 
 at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const {
-  return at::linear(axis_->copy_to_region(x), weight, used_bias());
+  return linear_product(axis_->copy_to_region(x), weight, used_bias());
 }
 
 RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis)
@@ -117,8 +118,8 @@ RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<
 
 at::Tensor RowLinearImpl::forward(const at::Tensor& x) const {
   // A product that adds the bias itself saves a pass over the result.
-  if (axis_->size() == 1) return at::linear(x, weight, bias);
-  return axis_->reduce_from_region(at::linear(x, weight)) + bias;
+  if (axis_->size() == 1) return linear_product(x, weight, bias);
+  return axis_->reduce_from_region(linear_product(x, weight, {})) + bias;
 }
 
 LayerNormImpl::LayerNormImpl(std::int64_t width) {

@@ -1,5 +1,6 @@
 #include "polymoe/kernels/cpu/expert_products.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <vector>
@@ -33,7 +34,8 @@ struct Expert {
   }
   std::vector<float> gradient(Vectors vectors, std::int64_t first, std::int64_t last) {
     std::vector<float> dw(weight.size(), 9.0f);
-    expert_weight_gradient(dy.data(), x.data(), rows, outputs, inputs, first, last, dw.data(), scratch.data(), vectors);
+    expert_weight_gradient(dy.data(), outputs, x.data(), rows, outputs, inputs, first, last, dw.data(), scratch.data(),
+                           vectors);
     return dw;
   }
 };
@@ -92,6 +94,16 @@ TEST(ExpertProducts, RangesOfPanelsPutTheWholeTogether) {
               e.backward(vectors, e.rows, 0, of_x));
     EXPECT_EQ(joined(e.gradient(vectors, 0, half_x), e.gradient(vectors, half_x, of_x)), e.gradient(vectors, 0, of_x));
   }
+}
+
+TEST(ExpertProducts, SomeOutputsHaveTheirPartOfTheGradient) {
+  Expert e{300, 65, 90};
+  const std::vector<float> whole = e.gradient(best_vectors(), 0, panels_of(e.inputs));
+  constexpr std::int64_t kFirst = 31, kCount = 40;
+  std::vector<float> some(static_cast<std::size_t>(kCount * e.inputs));
+  expert_weight_gradient(e.dy.data() + kFirst, e.outputs, e.x.data(), e.rows, kCount, e.inputs, 0, panels_of(e.inputs),
+                         some.data(), e.scratch.data());
+  EXPECT_TRUE(std::equal(some.begin(), some.end(), whole.begin() + kFirst * e.inputs));
 }
 
 // Tiles of other heights, and another place in them, change no bit.

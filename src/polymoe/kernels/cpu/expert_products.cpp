@@ -76,8 +76,21 @@ struct Backward {
   }
 };
 
+/// to[r, c] = rows[r, c] of few columns, which compilers move best by a count that they know.
+POLYMOE_INLINE void copy_columns(const float* rows, std::int64_t row, std::int64_t count, std::int64_t columns,
+                                 float* to) {
+  if (columns == kTileRows) {
+    for (std::int64_t r = 0; r < count; ++r) std::copy_n(rows + r * row, kTileRows, to + r * kTileRows);
+  } else {
+    for (std::int64_t r = 0; r < count; ++r) {
+      for (std::int64_t c = 0; c < columns; ++c) to[r * columns + c] = rows[r * row + c];
+    }
+  }
+}
+
 struct WeightGradient {
   const float* dy;
+  std::int64_t dy_row;
   const float* x;
   std::int64_t rows, outputs, inputs;
   std::int64_t first, last;
@@ -89,11 +102,14 @@ struct WeightGradient {
     for (std::int64_t begin = 0; begin < rows; begin += kRowBlock) {
       const std::int64_t terms = std::min(kRowBlock, rows - begin);
       float* by_tile = scratch + kRowBlock * kPanel;  // of dy: the outputs of a tile beside each other, row after row
-      for_each_tile(
-          outputs, [&](std::int64_t o, std::int64_t height) __attribute__((always_inline)) {
-            for (std::int64_t r = 0; r < terms; ++r)
-              std::copy_n(dy + (begin + r) * outputs + o, height, by_tile + o * terms + r * height);
-          });
+      // A few rows from end to end, so that the CPU foresees what is read.
+      for (std::int64_t r = 0; r < terms; r += kLine) {
+        const std::int64_t some = std::min(kLine, terms - r);
+        for_each_tile(
+            outputs, [&](std::int64_t o, std::int64_t height) __attribute__((always_inline)) {
+              copy_columns(dy + (begin + r) * dy_row + o, dy_row, some, height, by_tile + o * terms + r * height);
+            });
+      }
       for (std::int64_t p = first; p < last; ++p) {
         const std::int64_t column = p * kPanel, columns = columns_of(p, inputs);
         copy_panel(x + begin * inputs + column, inputs, terms, columns, scratch);
@@ -129,10 +145,10 @@ void expert_backward(const float* dy, std::int64_t rows, const float* weight, st
   run_product(Backward{dy, rows, weight, outputs, inputs, first, last, dx, scratch}, vectors);
 }
 
-void expert_weight_gradient(const float* dy, const float* x, std::int64_t rows, std::int64_t outputs,
-                            std::int64_t inputs, std::int64_t first, std::int64_t last, float* dw, float* scratch,
-                            Vectors vectors) {
-  run_product(WeightGradient{dy, x, rows, outputs, inputs, first, last, dw, scratch}, vectors);
+void expert_weight_gradient(const float* dy, std::int64_t dy_row, const float* x, std::int64_t rows,
+                            std::int64_t outputs, std::int64_t inputs, std::int64_t first, std::int64_t last, float* dw,
+                            float* scratch, Vectors vectors) {
+  run_product(WeightGradient{dy, dy_row, x, rows, outputs, inputs, first, last, dw, scratch}, vectors);
 }
 
 }  // namespace polymoe::kernels

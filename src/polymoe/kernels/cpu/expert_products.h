@@ -26,9 +26,9 @@ void expert_backward(const float* dy, std::int64_t rows, const float* weight, st
                      Vectors vectors = best_vectors());
 
 /// The transpose of dy [rows, outputs] times x [rows, inputs]: the inputs of the panels [first, last) of
-/// dw [outputs, inputs].
-void expert_weight_gradient(const float* dy, const float* x, std::int64_t rows, std::int64_t outputs,
-                            std::int64_t inputs, std::int64_t first, std::int64_t last, float* dw, float* scratch,
-                            Vectors vectors = best_vectors());
+/// dw [outputs, inputs]. A row of dy begins `dy_row` floats after the one before.
+void expert_weight_gradient(const float* dy, std::int64_t dy_row, const float* x, std::int64_t rows,
+                            std::int64_t outputs, std::int64_t inputs, std::int64_t first, std::int64_t last, float* dw,
+                            float* scratch, Vectors vectors = best_vectors());
 
 }  // namespace polymoe::kernels

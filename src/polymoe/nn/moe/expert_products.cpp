@@ -4,15 +4,11 @@
 
 #include "polymoe/tensor/torch_headers.h"
 
-#include "polymoe/kernels/cpu/expert_products.h"
 #include "polymoe/kernels/segment.h"
+#include "polymoe/nn/shared_products.h"
 
 namespace polymoe {
 namespace {
-
-using kernels::panels_of;
-
-bool has_own_products(const at::Tensor& x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
 
 // Calls f(expert, first row, rows) for every expert with rows.
 template <typename Function>
@@ -23,30 +19,13 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
   }
 }
 
-// The products of all experts with rows, cut into panels of `width` columns and spread over threads. Calls
-// f(expert, first row, rows, first panel, last panel, scratch); each panel is a sum of `terms` for each element.
+// The products of all experts with rows.
 template <typename Function>
-void share_products(const at::Tensor& expert_begin, std::int64_t width, std::int64_t outputs, std::int64_t inputs,
-                    const Function& f) {
-  const auto* begin = expert_begin.const_data_ptr<std::int64_t>();
-  const std::int64_t experts = expert_begin.size(0) - 1, panels = panels_of(width);
-  std::int64_t most = 0;
-  for (std::int64_t e = 0; e < experts; ++e) most = std::max(most, begin[e + 1] - begin[e]);
-  if (most == 0) return;
-  // A thread is worth waking for a tenth of a millisecond.
-  constexpr std::int64_t kProductsOfAThread = 5'000'000;
-  const std::int64_t of_a_panel = std::max<std::int64_t>(1, begin[experts] * outputs * inputs / (experts * panels));
-  const std::int64_t grain = std::max<std::int64_t>(1, kProductsOfAThread / of_a_panel);
-  at::parallel_for(0, experts * panels, grain, [&](std::int64_t first, std::int64_t last) {
-    at::Tensor scratch = at::empty({kernels::expert_scratch(most, outputs, inputs)}, at::kFloat);
-    for (std::int64_t at = first; at < last;) {
-      const std::int64_t e = at / panels, stop = std::min(last, (e + 1) * panels);
-      if (begin[e + 1] > begin[e]) {
-        f(e, begin[e], begin[e + 1] - begin[e], at - e * panels, stop - e * panels, scratch.mutable_data_ptr<float>());
-      }
-      at = stop;
-    }
-  });
+void share_experts(const at::Tensor& expert_begin, std::int64_t width, std::int64_t outputs, std::int64_t inputs,
+                   const Function& f) {
+  share_products(
+      expert_begin.const_data_ptr<std::int64_t>(), expert_begin.size(0) - 1, width, outputs * inputs,
+      [=](std::int64_t rows) { return kernels::expert_scratch(rows, outputs, inputs); }, f);
 }
 
 }  // namespace
@@ -58,13 +37,13 @@ void multiply_experts(const at::Tensor& x, const at::Tensor& weight, const at::T
     const float *from = x.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
     const float* biases = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
     float* to = y.mutable_data_ptr<float>();
-    share_products(expert_begin, outputs, outputs, inputs,
-                   [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
-                       float* scratch) {
-                     kernels::expert_forward(from + row * inputs, rows, weights + e * outputs * inputs, outputs, inputs,
-                                             biases == nullptr ? nullptr : biases + e * outputs, first, last,
-                                             to + row * outputs, scratch);
-                   });
+    share_experts(expert_begin, outputs, outputs, inputs,
+                  [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
+                      float* scratch) {
+                    kernels::expert_forward(from + row * inputs, rows, weights + e * outputs * inputs, outputs, inputs,
+                                            biases == nullptr ? nullptr : biases + e * outputs, first, last,
+                                            to + row * outputs, scratch);
+                  });
     return;
   }
   const auto* segments = reinterpret_cast<const kernels::Segment*>(plan.const_data_ptr<std::int64_t>());
@@ -86,12 +65,12 @@ void multiply_experts_backward(const at::Tensor& dy, const at::Tensor& weight, c
   if (has_own_products(dy)) {
     const float *from = dy.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
     float* to = dx.mutable_data_ptr<float>();
-    share_products(expert_begin, inputs, outputs, inputs,
-                   [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
-                       float* scratch) {
-                     kernels::expert_backward(from + row * outputs, rows, weights + e * outputs * inputs, outputs,
-                                              inputs, first, last, to + row * inputs, scratch);
-                   });
+    share_experts(expert_begin, inputs, outputs, inputs,
+                  [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
+                      float* scratch) {
+                    kernels::expert_backward(from + row * outputs, rows, weights + e * outputs * inputs, outputs,
+                                             inputs, first, last, to + row * inputs, scratch);
+                  });
     return;
   }
   for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
@@ -116,12 +95,12 @@ void expert_weight_gradients(const at::Tensor& dy, const at::Tensor& x, const at
   if (has_own_products(dy)) {
     const float *gradients = dy.const_data_ptr<float>(), *from = x.const_data_ptr<float>();
     float* to = dw.mutable_data_ptr<float>();
-    share_products(expert_begin, inputs, outputs, inputs,
-                   [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
-                       float* scratch) {
-                     kernels::expert_weight_gradient(gradients + row * outputs, from + row * inputs, rows, outputs,
-                                                     inputs, first, last, to + e * outputs * inputs, scratch);
-                   });
+    share_experts(expert_begin, inputs, outputs, inputs,
+                  [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
+                      float* scratch) {
+                    kernels::expert_weight_gradient(gradients + row * outputs, outputs, from + row * inputs, rows,
+                                                    outputs, inputs, first, last, to + e * outputs * inputs, scratch);
+                  });
     return;
   }
   for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace polymoe {
+
+/// x [rows, inputs] times the transpose of weight [outputs, inputs], plus bias [outputs] where it is defined.
+/// In float32 on a CPU by kernels/cpu/expert_products.h: rows and their gradients then do not depend on which other
+/// rows are there, nor anything on threads, bit for bit. Elsewhere LibTorch's product.
+at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+}  // namespace polymoe

@@ -1,0 +1,87 @@
+#include "polymoe/nn/linear_product.h"
+
+#include <array>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "polymoe/tensor/torch_headers.h"
+
+namespace polymoe {
+namespace {
+
+struct Layer {
+  at::Tensor x, weight, bias, dy;
+  at::Tensor y = {};
+
+  Layer(std::int64_t rows, std::int64_t inputs, std::int64_t outputs)
+      : x(at::randn({rows, inputs})),
+        weight(at::randn({outputs, inputs})),
+        bias(at::randn({outputs})),
+        dy(at::randn({rows, outputs})) {}
+  // The same values without the gradients, and of its rows only the first.
+  Layer(const Layer& other, std::int64_t rows)
+      : x(other.x.detach().narrow(0, 0, rows).clone()),
+        weight(other.weight.detach().clone()),
+        bias(other.bias.detach().clone()),
+        dy(other.dy.narrow(0, 0, rows)) {}
+
+  template <typename Product>
+  void run(const Product& product) {
+    for (at::Tensor* leaf : {&x, &weight, &bias}) leaf->requires_grad_();
+    y = product(x, weight, bias);
+    y.backward(dy);
+  }
+};
+
+TEST(LinearProduct, EqualsLibTorchs) {
+  for (const auto& [rows, inputs, outputs] :
+       std::vector<std::array<std::int64_t, 3>>{{1, 3, 5}, {700, 128, 384}, {1500, 70, 100}, {130, 200, 64}}) {
+    Layer ours(rows, inputs, outputs), theirs(ours, rows);
+    ours.run(linear_product);
+    theirs.run([](const auto& x, const auto& weight, const auto& bias) { return at::linear(x, weight, bias); });
+    // Sums of up to 1,500 products of numbers near 1, in float32.
+    EXPECT_TRUE(at::allclose(ours.y, theirs.y, 1e-5, 1e-4));
+    EXPECT_TRUE(at::allclose(ours.x.grad(), theirs.x.grad(), 1e-5, 1e-4));
+    EXPECT_TRUE(at::allclose(ours.weight.grad(), theirs.weight.grad(), 1e-5, 1e-3));
+    EXPECT_TRUE(at::allclose(ours.bias.grad(), theirs.bias.grad(), 1e-5, 1e-3));
+  }
+}
+
+TEST(LinearProduct, ABiasIsNoMust) {
+  const at::Tensor x = at::randn({4, 7}).requires_grad_(), weight = at::randn({9, 7}).requires_grad_();
+  const at::Tensor y = linear_product(x, weight, {}), dy = at::randn({4, 9});
+  EXPECT_TRUE(at::allclose(y, at::linear(x, weight), 1e-5, 1e-5));
+  y.backward(dy);
+  EXPECT_TRUE(at::allclose(x.grad(), at::mm(dy, weight), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(weight.grad(), at::mm(dy.t(), x), 1e-5, 1e-5));
+}
+
+TEST(LinearProduct, ARowIsTheSameWhateverElseIsThere) {
+  Layer many(900, 128, 200), few(many, 5);
+  many.run(linear_product);
+  few.run(linear_product);
+  EXPECT_TRUE(at::equal(few.y, many.y.narrow(0, 0, 5)));
+  EXPECT_TRUE(at::equal(few.x.grad(), many.x.grad().narrow(0, 0, 5)));
+}
+
+TEST(LinearProduct, ThreadsChangeNoBit) {
+  const int threads = at::get_num_threads();
+  Layer one(1200, 70, 200), two(one, 1200);
+  at::set_num_threads(1);
+  one.run(linear_product);
+  at::set_num_threads(3);
+  two.run(linear_product);
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(one.y, two.y));
+  EXPECT_TRUE(at::equal(one.x.grad(), two.x.grad()));
+  EXPECT_TRUE(at::equal(one.weight.grad(), two.weight.grad()));
+}
+
+TEST(LinearProduct, OtherTypesAreLibTorchs) {
+  const at::Tensor x = at::randn({4, 7}, at::kDouble), weight = at::randn({9, 7}, at::kDouble);
+  EXPECT_TRUE(at::equal(linear_product(x, weight, {}), at::linear(x, weight)));
+}
+
+}  // namespace
+}  // namespace polymoe
