@@ -78,8 +78,7 @@ ForbiddenPhrases::ForbiddenPhrases(std::span<const std::string> phrases, const V
     const bool is_known = std::find(ids.begin(), ids.end(), vocabulary.unk()) == ids.end();
     const std::u32string text = with_single_spaces(decode_utf8(is_known ? vocabulary.decode(ids) : given));
     if (text.empty()) fail("the phrase {} shows nothing that could be forbidden", in_quotes(given));
-    const std::u32string lower = folded(text);
-    phrases_.push_back({.text = lower == text ? lower : text, .any_case = lower == text});
+    phrases_.push_back({.text = text, .any_case = folded(text) == text});
     longest_ = std::max(longest_, text.size());
     if (is_known) add_bytes(given, vocabulary, language);
   }

@@ -36,7 +36,7 @@ class ForbiddenPhrases {
  private:
   using Ids = std::vector<std::int32_t>;
   struct Phrase {
-    std::u32string text;  // in lower case, where any case is meant
+    std::u32string text;
     bool any_case = false;
   };
 
