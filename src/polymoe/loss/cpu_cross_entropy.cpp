@@ -35,20 +35,19 @@ class Groups {
     labels_ = labels;
     find_logits(states);
     const at::Tensor highest = find_highest();
-    projection_.axis->max_(highest);
+    projection_.axis->max_(highest.narrow(0, 0, tokens));
     // What tokens sum over the vocabulary, in one call: the label's logit, all logits, all exponentials.
-    sums_ = at::zeros({3, count() * kPanel}, at::kFloat);
+    sums_ = at::zeros({3, tokens}, at::kFloat);
     find_labels(highest.const_data_ptr<float>());
     find_sums(highest.const_data_ptr<float>());
     projection_.axis->sum_(sums_);
 
     const auto* sums = sums_.const_data_ptr<float>();
-    const std::int64_t places = count() * kPanel;
     const auto share = static_cast<float>(smoothing), vocabulary = static_cast<float>(projection_.vocabulary);
     for (std::int64_t t = 0; t < tokens; ++t) {
-      const float log_total = std::log(sums[2 * places + t]);
+      const float log_total = std::log(sums[2 * tokens + t]);
       token_nll[t] = log_total - sums[t];
-      token_loss[t] = (1.0f - share) * token_nll[t] + share * (log_total - sums[places + t] / vocabulary);
+      token_loss[t] = (1.0f - share) * token_nll[t] + share * (log_total - sums[tokens + t] / vocabulary);
     }
   }
 
@@ -110,6 +109,7 @@ class Groups {
     });
   }
 
+  // [groups * kPanel], which ends with places where no token is.
   at::Tensor find_highest() const {
     at::Tensor highest = at::full({count() * kPanel}, -std::numeric_limits<float>::infinity(), at::kFloat);
     auto* values = highest.mutable_data_ptr<float>();
@@ -139,21 +139,21 @@ class Groups {
       kernels::entry_sums(entries_, block, highest + g * kPanel, logits(g), of_block(g, block),
                           of_block(g, block) + kPanel);
     });
-    const std::int64_t places = count() * kPanel;
     auto* sums = sums_.mutable_data_ptr<float>();
     for (std::int64_t g = 0; g < count(); ++g) {
+      float *of_differences = sums + tokens_ + g * kPanel, *of_exponentials = of_differences + tokens_;
       for (std::int64_t block = 0; block < blocks_; ++block) {
         const float *exponentials = of_block(g, block), *differences = exponentials + kPanel;
-        for (std::int64_t t = 0; t < kPanel; ++t) {
-          sums[places + g * kPanel + t] += differences[t];
-          sums[2 * places + g * kPanel + t] += exponentials[t];
+        for (std::int64_t t = 0; t < tokens_of(g); ++t) {
+          of_differences[t] += differences[t];
+          of_exponentials[t] += exponentials[t];
         }
       }
     }
   }
 
   void find_factors(double smoothing, double normaliser) {
-    const auto* totals = sums_.const_data_ptr<float>() + 2 * count() * kPanel;
+    const auto* totals = sums_.const_data_ptr<float>() + 2 * tokens_;
     const double offset = smoothing / static_cast<double>(projection_.vocabulary) / normaliser;
     auto* scales = factors_.mutable_data_ptr<float>();
     auto* offsets = scales + factors_.size(1) * kPanel;
