@@ -53,7 +53,7 @@ struct Site {
   Communicator& tensor_group;
   std::int64_t expert_degree, expert_rank;
   std::int64_t model, tensor_rank;
-  bool slices;  // experts are cut along the model group
+  bool slices;  // experts are cut along the tensor group
   std::int64_t most_runs;
   std::unique_ptr<RowAllToAll> exchange;
 };
@@ -176,12 +176,12 @@ class ExpertDispatch : public Dispatch {
     return result;
   }
 
-  // Rows that come from each member, of its own share where the model group shares tokens out.
+  // Rows that come from each member, of its own share where the tensor group shares tokens out.
   Counts received_rows(const ExpertRun& run) const {
     return sums_of_runs(parts_of(run.arriving, site_.tensor_rank, site_.model), run.experts);
   }
 
-  // Slots in the order in which they leave, run by run. Each member of the model group takes an equal share of each
+  // Slots in the order in which they leave, run by run. Each member of the tensor group takes an equal share of each
   // expert's slots, so that all send alike to all.
   at::Tensor to_parts(const at::Tensor& rows, const Counts& own) {
     if (site_.model == 1 && runs_.size() == 1) return rows;
@@ -269,7 +269,7 @@ class ExpertDispatch : public Dispatch {
   }
   static at::Tensor bytes_of(const Counts& counts) { return at::tensor(counts, at::kLong).view(at::kByte); }
 
-  // Rows lie by [member of the model group, where gathered][source][expert]; experts want [expert][source][member].
+  // Rows lie by [member of the tensor group, where gathered][source][expert]; experts want [expert][source][member].
   ExpertInputs sort_by_expert(const at::Device& device, ExpertRun& run) const {
     const Counts& arriving = run.arriving;
     const std::int64_t first_member = site_.slices ? 0 : site_.tensor_rank, members = site_.slices ? site_.model : 1;
@@ -315,7 +315,7 @@ class ExpertDispatch : public Dispatch {
   const Site& site_;
   Routing routing_;
   std::uint64_t micro_batch_;
-  at::Tensor order_;    // rows of the slots by [member of the model group][run]; undefined where they lie so already
+  at::Tensor order_;    // rows of the slots by [member of the tensor group][run]; undefined where they lie so already
   Counts part_counts_;  // [model]
   std::vector<ExpertRun> runs_;
 };

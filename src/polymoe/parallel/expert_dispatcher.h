@@ -9,11 +9,11 @@
 
 namespace polymoe {
 
-/// The dispatcher for a layout: experts spread over the expert group, tokens shared by the model group.
+/// The dispatcher for a layout: experts spread over the expert group, tokens shared by the tensor group.
 ///   Dropless, the numbers of tokens travel first, then the tokens. With a capacity there is one exchange, of as many
 ///   rows for every expert as the capacity allows, with the numbers in front. The way back, and backward, know the
 ///   numbers and send just the rows that exist.
-///   With model > 1 each member of the model group sends its share of every expert's tokens, so none is sent twice.
+///   With tensor > 1 each member of the tensor group sends its share of every expert's tokens, so none is sent twice.
 ///   Sliced experts then gather the shares on the receiving side and sum their partial outputs back.
 /// Experts here compute in `runs` runs (at most one for each), each with an exchange of its own: the tokens of the next
 /// run travel while one computes. A run has whole experts, so that its products are those of the whole layer.

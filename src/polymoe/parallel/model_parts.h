@@ -10,7 +10,7 @@
 
 namespace polymoe {
 
-// How rows are shared by the members of a model group. All functions cross autograd, and each one's backward is
+// How rows are shared by the members of a tensor group. All functions cross autograd, and each one's backward is
 // another one of them. `counts` [members] are the rows of each member's part.
 
 /// all [sum of counts, width], the same on all members -> the own rows, all.index_select(0, order) cut by `counts`:
