@@ -76,6 +76,7 @@ typedef struct polymoe_request {
   void* user;
   const char* const* forbidden; /* phrases that no translation holds as whole words; or NULL */
   size_t num_forbidden;
+  int replace_unknowns; /* whether unknown pieces may be written and are copied from the source */
 } polymoe_request;
 
 typedef struct polymoe_results polymoe_results;

@@ -98,7 +98,10 @@ struct RequestOptions {
   std::vector<std::string> forbidden = {};  ///< phrases that no translation holds as whole words; those in small
                                             ///< letters are meant in any case, others as they are written
   bool word_scores = false;                 ///< whether they are wanted
-  std::stop_token stop = {};  ///< where it asks to stop, Cancelled is thrown within one step of the search
+  bool alignments =
+      false;  ///< whether they are wanted; not on a GPU, in float16, and where experts choose their tokens
+  bool replace_unknowns = false;  ///< unknown pieces may be written and are copied from the source; likewise
+  std::stop_token stop = {};      ///< where it asks to stop, Cancelled is thrown within one step of the search
   /// Told of translations while they are made, by one thread of the library at a time. With beam size 1 and with one
   /// sample, text comes token by token; with more hypotheses as far as all of them agree, often late; for lines with
   /// terms of a glossary or placeholders to protect only when it is complete. What it throws ends the call and is
@@ -115,6 +118,9 @@ struct Hypothesis {
   bool keeps_placeholders = true;     ///< those of the line, where SearchOptions::protect asks for it
   std::size_t forbidden_phrases = 0;  ///< that it holds all the same: a term, a prefix or a placeholder asked for them
   std::vector<double> word_scores = {};  ///< where asked for: log probability of each word and of the end mark
+  /// Where asked for: how much each word attends to each word of the line, [words][words of the line]; words are what
+  /// spaces divide. What a row lacks to 1 went to what is no text.
+  std::vector<std::vector<float>> alignment = {};
 };
 
 /// What came of one line.

@@ -171,14 +171,14 @@ class Translator:
     @overload  # a str is a Sequence[str], too, but the first signature counts
     def translate(self, lines: str, source: str, target: str, *, task: str = ...,  # type: ignore[overload-overlap]
                   prefixes: Optional[Sequence[str]] = ..., glossary: Optional[Glossary] = ...,
-                  forbidden: Optional[Sequence[str]] = ...,
+                  forbidden: Optional[Sequence[str]] = ..., replace_unknowns: bool = ...,
                   on_partial: Optional[Callable[[Partial], None]] = ...,
                   canceller: Optional[Canceller] = ...) -> Translation: ...
 
     @overload
     def translate(self, lines: Sequence[str], source: str, target: str, *, task: str = ...,
                   prefixes: Optional[Sequence[str]] = ..., glossary: Optional[Glossary] = ...,
-                  forbidden: Optional[Sequence[str]] = ...,
+                  forbidden: Optional[Sequence[str]] = ..., replace_unknowns: bool = ...,
                   on_partial: Optional[Callable[[Partial], None]] = ...,
                   canceller: Optional[Canceller] = ...) -> list[Translation]: ...
 
@@ -192,14 +192,16 @@ class Translator:
         prefixes: Optional[Sequence[str]] = None,
         glossary: Optional[Glossary] = None,
         forbidden: Optional[Sequence[str]] = None,
+        replace_unknowns: bool = False,
         on_partial: Optional[Callable[[Partial], None]] = None,
         canceller: Optional[Canceller] = None,
     ) -> Union[Translation, list[Translation]]:
         """Translates a line, or many, which is faster than one after another.
 
         `prefixes`: what the translation of each line begins with. `forbidden`: phrases that no translation holds as whole
-        words. `on_partial` is told of translations while they are made, on another thread: with beam_size=1 token by
-        token, else as far as all hypotheses agree; what it raises ends the call. It must not use the translator.
+        words. `replace_unknowns`: unknown pieces may be written, and are copied from the line. `on_partial` is told of
+        translations while they are made, on another thread: with beam_size=1 token by token, else as far as all
+        hypotheses agree; what it raises ends the call. It must not use the translator.
         """
         many = [lines] if isinstance(lines, str) else list(lines)
         if prefixes is not None and len(prefixes) != len(many):
@@ -224,6 +226,7 @@ class Translator:
         if forbidden is not None:
             request.forbidden = _array(forbidden)
             request.num_forbidden = len(forbidden)
+        request.replace_unknowns = int(replace_unknowns)
         if on_partial is not None:
             request.on_partial = PartialCallback(tell)
         arguments = (self._handle, _array(many), len(many), _encoded(source), _encoded(target), ctypes.byref(request))

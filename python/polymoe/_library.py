@@ -29,6 +29,7 @@ class Request(ctypes.Structure):
         ("user", c_void_p),
         ("forbidden", POINTER(c_char_p)),
         ("num_forbidden", c_size_t),
+        ("replace_unknowns", c_int),
     ]
 
 

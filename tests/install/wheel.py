@@ -92,6 +92,9 @@ terms = polymoe.Glossary({"file": ["Seite", "Fenster"]})
 expect("Seite" in (text := listed.translate("Open the file", "en", "de", glossary=terms).text) or "Fenster" in text, text)
 begun = listed.translate(lines, "en", "de", prefixes=["Das"] * len(lines))
 expect(all(translation.text.startswith("Das") for translation in begun), begun)
+word = listed.translate(lines[0], "en", "de").text.split()[0]
+others = listed.translate(lines[0], "en", "de", forbidden=[word], replace_unknowns=True).hypotheses
+expect(all(word not in other.text.split() and other.forbidden_phrases == 0 for other in others), others)
 for call, word in (
     (lambda: polymoe.Translator("nowhere"), "nowhere"),
     (lambda: polymoe.Translator(model, beam_size=0), "beam-size"),

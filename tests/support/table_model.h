@@ -29,6 +29,8 @@ inline std::vector<Ids> ids_of(const std::vector<Hypothesis>& hypotheses) {
 class TableModel : public DecodingModel {
  public:
   using Next = std::function<std::map<std::int32_t, float>(const Ids& source, const Ids& read)>;
+  /// The attention to each token of the source after what was read.
+  using Attend = std::function<std::vector<float>(const Ids& source, const Ids& read)>;
 
   TableModel(std::int64_t vocabulary, Next next, std::int64_t max_positions = 100)
       : vocabulary_(vocabulary), next_(std::move(next)), max_positions_(max_positions) {}
@@ -39,6 +41,9 @@ class TableModel : public DecodingModel {
   std::unique_ptr<DecodingState> start(const std::vector<Ids>& sources, std::int64_t beams) override {
     return std::make_unique<State>(*this, sources, beams);
   }
+
+  bool gives_attention() const override { return attend_ != nullptr; }
+  void set_attention(Attend attend) { attend_ = std::move(attend); }
 
   static constexpr float kUnlikely = -50.0f;
 
@@ -69,6 +74,12 @@ class TableModel : public DecodingModel {
       rows_ = std::move(kept);
     }
 
+    std::vector<std::vector<float>> attention() const override {
+      std::vector<std::vector<float>> rows;
+      for (const Row& row : rows_) rows.push_back(model_.attend_(row.source, row.read));
+      return rows;
+    }
+
    private:
     struct Row {
       Ids source, read;
@@ -79,6 +90,7 @@ class TableModel : public DecodingModel {
 
   std::int64_t vocabulary_;
   Next next_;
+  Attend attend_;
   std::int64_t max_positions_;
 };
 

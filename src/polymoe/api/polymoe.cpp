@@ -111,6 +111,7 @@ RequestOptions request_options(const polymoe_request& request, std::size_t lines
   if (request.prefixes != nullptr) options.prefixes = texts_of(request.prefixes, lines, "a prefix");
   if (request.glossary != nullptr) options.glossary = request.glossary->glossary;
   options.forbidden = texts_of(request.forbidden, request.num_forbidden, "a forbidden phrase");
+  options.replace_unknowns = request.replace_unknowns != 0;
   if (request.canceller != nullptr) options.stop = request.canceller->source.get_token();
   if (request.on_partial != nullptr) {
     options.on_partial = [tell = request.on_partial, user = request.user](const PartialTranslation& partial) {

@@ -90,7 +90,11 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
   if (state_->samples && !options.glossary.empty()) {
     fail("a glossary needs beam search, but temperature asks for samples; leave one of them out");
   }
-  TextDemands demands{.prefixes = options.prefixes, .word_scores = options.word_scores, .stop = options.stop};
+  TextDemands demands{.prefixes = options.prefixes,
+                      .word_scores = options.word_scores,
+                      .alignments = options.alignments,
+                      .replace_unknowns = options.replace_unknowns,
+                      .stop = options.stop};
   if (options.glossary.state_) demands.glossary = &options.glossary.state_->terms;
   std::shared_ptr<const ForbiddenPhrases> forbidden;
   if (!options.forbidden.empty()) {
@@ -112,7 +116,8 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (const auto& result : results[i]) {
       translations[i].hypotheses.push_back({result.text, result.score, result.cut_off, result.unmet_terms,
-                                            result.keeps_placeholders, result.forbidden_phrases, result.word_scores});
+                                            result.keeps_placeholders, result.forbidden_phrases, result.word_scores,
+                                            result.alignment});
     }
   }
   return translations;

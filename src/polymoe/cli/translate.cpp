@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
 #include "polymoe/base/log.h"
+#include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/cli/commands.h"
@@ -46,6 +48,8 @@ struct Arguments {
   std::int64_t lines_at_a_time = 1000;
   bool with_scores = false;
   bool word_scores = false;
+  bool replace_unknowns = false;
+  std::string alignment;
   bool show_progress = false;
 };
 
@@ -108,19 +112,47 @@ std::string word_scores_of(const Translation& translation) {
   return text;
 }
 
+// "0-0 1-2", a source word and a target word; or, where all weights are asked for, those of each target word.
+std::string alignment_of(const WordAlignment& words, const std::string& kind) {
+  std::vector<std::string> parts;
+  for (std::size_t target = 0; target < words.size(); ++target) {
+    const std::vector<float>& weights = words[target];
+    if (kind == "soft") {
+      parts.push_back(fmt::format("{:.4f}", fmt::join(weights, ",")));
+    } else if (kind == "hard") {
+      const auto best = std::max_element(weights.begin(), weights.end());
+      if (best != weights.end()) parts.push_back(fmt::format("{}-{}", best - weights.begin(), target));
+    } else {
+      const float least = std::stof(kind);
+      for (std::size_t source = 0; source < weights.size(); ++source) {
+        if (weights[source] >= least) parts.push_back(fmt::format("{}-{}", source, target));
+      }
+    }
+  }
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
+// hard, soft, or a number between 0 and 1.
+std::string check_alignment(const std::string& kind) {
+  if (kind == "hard" || kind == "soft") return "";
+  double least = 0.0;
+  const auto [end, problem] = std::from_chars(kind.data(), kind.data() + kind.size(), least);
+  if (problem == std::errc{} && end == kind.data() + kind.size() && least > 0 && least <= 1) return "";
+  return fmt::format("{} is neither hard nor soft nor a number up to 1", in_quotes(kind));
+}
+
 // One line for each sentence; with several translations each, `number ||| translation ||| score` as Marian and Moses
 // have.
 std::string lines_of(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists,
-                     bool word_scores) {
+                     const Arguments& arguments) {
   std::string lines;
   for (std::size_t i = 0; i < results.size(); ++i) {
     for (const Translation& translation : results[i]) {
-      if (!lists) {
-        lines += translation.text + "\n";
-        continue;
-      }
-      lines += fmt::format("{} ||| {} ||| {:.4f}", first_number + i, translation.text, translation.score);
-      lines += word_scores ? " ||| " + word_scores_of(translation) + "\n" : "\n";
+      lines += lists ? fmt::format("{} ||| {} ||| {:.4f}", first_number + i, translation.text, translation.score)
+                     : translation.text;
+      if (arguments.word_scores) lines += " ||| " + word_scores_of(translation);
+      if (!arguments.alignment.empty()) lines += " ||| " + alignment_of(translation.alignment, arguments.alignment);
+      lines += '\n';
     }
   }
   return lines;
@@ -155,7 +187,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   RemarkTally cut_lines("lines of which the model read only the beginning");
   RemarkTally unknown_lines("lines with text that the vocabulary does not know");
   const auto wanted = static_cast<std::size_t>(options.n_best);
-  std::uint64_t done = 0;
+  std::uint64_t done = 0, copied = 0;
   const auto tell_lost = [&](const LossySource& lost) {
     const Where where{reader.path(), done + lost.sentence + 1};
     if (lost.read < lost.tokens) {
@@ -173,6 +205,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   RemarkTally broken_lines("lines with placeholders that their translations do not hold");
   RemarkTally forbidden_lines("lines with translations that hold forbidden phrases");
   const auto tell_results = [&](const std::vector<Translation>& list, std::uint64_t line) {
+    copied += list.front().copied;
     const auto cut = std::count_if(list.begin(), list.end(), [](const Translation& t) { return t.cut_off; });
     if (cut > 0) {
       endless_lines.add(list.size() == 1
@@ -207,7 +240,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
     const auto results =
         translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, own);
     const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
-    output.write(lines_of(results, done, lists, arguments.word_scores));
+    output.write(lines_of(results, done, lists, arguments));
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (!translator.vocabulary().is_empty(lines[i])) tell_results(results[i], done + i + 1);
     }
@@ -224,6 +257,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   unmet_lines.finish();
   broken_lines.finish();
   forbidden_lines.finish();
+  if (copied > 0) log_info("{}: {} unknown pieces copied from the source", reader.path(), copied);
   output.finish();
 }
 
@@ -285,6 +319,9 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
     fail("--scores, --word-scores and --n-best print lists, which {} has no place for; give --format text",
          name_of(format));
   }
+  if (format != DocumentFormat::kText && !arguments.alignment.empty()) {
+    fail("--alignment prints a list behind each line, which {} has no place for; give --format text", name_of(format));
+  }
   if (format != DocumentFormat::kText && !arguments.prefixes.empty()) {
     fail("--prefix goes by lines, which {} has none of; give --format text", name_of(format));
   }
@@ -296,7 +333,9 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
       arguments.forbidden.empty() ? std::vector<std::string>{} : load_phrases(arguments.forbidden);
   TextDemands demands{.glossary = glossary.empty() ? nullptr : &glossary,
                       .of_document = format != DocumentFormat::kText,
-                      .word_scores = arguments.word_scores};
+                      .word_scores = arguments.word_scores,
+                      .alignments = !arguments.alignment.empty(),
+                      .replace_unknowns = arguments.replace_unknowns};
   use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
@@ -365,6 +404,14 @@ void add_translate(CLI::App& app) {
   command->add_flag("--scores", arguments->with_scores, "print `number ||| translation ||| score`");
   command->add_flag("--word-scores", arguments->word_scores,
                     "print ` ||| ` and the log probability of each word and of the end mark, too");
+  command
+      ->add_option("--alignment", arguments->alignment,
+                   "print ` ||| ` and which words of source and target belong together, `0-0 1-2`: hard has one source "
+                   "word for each target word, a number all that have this weight, soft the weights")
+      ->check(CLI::Validator(check_alignment, "hard|soft|NUMBER"));
+  command->add_flag("--replace-unknowns", arguments->replace_unknowns,
+                    "let the model write unknown pieces and copy them from the source, for vocabularies without "
+                    "--byte-fallback");
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
       "Of text, translations come one a line, in the order of the input; --n-best prints several for each sentence.\n"

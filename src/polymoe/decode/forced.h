@@ -19,4 +19,10 @@ std::vector<std::vector<float>> forced_scores(DecodingModel& model, const std::v
                                               std::int32_t start, const std::vector<std::int32_t>& head,
                                               std::int32_t end);
 
+/// How much each token of the targets attends to each token of the source in the step that writes it, [target tokens]
+/// [source tokens]. The model must give attention.
+using AttentionRows = std::vector<std::vector<float>>;
+std::vector<AttentionRows> forced_attention(DecodingModel& model, const std::vector<ForcedTarget>& batch,
+                                            std::int32_t start, const std::vector<std::int32_t>& head);
+
 }  // namespace polymoe

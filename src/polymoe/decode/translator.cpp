@@ -179,11 +179,14 @@ const SignPieces& Translator::sign_pieces() const {
   return sign_pieces_->pieces;
 }
 
+const std::vector<std::u32string>& Translator::pieces() const {
+  std::call_once(piece_texts_->found, [&] { piece_texts_->texts = piece_texts(vocabulary_); });
+  return piece_texts_->texts;
+}
+
 std::shared_ptr<const ForbiddenPhrases> Translator::forbid(std::span<const std::string> phrases,
                                                            const std::string& target) const {
-  std::call_once(piece_texts_->found, [&] { piece_texts_->texts = piece_texts(vocabulary_); });
-  return std::make_shared<ForbiddenPhrases>(phrases, vocabulary_, piece_texts_->texts,
-                                            vocabulary_.language_index(target));
+  return std::make_shared<ForbiddenPhrases>(phrases, vocabulary_, pieces(), vocabulary_.language_index(target));
 }
 
 void Translator::make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const {
@@ -209,6 +212,10 @@ std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std:
     SentenceWork work{.text = text, .sentence = lost.sentence, .part = works.size()};
     LossySource found;
     work.source = make_source(vocabulary_, text, frame, source_language, model_->max_positions(), found);
+    work.asked = &demands;
+    work.first_text = frame.source_head.size();
+    work.text_tokens = found.read;
+    work.language = source_language;
     lost.tokens += found.tokens;
     lost.read += found.read;
     lost.unknown += found.unknown;
@@ -223,6 +230,11 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
                                                             const std::string& source, const std::string& target,
                                                             const ProgressSink& progress, std::string_view task_name,
                                                             const LossSink& lost, const TextDemands& demands) const {
+  if ((demands.alignments || demands.replace_unknowns) && !model_->gives_attention()) {
+    fail(
+        "alignments and copies of unknown text need a model on the CPU in float32, bfloat16 or int8, without experts "
+        "that choose their tokens");
+  }
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
@@ -286,6 +298,8 @@ void Translator::search_all(std::vector<SentenceWork*>& works, const Frame& fram
   symbols.forced = frame.target_head;
   const bool protects = std::any_of(works.begin(), works.end(), [](auto* work) { return !work->literals.empty(); });
   if (protects) symbols.word_parts = sign_pieces().word_parts;
+  const bool writes_unknown = !works.empty() && works.front()->asked->replace_unknowns;
+  if (writes_unknown) std::erase(symbols.forbidden, vocabulary_.unk());
   std::stable_sort(works.begin(), works.end(), [](const SentenceWork* a, const SentenceWork* b) {
     return a->beams != b->beams ? a->beams > b->beams : a->source.size() > b->source.size();
   });
@@ -318,6 +332,8 @@ void Translator::search(std::span<SentenceWork* const> works, std::int32_t start
   SearchWatch watch{.stop = stop};
   if (stream.is_watched()) {
     watch.known = [&](std::size_t i, std::span<const std::int32_t> ids) {
+      // What becomes of an unknown token is told when all is written.
+      ids = ids.first(static_cast<std::size_t>(std::find(ids.begin(), ids.end(), vocabulary_.unk()) - ids.begin()));
       if (!works[i]->is_attempt && works[i]->demands.phrases.empty()) {
         stream.update(works[i]->sentence, works[i]->part, one_line(vocabulary_.decode({ids.begin(), ids.end()})),
                       false);
@@ -330,7 +346,10 @@ void Translator::search(std::span<SentenceWork* const> works, std::int32_t start
     for (const Hypothesis& hypothesis : hypotheses[i]) {
       work.translations.push_back(translation_of(hypothesis, work, symbols));
     }
-    if (!work.is_attempt) stream.update(work.sentence, work.part, work.translations.front().text, true);
+  }
+  attend(works, hypotheses, start, symbols);
+  for (const SentenceWork* work : works) {
+    if (!work->is_attempt) stream.update(work->sentence, work->part, work->translations.front().text, true);
   }
 }
 
@@ -341,10 +360,7 @@ Translation Translator::translation_of(const Hypothesis& hypothesis, const Sente
   translation.cut_off = hypothesis.cut_off;
   translation.text = one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, vocabulary_)
                                                      : vocabulary_.decode(hypothesis.ids));
-  translation.keeps_placeholders = !work.protects || keeps_placeholders(work.text, translation.text);
-  if (work.demands.forbidden != nullptr) {
-    translation.forbidden_phrases = work.demands.forbidden->count_in(translation.text);
-  }
+  check_text(translation, work);
   std::vector<bool> met(work.demands.phrases.size());
   for (const PhrasePlace& place : hypothesis.placements) met[place.phrase] = true;
   for (std::size_t i = 0; i < met.size(); ++i) {
@@ -372,11 +388,13 @@ Translation Translator::join(std::span<const SentenceWork> parts, std::size_t ra
     joined.forbidden_phrases += own.forbidden_phrases;
     joined.keeps_placeholders = joined.keeps_placeholders && own.keeps_placeholders;
     joined.word_scores.insert(joined.word_scores.end(), own.word_scores.begin(), own.word_scores.end());
+    joined.copied += own.copied;
     joined.log_probability += own.log_probability;
     joined.tokens += own.tokens;
     joined.score = own.score;
   }
   joined.text = texts.size() == 1 ? texts[0] : join_sentences(texts);
+  if (parts.front().asked->alignments) joined.alignment = join_alignments(parts, rank);
   if (texts.size() > 1) {
     joined.score = joined.log_probability / std::pow(static_cast<double>(joined.tokens), options_.length_penalty);
   }

@@ -14,6 +14,7 @@
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/config/options.h"
 #include "polymoe/data/frame.h"
+#include "polymoe/decode/alignment.h"
 #include "polymoe/decode/batches.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/phrase_forms.h"
@@ -33,6 +34,8 @@ struct Translation {
   bool keeps_placeholders = true;        ///< those of the source, where that was asked for
   std::size_t forbidden_phrases = 0;     ///< that it holds all the same
   std::vector<double> word_scores = {};  ///< where asked for: log probability of each word and of the end mark
+  WordAlignment alignment = {};          ///< where asked for
+  std::size_t copied = 0;                ///< unknown tokens that are copies of the source's, where asked for
   double log_probability = 0.0;          ///< of all its tokens
   std::size_t tokens = 0;                ///< the end mark and forced ids counted
 };
@@ -45,6 +48,8 @@ struct TextDemands {
   std::uint64_t first_number = 0;               ///< number of the first sentence; samples depend on it
   bool of_document = false;                     ///< for decode.protect
   bool word_scores = false;                     ///< whether they are wanted
+  bool alignments = false;                      ///< whether they are wanted; the model must give attention
+  bool replace_unknowns = false;                ///< `<unk>` may be written and becomes a text of the source; likewise
   PartialSink partial = {};                     ///< told of translations while they are made, by one thread at a time
   std::stop_token stop = {};                    ///< where it asks to stop, Cancelled is thrown within a step
 };
@@ -67,6 +72,10 @@ struct SentenceWork {
   Demands demands = {};
   std::vector<std::string> literals = {};  ///< of the phrases that are placeholders, their texts; "" for terms
   bool protects = false;                   ///< whether placeholders are to be kept
+  const TextDemands* asked = nullptr;      ///< lives as long as the work
+  std::size_t first_text = 0;              ///< of `source`, where the tokens of the text begin
+  std::size_t text_tokens = 0;             ///< their number
+  std::int32_t language = 0;               ///< of the source
   bool is_attempt = false;                 ///< its translations count only where they hold what they should
   std::int64_t beams = 1;
   std::vector<Translation> translations = {};
@@ -131,6 +140,14 @@ class Translator {
                                      LossySource& lost) const;
   void search_all(std::vector<SentenceWork*>& works, const Frame& frame, const ProgressSink& progress,
                   TextStream& stream, const std::stop_token& stop) const;
+  void attend(std::span<SentenceWork* const> works, const std::vector<std::vector<Hypothesis>>& hypotheses,
+              std::int32_t start, const SearchSymbols& symbols) const;
+  void take_attention(const SentenceWork& work, Translation& translation, const Hypothesis& hypothesis,
+                      const AttentionRows& attention) const;
+  void check_text(Translation& translation, const SentenceWork& work) const;
+  /// The alignments of the parts' translations of one rank, or of the last rank that a part has, as that of the whole.
+  static WordAlignment join_alignments(std::span<const SentenceWork> parts, std::size_t rank);
+  const std::vector<std::u32string>& pieces() const;
   void search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols,
               TextStream& stream, const std::stop_token& stop) const;
   Translation translation_of(const Hypothesis& hypothesis, const SentenceWork& work,
@@ -152,7 +169,7 @@ class Translator {
   SearchSymbols symbols_;  // of no frame
   DecodeOptions options_;
   std::unique_ptr<LazySignPieces> sign_pieces_;  // empty until a placeholder is met
-  std::unique_ptr<LazyPieceTexts> piece_texts_;  // empty until something is forbidden
+  std::unique_ptr<LazyPieceTexts> piece_texts_;  // empty until something needs them
 };
 
 /// The end mark, the ids that no translation holds (padding, start, masks and tags), those that show nothing, and what

@@ -110,6 +110,9 @@ class PackedState : public DecodingState {
     sentences_ = std::move(kept);
   }
 
+  void keep_attention() override { keeps_attention_ = true; }
+  std::vector<std::vector<float>> attention() const override { return attention_; }
+
  private:
   // What a decoder layer keeps: rows of keys and then values, [.., 2 * hidden].
   struct LayerCache {
@@ -180,12 +183,14 @@ class PackedState : public DecodingState {
     apply_residual(x, rows, hidden_, pre_norm(), layer.cross_norm, workspace_, [&](const float* input) {
       float* queries = workspace_.floats(Workspace::kQueries, rows * hidden_);
       layer.cross_q.apply(input, rows, queries, workspace_);
-      attend_rows(rows, beams_, queries, [&](Attention& attention, std::int64_t row) {
+      const auto see_source = [&](Attention& attention, std::int64_t row) {
         const std::size_t sentence = sentences_[static_cast<std::size_t>(row / beams_)];
         for (std::int64_t t = source_begin_[sentence]; t < source_begin_[sentence + 1]; ++t) {
           attention.see(cache.cross.data() + t * 2 * hidden_);
         }
-      });
+      };
+      attend_rows(rows, beams_, queries, see_source);
+      if (keeps_attention_ && index == aligning_layer()) weigh_rows(rows, queries, see_source);
       layer.cross_out.add(attended_, rows, x, workspace_);
     });
     layer.feed_forward.apply(x, rows, hidden_, workspace_);
@@ -214,6 +219,14 @@ class PackedState : public DecodingState {
       kernels::attend(queries, rows, heads_, width_, scale_, scores_.data(), output);
     }
 
+    std::vector<float> weights(const float* query) {
+      scores_.resize(keys_.size());
+      std::vector<float> weights(keys_.size());
+      const kernels::CachedRows rows{keys_.data(), values_.data(), static_cast<std::int64_t>(keys_.size())};
+      kernels::attention_weights({query, 1, hidden_}, rows, heads_, width_, scale_, scores_.data(), weights.data());
+      return weights;
+    }
+
    private:
     std::int64_t hidden_, heads_, width_;
     float scale_;
@@ -237,6 +250,22 @@ class PackedState : public DecodingState {
     });
   }
 
+  // Fills attention_.
+  template <typename See>
+  void weigh_rows(std::int64_t rows, const float* queries, const See& see) {
+    Attention attention(*this);
+    attention_.clear();
+    for (std::int64_t row = 0; row < rows; ++row) {
+      attention.clear();
+      see(attention, row);
+      attention_.push_back(attention.weights(queries + row * hidden_));
+    }
+  }
+
+  // The last but one, where attention aligns best (Garg et al. 2019, "Jointly learning to align and translate with
+  // transformer models").
+  std::size_t aligning_layer() const { return model_.decoder_.size() > 1 ? model_.decoder_.size() - 2 : 0; }
+
   at::Tensor log_probabilities(std::int64_t rows, const float* x) {
     const std::int64_t vocabulary = model_.options_.vocabulary;
     float* logits = workspace_.floats(Workspace::kLogits, rows * vocabulary);
@@ -258,6 +287,8 @@ class PackedState : public DecodingState {
   std::vector<LayerCache> caches_;
   std::int64_t length_ = 0;
   float* attended_ = nullptr;
+  bool keeps_attention_ = false;
+  std::vector<std::vector<float>> attention_;
 };
 
 // The model -----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class PackedModel : public DecodingModel {
   std::int64_t max_positions() const override { return options_.max_positions; }
   std::int64_t vocabulary() const override { return options_.vocabulary; }
   bool is_thread_safe() const override { return true; }
+  bool gives_attention() const override { return true; }
   std::unique_ptr<DecodingState> start(const std::vector<std::vector<std::int32_t>>& sources,
                                        std::int64_t beams) override;
 

@@ -45,6 +45,19 @@ std::size_t length_of_part(std::string_view text, std::size_t most) {
   return length;
 }
 
+/// Calls visit(part) for the parts of a text that are encoded at once. SentencePiece joins a run of unknown characters
+/// one by one, copying all before: quadratic for a long one.
+template <typename Visit>
+void for_each_part(std::string_view text, const Visit& visit) {
+  constexpr std::size_t kWhole = Vocabulary::kWholeTextBytes;
+  const std::size_t most = text.size() > kWhole ? kWhole / 4 : kWhole;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, length_of_part(text, most));
+    visit(part);
+    text.remove_prefix(part.size());
+  }
+}
+
 /// Of pieces that are another model's SentencePiece leaves the marks of spaces.
 void write_spaces(std::string& text) {
   constexpr std::string_view kMark = "\u2581";
@@ -111,7 +124,9 @@ struct Vocabulary::State {
 
   void read_control_pieces(const std::filesystem::path& path);
   void take(VocabularyLayout layout, const std::filesystem::path& path);
+  const sentencepiece::SentencePieceProcessor& model_of(std::int32_t language) const;
   std::vector<std::int32_t> encode(std::string_view part, std::int32_t language) const;
+  std::vector<std::string> unknown_texts(std::string_view part, std::int32_t language) const;
 };
 
 void Vocabulary::State::read_control_pieces(const std::filesystem::path& path) {
@@ -165,10 +180,27 @@ void Vocabulary::State::take(VocabularyLayout layout, const std::filesystem::pat
   load_sentencepiece(*target, layout.target_model, path, kRemedy);
 }
 
+const sentencepiece::SentencePieceProcessor& Vocabulary::State::model_of(std::int32_t language) const {
+  const bool as_target = target != nullptr && has_target_text.at(static_cast<std::size_t>(language));
+  return as_target ? *target : processor;
+}
+
+std::vector<std::string> Vocabulary::State::unknown_texts(std::string_view part, std::int32_t language) const {
+  const sentencepiece::SentencePieceProcessor& model = model_of(language);
+  std::vector<std::string> found, unknown;
+  const auto status = model.Encode(absl::string_view(part.data(), part.size()), &found);
+  if (!status.ok()) fail("cannot encode a text of {} bytes: {}", part.size(), status.ToString());
+  for (std::string& piece : found) {
+    if (pieces.empty() ? !model.IsUnknown(model.PieceToId(piece)) : ids.count(piece) > 0) continue;
+    write_spaces(piece);
+    unknown.push_back(std::move(piece));
+  }
+  return unknown;
+}
+
 std::vector<std::int32_t> Vocabulary::State::encode(std::string_view part, std::int32_t language) const {
   const absl::string_view text(part.data(), part.size());
-  const bool as_target = target != nullptr && has_target_text.at(static_cast<std::size_t>(language));
-  const sentencepiece::SentencePieceProcessor& model = as_target ? *target : processor;
+  const sentencepiece::SentencePieceProcessor& model = model_of(language);
   std::vector<std::int32_t> encoded;
   std::vector<std::string> found;
   const auto status = pieces.empty() ? model.Encode(text, &encoded) : model.Encode(text, &found);
@@ -237,15 +269,19 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view text, std::int32_t
   return ids;
 }
 
-// SentencePiece joins a run of unknown characters one by one, copying all before: quadratic for a long one.
 void Vocabulary::encode(std::string_view text, std::int32_t language, std::vector<std::int32_t>& ids) const {
-  const std::size_t most = text.size() > kWholeTextBytes ? kWholeTextBytes / 4 : kWholeTextBytes;
-  while (!text.empty()) {
-    const std::string_view part = text.substr(0, length_of_part(text, most));
+  for_each_part(text, [&](std::string_view part) {
     const std::vector<std::int32_t> added = state_->encode(part, language);
     ids.insert(ids.end(), added.begin(), added.end());
-    text.remove_prefix(part.size());
-  }
+  });
+}
+
+std::vector<std::string> Vocabulary::unknown_texts(std::string_view text, std::int32_t language) const {
+  std::vector<std::string> texts;
+  for_each_part(text, [&](std::string_view part) {
+    for (std::string& found : state_->unknown_texts(part, language)) texts.push_back(std::move(found));
+  });
+  return texts;
 }
 
 bool Vocabulary::is_empty(std::string_view text) const {

@@ -62,6 +62,9 @@ class Vocabulary {
   void encode(std::string_view text, std::int32_t language, std::vector<std::int32_t>& ids) const;
   std::vector<std::int32_t> encode(std::string_view text, std::int32_t language = 0) const;
 
+  /// The texts that encode() makes `<unk>` of, in their order, as the normalisation leaves them.
+  std::vector<std::string> unknown_texts(std::string_view text, std::int32_t language = 0) const;
+
   /// Whether nothing of `text` is left to read: it holds only white space, characters without a shape (U+200B, U+00AD)
   /// and what the normalisation removes.
   bool is_empty(std::string_view text) const;

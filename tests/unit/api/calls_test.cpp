@@ -219,6 +219,16 @@ TEST(LibraryCalls, ForbiddenPhrasesAreInNoTranslation) {
               HasSubstr("shows nothing"));
 }
 
+TEST(LibraryCalls, AlignsWordsWhereItIsAskedTo) {
+  const Translator translator = load({.beam_size = 2, .n_best = 2});
+  const Translation found = translator.translate("Open the file.", "en", "de", {.alignments = true});
+  for (const Hypothesis& hypothesis : found.hypotheses) {
+    ASSERT_FALSE(hypothesis.alignment.empty());
+    for (const auto& row : hypothesis.alignment) EXPECT_EQ(row.size(), 3U);
+  }
+  EXPECT_TRUE(translator.translate("Open the file.", "en", "de").hypotheses[0].alignment.empty());
+}
+
 TEST(LibraryCalls, ScoresAreThoseOfSearches) {
   const Translator translator = load({.beam_size = 3});
   const std::vector<std::string> lines = {"Open the file."};

@@ -136,6 +136,27 @@ TEST(PackedModel, AHypothesisDoesNotDependOnItsBatchBitForBit) {
   }
 }
 
+TEST(PackedModel, TellsWhatHypothesesAttendTo) {
+  const auto packed = pack_model(*initialized_model(small_options()), WeightFormat::kFloat32);
+  ASSERT_TRUE(packed->gives_attention());
+  const auto together = packed->start(kSources, 2), alone = packed->start({kSources[2]}, 1);
+  for (DecodingState* state : {together.get(), alone.get()}) state->keep_attention();
+  together->step({4, 4, 4, 4, 4, 4});
+  together->select({5, 4, 1, 0}, {2, 0});
+  together->step({10, 11, 12, 13});
+  const auto attention = together->attention();
+  ASSERT_EQ(attention.size(), 4u);
+  for (std::size_t row = 0; row < 4; ++row) {
+    ASSERT_EQ(attention[row].size(), kSources[row < 2 ? 2 : 0].size());
+    float sum = 0.0f;
+    for (const float weight : attention[row]) sum += weight;
+    EXPECT_NEAR(sum, 1.0f, 1e-5f);
+  }
+  alone->step({4});
+  alone->step({10});
+  EXPECT_EQ(alone->attention()[0], attention[0]);
+}
+
 TEST(PackedModel, SmallWeightsGiveNearlyTheSame) {
   ModelOptions options = small_options();
   options.moe.experts = 2;

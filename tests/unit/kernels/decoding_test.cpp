@@ -35,6 +35,10 @@ TEST_F(DecodingKernels, AttentionIsSoftmaxOfScaledProducts) {
     const at::Tensor weights =
         at::softmax(at::matmul(by_head(q.narrow(1, 0, heads * width)), by_head(k).transpose(1, 2)) * 0.3, -1);
     EXPECT_TRUE(at::allclose(at::matmul(weights, by_head(v)).transpose(0, 1).reshape_as(y), y, 1e-5, 1e-6));
+    const at::Tensor means = at::empty({queries, count});
+    attention_weights({data(q), queries, stride}, {keys.data(), values.data(), count}, heads, width, 0.3f,
+                      mutable_data(scores), mutable_data(means));
+    EXPECT_TRUE(at::allclose(weights.mean(0), means, 1e-5, 1e-6));
   }
 }
 

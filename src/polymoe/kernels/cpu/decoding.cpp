@@ -115,6 +115,15 @@ POLYMOE_INLINE void weighted_sum(const float* weights, const CachedRows& rows, s
   }
 }
 
+// The softmax of what `query` scores with the keys of one head.
+POLYMOE_INLINE void weigh_keys(const float* query, const CachedRows& rows, std::int64_t column, std::int64_t width,
+                               float scale, float* scores) {
+  score_keys(query, rows, column, width, scores);
+  for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= scale;
+  const float factor = 1.0f / exponentials<true>(scores, rows.count, greatest_of(scores, rows.count));
+  for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= factor;
+}
+
 }  // namespace
 
 POLYMOE_CPU_CLONES
@@ -124,11 +133,22 @@ void attend(const QueryRows& queries, const CachedRows& rows, std::int64_t heads
   for (std::int64_t head = 0; head < heads; ++head) {
     const std::int64_t column = head * head_width;
     for (std::int64_t q = 0; q < queries.count; ++q) {
-      score_keys(queries.queries + q * queries.stride, rows, column, head_width, scores);
-      for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= scale;
-      const float factor = 1.0f / exponentials<true>(scores, rows.count, greatest_of(scores, rows.count));
-      for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= factor;
+      weigh_keys(queries.queries + q * queries.stride, rows, column, head_width, scale, scores);
       weighted_sum(scores, rows, column, head_width, output + q * heads * head_width + column);
+    }
+  }
+}
+
+POLYMOE_CPU_CLONES
+void attention_weights(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width,
+                       float scale, float* scores, float* weights) {
+  const float share = 1.0f / static_cast<float>(heads);
+  for (std::int64_t q = 0; q < queries.count; ++q) {
+    float* sums = weights + q * rows.count;
+    for (std::int64_t j = 0; j < rows.count; ++j) sums[j] = 0.0f;
+    for (std::int64_t head = 0; head < heads; ++head) {
+      weigh_keys(queries.queries + q * queries.stride, rows, head * head_width, head_width, scale, scores);
+      for (std::int64_t j = 0; j < rows.count; ++j) sums[j] += share * scores[j];
     }
   }
 }

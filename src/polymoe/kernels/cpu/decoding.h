@@ -25,6 +25,10 @@ struct QueryRows {
 void attend(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
             float* scores, float* output);
 
+/// The weights by which attend() sums values, as the mean over the heads -> weights [queries.count, rows.count].
+void attention_weights(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width,
+                       float scale, float* scores, float* weights);
+
 /// (x - mean) / sqrt(variance + epsilon) * weight + bias for each of `rows` rows. `y` may be `x`.
 void layer_norm(const float* x, std::int64_t rows, std::int64_t width, const float* weight, const float* bias,
                 float epsilon, float* y);
