@@ -2,6 +2,9 @@
 
 #include "polymoe/tensor/torch_headers.h"
 
+#include "polymoe/kernels/cpu/attention.h"
+#include "polymoe/nn/cpu_attention.h"
+
 namespace polymoe {
 namespace {
 
@@ -54,6 +57,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 }  // namespace
 
 bool can_attend_packed(const at::Tensor& projected, std::int64_t head_width) {
+  if (projected.is_cpu()) return projected.scalar_type() == at::kFloat && head_width % kernels::kHeadWidths == 0;
   // Heads of multiples of 8, or LibTorch would pad them.
   if (!projected.is_cuda() || projected.scalar_type() != at::kBFloat16 || head_width % 8 != 0) return false;
   // Its own choice for some rows of this kind knows the GPU's generation and what the user allows.
@@ -64,6 +68,7 @@ bool can_attend_packed(const at::Tensor& projected, std::int64_t head_width) {
 
 at::Tensor packed_attention(const at::Tensor& queries, const at::Tensor& keys_and_values, std::int64_t heads,
                             const Packing& query_rows, const Packing& key_rows, bool causal) {
+  if (queries.is_cpu()) return cpu_attention(queries, keys_and_values, heads, query_rows, key_rows, causal);
   // Autograd takes no undefined tensor, but an absent one.
   std::optional<at::Tensor> others;
   if (keys_and_values.defined()) others = keys_and_values.contiguous();

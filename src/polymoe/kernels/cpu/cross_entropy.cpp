@@ -156,7 +156,7 @@ struct StatesGradient {
 }  // namespace
 
 void pack_states(const float* states, std::int64_t tokens, std::int64_t hidden, float* packed) {
-  transpose_panel(states, hidden, tokens, packed);
+  transpose_panel(states, hidden, hidden, tokens, packed);
   float* by_token = packed + hidden * kPanel;
   for (std::int64_t p = 0; p < panels_of(hidden); ++p)
     copy_panel(states + p * kPanel, hidden, tokens, columns_of(p, hidden), by_token + p * kPanel * kPanel);

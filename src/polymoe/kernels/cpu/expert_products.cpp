@@ -26,7 +26,7 @@ struct Forward {
   POLYMOE_INLINE void run() const {
     for (std::int64_t p = first; p < last; ++p) {
       const std::int64_t column = p * kPanel, columns = columns_of(p, outputs);
-      transpose_panel(weight + column * inputs, inputs, columns, scratch);
+      transpose_panel(weight + column * inputs, inputs, inputs, columns, scratch);
       const float* next = weight + std::min(column + kPanel, outputs - columns) * inputs;
       for_each_tile(
           rows, [&](std::int64_t row, std::int64_t height) __attribute__((always_inline)) {

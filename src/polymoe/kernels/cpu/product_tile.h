@@ -157,20 +157,20 @@ POLYMOE_INLINE void transpose_8(const float* from, std::int64_t row, float* to) 
   }
 }
 
-/// panel[i, c] = rows[c, i], the columns behind `columns` zero.
-POLYMOE_INLINE void transpose_panel(const float* rows, std::int64_t inputs, std::int64_t columns, float* panel) {
+/// panel[i, c] = rows[c, i], where a row begins `row` floats after the one before; the columns behind `columns` zero.
+POLYMOE_INLINE void transpose_panel(const float* rows, std::int64_t row, std::int64_t inputs, std::int64_t columns,
+                                    float* panel) {
   const std::int64_t whole_columns = columns / 8 * 8, whole_inputs = inputs / 8 * 8;
   // A few rows from end to end, so that the CPU foresees what is read.
   for (std::int64_t c = 0; c < whole_columns; c += 8) {
-    for (std::int64_t i = 0; i < whole_inputs; i += 8)
-      transpose_8(rows + c * inputs + i, inputs, panel + i * kPanel + c);
+    for (std::int64_t i = 0; i < whole_inputs; i += 8) transpose_8(rows + c * row + i, row, panel + i * kPanel + c);
     for (std::int64_t i = whole_inputs; i < inputs; ++i) {
-      for (std::int64_t k = c; k < c + 8; ++k) panel[i * kPanel + k] = rows[k * inputs + i];
+      for (std::int64_t k = c; k < c + 8; ++k) panel[i * kPanel + k] = rows[k * row + i];
     }
   }
   if (whole_columns == kPanel) return;
   for (std::int64_t i = 0; i < inputs; ++i) {
-    for (std::int64_t c = whole_columns; c < columns; ++c) panel[i * kPanel + c] = rows[c * inputs + i];
+    for (std::int64_t c = whole_columns; c < columns; ++c) panel[i * kPanel + c] = rows[c * row + i];
     std::fill(panel + i * kPanel + columns, panel + (i + 1) * kPanel, 0.0f);
   }
 }
