@@ -45,8 +45,10 @@ def records(output, kind):
 
 
 def origin(*command):
-    """What a result says of where it came from: the command, the commit, the machine and the date."""
-    done = subprocess.run([ROOT / "scripts" / "environment-json", *command], stdout=subprocess.PIPE, check=True)
+    """What a result says of where it came from: the command, the commit, the machine and the date. Of a path outside the
+    project only the name is kept: folders of one machine tell others nothing."""
+    words = [pathlib.Path(word).name if pathlib.Path(word).is_absolute() else word for word in map(str, command)]
+    done = subprocess.run([ROOT / "scripts" / "environment-json", *words], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 
