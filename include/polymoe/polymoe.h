@@ -32,8 +32,8 @@ int polymoe_was_cancelled(void);
 
 /* How a model is loaded and how it translates: names and values as text. Those of the section decode of
  * docs/configuration.md ("beam-size", "temperature", ...), of which protect is "always" or "never"; "vocabulary" (a
- * path), "precision" ("float32", "bfloat16", "float16", "int8"), "device" ("cpu", "cuda"), "threads" and "verify"
- * ("true", "false"). */
+ * path), "precision" ("float32", "bfloat16", "float16", "int8", "int4"), "device" ("cpu", "cuda"), "threads" and
+ * "verify" ("true", "false"). */
 typedef struct polymoe_options polymoe_options;
 polymoe_options* polymoe_options_new(void);
 /* 0, or -1 for a name or value that is none. Ranges are looked at by polymoe_load(). */

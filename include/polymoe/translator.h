@@ -19,7 +19,8 @@ namespace polymoe {
 inline namespace v0 {
 
 /// The number format of a model's weights. kInt8 is for the CPU: a quarter of the memory and the fastest.
-enum class Precision { kFloat32, kBFloat16, kFloat16, kInt8 };
+/// kInt4 is kInt8 with the experts at half that size, for models that have some.
+enum class Precision { kFloat32, kBFloat16, kFloat16, kInt8, kInt4 };
 
 /// Where a model computes.
 enum class Device { kCpu, kCuda };

@@ -143,8 +143,8 @@ class Translator:
         protect: Optional[bool] = None,
         split_sentences: Optional[str] = None,
     ) -> None:
-        """Loads a run's folder or a checkpoint. `precision`: float32, bfloat16, float16 or int8; `device`: cpu or cuda;
-        `split_sentences`: never, long or always."""
+        """Loads a run's folder or a checkpoint. `precision`: float32, bfloat16, float16, int8 or int4;
+        `device`: cpu or cuda; `split_sentences`: never, long or always."""
         given = {name: value for name, value in locals().items() if name not in ("self", "model") and value is not None}
         options = _checked(library.polymoe_options_new())
         try:

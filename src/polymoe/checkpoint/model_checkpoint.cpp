@@ -92,6 +92,15 @@ void check_tensor(const Checkpoint& checkpoint, const char* group, const std::st
   }
 }
 
+// Of int4 weights two are stored in a byte.
+std::vector<std::int64_t> stored_shape(const Checkpoint& checkpoint, const LogicalTensor& tensor) {
+  std::vector<std::int64_t> shape = tensor.shape;
+  const bool in_pairs = quantized_to(checkpoint) == "int4" && checkpoint.has(kModel, tensor.name) &&
+                        checkpoint.spec(kModel, tensor.name).dtype == Dtype::kU8;
+  if (in_pairs) shape.back() /= 2;
+  return shape;
+}
+
 void read_buffer(const Checkpoint& checkpoint, const ParallelModel& model, const char* group, const std::string& prefix,
                  Buffer buffer) {
   const at::NoGradGuard no_grad;
@@ -207,15 +216,17 @@ RunOptions options_of(const Checkpoint& checkpoint) {
 
 std::string scales_name(const std::string& name) { return name + ".scales"; }
 
-bool is_quantized(const Checkpoint& checkpoint) {
+std::string quantized_to(const Checkpoint& checkpoint) {
   const auto weights = checkpoint.meta().find("weights");
-  return weights != checkpoint.meta().end() && *weights == "int8";
+  if (weights == checkpoint.meta().end()) return {};
+  return *weights == "int8" || *weights == "int4" ? weights->get<std::string>() : std::string();
 }
 
 void check_not_quantized(const Checkpoint& checkpoint) {
-  if (!is_quantized(checkpoint)) return;
-  throw Error("its weights are int8, which only `translate`, `score` and `serve` can use", {checkpoint.path(), 0},
-              "use the model that it was made from");
+  const std::string weights = quantized_to(checkpoint);
+  if (weights.empty()) return;
+  throw Error(fmt::format("its weights are {}, which only `translate`, `score` and `serve` can use", weights),
+              {checkpoint.path(), 0}, "use the model that it was made from");
 }
 
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {
@@ -225,7 +236,7 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   const Model model = make_model(options);
   for (const auto& [name, parameter] : parameter_specs(*model)) {
     for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {
-      check_tensor(checkpoint, kModel, tensor.name, tensor.shape);
+      check_tensor(checkpoint, kModel, tensor.name, stored_shape(checkpoint, tensor));
     }
   }
   return options;

@@ -42,11 +42,11 @@ void read_optimizer(const Checkpoint& checkpoint, ParallelModel& model);
 /// The options of the run that wrote the checkpoint.
 RunOptions options_of(const Checkpoint& checkpoint);
 
-/// What the scales of the int8 weight `name` are called: `polymoe quantize` puts them beside it.
+/// What the scales of the int8 or int4 weight `name` are called: `polymoe quantize` puts them beside it.
 std::string scales_name(const std::string& name);
-/// Whether a checkpoint's weights are int8, for decoding alone.
-bool is_quantized(const Checkpoint& checkpoint);
-/// Throws Error where they are: for whoever wants the weights themselves.
+/// "int8" or "int4" where a checkpoint's weights are for decoding alone, else empty.
+std::string quantized_to(const Checkpoint& checkpoint);
+/// Throws Error where they are so: for whoever wants the weights themselves.
 void check_not_quantized(const Checkpoint& checkpoint);
 
 /// The options of the checkpoint's model, whose weights are all there, in the shapes that the options ask for. Throws

@@ -16,7 +16,7 @@ class Option;
 namespace polymoe::cli {
 
 /// How a command holds the model that it loads: adds `--precision` and `--device`, with the values given as defaults.
-/// `decodes`: int8 is among the precisions.
+/// `decodes`: int8 and int4 are among the precisions.
 void add_model_placement(CLI::App& app, std::string& precision, std::string& device, bool decodes = false);
 /// --no-verify, of subcommands that compute with a checkpoint: sets `verify` to false.
 void add_no_verify(CLI::App& app, bool& verify);

@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,9 @@
 
 namespace polymoe::cli {
 namespace {
+
+const std::map<std::string, StoredWeights> kFormats{
+    {"int8", StoredWeights::kInt8}, {"int4", StoredWeights::kInt4}, {"bfloat16", StoredWeights::kBFloat16}};
 
 struct Arguments {
   QuantizeOptions options;
@@ -104,7 +108,7 @@ void run_quantize(Arguments arguments) {
     fail("--compare needs --source-language and --target-language");
   }
   const std::optional<TestSet> test = arguments.compare.empty() ? std::nullopt : std::optional<TestSet>(arguments);
-  arguments.options.to = arguments.to == "int8" ? StoredWeights::kInt8 : StoredWeights::kBFloat16;
+  arguments.options.to = kFormats.at(arguments.to);
   const QuantizeReport sizes = quantize_checkpoint(arguments.options, console_progress());
   nlohmann::json report{{"checkpoint", arguments.options.output.string()},
                         {"bytes", {{"before", sizes.before}, {"after", sizes.after}}}};
@@ -118,9 +122,10 @@ void run_quantize(Arguments arguments) {
 
 constexpr const char* kFooter =
     "int8 keeps a quarter of the bytes: whole numbers and a scale for each output of a matrix. Such a checkpoint is\n"
-    "for `translate` and `serve` on a CPU, where it is the fastest; nothing else reads it. bfloat16 keeps half of\n"
-    "them, for whatever float32 is for. Norms, biases and gates stay as they are; optimiser state is left out.\n"
-    "`translate --precision int8` does the same while it loads, and writes nothing.\n\n"
+    "for `translate`, `score` and `serve` on a CPU, where it is the fastest; nothing else reads it. int4 does that\n"
+    "too, and halves the experts once more: 4 bits, and a scale for each 32 inputs. bfloat16 keeps half of the\n"
+    "bytes, for whatever float32 is for. Norms, biases and gates stay as they are; optimiser state is left out.\n"
+    "`translate --precision int8` or `int4` does the same while it loads, and writes nothing.\n\n"
     "With --compare, lines are translated by both models, to see what it costs.\n\n"
     "Examples:\n"
     "  polymoe quantize run --out small\n"
@@ -138,7 +143,7 @@ void add_quantize(CLI::App& app) {
       ->required()
       ->type_name("DIR");
   command->add_option("--to", arguments->to, "what the weights become")
-      ->check(CLI::IsMember({"int8", "bfloat16"}))
+      ->check(CLI::IsMember({"int8", "int4", "bfloat16"}))
       ->capture_default_str();
   command->add_option("--out,-o", arguments->options.output, "folder for the new checkpoint")
       ->required()

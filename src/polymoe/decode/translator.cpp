@@ -232,8 +232,8 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
                                                             const LossSink& lost, const TextDemands& demands) const {
   if ((demands.alignments || demands.replace_unknowns) && !model_->gives_attention()) {
     fail(
-        "alignments and copies of unknown text need a model on the CPU in float32, bfloat16 or int8, without experts "
-        "that choose their tokens");
+        "alignments and copies of unknown text need a model on the CPU, not in float16, without experts that choose "
+        "their tokens");
   }
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);

@@ -12,10 +12,11 @@
 namespace polymoe {
 namespace {
 
-std::optional<WeightFormat> weight_format(const std::string& precision) {
+std::optional<WeightFormats> weight_formats(const std::string& precision) {
   if (precision == "float32") return WeightFormat::kFloat32;
   if (precision == "bfloat16") return WeightFormat::kBFloat16;
   if (precision == "int8") return WeightFormat::kInt8;
+  if (precision == "int4") return WeightFormats(WeightFormat::kInt8, WeightFormat::kInt4);
   return std::nullopt;
 }
 
@@ -23,17 +24,26 @@ std::optional<WeightFormat> weight_format(const std::string& precision) {
 
 std::shared_ptr<DecodingModel> load_decoding_model(const Checkpoint& checkpoint, const std::string& precision,
                                                    const std::string& device) {
-  const std::optional<WeightFormat> format = weight_format(precision);
-  const bool packs = device == "cpu" && can_pack(options_of(checkpoint).model);
-  if (is_quantized(checkpoint) && device != "cpu") {
-    throw Error("its weights are int8, which are for the CPU", {checkpoint.path(), 0}, "give --device cpu");
+  const std::optional<WeightFormats> formats = weight_formats(precision);
+  const ModelOptions options = options_of(checkpoint).model;
+  const std::string stored = quantized_to(checkpoint);
+  if (!stored.empty() && device != "cpu") {
+    throw Error(fmt::format("its weights are {}, which are for the CPU", stored), {checkpoint.path(), 0},
+                "give --device cpu");
   }
-  if (packs && format) return load_packed_model(checkpoint, *format);
-  if (format == WeightFormat::kInt8) {
-    throw Error(device == "cpu" ? "int8 weights are not for models whose experts choose their tokens"
-                                : "int8 weights are for the CPU",
+  const bool rounds = precision == "int8" || precision == "int4";
+  if (rounds && device != "cpu") {
+    throw Error(fmt::format("{} weights are for the CPU", precision), {checkpoint.path(), 0},
+                "choose another --precision");
+  }
+  if (rounds && !can_pack(options)) {
+    throw Error(fmt::format("{} weights are not for models whose experts choose their tokens", precision),
                 {checkpoint.path(), 0}, "choose another --precision");
   }
+  if (precision == "int4" && options.moe.experts == 0) {
+    throw Error("has no experts, which int4 is for", {checkpoint.path(), 0}, "give --precision int8");
+  }
+  if (device == "cpu" && formats && can_pack(options)) return load_packed_model(checkpoint, *formats);
   return std::make_shared<ModuleModel>(load_model(checkpoint, parse_precision(precision), open_device(device)));
 }
 

@@ -11,6 +11,7 @@
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/kernels/cpu/decoding.h"
 #include "polymoe/nn/activation.h"
+#include "polymoe/tensor/int4_weight.h"
 
 namespace polymoe {
 namespace {
@@ -28,10 +29,18 @@ at::Tensor required(const WeightReader& read, const std::string& name) {
 LinearWeight read_linear(const WeightReader& read, const std::string& weight, const std::string& bias) {
   LinearWeight source;
   source.weight = required(read, weight);
-  if (source.weight.scalar_type() == at::kChar) {
+  const std::int64_t outputs = source.weight.size(0);
+  if (source.is_int8()) {
     source.scales = required(read, scales_name(weight));
-    if (source.scales.sizes() != at::IntArrayRef{source.weight.size(0)}) {
-      fail("the scales of '{}' are not one for each of its {} outputs", weight, source.weight.size(0));
+    if (source.scales.sizes() != at::IntArrayRef{outputs}) {
+      fail("the scales of '{}' are not one for each of its {} outputs", weight, outputs);
+    }
+  }
+  if (source.is_int4()) {
+    source.scales = required(read, scales_name(weight));
+    const std::int64_t groups = int4_groups(source.inputs());
+    if (source.scales.sizes() != at::IntArrayRef{outputs, groups}) {
+      fail("the scales of '{}' are not {} for each of its {} outputs", weight, groups, outputs);
     }
   }
   if (!bias.empty()) source.bias = required(read, bias);
@@ -71,7 +80,7 @@ void PackedFeedForward::apply(const float* x, std::int64_t rows, float* y, Works
 // Mixture of experts --------------------------------------------------------------------------------------------------
 
 PackedMoe::PackedMoe(const WeightReader& read, const std::string& name, const ModelOptions& options,
-                     WeightFormat format)
+                     WeightFormats formats)
     : options_(options.moe), gate_(read_linear(read, name + ".gate.weight", ""), WeightFormat::kFloat32) {
   if (options_.router == RouterKind::kExpertChoice) fail("experts that choose tokens need the whole batch");
   if (options_.router == RouterKind::kSigmoid) {
@@ -81,10 +90,10 @@ PackedMoe::PackedMoe(const WeightReader& read, const std::string& name, const Mo
   const Activation activation = options.activation;
   for (std::int64_t e = 0; e < options_.experts; ++e) {
     const std::string expert = fmt::format("{}.experts.{}.", name, e);
-    experts_.emplace_back(read, expert + "up_", expert + "down_", activation, format);
+    experts_.emplace_back(read, expert + "up_", expert + "down_", activation, formats.experts);
   }
   if (options_.shared_experts > 0) {
-    shared_.emplace(read, name + ".shared.up.", name + ".shared.down.", activation, format);
+    shared_.emplace(read, name + ".shared.up.", name + ".shared.down.", activation, formats.dense);
   }
 }
 
@@ -159,12 +168,12 @@ void PackedMoe::add(const float* x, std::int64_t rows, float* y, Workspace& work
 // Block ---------------------------------------------------------------------------------------------------------------
 
 PackedFeedForwardBlock::PackedFeedForwardBlock(const WeightReader& read, const std::string& name,
-                                               const ModelOptions& options, WeightFormat format)
+                                               const ModelOptions& options, WeightFormats formats)
     : pre_norm_(options.norm == NormOrder::kPre), norm_(read, name + ".norm") {
   if (options.moe.experts > 0) {
-    moe_.emplace(read, name + ".moe", options, format);
+    moe_.emplace(read, name + ".moe", options, formats);
   } else {
-    ffn_.emplace(read, name + ".ffn.up.", name + ".ffn.down.", options.activation, format);
+    ffn_.emplace(read, name + ".ffn.up.", name + ".ffn.down.", options.activation, formats.dense);
   }
 }
 

@@ -52,7 +52,7 @@ class PackedFeedForward {
 class PackedMoe {
  public:
   /// `name` is that of the layer; `options` are the layer's own. Routers whose tokens choose experts only.
-  PackedMoe(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormat format);
+  PackedMoe(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormats formats);
   /// Adds the layer's output for x [rows, hidden] to y, which may be x.
   void add(const float* x, std::int64_t rows, float* y, Workspace& workspace) const;
   std::int64_t bytes() const;
@@ -75,7 +75,7 @@ class PackedMoe {
 class PackedFeedForwardBlock {
  public:
   PackedFeedForwardBlock(const WeightReader& read, const std::string& name, const ModelOptions& options,
-                         WeightFormat format);
+                         WeightFormats formats);
   /// x [rows, hidden], in place, residual and norm too.
   void apply(float* x, std::int64_t rows, std::int64_t hidden, Workspace& workspace) const;
   std::int64_t bytes() const { return ffn_ ? ffn_->bytes() : moe_->bytes(); }

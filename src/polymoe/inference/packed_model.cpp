@@ -39,11 +39,11 @@ LinearWeight part_of(LinearWeight source, std::int64_t parts, std::int64_t first
 // The layers ----------------------------------------------------------------------------------------------------------
 
 struct PackedModel::EncoderLayer {
-  EncoderLayer(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormat format)
-      : qkv(linear(read, name + ".self_attention.qkv"), format),
-        out(linear(read, name + ".self_attention.out"), format),
+  EncoderLayer(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormats formats)
+      : qkv(linear(read, name + ".self_attention.qkv"), formats.dense),
+        out(linear(read, name + ".self_attention.out"), formats.dense),
         norm(read, name + ".self_attention_norm"),
-        feed_forward(read, name + ".feed_forward", options, format) {}
+        feed_forward(read, name + ".feed_forward", options, formats) {}
 
   PackedLinear qkv, out;
   PackedNorm norm;
@@ -52,19 +52,19 @@ struct PackedModel::EncoderLayer {
 
 // Keys and values come apart from queries: they stay where the product writes them.
 struct PackedModel::DecoderLayer {
-  DecoderLayer(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormat format)
-      : DecoderLayer(read, name, linear(read, name + ".self_attention.qkv"), options, format) {}
+  DecoderLayer(const WeightReader& read, const std::string& name, const ModelOptions& options, WeightFormats formats)
+      : DecoderLayer(read, name, linear(read, name + ".self_attention.qkv"), options, formats) {}
   DecoderLayer(const WeightReader& read, const std::string& name, const LinearWeight& qkv, const ModelOptions& options,
-               WeightFormat format)
-      : q(part_of(qkv, 3, 0, 1), format),
-        kv(part_of(qkv, 3, 1, 2), format),
-        out(linear(read, name + ".self_attention.out"), format),
-        cross_q(linear(read, name + ".cross_attention.q"), format),
-        cross_kv(linear(read, name + ".cross_attention.kv"), format),
-        cross_out(linear(read, name + ".cross_attention.out"), format),
+               WeightFormats formats)
+      : q(part_of(qkv, 3, 0, 1), formats.dense),
+        kv(part_of(qkv, 3, 1, 2), formats.dense),
+        out(linear(read, name + ".self_attention.out"), formats.dense),
+        cross_q(linear(read, name + ".cross_attention.q"), formats.dense),
+        cross_kv(linear(read, name + ".cross_attention.kv"), formats.dense),
+        cross_out(linear(read, name + ".cross_attention.out"), formats.dense),
         norm(read, name + ".self_attention_norm"),
         cross_norm(read, name + ".cross_attention_norm"),
-        feed_forward(read, name + ".feed_forward", options, format) {}
+        feed_forward(read, name + ".feed_forward", options, formats) {}
 
   PackedLinear q, kv, out, cross_q, cross_kv, cross_out;
   PackedNorm norm, cross_norm;
@@ -293,17 +293,17 @@ class PackedState : public DecodingState {
 
 // The model -----------------------------------------------------------------------------------------------------------
 
-PackedModel::PackedModel(const ModelOptions& options, const WeightReader& read, WeightFormat format)
+PackedModel::PackedModel(const ModelOptions& options, const WeightReader& read, WeightFormats formats)
     : options_(options) {
-  embedding_ = PackedLinear(read_linear(read, "embedding", options.logits_bias ? "logits_bias" : ""), format);
+  embedding_ = PackedLinear(read_linear(read, "embedding", options.logits_bias ? "logits_bias" : ""), formats.dense);
   const at::Tensor positions = sinusoidal_positions(options.max_positions + options.position_offset, options.hidden,
                                                     options.position_frequencies);
   positions_ = copy_of<float>(positions);
   for (std::int64_t i = 0; i < options.encoder_layers; ++i) {
-    encoder_.emplace_back(read, fmt::format("encoder.layers.{}", i), options_of_layer(options, "encoder", i), format);
+    encoder_.emplace_back(read, fmt::format("encoder.layers.{}", i), options_of_layer(options, "encoder", i), formats);
   }
   for (std::int64_t i = 0; i < options.decoder_layers; ++i) {
-    decoder_.emplace_back(read, fmt::format("decoder.layers.{}", i), options_of_layer(options, "decoder", i), format);
+    decoder_.emplace_back(read, fmt::format("decoder.layers.{}", i), options_of_layer(options, "decoder", i), formats);
   }
   if (options.norm != NormOrder::kPre) return;
   encoder_norm_ = std::make_unique<PackedNorm>(read, "encoder.norm");
@@ -348,17 +348,17 @@ bool can_pack(const ModelOptions& options) {
   return options.moe.experts == 0 || options.moe.router != RouterKind::kExpertChoice;
 }
 
-std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, WeightFormat format) {
+std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, WeightFormats formats) {
   const ModelOptions options = checked_model_options(checkpoint);
   return std::make_shared<PackedModel>(
       options,
       [&](const std::string& name) {
         return checkpoint.has("model", name) ? checkpoint.read("model", name) : at::Tensor();
       },
-      format);
+      formats);
 }
 
-std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormat format) {
+std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormats formats) {
   const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> weights;
   const std::map<std::string, ParameterSpec> specs = parameter_specs(model);
@@ -371,7 +371,7 @@ std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormat for
   for (const auto& item : model.named_buffers()) weights[item.key()] = item.value();
   return std::make_shared<PackedModel>(
       model.options(), [&](const std::string& name) { return weights.count(name) > 0 ? weights[name] : at::Tensor(); },
-      format);
+      formats);
 }
 
 }  // namespace polymoe

@@ -19,7 +19,7 @@ class PackedModel : public DecodingModel {
  public:
   /// options.vocabulary must be set. Throws Error where `read` lacks a weight, and for routers whose experts choose
   /// their tokens (see can_pack()).
-  PackedModel(const ModelOptions& options, const WeightReader& read, WeightFormat format);
+  PackedModel(const ModelOptions& options, const WeightReader& read, WeightFormats formats);
   ~PackedModel() override;
 
   std::int64_t max_positions() const override { return options_.max_positions; }
@@ -54,8 +54,8 @@ class PackedModel : public DecodingModel {
 bool can_pack(const ModelOptions& options);
 
 /// A checkpoint's model; one weight at a time is held in its own form beside the packed ones.
-std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, WeightFormat format);
+std::shared_ptr<PackedModel> load_packed_model(const Checkpoint& checkpoint, WeightFormats formats);
 /// A copy of a model in host memory, in its present state.
-std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormat format);
+std::shared_ptr<PackedModel> pack_model(const ModelImpl& model, WeightFormats formats);
 
 }  // namespace polymoe

@@ -39,9 +39,11 @@ class Workspace {
 
   /// Room for `count` floats; what it had before may be lost. Each use has its own.
   float* floats(Use use, std::int64_t count) { return grown(floats_.at(use), count); }
-  /// Room for the 8-bit values of the rows of a product, and for their scales.
-  std::uint8_t* quantized(std::int64_t count) { return grown(quantized_, count); }
+  /// Room for the 8-bit values of the rows of a product, for their scales and what corrects their sums.
+  std::uint8_t* bytes(std::int64_t count) { return grown(bytes_, count); }
+  std::int8_t* signed_bytes(std::int64_t count) { return grown(signed_bytes_, count); }
   float* scales(std::int64_t count) { return grown(scales_, count); }
+  std::int32_t* corrections(std::int64_t count) { return grown(corrections_, count); }
 
  private:
   template <typename T>
@@ -51,8 +53,10 @@ class Workspace {
   }
 
   std::array<AlignedArray<float>, kUses> floats_;
-  AlignedArray<std::uint8_t> quantized_;
+  AlignedArray<std::uint8_t> bytes_;
+  AlignedArray<std::int8_t> signed_bytes_;
   AlignedArray<float> scales_;
+  AlignedArray<std::int32_t> corrections_;
 };
 
 }  // namespace polymoe

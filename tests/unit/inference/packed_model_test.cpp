@@ -38,6 +38,8 @@ Model initialized_model(const ModelOptions& options) {
   return model;
 }
 
+constexpr WeightFormats kInt4Experts(WeightFormat::kInt8, WeightFormat::kInt4);
+
 const std::vector<std::vector<std::int32_t>> kSources{{5, 9, 11, 2}, {5, 33, 2}, {5, 60, 61, 62, 63, 64, 2}};
 
 // Log probabilities of a few steps in which hypotheses and sentences change places and go.
@@ -125,8 +127,9 @@ TEST(PackedModel, AHypothesisDoesNotDependOnItsBatchBitForBit) {
   options.moe.experts = 4;
   options.moe.top_k = 2;
   const Model model = initialized_model(options);
-  for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kBFloat16, WeightFormat::kInt8}) {
-    const auto packed = pack_model(*model, format);
+  for (const WeightFormats formats : {WeightFormats(WeightFormat::kFloat32), WeightFormats(WeightFormat::kBFloat16),
+                                      WeightFormats(WeightFormat::kInt8), kInt4Experts}) {
+    const auto packed = pack_model(*model, formats);
     const auto together = packed->start(kSources, 1);
     const at::Tensor first = together->step({4, 6, 4}).clone();
     const at::Tensor second = together->step({8, 9, 10}).clone();
@@ -162,8 +165,8 @@ TEST(PackedModel, SmallWeightsGiveNearlyTheSame) {
   options.moe.experts = 2;
   const Model model = initialized_model(options);
   const std::vector<at::Tensor> exact = follow(*pack_model(*model, WeightFormat::kFloat32));
-  const auto distance = [&](WeightFormat format) {
-    const std::vector<at::Tensor> rounded = follow(*pack_model(*model, format));
+  const auto distance = [&](WeightFormats formats) {
+    const std::vector<at::Tensor> rounded = follow(*pack_model(*model, formats));
     double furthest = 0.0;
     for (std::size_t i = 0; i < exact.size(); ++i) {
       furthest = std::max(furthest, (rounded[i] - exact[i]).abs().max().item<double>());
@@ -171,10 +174,13 @@ TEST(PackedModel, SmallWeightsGiveNearlyTheSame) {
     return furthest;
   };
   const double bfloat16 = distance(WeightFormat::kBFloat16), int8 = distance(WeightFormat::kInt8);
+  const double int4 = distance(kInt4Experts);
   EXPECT_GT(bfloat16, 0.0);
   EXPECT_LT(bfloat16, 0.1);  // of log probabilities that range over several
   EXPECT_GT(int8, 0.0);
   EXPECT_LT(int8, 0.3);
+  EXPECT_NE(int4, int8);
+  EXPECT_LT(int4, 0.6);
 }
 
 TEST(PackedModel, HoldsItsWeightsOnce) {
@@ -189,6 +195,21 @@ TEST(PackedModel, HoldsItsWeightsOnce) {
   EXPECT_LE(pack_model(*model, WeightFormat::kFloat32)->bytes(), 4 * (parameters + positions));
   EXPECT_LE(pack_model(*model, WeightFormat::kBFloat16)->bytes(), 4 * positions + parameters * 21 / 10);
   EXPECT_LE(pack_model(*model, WeightFormat::kInt8)->bytes(), 4 * positions + parameters * 13 / 10);
+}
+
+TEST(PackedModel, ExpertsOfInt4TakeFourAndAHalfBits) {
+  ModelOptions options = small_options();
+  options.hidden = 64;
+  options.heads = 4;
+  options.ffn = 128;
+  const auto bytes = [&](std::int64_t experts) {
+    options.moe.experts = experts;
+    return pack_model(*make_model(options), kInt4Experts)->bytes();
+  };
+  const std::int64_t weights = 2 * options.ffn * options.hidden, biases = 4 * (options.ffn + options.hidden);
+  const std::int64_t of_expert = weights / 2 + weights / 32 * 2 + biases;
+  constexpr std::int64_t kLayers = 2;  // whose gates fill one panel, with four experts and with six
+  EXPECT_EQ(bytes(6) - bytes(4), kLayers * 2 * of_expert);
 }
 
 TEST(PackedModel, RefusesWhatItCannotCompute) {

@@ -122,12 +122,18 @@ TEST(PackedProduct, OfBFloat16IsThatOfTheRoundedWeight) {
   }
 }
 
+// Whole numbers of which the greatest of each row is 127: rounding changes nothing.
+std::vector<float> whole_numbers(const Shape& s) {
+  std::vector<float> x = numbers(s.rows * s.inputs, "x");
+  for (float& value : x) value = std::round(value * 127.0f);
+  for (std::int64_t r = 0; r < s.rows; ++r) x[static_cast<std::size_t>(r * s.inputs)] = r % 2 == 0 ? 127.0f : -127.0f;
+  return x;
+}
+
 TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
-  // Rows whose greatest value is 127 are quantised without rounding.
   for (const Shape& s : kShapes) {
-    std::vector<float> x = numbers(s.rows * s.inputs, "x"), scales(static_cast<std::size_t>(s.outputs)), bias(scales);
-    for (float& value : x) value = std::round(value * 127.0f);
-    for (std::int64_t r = 0; r < s.rows; ++r) x[static_cast<std::size_t>(r * s.inputs)] = r % 2 == 0 ? 127.0f : -127.0f;
+    const std::vector<float> x = whole_numbers(s);
+    std::vector<float> scales(static_cast<std::size_t>(s.outputs)), bias(scales);
     std::vector<std::int8_t> w;
     std::vector<float> wide;
     for (const float value : numbers(s.outputs * s.inputs, "w")) {
@@ -155,6 +161,79 @@ TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
         const std::size_t o = i % scales.size();
         EXPECT_EQ(y[i], static_cast<float>(sums[i]) * scales[o] + bias[o]) << static_cast<int>(vectors);
       }
+    }
+  }
+}
+
+// Pairs of 4-bit values and their scales; and the weights that they stand for.
+struct Int4 {
+  std::vector<std::uint8_t> values;
+  std::vector<BFloat16> scales;
+  std::vector<float> weights;
+};
+
+Int4 int4_weights(const Shape& s) {
+  Int4 made;
+  const std::int64_t groups = scale_groups_of(s.inputs);
+  for (std::int64_t o = 0; o < s.outputs; ++o) {
+    for (std::int64_t g = 0; g < groups; ++g) {
+      from_float((o + g) % 3 == 0 ? -0.25f : 0.5f, made.scales.emplace_back());
+    }
+    for (std::int64_t i = 0; i < s.inputs; i += 2) {
+      const std::int64_t first = (o * 7 + i * 3) % 16, second = (o + i * 5 + 9) % 16;
+      made.values.push_back(static_cast<std::uint8_t>(first | second << 4));
+      for (const std::int64_t value : {first, second}) {
+        const auto scale = made.scales[static_cast<std::size_t>(o * groups + i / kScaleGroup)];
+        made.weights.push_back(to_float(scale) * static_cast<float>(value - 8));
+      }
+    }
+  }
+  return made;
+}
+
+std::vector<float> run_int4(const std::vector<float>& x, const Int4& weight, const Shape& s, Vectors vectors,
+                            const ProductEnd& end = {}, float start = 0.0f) {
+  const std::int64_t groups = scale_groups_of(s.inputs), panels = panels_of(s.outputs);
+  std::vector<std::uint8_t> packed(static_cast<std::size_t>(panels * groups * kScaleGroup * kPanel / 2));
+  std::vector<BFloat16> scales(static_cast<std::size_t>(panels * groups * kPanel));
+  pack_weight(weight.values.data(), weight.scales.data(), s.outputs, s.inputs, packed.data(), scales.data());
+  std::vector<std::int8_t> values(static_cast<std::size_t>(s.rows * groups * kScaleGroup));
+  std::vector<float> row_scales(static_cast<std::size_t>(s.rows));
+  std::vector<std::int32_t> corrections(static_cast<std::size_t>(s.rows * groups));
+  quantize_rows(x.data(), s.rows, s.inputs, values.data(), row_scales.data(), corrections.data());
+  std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs), start);
+  packed_product(GroupedRows{values.data(), row_scales.data(), corrections.data()}, s.rows,
+                 GroupedWeight{packed.data(), scales.data()}, s.inputs, s.outputs, 0, panels, end, y.data(), vectors);
+  return y;
+}
+
+const std::vector<Shape> kEvenShapes{{1, 8, 64}, {7, 38, 70}, {13, 64, 129}, {100, 512, 65}, {6, 96, 64}};
+
+TEST(PackedProduct, OfInt4IsExactForWholeNumbers) {
+  for (const Shape& s : kEvenShapes) {
+    const std::vector<float> x = whole_numbers(s), bias = numbers(s.outputs, "bias");
+    const Int4 weight = int4_weights(s);
+    const std::vector<double> sums = product(x, weight.weights, s);
+    for (const Vectors vectors : all_vectors()) {
+      const std::vector<float> y = run_int4(x, weight, s, vectors, {.bias = bias.data(), .adds = true}, 3.0f);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const float expected = static_cast<float>(sums[i]) + bias[i % bias.size()] + 3.0f;
+        EXPECT_EQ(y[i], expected) << s.inputs << " " << static_cast<int>(vectors);
+      }
+    }
+  }
+}
+
+TEST(PackedProduct, ARowOfInt4DoesNotDependOnTheOthersBitForBit) {
+  const Shape s{29, 100, 130};
+  const std::vector<float> x = numbers(s.rows * s.inputs, "x");
+  const Int4 weight = int4_weights(s);
+  for (const Vectors vectors : all_vectors()) {
+    const std::vector<float> together = run_int4(x, weight, s, vectors);
+    for (std::int64_t r = 0; r < s.rows; ++r) {
+      const auto begin = x.begin() + r * s.inputs;
+      const std::vector<float> alone = run_int4({begin, begin + s.inputs}, weight, {1, s.inputs, s.outputs}, vectors);
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + r * s.outputs)) << r;
     }
   }
 }

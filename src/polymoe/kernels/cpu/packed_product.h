@@ -11,11 +11,14 @@
 ///
 /// The layout: panels of kPanel outputs, the last one filled up with zeros. A panel has the weights of its outputs for
 /// the first input, then those for the second, and so on; of 8-bit weights, for groups of kGroup inputs (filled up with
-/// zeros too), those of a group beside each other, output after output.
+/// zeros too), those of a group beside each other, output after output. Two such groups of 4-bit weights share their
+/// bytes.
 namespace polymoe::kernels {
 
 constexpr std::int64_t kPanel = 64;
 constexpr std::int64_t kGroup = 4;
+/// Inputs that share a scale in 4-bit weights.
+constexpr std::int64_t kScaleGroup = 32;
 
 /// What the CPU's vectors are used for: all of them give the same 8-bit products; float products agree where the CPU
 /// multiplies and adds in one operation.
@@ -25,6 +28,7 @@ Vectors best_vectors();
 
 constexpr std::int64_t panels_of(std::int64_t outputs) { return (outputs + kPanel - 1) / kPanel; }
 constexpr std::int64_t groups_of(std::int64_t inputs) { return (inputs + kGroup - 1) / kGroup; }
+constexpr std::int64_t scale_groups_of(std::int64_t inputs) { return (inputs + kScaleGroup - 1) / kScaleGroup; }
 
 /// What becomes of the sums of an output: y = activation(sum + bias), or y += that.
 struct ProductEnd {
@@ -66,6 +70,33 @@ void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t i
 
 /// The product of quantised rows and weights, as packed_product() otherwise; its sums are exact.
 void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWeight& weight, std::int64_t inputs,
+                    std::int64_t outputs, std::int64_t first, std::int64_t last, const ProductEnd& end, float* y,
+                    Vectors vectors = best_vectors());
+
+/// Rows of 8 bits for 4-bit weights: x[r, i] is about scales[r] * values[r, i].
+struct GroupedRows {
+  const std::int8_t* values;        ///< [rows, scale_groups_of(inputs) * kScaleGroup], from -127 to 127
+  const float* scales;              ///< [rows]
+  const std::int32_t* corrections;  ///< [rows, scale_groups_of(inputs)], -8 times the sum of a group's values
+};
+
+/// Rounds rows as the other does, and computes the corrections.
+void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::int8_t* values, float* scales,
+                   std::int32_t* corrections);
+
+/// Weights of 4 bits: w[o, i] is about scales[o, i / kScaleGroup] * (value - 8), values from 0 to 15.
+struct GroupedWeight {
+  const std::uint8_t* packed;  ///< panels_of(outputs) * scale_groups_of(inputs) * kScaleGroup * kPanel / 2
+  const BFloat16* scales;      ///< [panels_of(outputs), scale_groups_of(inputs), kPanel]
+};
+
+/// Lays out `values` [outputs, inputs / 2] (of two inputs, the first has the lower 4 bits; `inputs` is even) and
+/// `group_scales` [outputs, scale_groups_of(inputs)].
+void pack_weight(const std::uint8_t* values, const BFloat16* group_scales, std::int64_t outputs, std::int64_t inputs,
+                 std::uint8_t* packed, BFloat16* scales);
+
+/// The product of such rows and weights. The sum of a group is exact; those of groups are added as floats, in order.
+void packed_product(const GroupedRows& x, std::int64_t rows, const GroupedWeight& weight, std::int64_t inputs,
                     std::int64_t outputs, std::int64_t first, std::int64_t last, const ProductEnd& end, float* y,
                     Vectors vectors = best_vectors());
 

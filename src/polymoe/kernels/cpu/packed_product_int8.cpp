@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -7,9 +6,9 @@
 #endif
 
 #include "polymoe/kernels/cpu/clones.h"
-#include "polymoe/kernels/cpu/lanes.h"
 #include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cpu/packed_product_work.h"
+#include "polymoe/kernels/cpu/quantized_row.h"
 
 namespace polymoe::kernels {
 namespace {
@@ -188,36 +187,15 @@ POLYMOE_VNNI void product_vnni(const QuantizedTile& tile, std::int64_t rows, std
 }
 #endif
 
-POLYMOE_INLINE float greatest_magnitude(const float* x, std::int64_t width) {
-  Floats greatest = {}, values;
-  std::int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes) {
-    load(x + i, values);
-    values = values < 0.0f ? -values : values;
-    greatest = values > greatest ? values : greatest;
-  }
-  float result = 0.0f;
-  for (; i < width; ++i) result = std::max(result, std::fabs(x[i]));
-  for (int l = 0; l < kLanes; ++l) result = std::max(result, greatest[l]);
-  return result;
-}
-
 }  // namespace
 
 POLYMOE_CPU_CLONES
 void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::uint8_t* values, float* scales) {
   const std::int64_t width = groups_of(inputs) * kGroup;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const float* row = x + r * inputs;
     std::uint8_t* to = values + r * width;
-    const float greatest = greatest_magnitude(row, inputs);
-    const float factor = greatest > 0.0f ? 127.0f / greatest : 0.0f;
-    scales[r] = greatest / 127.0f;
-    constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
-    for (std::int64_t i = 0; i < inputs; ++i) {
-      to[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>((row[i] * factor + kRounder) - kRounder) + 128);
-    }
-    for (std::int64_t i = inputs; i < width; ++i) to[i] = 128;
+    scales[r] = quantize_row(x + r * inputs, inputs, 128, to);
+    std::fill(to + inputs, to + width, std::uint8_t{128});
   }
 }
 
