@@ -27,7 +27,7 @@ namespace {
 
 using namespace polymoe;
 
-ModelOptions options_of(const nlohmann::json& shape) {
+ModelOptions options_of(const nlohmann::json& shape, const bench::Arguments& arguments) {
   ModelOptions options;
   options.vocabulary = shape.at("vocabulary");
   options.hidden = shape.at("hidden");
@@ -35,7 +35,8 @@ ModelOptions options_of(const nlohmann::json& shape) {
   options.heads = shape.at("heads");
   options.encoder_layers = shape.at("layers");
   options.decoder_layers = shape.at("layers");
-  options.position_offset = 2;
+  options.position_offset = arguments.number("position-offset");
+  if (arguments.word("norm") == "post") options.norm = NormOrder::kPost;
   options.max_positions = 256;
   options.moe.experts = shape.at("experts");
   options.moe.every = shape.at("every");
@@ -53,8 +54,9 @@ at::Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
   return tensor;
 }
 
-WeightFormat format_of(const std::string& weights) {
+WeightFormats formats_of(const std::string& weights) {
   if (weights == "bfloat16") return WeightFormat::kBFloat16;
+  if (weights == "int4") return {WeightFormat::kInt8, WeightFormat::kInt4};
   return weights == "int8" ? WeightFormat::kInt8 : WeightFormat::kFloat32;
 }
 
@@ -90,10 +92,11 @@ void load_folder(const std::string& folder, const bench::Arguments& arguments, C
   loaded.shape = description.at("shape");
   loaded.sources = description.at("sources");
   loaded.sources.resize(static_cast<std::size_t>(arguments.number("sentences")));
-  const SafetensorsFile weights(folder + "/model.safetensors");
+  const bool is_small = arguments.word("weights").starts_with("int");
+  const SafetensorsFile weights(folder + (is_small ? "/model-int8.safetensors" : "/model-float32.safetensors"));
   loaded.model = std::make_shared<PackedModel>(
-      options_of(loaded.shape), [&](const std::string& name) { return read_tensor(weights, name); },
-      format_of(arguments.word("weights")));
+      options_of(loaded.shape, arguments), [&](const std::string& name) { return read_tensor(weights, name); },
+      formats_of(arguments.word("weights")));
 }
 
 void make_random(const bench::Arguments& arguments, Case& loaded) {
@@ -101,7 +104,7 @@ void make_random(const bench::Arguments& arguments, Case& loaded) {
     loaded.shape[key] = arguments.number(key);
   }
   loaded.shape["top_k"] = arguments.number("top-k");
-  const ModelOptions options = options_of(loaded.shape);
+  const ModelOptions options = options_of(loaded.shape, arguments);
   std::map<std::string, std::vector<std::int64_t>> shapes;
   {
     const OnMetaDevice scope;
@@ -111,7 +114,7 @@ void make_random(const bench::Arguments& arguments, Case& loaded) {
   }
   at::manual_seed(1);
   const auto make = [&](const std::string& name) { return at::randn(shapes.at(name)) * 0.08; };
-  loaded.model = std::make_shared<PackedModel>(options, make, format_of(arguments.word("weights")));
+  loaded.model = std::make_shared<PackedModel>(options, make, formats_of(arguments.word("weights")));
   for (std::int64_t i = 0; i < arguments.number("sentences"); ++i) {
     const at::Tensor ids = at::randint(4, options.vocabulary, {20}, at::kInt);
     loaded.sources.emplace_back(ids.const_data_ptr<std::int32_t>(), ids.const_data_ptr<std::int32_t>() + 20);
@@ -149,8 +152,9 @@ void measure(int argc, char** argv) {
                                     {"layers", 6},
                                     {"experts", 0},
                                     {"every", 2},
-                                    {"top-k", 1}},
-                                   {{"weights", {"float32", "bfloat16", "int8"}}});
+                                    {"top-k", 1},
+                                    {"position-offset", 2}},
+                                   {{"weights", {"float32", "bfloat16", "int8", "int4"}}, {"norm", {"pre", "post"}}});
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
   Case loaded;
   std::vector<std::vector<std::int32_t>> ids;

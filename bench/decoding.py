@@ -1,4 +1,4 @@
-"""bench/run decode: translating, beside CTranslate2 and transformers on the same weights."""
+"""bench/run decode: translating, beside CTranslate2, Marian and transformers on the same weights."""
 
 import argparse
 import itertools
@@ -12,9 +12,14 @@ SHAPES = {
     "base": {"layers": 6, "hidden": 512, "ffn": 2048, "heads": 8},
     "moe": {"layers": 6, "hidden": 512, "ffn": 2048, "heads": 8, "experts": 8},
 }
+# A dense model that computes as much for a token as one with experts: two of them in every second layer are 3,072 wide on
+# average.
+DENSE = {"moe": {"layers": 6, "hidden": 512, "ffn": 3072, "heads": 8}}
+PEERS = ("ctranslate2", "marian", "transformers")
 # What is asked of our tokens/s over a peer's, by peer and number of sentences.
 BARS = {("ctranslate2", 1): 1.0, ("ctranslate2", 64): 1.2, ("transformers", 1): 3.0, ("transformers", 64): 3.0}
 INT8_BAR = 1.0
+DENSE_BAR = 0.8
 
 
 def parser():
@@ -23,35 +28,37 @@ def parser():
     options.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="beam sizes")
     options.add_argument("--sentences", type=int, nargs="+", default=[64, 1], help="at once")
     options.add_argument("--weights", nargs="+", choices=["float32", "int8"], default=["float32", "int8"], help=" ")
-    options.add_argument("--peers", nargs="+", choices=["ctranslate2", "transformers"],
-                         default=["ctranslate2", "transformers"], help=" ")
+    options.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help=" ")
     options.add_argument("--length", type=int, default=20, help="tokens that each translation has")
     return options
 
 
-def model_folder(name, python):
+def model_folder(name, sizes, python):
     folder = root / "build" / "decode-models" / name
-    if not (folder / "model.json").exists():
+    if not (folder / "model-int8.safetensors").exists() or not (folder / "model.json").exists():
         if not python:
             raise Failure("the models are made by the peers; leave --no-peers out once")
         say(f"making the model '{name}'")
-        sizes = [word for key, value in SHAPES[name].items() for word in (f"--{key}", str(value))]
-        capture(python, peers_folder / "decode.py", "--make", folder, *sizes)
+        words = [word for key, value in sizes.items() for word in (f"--{key}", str(value))]
+        capture(python, peers_folder / "decode.py", "--make", folder, *words)
     return folder
 
 
 def peers_of(shape, weights):
-    """CTranslate2 has no experts; transformers has no int8 that is its own."""
+    """CTranslate2 and Marian have no experts; transformers has no int8 that is its own."""
     dense = "experts" not in SHAPES[shape]
-    return (["ctranslate2"] if dense else []) + (["transformers"] if weights == "float32" else [])
+    return (["ctranslate2", "marian"] if dense else []) + (["transformers"] if weights == "float32" else [])
 
 
 def commands_of(shape, weights, beam, sentences, threads, program, python, options):
-    folder = model_folder(shape, python)
+    folder = model_folder(shape, SHAPES[shape], python)
     repeats = options.repeats * (10 if sentences == 1 else 1)  # short ones waver more
     arguments = ["--beam", beam, "--sentences", sentences, "--length", options.length, "--threads", threads,
                  "--repeats", repeats]
     commands = {"ours": [program, folder, *arguments, "--weights", weights]}
+    if shape in DENSE:
+        dense = model_folder(f"{shape}-dense", DENSE[shape], python)
+        commands["dense"] = [program, dense, *arguments, "--weights", weights]
     if python:
         for peer in [peer for peer in peers_of(shape, weights) if peer in options.peers]:
             commands[peer] = [python, peers_folder / "decode.py", "--model", folder, "--peer", peer, "--weights", weights,
@@ -59,12 +66,18 @@ def commands_of(shape, weights, beam, sentences, threads, program, python, optio
     return {name: [str(word) for word in command] for name, command in commands.items()}
 
 
+def texts_as_marian(commands, threads):
+    """Ours, untimed, with norms and positions where Marian has them (see peers/marian_model.py)."""
+    return measure([*commands["ours"], "--norm", "post", "--position-offset", "0", "--repeats", "1"], threads)["ids"]
+
+
 def case(shape, weights, beam, sentences, threads, program, python, options):
     label = f"{shape}, {weights}, beam {beam}, {sentences} at once, {threads} threads"
     results = {}
+    commands = commands_of(shape, weights, beam, sentences, threads, program, python, options)
     for turn in range(1, options.rounds + 1):
         say(f"{label}: round {turn} of {options.rounds}")
-        for name, command in commands_of(shape, weights, beam, sentences, threads, program, python, options).items():
+        for name, command in commands.items():
             results.setdefault(name, []).append(measure(command, threads))
     tokens = sentences * options.length
     row = {"shape": shape, "beam": beam, "sentences": sentences, "threads": threads, "weights": weights}
@@ -78,15 +91,19 @@ def case(shape, weights, beam, sentences, threads, program, python, options):
         if name == "ours":
             row[name]["weight_bytes"] = ours[0]["weight_bytes"]
             continue
-        row[name]["version"] = rounds[0]["version"]
-        row[name]["same"] = sum(a == b for a, b in zip(ours[0]["ids"], rounds[0]["ids"])) / sentences
+        if name != "dense":
+            texts = texts_as_marian(commands, threads) if name == "marian" else ours[0]["ids"]
+            row[name]["version"] = rounds[0]["version"]
+            row[name]["same"] = sum(a == b for a, b in zip(texts, rounds[0]["ids"])) / sentences
         row[name]["ratio"] = spread(statistics.median(theirs["seconds"]) / statistics.median(own["seconds"])
                                     for own, theirs in zip(ours, rounds))
     return row
 
 
 def bar_of(shape, weights, peer, sentences):
-    if peer == "transformers" and "experts" not in SHAPES[shape]:
+    if peer == "dense":
+        return DENSE_BAR
+    if peer == "marian" or (peer == "transformers" and "experts" not in SHAPES[shape]):
         return None
     return INT8_BAR if weights == "int8" else BARS.get((peer, sentences))
 
@@ -94,7 +111,7 @@ def bar_of(shape, weights, peer, sentences):
 def print_case(row):
     print(f"\n{row['shape']}, {row['weights']}, beam {row['beam']}, {row['sentences']} at once, "
           f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}")
-    for name in ("ours", "ctranslate2", "transformers"):
+    for name in ("ours", "dense", *PEERS):
         if name not in row:
             continue
         entry = row[name]
@@ -106,7 +123,7 @@ def print_case(row):
             ratio = entry["ratio"]
             line += f"; ours {ratio['median']:.2f} times ({ratio['min']:.2f} to {ratio['max']:.2f})"
             line += "" if bar is None else f", bar {bar:g}: {'held' if ratio['median'] >= bar else 'missed'}"
-            line += f"; same text {entry['same']:.0%}"
+            line += "" if name == "dense" else f"; same text {entry['same']:.0%}"
         print(line, flush=True)
 
 

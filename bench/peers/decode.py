@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Decoding by transformers and CTranslate2, on the CPU: the same random weights, sources and number of tokens as ours.
+"""Decoding by transformers, CTranslate2 and Marian, on the CPU: the same random weights, sources and number of tokens as
+ours.
 
-  --make FOLDER    writes a model and its sources: for ours (model.safetensors, model.json), for transformers and, where
-                   the model is dense, for CTranslate2 in float32 and int8
+  --make FOLDER    writes a model and its sources: for ours (model-float32.safetensors, model-int8.safetensors,
+                   model.json), for transformers and, where the model is dense, for CTranslate2 in float32 and int8 and
+                   for Marian
   --model FOLDER   times the peers with it and prints one JSON object on stdout
 
 Dense models are M2M100's, those with experts NLLB-MoE's with two experts for each token. The end of sentence is made
@@ -15,19 +17,20 @@ import resource
 import time
 
 import common
+import marian_model
 
 options = common.parser(__doc__)
 options.add_argument("--make", type=pathlib.Path, help="folder to write")
 options.add_argument("--model", type=pathlib.Path, help="folder to read")
-options.add_argument("--peer", choices=["transformers", "ctranslate2"], default="ctranslate2", help="which is timed")
-options.add_argument("--weights", choices=["float32", "int8"], default="float32", help="of CTranslate2")
+options.add_argument("--peer", choices=["transformers", "ctranslate2", "marian"], default="ctranslate2", help="which is timed")
+options.add_argument("--weights", choices=["float32", "int8"], default="float32", help="of CTranslate2 and Marian")
 for name, default in {"layers": 6, "hidden": 512, "ffn": 2048, "heads": 8, "vocabulary": 6000, "experts": 0, "every": 2,
                       "sentences": 64, "beam": 4, "length": 20}.items():
     options.add_argument(f"--{name}", type=int, default=default, help=" ")
 arguments = common.parse(options)
 results = common.claim_stdout()
 
-END, FIRST_ID, MOST_SENTENCES = 2, 4, 64
+END, UNKNOWN, FIRST_ID, MOST_SENTENCES = 2, 3, 4, 64
 
 
 def configuration():
@@ -82,30 +85,51 @@ def our_weights(model):
     return {name: torch.cat([pieces[i] for i in sorted(pieces)]).contiguous() for name, pieces in parts.items()}
 
 
+def rounded(weights):
+    """As `polymoe quantize` stores them: int8 and a scale for each output; norms, biases and gates as they are."""
+    stored = {}
+    for name, value in weights.items():
+        if value.dim() != 2 or ".gate." in name:
+            stored[name] = value
+            continue
+        scales = value.abs().amax(1) / 127
+        stored[name] = (value / scales.clamp_min(1e-30)[:, None]).round().clamp(-127, 127).to(torch.int8)
+        stored[name + ".scales"] = scales
+    return stored
+
+
 def make(folder):
     torch.manual_seed(arguments.seed)
     config = configuration()
     kind = transformers.NllbMoeForConditionalGeneration if arguments.experts else \
         transformers.M2M100ForConditionalGeneration
     model = kind(config).eval()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[END] = 0  # as what Marian starts from
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder / "transformers")
-    save_file(our_weights(model), folder / "model.safetensors")
+    ours = our_weights(model)
+    save_file(ours, folder / "model-float32.safetensors")
+    save_file(rounded(ours), folder / "model-int8.safetensors")
     lengths = [15 + i % 11 for i in range(MOST_SENTENCES)]
-    sources = [torch.randint(FIRST_ID, arguments.vocabulary, (length,)).tolist() for length in lengths]
+    sources = [torch.randint(FIRST_ID, arguments.vocabulary, (length - 1,)).tolist() + [END] for length in lengths]
     shape = {name: getattr(arguments, name) for name in ("layers", "hidden", "ffn", "heads", "vocabulary", "experts",
                                                          "every")}
     shape["top_k"] = 2 if arguments.experts else 1
+    if not arguments.experts:
+        make_dense_peers(model, shape, folder)
     (folder / "model.json").write_text(json.dumps({"shape": shape, "sources": sources}))
-    if arguments.experts:
-        return
+
+
+def make_dense_peers(model, shape, folder):
+    marian_model.write(model, shape, END, UNKNOWN, folder / "marian")
     for weights in ("float32", "int8"):
         spec = M2M100Loader().get_model_spec(model)
         tokens = [str(i) for i in range(arguments.vocabulary)]
         spec.register_source_vocabulary(tokens)
         spec.register_target_vocabulary(tokens)
         spec.config.decoder_start_token = spec.config.eos_token = str(END)
-        spec.config.unk_token = "3"
+        spec.config.unk_token = str(UNKNOWN)
         spec.config.bos_token = "0"
         spec.validate()
         spec.optimize(quantization=weights)
@@ -150,9 +174,15 @@ def transformers_peer():
     return decode, f"transformers {transformers.__version__}"
 
 
+def marian_peer():
+    return marian_model.translator(arguments.model / "marian", read_sources(), END, arguments.beam, arguments.length,
+                                   arguments.threads, arguments.weights)
+
+
 def measure():
     begin = time.perf_counter()
-    decode, version = ctranslate2_peer() if arguments.peer == "ctranslate2" else transformers_peer()
+    decode, version = {"ctranslate2": ctranslate2_peer, "transformers": transformers_peer,
+                       "marian": marian_peer}[arguments.peer]()
     ids = decode()
     start = time.perf_counter() - begin
     seconds = []
@@ -174,6 +204,9 @@ if arguments.make:
     make(arguments.make)
 elif arguments.peer == "ctranslate2":
     import ctranslate2
+    measure()
+elif arguments.peer == "marian":
+    import pymarian  # noqa: F401  (before the clock starts)
     measure()
 else:
     import torch
