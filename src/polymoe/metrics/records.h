@@ -42,8 +42,9 @@ struct GroupTraffic {
 struct TrainRecord {
   double update = kMissing;
   double time = kMissing;
-  double seconds = kMissing;  ///< of training so far
-  double loss = kMissing;     ///< label-smoothed
+  double seconds = kMissing;      ///< of training so far
+  double cpu_seconds = kMissing;  ///< of processor time so far, of all processes and threads
+  double loss = kMissing;         ///< label-smoothed
   double nll = kMissing;
   double balance_loss = kMissing;  ///< missing for a dense model
   double learning_rate = kMissing;

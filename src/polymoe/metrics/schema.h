@@ -45,6 +45,7 @@ void visit_fields(IsRecord<TrainRecord> auto& record, Visitor&& visit) {
   visit.count("update", record.update);
   visit.count("time", record.time);
   visit.number("seconds", record.seconds);
+  visit.maybe_number("cpu_seconds", record.cpu_seconds);
   visit.number("loss", record.loss);
   visit.number("nll", record.nll);
   visit.maybe_number("balance_loss", record.balance_loss);

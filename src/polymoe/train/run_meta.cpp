@@ -38,6 +38,7 @@ nlohmann::json run_meta(const TrainState& train, const RunCounters& counters, co
   return {{"update", train.update},
           {"adam_steps", train.adam.steps()},
           {"seconds", counters.seconds},
+          {"cpu_seconds", counters.cpu_seconds},
           {"warmup_seconds", counters.warmup_seconds},
           {"target_tokens", counters.target_tokens},
           {"skipped_updates", counters.skipped_updates},
@@ -60,6 +61,7 @@ void restore_run(const nlohmann::json& meta, const RunOptions& options, TrainSta
   if (!meta.at("best").is_null()) counters.best = meta.at("best").get<double>();
   stream.restore(meta.at("data"));
   // Older checkpoints lack these.
+  counters.cpu_seconds = meta.value("cpu_seconds", 0.0);
   counters.warmup_seconds = meta.value("warmup_seconds", 0.0);
   counters.validated_update = meta.value("validated_update", std::int64_t{-1});
   counters.skipped_updates = meta.value("skipped_updates", std::int64_t{0});

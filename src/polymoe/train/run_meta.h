@@ -15,6 +15,7 @@ namespace polymoe {
 /// What a run counts beside model and optimiser.
 struct RunCounters {
   double seconds = 0.0;
+  double cpu_seconds = 0.0;     ///< of processor time, of all processes and threads
   double warmup_seconds = 0.0;  ///< when the warm-up of the learning rate ended
   std::int64_t target_tokens = 0;
   std::int64_t skipped_updates = 0;

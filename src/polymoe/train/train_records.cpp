@@ -64,6 +64,7 @@ TrainRecord train_record(const Window& all, const RunState& run, const TrainSetu
   record.update = static_cast<double>(run.train.update);
   record.time = now();
   record.seconds = run.counters.seconds;
+  record.cpu_seconds = run.counters.cpu_seconds;
   record.loss = total.loss / tokens;
   record.nll = total.nll / tokens;
   record.learning_rate = learning_rate;

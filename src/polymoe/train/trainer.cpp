@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <optional>
 #include <utility>
 
@@ -55,12 +56,16 @@ struct Trainer::State {
             std::max(of_updates(options.optimizer.warmup_updates), of_time(counters.warmup_seconds))};
   }
 
-  // The processes go by the first one's clock, and all stop where one was asked to. True: to stop.
-  bool agree(const std::atomic<bool>& stop) {
-    const at::Tensor mine = at::tensor(std::vector<double>{counters.seconds, stop.load() ? 1.0 : 0.0}, at::kDouble);
-    const at::Tensor all = at::empty({world.size(), 2}, at::kDouble);
+  // The processes go by the first one's clock, and all stop where one was asked to; their processor time is added to
+  // `cpu_seconds_before`. True: to stop.
+  bool agree(const std::atomic<bool>& stop, double cpu_seconds_before) {
+    const double cpu_seconds = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    const at::Tensor mine =
+        at::tensor(std::vector<double>{counters.seconds, stop.load() ? 1.0 : 0.0, cpu_seconds}, at::kDouble);
+    const at::Tensor all = at::empty({world.size(), 3}, at::kDouble);
     world.all_gather(mine, all);
     counters.seconds = all[0][0].item<double>();
+    counters.cpu_seconds = cpu_seconds_before + all.select(1, 2).sum().item<double>();
     return all.select(1, 1).max().item<double>() > 0;
   }
 
@@ -212,13 +217,13 @@ struct Trainer::State {
     if (!run.folder.latest() || !run.has_metrics) record_start();
     const TrainOptions& t = options.train;
     TrainSummary summary;
-    const double seconds_before = counters.seconds;
+    const double seconds_before = counters.seconds, cpu_seconds_before = counters.cpu_seconds;
     const auto begin = Clock::now();
     const auto read_clock = [&] {
       counters.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
     };
     while (true) {
-      summary.interrupted = agree(stop);
+      summary.interrupted = agree(stop, cpu_seconds_before);
       if (train.update == options.optimizer.warmup_updates) counters.warmup_seconds = counters.seconds;
       summary.reason = reason_to_end(summary.interrupted);
       if (!summary.reason.empty()) break;

@@ -7,7 +7,7 @@ import re
 from . import processes
 from .workshop import LAYOUTS, UPDATES
 
-VARYING = {"time", "seconds", "warmup_seconds", "tokens_per_second", "memory", "communication", "communication_share",
+VARYING = {"time", "seconds", "cpu_seconds", "warmup_seconds", "tokens_per_second", "memory", "communication", "communication_share",
            "config"}
 
 

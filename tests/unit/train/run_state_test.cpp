@@ -35,6 +35,7 @@ TEST_F(RunStateTest, GoesOnWhereItWasSaved) {
     EXPECT_FALSE(run.folder.latest());
     go_on(run, setup);
     run.counters.seconds = 12.5;
+    run.counters.cpu_seconds = 20.5;
     run.save();
     expected = setup.stream.next();
     weights = run.train.model->parameters().front().clone();
@@ -45,6 +46,7 @@ TEST_F(RunStateTest, GoesOnWhereItWasSaved) {
   EXPECT_EQ(run.train.update, 1);
   EXPECT_EQ(run.counters.target_tokens, 100);
   EXPECT_EQ(run.counters.seconds, 12.5);
+  EXPECT_EQ(run.counters.cpu_seconds, 20.5);
   EXPECT_EQ(run.window.updates, 1);
   EXPECT_EQ(run.window.tasks.at(0).nll, 1.25);
   EXPECT_EQ(setup.stream.next().source, expected.source);

@@ -23,6 +23,7 @@ TEST_F(TrainRecordsTest, AreMeansOverTheWindow) {
   run.train.update = 6;
   run.counters.target_tokens = 1000;
   run.counters.seconds = 7.5;
+  run.counters.cpu_seconds = 14.5;
   Window window;
   window.tasks[0] = {.loss = 30.0, .nll = 20.0, .tokens = 10};
   window.tasks[1] = {.loss = 60.0, .nll = 40.0, .tokens = 30};
@@ -34,6 +35,7 @@ TEST_F(TrainRecordsTest, AreMeansOverTheWindow) {
   const TrainRecord record = train_record(window, run, setup, 0.5);
   EXPECT_EQ(record.update, 6);
   EXPECT_EQ(record.seconds, 7.5);
+  EXPECT_EQ(record.cpu_seconds, 14.5);
   EXPECT_EQ(record.loss, 90.0 / 40);
   EXPECT_EQ(record.nll, 60.0 / 40);
   EXPECT_EQ(record.balance_loss, 2.0);
