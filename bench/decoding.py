@@ -1,4 +1,5 @@
-"""bench/run decode: translating, beside CTranslate2, Marian and transformers on the same weights."""
+"""bench/run decode: translating, beside CTranslate2, Marian and transformers on the same weights; and bench/run
+decode-experts: models that differ in their number of experts."""
 
 import argparse
 import itertools
@@ -135,3 +136,40 @@ def decode(program, python, options):
         cases.append(case(shape, weights, beam, sentences, count, program, python, options))
         print_case(cases[-1])
     return {"cases": cases}
+
+
+# A model whose weights do not fit the caches, top-1.
+EXPERTS_SHAPE = {"hidden": 1024, "ffn": 4096, "heads": 16, "layers": 2, "beam": 4}
+
+
+def experts_parser():
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--experts", type=int, nargs="+", default=[8, 16, 64], help="of every second layer")
+    options.add_argument("--sentences", type=int, nargs="+", default=[1, 64], help="at once")
+    options.add_argument("--weights", nargs="+", choices=["float32", "bfloat16", "int8", "int4"],
+                         default=["float32", "int8", "int4"], help="int4 is of experts; the rest is int8")
+    options.add_argument("--length", type=int, default=20, help="tokens that each translation has")
+    return options
+
+
+def decode_experts(program, python, options):
+    """All cases in turn, round after round: what is compared are models, so no case runs at another hour."""
+    threads = options.threads or 1
+    keys = list(itertools.product(options.experts, options.weights, options.sentences))
+    results = {key: [] for key in keys}
+    for turn in range(1, options.rounds + 1):
+        for experts, weights, sentences in keys:
+            say(f"{experts} experts, {weights}, {sentences} at once: round {turn} of {options.rounds}")
+            words = {**EXPERTS_SHAPE, "experts": experts, "weights": weights, "sentences": sentences,
+                     "length": options.length, "threads": threads, "repeats": options.repeats}
+            command = [str(program), "random", *(str(word) for key, value in words.items() for word in (f"--{key}", value))]
+            results[experts, weights, sentences].append(measure(command, threads))
+    cases = []
+    print(f"\n{'experts':>7}  {'weights':<10}{'at once':>8}{'tokens/s':>10}{'min':>8}{'max':>8}{'MB of weights':>15}")
+    for (experts, weights, sentences), rounds in results.items():
+        rate = spread(sentences * options.length / seconds for result in rounds for seconds in result["seconds"])
+        cases.append({"experts": experts, "weights": weights, "sentences": sentences, "tokens_per_second": rate,
+                      "weight_bytes": rounds[0]["weight_bytes"]})
+        print(f"{experts:>7}  {weights:<10}{sentences:>8}{rate['median']:>10.0f}{rate['min']:>8.0f}{rate['max']:>8.0f}"
+              f"{rounds[0]['weight_bytes'] / 1e6:>15.0f}")
+    return {"shape": EXPERTS_SHAPE, "threads": threads, "cases": cases}
