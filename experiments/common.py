@@ -54,7 +54,7 @@ class Experiment:
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
         size.add_argument("--large", action="store_true", help="the model of large.yaml, for a GPU")
         options = parser.parse_args()
-        if options.large and recipe is not None:
+        if options.large and "large" not in sizes:
             parser.error("--large: this experiment has no larger model")
         self.size_name = "reduced" if options.reduced else "large" if options.large else "default"
         self.size = dict(sizes[self.size_name])
