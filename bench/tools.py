@@ -32,8 +32,10 @@ def capture(*command, **settings):
 
 
 def build(name, options):
-    """Returns the path of our benchmark program, brought up to date."""
-    target = name.replace("-", "_")
+    """Returns the path of our benchmark program, brought up to date; train-small's is the program itself."""
+    target, place = f"bench/{name.replace('-', '_')}", f"bench/{name.replace('-', '_')}"
+    if name == "train-small":
+        target, place = "polymoe_program", "polymoe"
     if options.build_dir:
         folder = options.build_dir.resolve()
     else:
@@ -42,20 +44,21 @@ def build(name, options):
         if not (folder / "build.ninja").exists():
             sys.stderr.write(capture(root / "scripts" / "setup"))
             sys.stderr.write(capture("cmake", "--preset", "release", cwd=root))
-        sys.stderr.write(capture("cmake", "--build", folder, "--target", f"bench/{target}"))
-    program = folder / "bench" / target
+        sys.stderr.write(capture("cmake", "--build", folder, "--target", target))
+    program = folder / place
     if not program.exists():
         raise Failure(f"{program} not found")
     return program
 
 
-def peers_python(program, options):
-    """Returns the interpreter that has the peers, with the torch that `program` is linked with."""
+def peers_python(program, training=False):
+    """Returns the interpreter that has the peers (of train-small: `training`), with the torch of `program`."""
     lines = [line for line in capture("ldd", program).splitlines() if "libtorch_cpu.so" in line and "=>" in line]
     if not lines:
         raise Failure(f"{program} is not linked with libtorch_cpu.so")
     torch = pathlib.Path(lines[0].split("=>")[1].split()[0]).resolve().parent.parent
-    return capture(sys.executable, peers_folder / "install.py", "--torch", torch).strip()
+    which = ["--training"] if training else []
+    return capture(sys.executable, peers_folder / "install.py", "--torch", torch, *which).strip()
 
 
 def measure(command, threads):
