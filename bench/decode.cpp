@@ -18,6 +18,7 @@
 #include "polymoe/checkpoint/dtype.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/checkpoint/safetensors.h"
+#include "polymoe/config/decode_options.h"
 #include "polymoe/decode/batches.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/inference/packed_model.h"

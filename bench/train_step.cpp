@@ -9,6 +9,7 @@
 #include "bench/arguments.h"
 #include "bench/call_counts.h"
 #include "bench/device.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/tensor/device.h"
 #include "polymoe/tensor/tensor_memory.h"
 #include "polymoe/tensor/torch_headers.h"

@@ -11,6 +11,7 @@
 #include "polymoe/cli/usage.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/config/yaml_reader.h"
 
 namespace {

@@ -8,6 +8,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/config/yaml_reader.h"
 
 namespace {

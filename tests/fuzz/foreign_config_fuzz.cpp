@@ -8,7 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "fuzz/scratch.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/decode_options.h"
+#include "polymoe/config/validate.h"
 #include "polymoe/interchange/foreign_config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

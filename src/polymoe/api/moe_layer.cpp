@@ -1,3 +1,4 @@
+#include "polymoe/config/sections.h"
 #include "polymoe/nn/moe/layer.h"
 
 #include <utility>
@@ -5,7 +6,9 @@
 #include "polymoe/base/error.h"
 #include "polymoe/config/merge.h"
 #include "polymoe/config/words.h"
+#include "polymoe/nn/moe/router.h"
 #include "polymoe/nn/moe/statistics.h"
+#include "polymoe/nn/partition.h"
 #include "polymoe/tensor/torch_headers.h"
 
 // The public names below are those of nn/moe/layer.h, in an inline namespace: from there on, they mean both.

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/ranges.h>
+
 #include "polymoe/api/option_names.h"
 #include "polymoe/base/error.h"
 #include "polymoe/translator.h"

@@ -1,4 +1,6 @@
 #include "polymoe/decode/translator.h"
+#include "polymoe/config/sections.h"
+#include "polymoe/config/validate.h"
 
 #include <string_view>
 #include <type_traits>

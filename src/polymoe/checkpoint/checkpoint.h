@@ -13,7 +13,6 @@
 
 #include "polymoe/base/progress.h"
 #include "polymoe/checkpoint/safetensors.h"
-#include "polymoe/comm/communicator.h"
 #include "polymoe/nn/shard_spec.h"
 
 namespace at {
@@ -24,6 +23,8 @@ class Tensor;
 /// checkpoint. Each expert has its own name (`encoder.layers.1.moe.experts.3.up.weight`). A *group* keeps kinds of
 /// tensors apart (`model`, `optimizer`); names are unique within a group. See docs/checkpoints.md for the files.
 namespace polymoe {
+
+class Communicator;
 
 /// The size at which a new shard file begins, unless told otherwise.
 inline constexpr std::uint64_t kShardBytes = std::uint64_t{4} << 30;

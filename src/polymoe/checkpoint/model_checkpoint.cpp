@@ -10,8 +10,12 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/path_kind.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/config/yaml_reader.h"
+#include "polymoe/model/model.h"
 #include "polymoe/nn/parameter_module.h"
+#include "polymoe/optim/parameter_store.h"
+#include "polymoe/parallel/parallel_model.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {

@@ -1,17 +1,23 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/checkpoint/vocabulary_file.h"
-#include "polymoe/config/options.h"
-#include "polymoe/model/model.h"
-#include "polymoe/nn/parameter_module.h"
-#include "polymoe/parallel/parallel_model.h"
+#include "polymoe/nn/shard_spec.h"
 
 namespace polymoe {
+
+class Model;
+class ParallelModel;
+struct ModelOptions;
+struct ParameterSpec;
+struct RunOptions;
 
 /// Where a logical tensor lies in a parameter: "...experts.up_weight" [experts here, ...] holds some of the tensors
 /// "...experts.0.up_weight", "...experts.1.up_weight", ...; any other parameter holds its namesake, or a part of it.

@@ -17,6 +17,7 @@
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
 #include "polymoe/cli/progress_text.h"
+#include "polymoe/config/run_options.h"
 
 namespace polymoe::cli {
 namespace {

@@ -4,7 +4,8 @@
 
 #include "polymoe/cli/commands.h"
 #include "polymoe/config/describe.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/planner_options.h"
+#include "polymoe/config/sections.h"
 
 namespace polymoe::cli {
 

@@ -12,6 +12,7 @@
 #include "polymoe/cli/help.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/sections.h"
 
 namespace polymoe::cli {
 namespace {

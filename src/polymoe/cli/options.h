@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "polymoe/config/field.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/planner_options.h"
 
 namespace CLI {
 class App;

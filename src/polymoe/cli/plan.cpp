@@ -15,6 +15,7 @@
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
 #include "polymoe/config/rewrite.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/plan/search.h"
 

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "polymoe/base/utf8.h"
+#include "polymoe/config/run_options.h"
+#include "polymoe/config/sections.h"
 
 namespace polymoe {
 namespace {

@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "polymoe/config/field.h"
-#include "polymoe/config/options.h"
 
 /// The tables of options as text: configuration files and documentation.
 namespace polymoe {
+
+struct RunOptions;
 
 /// What a field may hold: "whole number from 1 to 4096", "true or false", "relu, gelu, swish".
 std::string describe_values(const Field& field);

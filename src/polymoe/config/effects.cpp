@@ -6,6 +6,7 @@
 
 #include "polymoe/base/remarks.h"
 #include "polymoe/config/describe.h"
+#include "polymoe/config/run_options.h"
 
 namespace polymoe {
 namespace {

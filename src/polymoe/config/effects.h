@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/field.h"
 
 /// Options that were given to a training and change nothing there.
 namespace polymoe {
+
+struct RunOptions;
 
 struct Ineffective {
   std::string key;

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "polymoe/base/error.h"
 #include "polymoe/config/words.h"
 
 namespace polymoe {

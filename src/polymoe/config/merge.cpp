@@ -12,6 +12,9 @@
 #include "polymoe/base/utf8.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/nearest.h"
+#include "polymoe/config/presets.h"
+#include "polymoe/config/sections.h"
+#include "polymoe/config/validate.h"
 #include "polymoe/config/yaml_reader.h"
 
 namespace polymoe {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "polymoe/config/field.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/planner_options.h"
 
 /// How values reach the option structs: defaults, then the preset, then a YAML file, then the command line.
 namespace polymoe {

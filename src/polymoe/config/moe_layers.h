@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/model_options.h"
 
 namespace polymoe {
 

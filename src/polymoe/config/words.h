@@ -1,16 +1,14 @@
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "polymoe/base/error.h"
+#include <fmt/core.h>
 
 namespace polymoe {
 
@@ -30,13 +28,13 @@ std::vector<std::string> words_of() {
   return {std::begin(Words<Enum>::kAll), std::end(Words<Enum>::kAll)};
 }
 
+/// Where `word` is in `words`. Throws Error where it is not.
+std::size_t index_of_word(std::string_view word, std::span<const std::string_view> words);
+
 /// Throws Error for a word that is none of them.
 template <typename Enum>
 Enum from_word(std::string_view word) {
-  const auto& all = Words<Enum>::kAll;
-  const auto found = std::find(std::begin(all), std::end(all), word);
-  if (found == std::end(all)) fail("'{}' is none of: {}", word, fmt::join(all, ", "));
-  return static_cast<Enum>(found - std::begin(all));
+  return static_cast<Enum>(index_of_word(word, Words<Enum>::kAll));
 }
 
 /// An enum that has words.
@@ -47,12 +45,15 @@ concept Worded = std::is_enum_v<Enum> && requires {
 
 }  // namespace polymoe
 
-/// Messages show the word.
+/// Messages show the word. It takes no width and the like: those would cost every header of options <fmt/format.h>.
 template <polymoe::Worded Enum>
-struct fmt::formatter<Enum> : fmt::formatter<std::string_view> {
+struct fmt::formatter<Enum> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+
   template <typename Context>
   auto format(Enum value, Context& context) const {
-    return fmt::formatter<std::string_view>::format(polymoe::Words<Enum>::kAll[static_cast<std::size_t>(value)],
-                                                    context);
+    auto out = context.out();
+    for (const char c : polymoe::Words<Enum>::kAll[static_cast<std::size_t>(value)]) *out++ = c;
+    return out;
   }
 };

@@ -7,6 +7,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/quote.h"
+#include "polymoe/config/data_options.h"
 
 namespace polymoe {
 namespace {

@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/data/task.h"
 
 namespace polymoe {
+
+struct DataOptions;
 
 /// How often something is drawn: its share of the draws, which runs straight from point to point and stays after the
 /// last. How many of the first x draws it has is the integral, in whole numbers, so every process and every resumed run

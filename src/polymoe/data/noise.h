@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "polymoe/base/random.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/data_options.h"
 
 namespace polymoe {
 

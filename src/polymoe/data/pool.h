@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/data/batch.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/examples.h"
@@ -14,6 +13,8 @@
 #include "polymoe/data/task.h"
 
 namespace polymoe {
+
+struct DataOptions;
 
 /// The examples of one task and direction, dealt out by draw number: every `examples().count()` draws are one epoch, a
 /// new pseudo-random order of all of them. What a draw gives is a pure function of (pool, seed, draw).

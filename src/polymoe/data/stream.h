@@ -7,12 +7,13 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "polymoe/config/options.h"
 #include "polymoe/data/batch.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/task.h"
 
 namespace polymoe {
+
+struct DataOptions;
 
 /// The endless sequence of training micro-batches. It is a pure function of (dataset, data options, max_tokens, seed):
 /// every process that makes a BatchStream from the same four sees the same sequence, and takes or skips each

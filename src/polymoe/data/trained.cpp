@@ -7,6 +7,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/config/data_options.h"
 #include "polymoe/data/layout.h"
 #include "polymoe/data/mixture.h"
 #include "polymoe/text/language_names.h"

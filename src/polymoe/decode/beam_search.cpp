@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "polymoe/cancelled.h"
+#include "polymoe/config/decode_options.h"
 #include "polymoe/decode/phrase_steps.h"
 #include "polymoe/decode/restraints.h"
 #include "polymoe/decode/sampling.h"

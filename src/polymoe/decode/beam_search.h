@@ -6,12 +6,13 @@
 #include <stop_token>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/decode/forbidden.h"
 #include "polymoe/decode/phrases.h"
 #include "polymoe/inference/decoding_model.h"
 
 namespace polymoe {
+
+struct DecodeOptions;
 
 /// One finished translation.
 struct Hypothesis {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "polymoe/config/decode_options.h"
+
 namespace polymoe {
 namespace {
 

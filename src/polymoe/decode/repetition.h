@@ -3,10 +3,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
+
+struct DecodeOptions;
 
 /// What one row of a search has so far, and what it translates.
 struct SearchRow {

@@ -3,12 +3,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/search_sentence.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
+
+struct DecodeOptions;
 
 /// What must not come next: ids that are never produced, an end that is too early, repetition, what breaks into a
 /// placeholder, what would complete a forbidden phrase, and all but the next id of a prefix.

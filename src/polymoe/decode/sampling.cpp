@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "polymoe/base/random.h"
+#include "polymoe/config/decode_options.h"
 
 namespace polymoe {
 namespace {

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <span>
 
-#include "polymoe/config/options.h"
-
 namespace polymoe {
+
+struct DecodeOptions;
 
 /// The id that is drawn from `log_probabilities` [vocabulary] with `uniform`, a number from [0, 1): divided by
 /// decode.temperature, then only the decode.top-k likeliest, then of these only the fewest likeliest that have

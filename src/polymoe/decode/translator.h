@@ -12,7 +12,7 @@
 
 #include "polymoe/base/progress.h"
 #include "polymoe/checkpoint/checkpoint.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/decode_options.h"
 #include "polymoe/data/frame.h"
 #include "polymoe/decode/alignment.h"
 #include "polymoe/decode/batches.h"

@@ -4,6 +4,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/inference/module_model.h"
 #include "polymoe/inference/packed_model.h"
 #include "polymoe/tensor/device.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/model_options.h"
 #include "polymoe/inference/packed_linear.h"
 
 namespace polymoe {

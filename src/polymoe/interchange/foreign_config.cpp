@@ -14,7 +14,8 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
-#include "polymoe/config/choices.h"
+#include "polymoe/config/decode_options.h"
+#include "polymoe/config/validate.h"
 
 namespace polymoe {
 namespace {

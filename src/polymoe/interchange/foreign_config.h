@@ -8,9 +8,11 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/model_options.h"
 
 namespace polymoe {
+
+struct DecodeOptions;
 
 /// The model classes of Hugging Face's transformers that have a form here.
 enum class ForeignClass {

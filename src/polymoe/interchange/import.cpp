@@ -12,6 +12,7 @@
 #include "polymoe/base/files.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/quote.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/interchange/foreign_config.h"
 #include "polymoe/interchange/foreign_vocabulary.h"
 #include "polymoe/interchange/foreign_weights.h"

@@ -4,10 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/interchange/foreign_config.h"
 
 namespace polymoe {
+
+struct ModelOptions;
 
 /// One of our tensors and the foreign ones that it is made of: these have one shape, and lie one behind the other in
 /// its first dimension. Both directions follow from that.

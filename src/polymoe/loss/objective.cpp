@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "polymoe/config/moe_options.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {

@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/loss/cross_entropy.h"
 #include "polymoe/nn/context.h"
 
 namespace polymoe {
+
+struct MoeOptions;
 
 /// What one update is divided by. Every gradient, of dense and of expert parameters alike, is a mean over the target
 /// tokens of the whole update; this is the one place where that division is set up.

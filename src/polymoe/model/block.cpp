@@ -1,5 +1,8 @@
 #include "polymoe/model/block.h"
 
+#include "polymoe/config/model_options.h"
+#include "polymoe/model/model.h"
+#include "polymoe/nn/partition.h"
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/dropout.h"

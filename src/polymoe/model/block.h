@@ -8,6 +8,10 @@
 
 namespace polymoe {
 
+struct LayerCache;
+struct ModelOptions;
+struct Partition;
+
 /// The second half of every layer: a dense feed-forward block or a MoE layer, with norm, dropout and residual.
 class FeedForwardBlockImpl : public torch::nn::Module {
  public:
@@ -41,12 +45,6 @@ class EncoderLayerImpl : public torch::nn::Module, public BlockModule {
   FeedForwardBlock feed_forward_{nullptr};
 };
 TORCH_MODULE(EncoderLayer);
-
-/// What a decoder layer keeps between decoding steps.
-struct LayerCache {
-  KeyValueCache self;   ///< rows are hypotheses
-  KeyValueCache cross;  ///< rows are sentences
-};
 
 /// One layer of the decoder. x [tokens, hidden] packed -> the same.
 class DecoderLayerImpl : public torch::nn::Module, public BlockModule {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "polymoe/model/block.h"
 #include "polymoe/model/model.h"
 
 namespace polymoe {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "polymoe/nn/moe/router.h"
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/model/encoder_decoder.h"

@@ -3,20 +3,30 @@
 #include <memory>
 #include <vector>
 
-#include "polymoe/model/block.h"
+#include <torch/nn/pimpl.h>
+
+#include "polymoe/config/model_options.h"
 #include "polymoe/model/input.h"
 #include "polymoe/nn/context.h"
-#include "polymoe/nn/moe/router.h"
+#include "polymoe/nn/key_value_cache.h"
 #include "polymoe/nn/parameter_module.h"
 #include "polymoe/nn/partition.h"
 #include "polymoe/nn/projection.h"
 
 namespace polymoe {
 
+class Router;
+
 /// The encoder's output for a micro-batch.
 struct EncodedSource {
   at::Tensor memory;  ///< [source tokens, hidden] packed
   Packing packing;
+};
+
+/// What a decoder layer keeps between decoding steps.
+struct LayerCache {
+  KeyValueCache self;   ///< rows are hypotheses
+  KeyValueCache cross;  ///< rows are sentences
 };
 
 /// What decoding keeps between steps.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "polymoe/config/model_options.h"
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/dropout.h"
@@ -97,18 +98,6 @@ void append(at::Tensor& stored, const at::Tensor& step, std::int64_t length) {
 }
 
 }  // namespace
-
-void KeyValueCache::select_rows(const at::Tensor& rows) {
-  const auto pick = [&](const at::Tensor& stored) {
-    std::vector<std::int64_t> sizes = stored.sizes().vec();
-    sizes[0] = rows.size(0);
-    at::Tensor picked = at::empty(sizes, stored.options());
-    picked.narrow(2, 0, length).copy_(stored.narrow(2, 0, length).index_select(0, rows));
-    return picked;
-  };
-  keys = pick(keys);
-  values = pick(values);
-}
 
 // SelfAttention -------------------------------------------------------------------------------------------------------
 

@@ -2,23 +2,14 @@
 
 #include <string>
 
-#include "polymoe/config/options.h"
 #include "polymoe/nn/context.h"
+#include "polymoe/nn/key_value_cache.h"
 #include "polymoe/nn/linear.h"
 #include "polymoe/nn/packing.h"
 
 namespace polymoe {
 
-/// Keys and values of one attention block during decoding, [rows, heads here, capacity, head width]; the first
-/// `length` positions are filled.
-struct KeyValueCache {
-  at::Tensor keys;
-  at::Tensor values;
-  std::int64_t length = 0;
-
-  /// Keeps the rows that `rows` [count] int64 names, in that order.
-  void select_rows(const at::Tensor& rows);
-};
+struct ModelOptions;
 
 /// The heads of an attention block that this process computes: equal runs of all heads, one for each slice.
 struct HeadSlice {

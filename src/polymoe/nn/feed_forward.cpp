@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "polymoe/config/model_options.h"
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/nn/dropout.h"

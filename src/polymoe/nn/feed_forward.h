@@ -2,12 +2,13 @@
 
 #include <string>
 
-#include "polymoe/config/options.h"
 #include "polymoe/nn/activation.h"
 #include "polymoe/nn/context.h"
 #include "polymoe/nn/linear.h"
 
 namespace polymoe {
+
+struct ModelOptions;
 
 /// The dense feed-forward block: down(dropout(activation(up(x)))), x [tokens, hidden]. Its width is divided over the
 /// slices.

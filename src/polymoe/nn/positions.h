@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "polymoe/config/choices.h"
+#include "polymoe/config/model_options.h"
 
 namespace polymoe {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/optimizer_options.h"
 #include "polymoe/optim/parameter_store.h"
 
 namespace polymoe {

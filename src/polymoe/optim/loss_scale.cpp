@@ -1,6 +1,7 @@
 #include "polymoe/optim/loss_scale.h"
 
 #include "polymoe/base/error.h"
+#include "polymoe/config/train_options.h"
 
 namespace polymoe {
 namespace {

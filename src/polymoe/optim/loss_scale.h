@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "polymoe/config/options.h"
-
 namespace polymoe {
+
+struct TrainOptions;
 
 /// What the loss is multiplied by, so that small gradients of a narrow number format do not vanish (Micikevicius et al.
 /// 2018). With float16 it falls by half at each overflow, whose update is skipped, and doubles after

@@ -9,7 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "polymoe/config/choices.h"
+#include "polymoe/config/devices.h"
 #include "polymoe/nn/parameter_module.h"
 #include "polymoe/tensor/buffer.h"
 #include "polymoe/tensor/file_tier.h"

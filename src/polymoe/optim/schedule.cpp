@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "polymoe/config/optimizer_options.h"
+
 namespace polymoe {
 
 double learning_rate_at(const OptimizerOptions& options, std::int64_t update, const TrainingShare& share) {

@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "polymoe/config/options.h"
-
 namespace polymoe {
+
+struct OptimizerOptions;
 
 /// How much of a training is done, as shares in [0, 1].
 struct TrainingShare {

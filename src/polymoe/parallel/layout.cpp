@@ -4,6 +4,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/config/moe_layers.h"
+#include "polymoe/config/parallel_options.h"
 
 namespace polymoe {
 namespace {

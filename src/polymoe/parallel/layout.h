@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "polymoe/comm/communicator.h"
-#include "polymoe/config/options.h"
 
 namespace polymoe {
+
+struct ModelOptions;
+struct ParallelOptions;
 
 /// How many ways each axis cuts. The world is data x expert x tensor processes.
 struct Degrees {

@@ -6,6 +6,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/comm/hosts.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/nn/parameter_module.h"
 #include "polymoe/parallel/expert_dispatcher.h"
 #include "polymoe/parallel/gpu_choice.h"

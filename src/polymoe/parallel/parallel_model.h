@@ -11,6 +11,8 @@
 
 namespace polymoe {
 
+struct RunOptions;
+
 /// The part of the model that `options` describe which `partition` says, in train.precision, on the host and without
 /// memory (OnMetaDevice).
 Model make_model(const RunOptions& options, const Partition& partition);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "polymoe/base/error.h"
+#include "polymoe/config/parallel_options.h"
 #include "polymoe/optim/square_sum.h"
 #include "polymoe/tensor/torch_headers.h"
 

@@ -14,6 +14,8 @@
 
 namespace polymoe {
 
+struct ParallelOptions;
+
 /// The copies of each kind of parameter that a layout makes, and so the shards of ZeRO; this process has the first.
 Sharding sharding_of(const ParallelOptions& options, const Degrees& degrees);
 /// The same, with the shards of this process.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "polymoe/config/run_options.h"
 #include "polymoe/loss/cross_entropy.h"
 #include "polymoe/nn/moe/capacity.h"
 

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/moe_options.h"
 #include "polymoe/parallel/layout.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// Memory of activations of one micro-batch in one process, in bytes, by formula: what each module of src/nn keeps for
 /// its backward, and what it makes for a while. Half of train.max-tokens are taken for source tokens and half for

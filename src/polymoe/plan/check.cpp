@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "polymoe/base/error.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/plan/memory.h"
 
 namespace polymoe {

@@ -3,10 +3,11 @@
 #include <cstdint>
 #include <string>
 
-#include "polymoe/config/options.h"
 #include "polymoe/parallel/layout.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// Bytes that a process may use; 0 where nothing limits it.
 struct MemoryLimits {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "polymoe/config/run_options.h"
 #include "polymoe/optim/unit_buffers.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/plan/activations.h"

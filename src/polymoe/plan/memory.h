@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "polymoe/config/options.h"
 #include "polymoe/parallel/layout.h"
 #include "polymoe/plan/model_shape.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// Bytes of one process at the peak of an update.
 struct MemoryPlan {

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "polymoe/config/run_options.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/parallel/parameter_sync.h"
 #include "polymoe/tensor/torch_headers.h"

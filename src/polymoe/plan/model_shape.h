@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/optim/parameter_store.h"
 #include "polymoe/parallel/layout.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// A block of the model, or "embeddings", as one process of a layout holds it.
 struct BlockShape {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/planner_options.h"
 #include "polymoe/plan/memory.h"
 #include "polymoe/plan/step_time.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "polymoe/config/planner_options.h"
 #include "polymoe/nn/moe/capacity.h"
 #include "polymoe/parallel/parameter_sync.h"
 #include "polymoe/tensor/torch_headers.h"

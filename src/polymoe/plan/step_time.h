@@ -1,10 +1,12 @@
 #pragma once
 
-#include "polymoe/config/options.h"
 #include "polymoe/parallel/layout.h"
 #include "polymoe/plan/model_shape.h"
 
 namespace polymoe {
+
+struct ClusterOptions;
+struct PlannerOptions;
 
 /// Seconds of one update in one process.
 struct StepTime {

@@ -9,6 +9,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/expert_name.h"
 #include "polymoe/config/describe.h"
+#include "polymoe/config/sections.h"
 
 namespace polymoe {
 namespace {

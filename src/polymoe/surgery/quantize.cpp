@@ -8,6 +8,8 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/model/model.h"
+#include "polymoe/nn/parameter_module.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
 #include "polymoe/tensor/int4_weight.h"

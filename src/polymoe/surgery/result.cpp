@@ -10,6 +10,9 @@
 #include "polymoe/checkpoint/index.h"
 #include "polymoe/checkpoint/vocabulary_file.h"
 #include "polymoe/config/describe.h"
+#include "polymoe/config/run_options.h"
+#include "polymoe/config/sections.h"
+#include "polymoe/config/validate.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {

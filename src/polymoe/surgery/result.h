@@ -11,9 +11,10 @@
 
 #include "polymoe/base/progress.h"
 #include "polymoe/checkpoint/checkpoint.h"
-#include "polymoe/config/options.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// What is in a checkpoint that surgery reads or makes.
 struct ModelSize {

@@ -11,7 +11,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "polymoe/checkpoint/checkpoint.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/run_options.h"
 
 namespace polymoe {
 

@@ -10,6 +10,7 @@
 #include "polymoe/base/random.h"
 #include "polymoe/checkpoint/expert_name.h"
 #include "polymoe/config/moe_layers.h"
+#include "polymoe/config/validate.h"
 #include "polymoe/kernels/cpu/dropout.h"
 #include "polymoe/nn/parameter_module.h"
 #include "polymoe/surgery/result.h"

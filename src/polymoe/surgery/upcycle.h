@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "polymoe/base/progress.h"
-#include "polymoe/config/choices.h"
+#include "polymoe/config/moe_options.h"
 
 namespace polymoe {
 

@@ -5,7 +5,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
-#include "polymoe/config/choices.h"
+#include "polymoe/config/devices.h"
 
 namespace polymoe {
 

@@ -14,6 +14,7 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/describe.h"
+#include "polymoe/config/run_options.h"
 
 namespace polymoe {
 namespace {

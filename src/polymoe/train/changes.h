@@ -1,9 +1,11 @@
 #pragma once
 
 #include "polymoe/checkpoint/checkpoint.h"
-#include "polymoe/config/options.h"
 
 namespace polymoe {
+
+struct ModelOptions;
+struct RunOptions;
 
 /// Compares the options of a training with those of the checkpoint that it goes on from or starts from. Throws Error
 /// where the same weights would compute something else with them though every shape fits (model.heads, say); remarks

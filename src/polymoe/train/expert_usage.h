@@ -3,13 +3,14 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/validation.h"
 #include "polymoe/evaluate/expert_usage.h"
 #include "polymoe/model/model.h"
 
 namespace polymoe {
+
+struct DataOptions;
 
 /// What expert use is measured on.
 struct UsageData {

@@ -6,6 +6,7 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/checkpoint/vocabulary_file.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/train/changes.h"
 
 namespace polymoe {

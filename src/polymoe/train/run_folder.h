@@ -8,9 +8,10 @@
 #include "polymoe/base/folder_lock.h"
 #include "polymoe/checkpoint/checkpoint.h"
 #include "polymoe/comm/communicator.h"
-#include "polymoe/config/options.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// The folder of a run, train.output. Its first process works on it; all processes call everything here together, and
 /// where something fails, all of them throw.

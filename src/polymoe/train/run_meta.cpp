@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/remarks.h"
+#include "polymoe/config/run_options.h"
 
 namespace polymoe {
 namespace {

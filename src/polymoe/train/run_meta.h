@@ -6,11 +6,12 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "polymoe/config/options.h"
 #include "polymoe/data/stream.h"
 #include "polymoe/train/step.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// What a run counts beside model and optimiser.
 struct RunCounters {

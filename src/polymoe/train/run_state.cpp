@@ -10,6 +10,7 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/describe.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/tensor/device_memory.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/changes.h"

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "polymoe/comm/communicator.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/stream.h"
 #include "polymoe/tensor/device_memory.h"

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <utility>
 
+#include "polymoe/config/run_options.h"
 #include "polymoe/loss/objective.h"
+#include "polymoe/nn/moe/router.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/update_plan.h"
 

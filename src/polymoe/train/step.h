@@ -4,7 +4,6 @@
 #include <map>
 #include <vector>
 
-#include "polymoe/config/options.h"
 #include "polymoe/data/batch.h"
 #include "polymoe/optim/adam.h"
 #include "polymoe/optim/delayed_update.h"
@@ -12,6 +11,8 @@
 #include "polymoe/parallel/parallel_model.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// Sums over target tokens.
 struct TokenLoss {

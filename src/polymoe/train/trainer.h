@@ -8,9 +8,10 @@
 
 #include "polymoe/base/progress.h"
 #include "polymoe/comm/communicator.h"
-#include "polymoe/config/options.h"
 
 namespace polymoe {
+
+struct RunOptions;
 
 /// How a training ended.
 struct TrainSummary {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/data/stream.h"
 #include "polymoe/data/validation.h"

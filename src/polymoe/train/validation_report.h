@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "polymoe/config/choices.h"
+#include "polymoe/config/train_options.h"
 #include "polymoe/metrics/records.h"
 
 namespace polymoe {

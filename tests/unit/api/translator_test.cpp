@@ -1,9 +1,9 @@
 #include "polymoe/translator.h"
+#include "polymoe/config/decode_options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "polymoe/config/options.h"
 #include "polymoe/version.h"
 #include "support/temporary_folder.h"
 

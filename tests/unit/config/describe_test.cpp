@@ -9,6 +9,8 @@
 #include "polymoe/base/random.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/presets.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/config/yaml_reader.h"
 #include "temporary_file.h"
 

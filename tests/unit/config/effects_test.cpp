@@ -13,6 +13,7 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/sections.h"
 #include "temporary_file.h"
 
 namespace polymoe {

@@ -3,6 +3,7 @@
 #include "polymoe/base/random.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/sections.h"
 #include "polymoe/config/yaml_reader.h"
 #include "temporary_file.h"
 

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/base/remarks.h"
+#include "polymoe/config/sections.h"
 #include "temporary_file.h"
 
 namespace polymoe {

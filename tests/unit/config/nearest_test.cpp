@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/config/merge.h"
+#include "polymoe/config/sections.h"
 
 namespace polymoe {
 namespace {

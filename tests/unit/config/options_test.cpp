@@ -1,4 +1,3 @@
-#include "polymoe/config/options.h"
 
 #include <set>
 #include <type_traits>
@@ -8,6 +7,9 @@
 
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
+#include "polymoe/config/presets.h"
+#include "polymoe/config/sections.h"
+#include "polymoe/config/validate.h"
 #include "temporary_file.h"
 
 namespace polymoe {

@@ -1,11 +1,11 @@
 #include "polymoe/config/rewrite.h"
+#include "polymoe/config/run_options.h"
+#include "polymoe/config/sections.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
-
-#include "polymoe/config/options.h"
 
 namespace polymoe {
 namespace {

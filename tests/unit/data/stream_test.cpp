@@ -1,4 +1,5 @@
 #include "polymoe/data/stream.h"
+#include "polymoe/config/data_options.h"
 
 #include <algorithm>
 #include <cmath>

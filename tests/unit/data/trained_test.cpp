@@ -1,4 +1,5 @@
 #include "polymoe/data/trained.h"
+#include "polymoe/config/data_options.h"
 
 #include <gtest/gtest.h>
 

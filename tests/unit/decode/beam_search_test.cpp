@@ -1,4 +1,5 @@
 #include "polymoe/decode/beam_search.h"
+#include "polymoe/config/decode_options.h"
 
 #include <cmath>
 

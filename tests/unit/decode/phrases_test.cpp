@@ -1,4 +1,5 @@
 #include "polymoe/decode/phrases.h"
+#include "polymoe/config/decode_options.h"
 
 #include <algorithm>
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "polymoe/config/decode_options.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "support/table_model.h"

@@ -1,4 +1,5 @@
 #include "polymoe/decode/repetition.h"
+#include "polymoe/config/decode_options.h"
 
 #include <cmath>
 #include <cstdint>

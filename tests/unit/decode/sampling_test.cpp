@@ -1,4 +1,5 @@
 #include "polymoe/decode/sampling.h"
+#include "polymoe/config/decode_options.h"
 
 #include <array>
 #include <cmath>

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/cancelled.h"
+#include "polymoe/config/decode_options.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/text_stream.h"
 #include "polymoe/tensor/torch_headers.h"

@@ -1,4 +1,5 @@
 #include "polymoe/interchange/import.h"
+#include "polymoe/config/run_options.h"
 
 #include <filesystem>
 #include <functional>

@@ -14,6 +14,8 @@
 #include "polymoe/checkpoint/dtype.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/checkpoint/safetensors.h"
+#include "polymoe/config/decode_options.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/inference/module_model.h"
 #include "polymoe/interchange/import.h"

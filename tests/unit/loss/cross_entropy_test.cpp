@@ -1,4 +1,5 @@
 #include "polymoe/loss/cross_entropy.h"
+#include "polymoe/config/moe_options.h"
 
 #include <gtest/gtest.h>
 

@@ -6,6 +6,7 @@
 
 #include "polymoe/loss/cross_entropy.h"
 #include "polymoe/model/encoder_decoder.h"
+#include "polymoe/nn/moe/dispatcher.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "support/thread_axis.h"

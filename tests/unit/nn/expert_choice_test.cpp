@@ -1,4 +1,5 @@
 #include "polymoe/nn/moe/expert_choice.h"
+#include "polymoe/config/model_options.h"
 
 #include <cmath>
 
@@ -6,6 +7,7 @@
 
 #include "polymoe/nn/moe/layer.h"
 #include "polymoe/nn/moe/statistics.h"
+#include "polymoe/nn/partition.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "polymoe/config/model_options.h"
 #include "polymoe/nn/moe/grouped_experts.h"
 #include "polymoe/nn/moe/layer.h"
+#include "polymoe/nn/moe/routing.h"
+#include "polymoe/nn/partition.h"
 #include "polymoe/tensor/gpu.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"

@@ -1,3 +1,5 @@
+#include "polymoe/config/model_options.h"
+#include "polymoe/nn/moe/dispatcher.h"
 #include "polymoe/nn/moe/layer.h"
 
 #include <cmath>
@@ -6,6 +8,7 @@
 
 #include "polymoe/nn/moe/capacity.h"
 #include "polymoe/nn/moe/statistics.h"
+#include "polymoe/nn/partition.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 #include "unit/nn/gradient_check.h"

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "polymoe/config/model_options.h"
 #include "polymoe/nn/attention.h"
 #include "polymoe/nn/packed_attention.h"
 #include "polymoe/tensor/torch_headers.h"

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "polymoe/base/error.h"
+#include "polymoe/config/train_options.h"
 #include "polymoe/nn/linear.h"
 #include "polymoe/optim/adam.h"
 #include "polymoe/optim/loss_scale.h"

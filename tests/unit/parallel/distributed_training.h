@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "polymoe/comm/communicator.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/train/step.h"
 
 namespace polymoe::testing {

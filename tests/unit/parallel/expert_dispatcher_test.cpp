@@ -1,4 +1,7 @@
 #include "polymoe/parallel/expert_dispatcher.h"
+#include "polymoe/config/model_options.h"
+#include "polymoe/config/parallel_options.h"
+#include "polymoe/nn/context.h"
 
 #include <gtest/gtest.h>
 

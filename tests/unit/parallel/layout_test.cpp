@@ -1,4 +1,6 @@
 #include "polymoe/parallel/layout.h"
+#include "polymoe/config/model_options.h"
+#include "polymoe/config/parallel_options.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,7 @@
 #include "polymoe/parallel/unit_runner.h"
+#include "polymoe/config/model_options.h"
+#include "polymoe/config/parallel_options.h"
+#include "polymoe/nn/partition.h"
 
 #include <memory>
 #include <set>

@@ -1,4 +1,6 @@
 #include "polymoe/surgery/aggregate.h"
+#include "polymoe/comm/communicator.h"
+#include "polymoe/parallel/parallel_model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

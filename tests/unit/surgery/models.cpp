@@ -1,4 +1,5 @@
 #include "unit/surgery/models.h"
+#include "polymoe/config/sections.h"
 
 #include <nlohmann/json.hpp>
 

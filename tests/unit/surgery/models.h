@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/run_options.h"
 
 namespace polymoe::testing {
 

@@ -1,4 +1,5 @@
 #include "polymoe/surgery/prune.h"
+#include "polymoe/config/sections.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+#include "polymoe/model/model.h"
 #include "polymoe/train/trainer.h"
 
 #include <filesystem>

@@ -1,4 +1,5 @@
 #include "polymoe/train/step.h"
+#include "polymoe/config/run_options.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "polymoe/base/files.h"
-#include "polymoe/config/options.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/data/prepare.h"
 #include "polymoe/text/corpus.h"
 #include "polymoe/text/vocabulary.h"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "polymoe/config/moe_options.h"
 #include "polymoe/kernels/cuda/routing.h"
 
 namespace polymoe {

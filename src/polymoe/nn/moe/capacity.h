@@ -2,9 +2,9 @@
 
 #include <cstdint>
 
-#include "polymoe/config/options.h"
-
 namespace polymoe {
+
+struct MoeOptions;
 
 /// The capacity factor of a training update: from capacity_factor to final_capacity_factor in a straight line. It
 /// depends on the update alone, so every process and every resumed run has the same.

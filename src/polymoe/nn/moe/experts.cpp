@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "polymoe/config/model_options.h"
+#include "polymoe/nn/moe/dispatcher.h"
+#include "polymoe/nn/partition.h"
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/segment.h"

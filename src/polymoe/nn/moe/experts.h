@@ -3,20 +3,24 @@
 #include <string>
 #include <vector>
 
-#include "polymoe/config/options.h"
+#include <torch/nn/pimpl.h>
+
 #include "polymoe/nn/activation.h"
 #include "polymoe/nn/context.h"
 #include "polymoe/nn/parameter_module.h"
-#include "polymoe/nn/partition.h"
 
 namespace polymoe {
+
+struct ExpertInputs;
+struct ExpertsCall;
+struct ModelOptions;
+struct Partition;
+struct SlotSegment;
 
 /// The parameters of a run of experts, as ExpertsImpl has those of all.
 struct ExpertWeights {
   at::Tensor up_weight, up_bias, down_weight, down_bias;
 };
-
-struct ExpertsCall;
 
 /// The experts of one layer that live here: feed-forward blocks whose weights are stacked, applied to slots sorted by
 /// expert. One matrix product for each expert that has slots, or on a GPU one for all of them (grouped_experts.h);

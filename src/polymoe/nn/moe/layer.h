@@ -3,12 +3,17 @@
 #include <memory>
 #include <string>
 
+#include "polymoe/config/moe_options.h"
 #include "polymoe/nn/feed_forward.h"
 #include "polymoe/nn/moe/experts.h"
-#include "polymoe/nn/moe/router.h"
-#include "polymoe/nn/partition.h"
 
 namespace polymoe {
+
+class Dispatcher;
+class Router;
+struct ModelOptions;
+struct Partition;
+struct RouterOutput;
 
 /// The Mixture-of-Experts layer: router, dispatch, experts, combine. x [tokens, hidden] -> [tokens, hidden]. Tokens
 /// over the capacity of their experts get zeros; the residual connection around the layer carries them on. Shared

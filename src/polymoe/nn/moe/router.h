@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "polymoe/config/options.h"
+#include "polymoe/config/moe_options.h"
 #include "polymoe/nn/context.h"
 #include "polymoe/nn/moe/routing.h"
 #include "polymoe/nn/parameter_module.h"
