@@ -22,6 +22,8 @@ template <typename... Functions>
 struct Overloaded : Functions... {
   using Functions::operator()...;
 };
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;  // older compilers do not deduce it
 
 template <typename... Arrays>
 std::int64_t bytes_of(const Arrays&... arrays) {
