@@ -96,12 +96,17 @@ void check_tensor(const Checkpoint& checkpoint, const char* group, const std::st
   }
 }
 
-// Of int4 weights two are stored in a byte.
-std::vector<std::int64_t> stored_shape(const Checkpoint& checkpoint, const LogicalTensor& tensor) {
+// Of int4 weights two are stored in a byte, and nothing else of a model is bytes.
+std::vector<std::int64_t> stored_shape(const Checkpoint& checkpoint, const LogicalTensor& tensor, Role role) {
   std::vector<std::int64_t> shape = tensor.shape;
-  const bool in_pairs = quantized_to(checkpoint) == "int4" && checkpoint.has(kModel, tensor.name) &&
-                        checkpoint.spec(kModel, tensor.name).dtype == Dtype::kU8;
-  if (in_pairs) shape.back() /= 2;
+  if (!checkpoint.has(kModel, tensor.name) || checkpoint.spec(kModel, tensor.name).dtype != Dtype::kU8) return shape;
+  const bool in_pairs =
+      quantized_to(checkpoint) == "int4" && role == Role::kExpert && shape.size() == 2 && shape.back() % 2 == 0;
+  if (!in_pairs) {
+    throw Error(fmt::format("tensor '{}' holds bytes, which only the matrices of int4 experts do", tensor.name),
+                {checkpoint.path(), 0}, "give a checkpoint that `polymoe` wrote");
+  }
+  shape.back() /= 2;
   return shape;
 }
 
@@ -233,6 +238,15 @@ void check_not_quantized(const Checkpoint& checkpoint) {
               {checkpoint.path(), 0}, "use the model that it was made from");
 }
 
+void check_int4(const ModelOptions& options, const fs::path& path) {
+  if (options.moe.experts == 0) throw Error("has no experts, which int4 is for", {path, 0}, "choose int8");
+  if (options.hidden % 2 != 0 || options.ffn % 2 != 0) {
+    throw Error(fmt::format("int4 weights are kept in pairs, and the experts have {} and {} inputs", options.hidden,
+                            options.ffn),
+                {path, 0}, "choose int8");
+  }
+}
+
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   ModelOptions options = options_of(checkpoint).model;
   // Before a model of that size is made: a damaged configuration may name any.
@@ -240,8 +254,11 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   const Model model = make_model(options);
   for (const auto& [name, parameter] : parameter_specs(*model)) {
     for (const LogicalTensor& tensor : logical_tensors(name, parameter)) {
-      check_tensor(checkpoint, kModel, tensor.name, stored_shape(checkpoint, tensor));
+      check_tensor(checkpoint, kModel, tensor.name, stored_shape(checkpoint, tensor, parameter.role));
     }
+  }
+  for (const auto& state : model->named_buffers()) {
+    check_tensor(checkpoint, kModel, state.key(), state.value().sizes().vec());
   }
   return options;
 }

@@ -55,6 +55,10 @@ std::string quantized_to(const Checkpoint& checkpoint);
 /// Throws Error where they are so: for whoever wants the weights themselves.
 void check_not_quantized(const Checkpoint& checkpoint);
 
+/// Throws Error, which names `path`, where a model cannot have int4 weights: it has no experts, or an odd number of
+/// inputs.
+void check_int4(const ModelOptions& options, const std::filesystem::path& path);
+
 /// The options of the checkpoint's model, whose weights are all there, in the shapes that the options ask for. Throws
 /// Error that names the first one that is missing or has another shape.
 ModelOptions checked_model_options(const Checkpoint& checkpoint);

@@ -63,8 +63,12 @@ Parameters parameters_of(const Checkpoint& checkpoint) {
   } catch (const Error&) {
     // made by another program, or with keys that this one does not know: all else can be told
   }
+  const std::string weights = quantized_to(checkpoint);
   for (const std::string& name : checkpoint.names("model")) {
-    const std::int64_t elements = num_elements(checkpoint.spec("model", name));
+    if (!weights.empty() && name.ends_with(scales_name(""))) continue;  // how weights are stored
+    const TensorSpec& spec = checkpoint.spec("model", name);
+    const bool in_pairs = weights == "int4" && spec.dtype == Dtype::kU8;
+    const std::int64_t elements = num_elements(spec) * (in_pairs ? 2 : 1);
     const std::optional<ExpertName> expert = parse_expert_name(name);
     parameters.total += elements;
     if (expert) parameters.expert += elements;

@@ -58,7 +58,7 @@ void add_model_placement(CLI::App& app, std::string& precision, std::string& dev
   app.add_option("--precision", precision,
                  decodes
                      ? "number format of the weights; int8 is for the CPU, a quarter of the memory and the fastest; "
-                       "int4 is int8 with experts of half that size"
+                       "int4, for models with experts, is int8 with experts of half that size"
                      : "number format of weights and activations")
       ->check(CLI::IsMember(precisions))
       ->capture_default_str();

@@ -123,12 +123,13 @@ void run_quantize(Arguments arguments) {
 constexpr const char* kFooter =
     "int8 keeps a quarter of the bytes: whole numbers and a scale for each output of a matrix. Such a checkpoint is\n"
     "for `translate`, `score` and `serve` on a CPU, where it is the fastest; nothing else reads it. int4 does that\n"
-    "too, and halves the experts once more: 4 bits, and a scale for each 32 inputs. bfloat16 keeps half of the\n"
-    "bytes, for whatever float32 is for. Norms, biases and gates stay as they are; optimiser state is left out.\n"
-    "`translate --precision int8` or `int4` does the same while it loads, and writes nothing.\n\n"
+    "too and halves the experts, which a model must have, once more: 4 bits, and a scale for each 32 inputs. bfloat16\n"
+    "keeps half of the bytes, for whatever float32 is for. Norms, biases and gates stay as they are; optimiser state\n"
+    "is left out. `translate --precision int8` or `int4` does the same while it loads, and writes nothing.\n\n"
     "With --compare, lines are translated by both models, to see what it costs.\n\n"
     "Examples:\n"
     "  polymoe quantize run --out small\n"
+    "  polymoe quantize run --to int4 --out smallest\n"
     "  polymoe quantize run --out small --compare test.en --references test.de -s en -t de\n"
     "  polymoe translate --model small -s en -t de < test.en";
 

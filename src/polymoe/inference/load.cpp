@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/run_options.h"
 #include "polymoe/inference/module_model.h"
@@ -41,8 +42,13 @@ std::shared_ptr<DecodingModel> load_decoding_model(const Checkpoint& checkpoint,
     throw Error(fmt::format("{} weights are not for models whose experts choose their tokens", precision),
                 {checkpoint.path(), 0}, "choose another --precision");
   }
-  if (precision == "int4" && options.moe.experts == 0) {
-    throw Error("has no experts, which int4 is for", {checkpoint.path(), 0}, "give --precision int8");
+  if (precision == "int4") check_int4(options, checkpoint.path());
+  if (!stored.empty() && !formats) {
+    throw Error(fmt::format("its weights are {}, which do not compute in {}", stored, precision),
+                {checkpoint.path(), 0}, "leave --precision out");
+  }
+  if (!stored.empty() && rounds && precision != stored) {
+    remark(fmt::format("its weights are {}, and stay so", stored), {checkpoint.path(), 0}, "leave --precision out");
   }
   if (device == "cpu" && formats && can_pack(options)) return load_packed_model(checkpoint, *formats);
   return std::make_shared<ModuleModel>(load_model(checkpoint, parse_precision(precision), open_device(device)));

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <utility>
 
+#include <fmt/ranges.h>
+
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
@@ -24,6 +26,15 @@ at::Tensor required(const WeightReader& read, const std::string& name) {
   return weight;
 }
 
+void check_scales(const at::Tensor& scales, const std::string& weight, at::IntArrayRef shape) {
+  if (scales.sizes() != shape) {
+    fail("the scales of '{}' are {}, not {}", weight, fmt::join(scales.sizes(), "x"), fmt::join(shape, "x"));
+  }
+  if (!scales.is_floating_point() || !at::isfinite(scales).all().item<bool>()) {
+    fail("the scales of '{}' are not all finite numbers", weight);
+  }
+}
+
 }  // namespace
 
 LinearWeight read_linear(const WeightReader& read, const std::string& weight, const std::string& bias) {
@@ -32,18 +43,16 @@ LinearWeight read_linear(const WeightReader& read, const std::string& weight, co
   const std::int64_t outputs = source.weight.size(0);
   if (source.is_int8()) {
     source.scales = required(read, scales_name(weight));
-    if (source.scales.sizes() != at::IntArrayRef{outputs}) {
-      fail("the scales of '{}' are not one for each of its {} outputs", weight, outputs);
-    }
+    check_scales(source.scales, weight, {outputs});
   }
   if (source.is_int4()) {
     source.scales = required(read, scales_name(weight));
-    const std::int64_t groups = int4_groups(source.inputs());
-    if (source.scales.sizes() != at::IntArrayRef{outputs, groups}) {
-      fail("the scales of '{}' are not {} for each of its {} outputs", weight, groups, outputs);
-    }
+    check_scales(source.scales, weight, {outputs, int4_groups(source.inputs())});
   }
   if (!bias.empty()) source.bias = required(read, bias);
+  if (source.bias.defined() && source.bias.numel() != outputs) {
+    fail("'{}' has {} values for {} outputs", bias, source.bias.numel(), outputs);
+  }
   return source;
 }
 
@@ -85,6 +94,9 @@ PackedMoe::PackedMoe(const WeightReader& read, const std::string& name, const Mo
   if (options_.router == RouterKind::kExpertChoice) fail("experts that choose tokens need the whole batch");
   if (options_.router == RouterKind::kSigmoid) {
     const at::Tensor bias = required(read, name + ".gate.bias").to(at::kFloat).contiguous();
+    if (bias.numel() != options_.experts) {
+      fail("'{}.gate.bias' has {} values for {} experts", name, bias.numel(), options_.experts);
+    }
     bias_.assign(bias.const_data_ptr<float>(), bias.const_data_ptr<float>() + bias.numel());
   }
   const Activation activation = options.activation;

@@ -63,8 +63,11 @@ QuantizeReport quantize_checkpoint(const QuantizeOptions& options, const Progres
   const Source source = Source::open(options.checkpoint);
   check_output(options.output, {source.checkpoint.path()});
   const ModelOptions model = checked_model_options(source.checkpoint);
-  if (options.to == StoredWeights::kInt4 && model.moe.experts == 0) {
-    throw Error("has no experts, which int4 is for", {source.checkpoint.path(), 0}, "quantise it to int8");
+  if (options.to == StoredWeights::kInt4) check_int4(model, source.checkpoint.path());
+  const bool rounds = options.to != StoredWeights::kBFloat16;
+  if (rounds && model.moe.experts > 0 && model.moe.router == RouterKind::kExpertChoice) {
+    throw Error("int8 and int4 weights are not for models whose experts choose their tokens",
+                {source.checkpoint.path(), 0}, "quantise it to bfloat16");
   }
   const std::map<std::string, StoredWeights> formats = formats_of_matrices(model, options.to);
   SurgeryResult result(options.output, progress);
@@ -87,8 +90,7 @@ QuantizeReport quantize_checkpoint(const QuantizeOptions& options, const Progres
     }
   }
   nlohmann::json meta{{"origin", {{"command", "quantize"}, {"sources", {source.origin()}}}}};
-  if (options.to == StoredWeights::kInt8) meta["weights"] = "int8";
-  if (options.to == StoredWeights::kInt4) meta["weights"] = "int4";
+  if (rounds) meta["weights"] = options.to == StoredWeights::kInt8 ? "int8" : "int4";
   result.commit(source.options, source.vocabulary, meta);
   return {size_of_model(source.checkpoint).bytes,
           size_of_model(Checkpoint::open(options.output, Check::kHeaders)).bytes};

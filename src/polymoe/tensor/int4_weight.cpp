@@ -17,6 +17,7 @@ Int4Weight quantize_int4(const at::Tensor& weight) {
   const at::Tensor extreme = grouped.gather(2, grouped.abs().argmax(2, /*keepdim=*/true));
   const at::Tensor scales = (extreme / -8.0).to(at::kBFloat16);  // what divides is what will multiply
   const at::Tensor wide = scales.to(at::kFloat);
+  if (!at::isfinite(wide).all().item<bool>()) fail("a weight is not a finite number: it cannot be rounded to int4");
   const at::Tensor steps = grouped / at::where(wide == 0.0, at::ones_like(wide), wide);
   const at::Tensor values = (at::round(steps) + 8.0).clamp(0, 15).to(at::kByte);
   const at::Tensor pairs = values.view({outputs, -1}).narrow(1, 0, inputs).view({outputs, inputs / 2, 2});

@@ -2,9 +2,15 @@
 
 #include "polymoe/tensor/torch_headers.h"
 
+#include "polymoe/base/error.h"
+
 namespace polymoe {
 
-at::Tensor int8_scales(const at::Tensor& weight) { return weight.to(at::kFloat).abs().amax(1) / 127.0; }
+at::Tensor int8_scales(const at::Tensor& weight) {
+  const at::Tensor scales = weight.to(at::kFloat).abs().amax(1) / 127.0;
+  if (!at::isfinite(scales).all().item<bool>()) fail("a weight is not a finite number: it cannot be rounded to int8");
+  return scales;
+}
 
 Int8Weight quantize_int8(const at::Tensor& weight) {
   const at::Tensor wide = weight.to(at::kFloat);

@@ -10,7 +10,8 @@ struct Int8Weight {
   at::Tensor scales;  ///< [outputs] float32
 };
 
-/// The scales of `weight` [outputs, inputs]: an output's is its greatest absolute value over 127.
+/// The scales of `weight` [outputs, inputs]: an output's is its greatest absolute value over 127. Throws Error where a
+/// weight is not finite.
 at::Tensor int8_scales(const at::Tensor& weight);
 
 /// Rounds `weight` [outputs, inputs].

@@ -1,5 +1,9 @@
 #include "polymoe/inference/packed_model.h"
 
+#include <cmath>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -189,7 +193,7 @@ TEST(PackedModel, HoldsItsWeightsOnce) {
   options.heads = 4;
   options.ffn = 128;
   options.vocabulary = 128;
-  const Model model = make_model(options);
+  const Model model = initialized_model(options);
   const std::int64_t parameters = count_parameters(*model).total;
   const std::int64_t positions = options.max_positions * options.hidden;
   EXPECT_LE(pack_model(*model, WeightFormat::kFloat32)->bytes(), 4 * (parameters + positions));
@@ -204,12 +208,48 @@ TEST(PackedModel, ExpertsOfInt4TakeFourAndAHalfBits) {
   options.ffn = 128;
   const auto bytes = [&](std::int64_t experts) {
     options.moe.experts = experts;
-    return pack_model(*make_model(options), kInt4Experts)->bytes();
+    return pack_model(*initialized_model(options), kInt4Experts)->bytes();
   };
   const std::int64_t weights = 2 * options.ffn * options.hidden, biases = 4 * (options.ffn + options.hidden);
   const std::int64_t of_expert = weights / 2 + weights / 32 * 2 + biases;
   constexpr std::int64_t kLayers = 2;  // whose gates fill one panel, with four experts and with six
   EXPECT_EQ(bytes(6) - bytes(4), kLayers * 2 * of_expert);
+}
+
+TEST(ReadLinear, RefusesWhatDoesNotFitTogether) {
+  const at::Tensor scales = at::ones({4, 2}, at::kBFloat16);
+  std::map<std::string, at::Tensor> tensors{
+      {"w", at::zeros({4, 32}, at::kByte)}, {"w.scales", scales}, {"b", at::zeros({4})}};
+  const WeightReader read = [&](const std::string& name) {
+    return tensors.count(name) > 0 ? tensors.at(name) : at::Tensor();
+  };
+  EXPECT_EQ(read_linear(read, "w", "b").inputs(), 64);
+  const auto refused_with = [&](const std::string& name, const at::Tensor& tensor) {
+    const at::Tensor before = std::exchange(tensors[name], tensor);
+    EXPECT_THROW(read_linear(read, "w", "b"), Error) << name;
+    tensors[name] = before;
+  };
+  refused_with("w.scales", at::Tensor());
+  refused_with("w.scales", at::ones({2, 4}, at::kBFloat16));
+  refused_with("w.scales", at::ones({4, 2}, at::kLong));
+  refused_with("w.scales", scales / 0.0);
+  refused_with("b", at::zeros({3}));
+  refused_with("w", at::zeros({4, 32}, at::kChar));
+}
+
+TEST(PackedModel, RefusesWeightsThatCannotBeRounded) {
+  ModelOptions options = small_options();
+  options.moe.experts = 2;
+  const Model model = initialized_model(options);
+  {
+    const at::NoGradGuard no_grad;
+    for (auto& item : model->named_parameters()) {
+      if (item.key().find("experts.up_weight") != std::string::npos) item.value().view(-1)[0] = NAN;
+    }
+  }
+  EXPECT_NO_THROW(pack_model(*model, WeightFormat::kFloat32));
+  EXPECT_THROW(pack_model(*model, WeightFormat::kInt8), Error);
+  EXPECT_THROW(pack_model(*model, kInt4Experts), Error);
 }
 
 TEST(PackedModel, RefusesWhatItCannotCompute) {

@@ -31,7 +31,10 @@ POLYMOE_INLINE float quantize_row(const float* x, std::int64_t inputs, std::int3
   const float factor = greatest > 0.0f ? 127.0f / greatest : 0.0f;
   constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
   for (std::int64_t i = 0; i < inputs; ++i) {
-    values[i] = static_cast<T>(static_cast<std::int32_t>((x[i] * factor + kRounder) - kRounder) + zero);
+    float step = x[i] * factor;
+    step = step > -127.0f ? step : -127.0f;  // what is not a number too
+    step = step < 127.0f ? step : 127.0f;
+    values[i] = static_cast<T>(static_cast<std::int32_t>((step + kRounder) - kRounder) + zero);
   }
   return greatest / 127.0f;
 }
