@@ -12,8 +12,8 @@ struct Int4Weight {
   at::Tensor scales;  ///< [outputs, (inputs + 31) / 32] bfloat16
 };
 
-/// Rounds `weight` [outputs, inputs]; throws Error for an odd number of inputs and where one is not finite. A group's scale is its value of the
-/// greatest magnitude over -8, so that of the two ends of the range the longer one is used.
+/// Rounds `weight` [outputs, inputs]; throws Error for an odd number of inputs and where one is not finite. A group's
+/// scale is its value of the greatest magnitude over -8, so that of the two ends of the range the longer one is used.
 Int4Weight quantize_int4(const at::Tensor& weight);
 
 /// Groups of inputs that share a scale.

@@ -7,7 +7,7 @@
 namespace polymoe {
 
 at::Tensor int8_scales(const at::Tensor& weight) {
-  const at::Tensor scales = weight.to(at::kFloat).abs().amax(1) / 127.0;
+  at::Tensor scales = weight.to(at::kFloat).abs().amax(1) / 127.0;
   if (!at::isfinite(scales).all().item<bool>()) fail("a weight is not a finite number: it cannot be rounded to int8");
   return scales;
 }
