@@ -19,15 +19,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr char kAdvice[] = "the checkpoint is damaged: use another one or a copy of it";
-
 /// Opens a shard and checks its size.
 SafetensorsFile open_shard(const fs::path& path, const CheckpointShard& shard) {
   std::error_code code;
   const std::uintmax_t size = fs::file_size(path, code);
-  if (code) throw Error("a shard of the checkpoint cannot be read: " + code.message(), {path, 0}, kAdvice);
+  if (code) throw Error("a shard of the checkpoint cannot be read: " + code.message(), {path, 0}, kDamagedAdvice);
   if (size != shard.bytes) {
-    throw Error(fmt::format("{} bytes long, but {} by the index", size, shard.bytes), {path, 0}, kAdvice);
+    throw Error(fmt::format("{} bytes long, but {} by the index", size, shard.bytes), {path, 0}, kDamagedAdvice);
   }
   return SafetensorsFile(path);
 }
@@ -52,7 +50,7 @@ struct Checkpoint::State {
 
   [[noreturn]] void disagreement(std::size_t shard, std::string_view name) const {
     const std::string what = name.empty() ? "the number of its tensors" : "tensor " + in_quotes(name);
-    throw Error("disagrees with the index about " + what, {path / index.shards[shard].file, 0}, kAdvice);
+    throw Error("disagrees with the index about " + what, {path / index.shards[shard].file, 0}, kDamagedAdvice);
   }
 
   /// Null when there is no such tensor.
@@ -164,7 +162,7 @@ void Checkpoint::verify(const ProgressSink& progress) const {
   // Read, not looked at through the map: a disk that fails then is an error instead of a signal.
   for (const CheckpointShard& shard : shards()) {
     if (crc32_of_file(path() / shard.file, report) != shard.crc32) {
-      throw Error("does not match its checksum", {path() / shard.file, 0}, kAdvice);
+      throw Error("does not match its checksum", {path() / shard.file, 0}, kDamagedAdvice);
     }
   }
   state.finished = true;

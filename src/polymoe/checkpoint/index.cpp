@@ -17,7 +17,6 @@ using nlohmann::json;
 
 constexpr std::string_view kFormat = "polymoe checkpoint";
 constexpr int kVersion = 1;
-constexpr char kAdvice[] = "the checkpoint is damaged: use another one or a copy of it";
 
 /// The checksum of an index stands in its last bytes and covers all bytes before them.
 std::string checksum_ending(std::string_view covered) {
@@ -112,13 +111,13 @@ CheckpointIndex read_index(const std::filesystem::path& path) {
   const std::string text = read_file(path);
   const std::size_t covered = text.size() - std::min(text.size(), checksum_ending("").size());
   if (text.substr(covered) != checksum_ending(std::string_view(text).substr(0, covered))) {
-    throw Error("does not match its own checksum", {path, 0}, kAdvice);
+    throw Error("does not match its own checksum", {path, 0}, kDamagedAdvice);
   }
   try {
     json root = json::parse(text, limit_depth);
     return from_json(root);
   } catch (const json::exception&) {
-    throw Error("not an index of this format", {path, 0}, kAdvice);
+    throw Error("not an index of this format", {path, 0}, kDamagedAdvice);
   } catch (const Error& error) {
     throw Error(error.message(), {path, 0}, "use the program that made the checkpoint, or another checkpoint");
   }

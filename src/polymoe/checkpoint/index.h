@@ -14,6 +14,9 @@
 
 namespace polymoe {
 
+/// What errors about a damaged checkpoint advise.
+inline constexpr char kDamagedAdvice[] = "the checkpoint is damaged: use another one or a copy of it";
+
 inline constexpr char kIndexFile[] = "index.json";
 
 /// What a checkpoint's `index.json` says. Internal to this folder.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kMagic[8] = {'p', 'm', 'o', 'e', '-', 'i', 'd', 's'};
 constexpr std::uint32_t kVersion = 1;
-const char* const kRemedy = "make the dataset anew with `polymoe prepare`";
+const char* const kNewDataset = "make the dataset anew with `polymoe prepare`";
 
 /// The first 64 bytes of a file. Numbers are little-endian.
 struct Header {
@@ -44,7 +44,7 @@ std::uint64_t padded(std::uint64_t bytes) { return (bytes + 7) / 8 * 8; }
 
 IdFile::IdFile(const std::filesystem::path& path, std::int32_t vocabulary_size)
     : path_(path), file_(path), vocabulary_size_(vocabulary_size) {
-  const auto damaged = [&](const std::string& what) { throw Error(what, {path_, 0}, kRemedy); };
+  const auto damaged = [&](const std::string& what) { throw Error(what, {path_, 0}, kNewDataset); };
   const std::span<const std::byte> bytes = file_.bytes();
   if (bytes.size() < sizeof(Header)) damaged("too short for an id file");
   Header header;
@@ -89,11 +89,12 @@ void IdFile::read(std::uint64_t line, std::vector<std::int32_t>& ids) const {
   }
   // An id beyond the embedding table must not reach the model, wherever it came from.
   const bool inside = std::all_of(out, out + count, [&](std::int32_t id) { return id >= 0 && id < vocabulary_size_; });
-  if (!inside) throw Error("an id outside the vocabulary", {path_, line + 1}, kRemedy);
+  if (!inside) throw Error("an id outside the vocabulary", {path_, line + 1}, kNewDataset);
 }
 
 void IdFile::verify() const {
-  if (crc32_of({ids_, tokens() * id_bytes_}) != ids_checksum_) throw Error("the ids are damaged", {path_, 0}, kRemedy);
+  if (crc32_of({ids_, tokens() * id_bytes_}) != ids_checksum_)
+    throw Error("the ids are damaged", {path_, 0}, kNewDataset);
 }
 
 IdFileWriter::IdFileWriter(const std::filesystem::path& path, std::int32_t vocabulary_size)

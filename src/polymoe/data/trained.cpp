@@ -24,7 +24,7 @@ bool matches(const std::string& pattern, const Direction& direction) {
 }
 
 /// Null where it is not there or cannot be read: it may have been moved since.
-nlohmann::json read_description(const std::filesystem::path& folder) {
+nlohmann::json description_of(const std::filesystem::path& folder) {
   try {
     return nlohmann::json::parse(read_file(folder / kDescriptionName));
   } catch (const std::exception&) {
@@ -71,7 +71,7 @@ bool is_trained(const DataOptions& options, const nlohmann::json& description, c
 
 std::vector<Direction> trained_directions(const DataOptions& options, const std::string& task,
                                           const std::vector<Direction>& directions) {
-  const nlohmann::json description = read_description(options.path);
+  const nlohmann::json description = description_of(options.path);
   std::vector<Direction> trained;
   for (const Direction& direction : directions) {
     if (is_trained(options, description, task, direction)) trained.push_back(direction);

@@ -16,9 +16,9 @@ namespace polymoe {
 namespace {
 
 /// Counts the matches of one segment after another.
-class Counter {
+class BleuCounter {
  public:
-  explicit Counter(const BleuOptions& options) : options_(options) {
+  explicit BleuCounter(const BleuOptions& options) : options_(options) {
     if (options.max_order == 0) fail("BLEU needs a largest n-gram order of at least 1");
     if (options.smoothing_value && !(*options.smoothing_value >= 0)) fail("BLEU's smoothing value is below 0");
     start_anew();
@@ -178,7 +178,7 @@ SegmentStatistics bleu_statistics(std::span<const std::string> hypotheses,
     bleu.totals.assign(totals, counts.end());
     return finish(std::move(bleu), 1, options).score;
   };
-  Counter counter(options);
+  BleuCounter counter(options);
   for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
     counter.start_anew();
     counter.add(hypothesis, references);
@@ -194,7 +194,7 @@ SegmentStatistics bleu_statistics(std::span<const std::string> hypotheses,
 
 BleuScore v0::corpus_bleu(std::span<const std::string> hypotheses,
                           std::span<const std::vector<std::string>> reference_streams, const BleuOptions& options) {
-  Counter counter(options);
+  BleuCounter counter(options);
   for_each_segment(hypotheses, reference_streams,
                    [&](const auto& hypothesis, const auto& references) { counter.add(hypothesis, references); });
   return finish(std::move(counter.result), reference_streams.size(), options);
@@ -203,7 +203,7 @@ BleuScore v0::corpus_bleu(std::span<const std::string> hypotheses,
 BleuScore v0::sentence_bleu(std::string_view hypothesis, std::span<const std::string> references,
                             const BleuOptions& options) {
   if (references.empty()) fail("there is no reference to compare the hypothesis with");
-  Counter counter(options);
+  BleuCounter counter(options);
   const std::vector<std::string_view> views(references.begin(), references.end());
   counter.add(hypothesis, views);
   return finish(std::move(counter.result), references.size(), options);

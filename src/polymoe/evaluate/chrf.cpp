@@ -59,9 +59,9 @@ double f_score(std::span<const OrderCounts> orders, const ChrfOptions& options) 
 }
 
 /// Counts the matches of one segment after another.
-class Counter {
+class ChrfCounter {
  public:
-  explicit Counter(const ChrfOptions& options) : options_(options) {
+  explicit ChrfCounter(const ChrfOptions& options) : options_(options) {
     if (options.char_order + options.word_order == 0) fail("chrF needs a character or word order of at least 1");
     if (options.beta == 0) fail("chrF's beta must be at least 1");
     totals_.resize(options.char_order + options.word_order);
@@ -153,7 +153,7 @@ SegmentStatistics chrf_statistics(std::span<const std::string> hypotheses,
     }
     return f_score(orders, options);
   };
-  Counter counter(options);
+  ChrfCounter counter(options);
   for_each_segment(hypotheses, reference_streams, [&](const auto& hypothesis, const auto& references) {
     counter.add(hypothesis, references);
     for (const OrderCounts& order : counter.last()) {
@@ -167,7 +167,7 @@ SegmentStatistics chrf_statistics(std::span<const std::string> hypotheses,
 
 ChrfScore v0::corpus_chrf(std::span<const std::string> hypotheses,
                           std::span<const std::vector<std::string>> reference_streams, const ChrfOptions& options) {
-  Counter counter(options);
+  ChrfCounter counter(options);
   for_each_segment(hypotheses, reference_streams,
                    [&](const auto& hypothesis, const auto& references) { counter.add(hypothesis, references); });
   return counter.score(reference_streams.size());
@@ -176,7 +176,7 @@ ChrfScore v0::corpus_chrf(std::span<const std::string> hypotheses,
 ChrfScore v0::sentence_chrf(std::string_view hypothesis, std::span<const std::string> references,
                             const ChrfOptions& options) {
   if (references.empty()) fail("there is no reference to compare the hypothesis with");
-  Counter counter(options);
+  ChrfCounter counter(options);
   const std::vector<std::string_view> views(references.begin(), references.end());
   counter.add(hypothesis, views);
   return counter.score(references.size());

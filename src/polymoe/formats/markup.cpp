@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "polymoe/base/ascii.h"
 #include "polymoe/base/utf8.h"
 
 namespace polymoe {
@@ -12,8 +13,6 @@ namespace {
 
 using Kind = MarkupToken::Kind;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 char lower(char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c); }
 
@@ -80,7 +79,7 @@ MarkupToken MarkupReader::next() {
   const std::size_t begin = at_;
   const auto char_at = [&](std::size_t at) { return at < text_.size() ? text_[at] : '\0'; };
   const auto is_tag = [&](std::size_t at) {
-    return is_letter(char_at(at + 1)) || (char_at(at + 1) == '/' && is_letter(char_at(at + 2)));
+    return ascii::is_letter(char_at(at + 1)) || (char_at(at + 1) == '/' && ascii::is_letter(char_at(at + 2)));
   };
   const auto take = [&](Kind kind, std::size_t end) {
     at_ = std::min(end, text_.size());
@@ -253,7 +252,7 @@ std::size_t entity_length(std::string_view text, std::size_t at) {
   std::size_t end = at + 1;
   if (end < text.size() && text[end] == '#') ++end;
   const std::size_t name = end;
-  while (end < text.size() && end - at < kLongest && (is_letter(text[end]) || is_digit(text[end]))) ++end;
+  while (end < text.size() && end - at < kLongest && (ascii::is_letter(text[end]) || ascii::is_digit(text[end]))) ++end;
   return end > name && end < text.size() && text[end] == ';' ? end + 1 - at : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "polymoe/base/ascii.h"
 #include "polymoe/base/error.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/formats/document.h"
@@ -122,7 +123,8 @@ class Subtitles : public Document {
         const std::string character = length > 0 ? entity_text(rest.substr(0, length)) : "";
         if (length > 0 && character.empty()) add_empty(rest.substr(0, length));
         if (length > 0) polymoe::add_text(spans, character);
-      } else if (rest.starts_with("{\\") || (is_vtt_ && rest.size() > 1 && rest[0] == '<' && is_digit(rest[1]))) {
+      } else if (rest.starts_with("{\\") ||
+                 (is_vtt_ && rest.size() > 1 && rest[0] == '<' && ascii::is_digit(rest[1]))) {
         length = rest.find(rest[0] == '{' ? '}' : '>') + 1;  // 0 where it has no end
         if (length > 0) add_empty(rest.substr(0, length));
       }
@@ -130,8 +132,6 @@ class Subtitles : public Document {
       at += length;
     }
   }
-
-  static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
   bool is_vtt_;
   std::vector<std::string> parts_;  // of the file: between cues, and cues

@@ -9,7 +9,7 @@
 namespace polymoe {
 namespace {
 
-constexpr std::int64_t kFloat = 4, kIndex = 8;
+constexpr std::int64_t kIndex = 8;  // bytes
 
 }  // namespace
 

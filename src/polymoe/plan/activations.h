@@ -7,6 +7,9 @@
 
 namespace polymoe {
 
+/// Bytes of a number in float32.
+inline constexpr std::int64_t kFloat = 4;
+
 struct RunOptions;
 
 /// Memory of activations of one micro-batch in one process, in bytes, by formula: what each module of src/nn keeps for

@@ -12,8 +12,6 @@
 namespace polymoe {
 namespace {
 
-constexpr std::int64_t kFloat = 4;
-
 std::int64_t element_size(const ParameterUnit& unit) {
   return static_cast<std::int64_t>(unit.parameters.front().parameter.element_size());
 }

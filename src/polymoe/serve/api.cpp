@@ -17,10 +17,12 @@
 namespace polymoe {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using Deadline = Batcher::Clock::time_point;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string dump(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
 
 /// Whether two keys are equal, in a time that does not tell where they differ.
 bool same_key(const std::string& a, const std::string& b) {
@@ -31,7 +33,7 @@ bool same_key(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
-Json detected_json(const DetectedLanguage& detected, const ModelSet& models) {
+OrderedJson detected_json(const DetectedLanguage& detected, const ModelSet& models) {
   const std::string served = models.language_named(detected.code);
   return {{"confidence", detected.confidence}, {"language", served.empty() ? detected.code : served}};
 }
@@ -98,7 +100,7 @@ ApiResponse Api::translate(const ApiRequest& request) {
   const Deadline deadline = Batcher::Clock::now() + options_.timeout;
   const std::shared_ptr<ModelSet> models = this->models();
   std::vector<Route> routes;
-  Json detected = Json::array();
+  OrderedJson detected = OrderedJson::array();
   for (const std::string& text : asked.texts) {
     std::string source = asked.source;
     if (source == "auto") {
@@ -110,7 +112,8 @@ ApiResponse Api::translate(const ApiRequest& request) {
   }
 
   std::vector<Translated> translated = translate_all(asked, routes, deadline);
-  Json answer, texts = Json::array(), alternatives = Json::array(), warnings = Json::array();
+  OrderedJson answer, texts = OrderedJson::array(), alternatives = OrderedJson::array(),
+                      warnings = OrderedJson::array();
   for (Translated& one : translated) {
     texts.push_back(one.texts.front());
     alternatives.push_back(std::vector<std::string>(one.texts.begin() + 1, one.texts.end()));
@@ -202,7 +205,7 @@ ApiResponse Api::detect(const ApiRequest& request) {
   const DetectRequest asked = read_detect_request(request.content_type, request.body, options_.limits);
   check_key(asked.api_key, request.key);
   const std::shared_ptr<ModelSet> models = this->models();
-  Json answer = Json::array();
+  OrderedJson answer = OrderedJson::array();
   for (const DetectedLanguage& language : detect_languages(asked.text)) {
     answer.push_back(detected_json(language, *models));
   }
@@ -210,7 +213,7 @@ ApiResponse Api::detect(const ApiRequest& request) {
 }
 
 ApiResponse Api::languages() {
-  Json answer = Json::array();
+  OrderedJson answer = OrderedJson::array();
   for (const ModelSet::Language& language : models()->languages()) {
     answer.push_back({{"code", language.code}, {"name", language_title(language.code)}, {"targets", language.targets}});
   }
@@ -237,7 +240,7 @@ ApiResponse Api::translate_file(const ApiRequest& request) {
       read_document(parse_document_format("auto", name), request.file, {name, route.source, route.target});
   const std::vector<std::string> warnings = fill(*document, route, Batcher::Clock::now() + options_.timeout);
   const std::string token = files_.add({fmt::format("{}.{}", route.target, name), document->text()});
-  Json answer = {{"translatedFileUrl", fmt::format("{}/download_file/{}", request.base, token)}};
+  OrderedJson answer = {{"translatedFileUrl", fmt::format("{}/download_file/{}", request.base, token)}};
   if (!warnings.empty()) answer["warnings"] = warnings;
   return {.body = dump(answer)};
 }
@@ -256,12 +259,12 @@ ApiResponse Api::settings() {
     const std::lock_guard lock(mutex_);
     needs_key = !keys_.empty();
   }
-  const Json answer = {{"apiKeys", needs_key},
-                       {"keyRequired", needs_key},
-                       {"charLimit", options_.limits.max_characters},
-                       {"batchLimit", options_.limits.max_texts},
-                       {"filesTranslation", true},
-                       {"models", models()->names()}};
+  const OrderedJson answer = {{"apiKeys", needs_key},
+                              {"keyRequired", needs_key},
+                              {"charLimit", options_.limits.max_characters},
+                              {"batchLimit", options_.limits.max_texts},
+                              {"filesTranslation", true},
+                              {"models", models()->names()}};
   return {.body = dump(answer)};
 }
 

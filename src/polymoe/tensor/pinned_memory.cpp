@@ -37,25 +37,25 @@ void unregister_pages(void* data) {
 }
 
 // Never destroyed: tensors may go later than anything else.
-Mappings& mappings() {
+Mappings& pinned_mappings() {
   static auto* all = new Mappings({&register_pages, &unregister_pages});
   return *all;
 }
 
-void release(void* data) { mappings().give(data); }
+void release_pinned(void* data) { pinned_mappings().give(data); }
 
 }  // namespace
 
 at::Tensor pinned_empty(at::IntArrayRef sizes, at::ScalarType type) {
   const std::size_t bytes = static_cast<std::size_t>(c10::multiply_integers(sizes)) * c10::elementSize(type);
-  void* data = mappings().take(std::max<std::size_t>(bytes, 1));
-  at::Tensor tensor = at::from_blob(data, sizes, &release, at::TensorOptions(type));
+  void* data = pinned_mappings().take(std::max<std::size_t>(bytes, 1));
+  at::Tensor tensor = at::from_blob(data, sizes, &release_pinned, at::TensorOptions(type));
   c10::profiledCPUMemoryReporter().New(data, bytes);  // throws over a budget
   return tensor;
 }
 
 at::Tensor pinned_zeros(at::IntArrayRef sizes, at::ScalarType type) { return pinned_empty(sizes, type).zero_(); }
 
-std::int64_t pinned_bytes() { return static_cast<std::int64_t>(mappings().bytes()); }
+std::int64_t pinned_bytes() { return static_cast<std::int64_t>(pinned_mappings().bytes()); }
 
 }  // namespace polymoe

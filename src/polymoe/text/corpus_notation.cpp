@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "polymoe/base/ascii.h"
 #include "polymoe/base/files.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/quote.h"
@@ -36,9 +37,6 @@ const char* const kCorpusNotation =
     "SPLIT is train, valid or test. Example: train:files:en=data/train.en.gz,de=data/train.de.gz\n";
 
 namespace {
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_alphanumeric(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
 
 std::vector<std::string> split_at(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -79,7 +77,7 @@ std::string name_of_file(const fs::path& file, const CorpusSpec& spec) {
   const std::string folder = fs::absolute(file).lexically_normal().parent_path().filename();
   if (text == spec.split && !folder.empty()) text = folder;
   std::replace_if(
-      text.begin(), text.end(), [](char c) { return !is_alphanumeric(c) && c != '-' && c != '_'; }, '_');
+      text.begin(), text.end(), [](char c) { return !ascii::is_alphanumeric(c) && c != '-' && c != '_'; }, '_');
   return text;
 }
 
@@ -174,7 +172,7 @@ std::vector<CorpusSpec> parse_folder(const fs::path& folder) {
     const nlohmann::json json = nlohmann::json::parse(read_file(description));
     std::string name = json.at("name").get<std::string>();
     std::replace_if(
-        name.begin(), name.end(), [](char c) { return !is_alphanumeric(c) && c != '-' && c != '_'; }, '_');
+        name.begin(), name.end(), [](char c) { return !ascii::is_alphanumeric(c) && c != '-' && c != '_'; }, '_');
     for (const auto& [split, lines] : json.at("splits").items()) {
       check_split(split, {description, 0});
       CorpusSpec spec;
@@ -270,12 +268,13 @@ std::string normalize_language(std::string_view code) {
   std::string normal(code);
   std::replace(normal.begin(), normal.end(), '-', '_');
   const std::size_t letters =
-      static_cast<std::size_t>(std::find_if_not(normal.begin(), normal.end(), is_letter) - normal.begin());
+      static_cast<std::size_t>(std::find_if_not(normal.begin(), normal.end(), ascii::is_letter) - normal.begin());
   bool good = letters >= 2 && letters <= 8 && normal.size() <= 32;
   for (std::size_t i = letters; i < normal.size(); ++i) {
     const bool separator = normal[i] == '_' || normal[i] == '@';
     const bool last = i + 1 == normal.size();
-    good = good && (separator ? !last && is_alphanumeric(normal[i + 1]) : i > letters && is_alphanumeric(normal[i]));
+    good = good && (separator ? !last && ascii::is_alphanumeric(normal[i + 1])
+                              : i > letters && ascii::is_alphanumeric(normal[i]));
   }
   if (!good) throw Error(in_quotes(code) + " is not a language code", {}, "use codes such as en, de, zh_CN or pt_BR");
   return normal;

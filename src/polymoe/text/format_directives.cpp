@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "polymoe/base/ascii.h"
+
 namespace polymoe {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_one_of(char c, std::string_view set) { return set.find(c) != std::string_view::npos; }
 
 /// The character at `at`, or NUL past the end.
@@ -17,7 +17,7 @@ std::size_t closed_name(std::string_view text, std::size_t at, char close) {
   constexpr std::size_t kLongest = 40;
   for (std::size_t i = at; i < text.size() && i < at + kLongest; ++i) {
     if (text[i] == close) return i - at + 1;
-    if (!is_letter(text[i]) && !is_digit(text[i]) && !is_one_of(text[i], "_-.:,!")) return 0;
+    if (!ascii::is_letter(text[i]) && !ascii::is_digit(text[i]) && !is_one_of(text[i], "_-.:,!")) return 0;
   }
   return 0;
 }
@@ -35,24 +35,25 @@ Found percent_directive(std::string_view rest) {
     std::size_t length = closed_name(rest, 1, first == '(' ? ')' : '}');
     if (length == 0) return {};
     ++length;
-    if (first == '(' && is_letter(char_at(rest, length))) ++length;
+    if (first == '(' && ascii::is_letter(char_at(rest, length))) ++length;
     return {length, std::string(rest.substr(0, length))};
   }
   if (first == '<' || first == '>') return {1, std::string(1, first)};  // GCC's quotation marks
 
   std::size_t at = 0, form_begin = 0;
-  while (is_digit(char_at(rest, at))) ++at;
+  while (ascii::is_digit(char_at(rest, at))) ++at;
   const std::size_t digits = at;
   if (digits > 0 && char_at(rest, at) == '$') form_begin = ++at;
   while (is_one_of(char_at(rest, at), "-+#0'I") && char_at(rest, at) != '\0') ++at;
-  while (is_digit(char_at(rest, at)) || char_at(rest, at) == '*') ++at;
+  while (ascii::is_digit(char_at(rest, at)) || char_at(rest, at) == '*') ++at;
   if (char_at(rest, at) == '.') {
     ++at;
-    while (is_digit(char_at(rest, at)) || char_at(rest, at) == '*') ++at;
+    while (ascii::is_digit(char_at(rest, at)) || char_at(rest, at) == '*') ++at;
   }
-  while (is_one_of(char_at(rest, at), "hlLqjztw") && char_at(rest, at) != '\0' && is_letter(char_at(rest, at + 1)))
+  while (is_one_of(char_at(rest, at), "hlLqjztw") && char_at(rest, at) != '\0' &&
+         ascii::is_letter(char_at(rest, at + 1)))
     ++at;
-  if (is_letter(char_at(rest, at))) {
+  if (ascii::is_letter(char_at(rest, at))) {
     ++at;
     return {at, std::string(rest.substr(form_begin, at - form_begin))};
   }
@@ -75,8 +76,9 @@ Found directive_at(std::string_view text, std::size_t at) {
   if (char_at(rest, 0) == '{') {
     length = closed_name(rest, 1, '}');
     if (length > 0) ++length;
-  } else if (is_letter(char_at(rest, 0)) || char_at(rest, 0) == '_') {
-    while (is_letter(char_at(rest, length)) || is_digit(char_at(rest, length)) || char_at(rest, length) == '_')
+  } else if (ascii::is_letter(char_at(rest, 0)) || char_at(rest, 0) == '_') {
+    while (ascii::is_letter(char_at(rest, length)) || ascii::is_digit(char_at(rest, length)) ||
+           char_at(rest, length) == '_')
       ++length;
   }
   return length > 0 ? Found{length + 1, std::string(text.substr(at, length + 1))} : Found{};

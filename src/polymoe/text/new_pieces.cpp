@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 using sentencepiece::SentencePieceProcessor;
 
 // What stands for a space, in front of pieces that begin a word.
-constexpr const char* kSpaceMark = "\u2581";
+constexpr const char* kSpacePiece = "\u2581";
 
 // Of sentencepiece_model.proto.
 constexpr std::uint64_t kPieces = 1, kTrainerSpec = 2, kNormalizerSpec = 3;
@@ -111,8 +111,8 @@ float unigram_score(const SentencePieceProcessor& processor, const std::string& 
 void check_piece(const std::string& piece, const Where& where) {
   const auto bad = [&](const std::string& what) { throw Error(in_quotes(piece) + " can be no piece: " + what, where); };
   if (find_bad_utf8(piece) != std::string::npos) bad("it is not UTF-8");
-  if (piece == kSpaceMark) bad("it is a space alone");
-  if (piece.find(kSpaceMark, 1) != std::string::npos) bad("a space can stand in front only");
+  if (piece == kSpacePiece) bad("it is a space alone");
+  if (piece.find(kSpacePiece, 1) != std::string::npos) bad("a space can stand in front only");
   for (const std::string& character : characters_of(piece)) {
     const bool is_control = character.size() == 1 && static_cast<unsigned char>(character[0]) < 0x20;
     if (is_control || shows_nothing(character)) bad("it holds a space, or a character that shows nothing");
@@ -144,7 +144,7 @@ std::vector<std::string> pieces_in_model(const std::string& bytes, const fs::pat
   for (int id = 0; id < processor.GetPieceSize(); ++id) {
     const bool is_text =
         !processor.IsUnknown(id) && !processor.IsControl(id) && !processor.IsByte(id) && !processor.IsUnused(id);
-    if (is_text && processor.IdToPiece(id) != kSpaceMark) pieces.push_back(processor.IdToPiece(id));
+    if (is_text && processor.IdToPiece(id) != kSpacePiece) pieces.push_back(processor.IdToPiece(id));
   }
   return pieces;
 }

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "polymoe/base/ascii.h"
 #include "polymoe/text/format_directives.h"
 
 namespace polymoe {
 namespace {
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 constexpr std::size_t kLongestTag = 1000;
 
@@ -17,7 +15,7 @@ constexpr std::size_t kLongestTag = 1000;
 std::size_t tag_length(std::string_view text, std::size_t at) {
   if (text[at] != '<') return 0;
   const std::size_t name = at + (at + 1 < text.size() && text[at + 1] == '/' ? 2 : 1);
-  if (name >= text.size() || !is_letter(text[name])) return 0;
+  if (name >= text.size() || !ascii::is_letter(text[name])) return 0;
   const std::size_t end = text.substr(0, at + kLongestTag).find_first_of("<>", name);
   return end != std::string_view::npos && text[end] == '>' ? end + 1 - at : 0;
 }
@@ -30,7 +28,7 @@ std::string_view tag_name(std::string_view tag) {
 
 /// Bytes of the address that begins at `at`; 0: none does.
 std::size_t address_length(std::string_view text, std::size_t at) {
-  if (at > 0 && (is_letter(text[at - 1]) || is_digit(text[at - 1]))) return 0;
+  if (at > 0 && (ascii::is_letter(text[at - 1]) || ascii::is_digit(text[at - 1]))) return 0;
   for (const std::string_view scheme : {"http://", "https://", "ftp://", "file://"}) {
     if (!text.substr(at).starts_with(scheme)) continue;
     std::size_t end = std::min(text.find_first_of(" \t\r\n<>\"", at), text.size());
@@ -77,7 +75,7 @@ bool goes_by_order(std::string_view directive) {
   if (directive == "{}") return true;
   const bool named =
       directive.find_first_of("($") != std::string_view::npos || directive.find('{') != std::string_view::npos;
-  return directive[0] == '%' && !named && is_letter(directive.back());
+  return directive[0] == '%' && !named && ascii::is_letter(directive.back());
 }
 
 std::vector<std::string_view> sorted_texts(std::string_view text, const std::vector<Placeholder>& found) {

@@ -21,19 +21,19 @@ constexpr std::uint64_t kLayoutField = 7001, kTargetModelField = 7002;
 constexpr int kFormat = 1;
 
 template <typename Kind, std::size_t count>
-using Names = std::array<std::pair<Kind, std::string_view>, count>;
+using WordTable = std::array<std::pair<Kind, std::string_view>, count>;
 
-constexpr Names<TextMarks::Source, 4> kSources{{{TextMarks::Source::kTargetTag, "target-tag"},
-                                                {TextMarks::Source::kSourceTag, "source-tag"},
-                                                {TextMarks::Source::kSourceTagBehind, "source-tag-behind"},
-                                                {TextMarks::Source::kPlain, "plain"}}};
-constexpr Names<TextMarks::Target, 3> kTargets{
+constexpr WordTable<TextMarks::Source, 4> kSources{{{TextMarks::Source::kTargetTag, "target-tag"},
+                                                    {TextMarks::Source::kSourceTag, "source-tag"},
+                                                    {TextMarks::Source::kSourceTagBehind, "source-tag-behind"},
+                                                    {TextMarks::Source::kPlain, "plain"}}};
+constexpr WordTable<TextMarks::Target, 3> kTargets{
     {{TextMarks::Target::kTag, "tag"}, {TextMarks::Target::kEndTag, "end-tag"}, {TextMarks::Target::kPad, "pad"}}};
-constexpr Names<VocabularyFamily, 3> kFamilies{
+constexpr WordTable<VocabularyFamily, 3> kFamilies{
     {{VocabularyFamily::kNllb, "nllb"}, {VocabularyFamily::kM2m100, "m2m100"}, {VocabularyFamily::kMarian, "marian"}}};
 
 template <typename Kind, std::size_t count>
-std::string_view name_in(const Names<Kind, count>& names, Kind kind) {
+std::string_view name_in(const WordTable<Kind, count>& names, Kind kind) {
   for (const auto& [known, name] : names) {
     if (known == kind) return name;
   }
@@ -101,7 +101,7 @@ class LayoutReader {
   }
 
   template <typename Kind, std::size_t count>
-  Kind one_of(const json& value, const char* key, const Names<Kind, count>& names) const {
+  Kind one_of(const json& value, const char* key, const WordTable<Kind, count>& names) const {
     const json& name = field(value, key);
     for (const auto& [kind, known] : names) {
       if (name == known) return kind;

@@ -117,17 +117,17 @@ TEST(LibraryMoeLayer, TakesNoTokens) {
 TEST(LibraryMoeLayer, RefusesWhatCannotBe) {
   MoeLayerOptions options = small_layer();
   options.top_k = 5;
-  EXPECT_THAT(message_of(options), testing::HasSubstr("5 experts for each token"));
+  EXPECT_THAT(message_of(options), ::testing::HasSubstr("5 experts for each token"));
   options = small_layer();
   options.experts = 0;
-  EXPECT_THAT(message_of(options), testing::HasSubstr("0 experts"));
+  EXPECT_THAT(message_of(options), ::testing::HasSubstr("0 experts"));
   options = small_layer();
   options.hidden = 0;
-  EXPECT_THAT(message_of(options), testing::HasSubstr("model.hidden"));
+  EXPECT_THAT(message_of(options), ::testing::HasSubstr("model.hidden"));
   options = small_layer();
   options.router = MoeRouter::kExpertChoice;
   options.dropless = true;
-  EXPECT_THAT(message_of(options), testing::HasSubstr("expert choice"));
+  EXPECT_THAT(message_of(options), ::testing::HasSubstr("expert choice"));
   MoeLayer layer(small_layer());
   EXPECT_THROW(layer(at::zeros({3, 5})), Error);
   EXPECT_THROW(layer->load(), Error);

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class AtomicFolderTest : public testing::Test {
+class AtomicFolderTest : public ::testing::Test {
  protected:
   AtomicFolderTest() : root_(fs::temp_directory_path() / ("polymoe-atomic-folder-" + std::to_string(getpid()))) {
     fs::remove_all(root_);

@@ -14,10 +14,10 @@ namespace polymoe {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
-class Files : public testing::Test {
+class Files : public ::testing::Test {
  protected:
   Files() {
     std::string name = (fs::temp_directory_path() / "polymoe-files-XXXXXX").string();

@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(PathKind, TellsFilesFoldersAndNothing) {
-  const fs::path folder = fs::path(testing::TempDir()) / "path-kind", file = folder / "file", link = folder / "link";
+  const fs::path folder = fs::path(::testing::TempDir()) / "path-kind", file = folder / "file", link = folder / "link";
   fs::remove_all(folder);
   fs::create_directory(folder);
   std::ofstream(file) << "x";
@@ -31,7 +31,7 @@ TEST(PathKind, WhatIsTooLongForAPathNamesNothing) {
 }
 
 TEST(PathKind, LinksInACircleAreToldWithThePath) {
-  const fs::path link = fs::path(testing::TempDir()) / "circle";
+  const fs::path link = fs::path(::testing::TempDir()) / "circle";
   fs::remove(link);
   fs::create_symlink(link, link);
   try {

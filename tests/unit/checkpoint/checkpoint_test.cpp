@@ -23,7 +23,7 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-void put(const fs::path& path, const std::string& content) {
+void overwrite(const fs::path& path, const std::string& content) {
   std::ofstream(path, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
 }
 
@@ -177,9 +177,9 @@ TEST(Checkpoint, ReplacesAnOlderOneOfTheSameName) {
 
 TEST(Checkpoint, NeverReplacesWhatIsNoCheckpoint) {
   const testing::TemporaryFolder folder;
-  put(folder / "file", "precious");
+  overwrite(folder / "file", "precious");
   fs::create_directory(folder / "thesis");
-  put(folder / "thesis" / "chapter", "precious");
+  overwrite(folder / "thesis" / "chapter", "precious");
   for (const char* name : {"file", "thesis"}) {
     CheckpointWriter writer(folder / name);
     EXPECT_THAT(message_of([&] { writer.commit({}); }), HasSubstr("exists and is not a checkpoint"));
@@ -237,10 +237,10 @@ TEST(Checkpoint, FindsFlippedBitsInEveryPartOfEveryFile) {
     for (std::size_t i = 0; i < whole.size(); i += 5) {
       std::string damaged = whole;
       damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
-      put(folder / "c" / name, damaged);
+      overwrite(folder / "c" / name, damaged);
       EXPECT_NE(message_of([&] { Checkpoint::open(folder / "c").verify(); }), "no error") << name << " byte " << i;
     }
-    put(folder / "c" / name, whole);
+    overwrite(folder / "c" / name, whole);
   }
   Checkpoint::open(folder / "c").verify();
 }
@@ -283,14 +283,14 @@ TEST(Checkpoint, OpenNamesTheFileThatIsMissingCutOrForeign) {
   EXPECT_THAT(open(), ::testing::AllOf(HasSubstr(file), HasSubstr("disagrees with the index about tensor 'w'")));
   fs::remove(path / file);
   EXPECT_THAT(open(), ::testing::AllOf(HasSubstr(file), HasSubstr("cannot be read")));
-  put(path / file, shard);
+  overwrite(path / file, shard);
   for (std::size_t length = 0; length < text.size(); length += 3) {
-    put(path / index, text.substr(0, length));
+    overwrite(path / index, text.substr(0, length));
     EXPECT_THAT(open(), HasSubstr("index.json: does not match its own checksum")) << length;
   }
   fs::remove(path / index);
   EXPECT_THAT(open(), HasSubstr("not a checkpoint"));
-  put(path / index, text);
+  overwrite(path / index, text);
   EXPECT_EQ(open(), "no error");
 }
 
@@ -303,7 +303,7 @@ std::string signed_index(std::string text) {
 TEST(Checkpoint, SurvivesHostileIndexes) {
   const testing::TemporaryFolder folder;
   const auto open = [&](const std::string& text) {
-    put(folder / "index.json", signed_index(text));
+    overwrite(folder / "index.json", signed_index(text));
     return message_of([&] { Checkpoint::open(folder.path()); });
   };
   const std::string head = R"({"format":"polymoe checkpoint","version":1,"meta":{})";

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-void write_checkpoint(const fs::path& path) {
+void write_small_checkpoint(const fs::path& path) {
   CheckpointWriter writer(path);
   writer.add("model", "w", at::ones({1}));
   writer.commit({});
@@ -38,11 +38,11 @@ TEST(RunFolder, FindsTheHighestUpdate) {
   EXPECT_EQ(find_latest(folder / "none"), std::nullopt);
   EXPECT_EQ(find_latest(folder.path()), std::nullopt);
   for (const char* name : {"checkpoint-9999999", "checkpoint-10000000", "checkpoint-0000002"}) {
-    write_checkpoint(folder / name);
+    write_small_checkpoint(folder / name);
   }
   for (const char* name : {"checkpoint-best", "checkpoint-20000000.partial-1", "checkpoint--30000000", "checkpoint-",
                            "checkpoint-99999999999999999999", "checkpoint-4e7", "40000000"}) {
-    write_checkpoint(folder / name);
+    write_small_checkpoint(folder / name);
   }
   std::ofstream(folder / "checkpoint-50000000") << "a file";
   EXPECT_EQ(find_latest(folder.path()), folder / "checkpoint-10000000");
@@ -50,7 +50,7 @@ TEST(RunFolder, FindsTheHighestUpdate) {
 
 TEST(RunFolder, PassesOverDamagedCheckpointsWithAWarning) {
   const testing::TemporaryFolder folder;
-  for (const std::int64_t update : {1, 2, 3}) write_checkpoint(folder / checkpoint_name(update));
+  for (const std::int64_t update : {1, 2, 3}) write_small_checkpoint(folder / checkpoint_name(update));
   damage(folder / checkpoint_name(3));
   std::vector<std::string> warnings;
   set_log_sink([&](LogLevel, const std::string& message) { warnings.push_back(message); });
@@ -62,7 +62,7 @@ TEST(RunFolder, PassesOverDamagedCheckpointsWithAWarning) {
 
 TEST(RunFolder, FindsTheLastWholeCheckpoints) {
   const testing::TemporaryFolder folder;
-  for (const std::int64_t update : {1, 2, 3, 10}) write_checkpoint(folder / checkpoint_name(update));
+  for (const std::int64_t update : {1, 2, 3, 10}) write_small_checkpoint(folder / checkpoint_name(update));
   damage(folder / checkpoint_name(3));
   EXPECT_EQ(find_last(folder.path(), 2),
             (std::vector<fs::path>{folder / checkpoint_name(2), folder / checkpoint_name(10)}));
@@ -71,8 +71,8 @@ TEST(RunFolder, FindsTheLastWholeCheckpoints) {
 
 TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
   const testing::TemporaryFolder folder;
-  for (const std::int64_t update : {1, 2, 3, 4, 5}) write_checkpoint(folder / checkpoint_name(update));
-  write_checkpoint(folder / "checkpoint-best");
+  for (const std::int64_t update : {1, 2, 3, 4, 5}) write_small_checkpoint(folder / checkpoint_name(update));
+  write_small_checkpoint(folder / "checkpoint-best");
   damage(folder / checkpoint_name(4));
   prune_checkpoints(folder.path(), 2);
   EXPECT_EQ(testing::names_in(folder.path()),
@@ -83,7 +83,7 @@ TEST(RunFolder, PruneKeepsTheNewestWholeAndTheNamed) {
 
 TEST(RunFolder, WhatIsMadeOfOthersIsNoPartOfTheRun) {
   const testing::TemporaryFolder folder;
-  for (const int update : {1, 2}) write_checkpoint(folder / checkpoint_name(update));
+  for (const int update : {1, 2}) write_small_checkpoint(folder / checkpoint_name(update));
   CheckpointWriter average(folder / checkpoint_name(9));
   average.add("model", "w", at::ones({1}));
   average.commit({{"origin", {{"command", "average"}}}});
@@ -94,7 +94,7 @@ TEST(RunFolder, WhatIsMadeOfOthersIsNoPartOfTheRun) {
 
 TEST(RunFolder, PruneClearsWhatKilledProcessesLeft) {
   const testing::TemporaryFolder folder;
-  write_checkpoint(folder / "checkpoint-best");
+  write_small_checkpoint(folder / "checkpoint-best");
   const AtomicFolder written(folder / "checkpoint-average");  // by another command
   const std::string living = written.temporary().filename();
   for (const char* name :

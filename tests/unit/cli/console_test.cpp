@@ -17,9 +17,9 @@
 namespace polymoe::cli {
 namespace {
 
-using testing::HasSubstr;
-using testing::MatchesRegex;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
 
 /// What `action` writes to stderr in a process of its own, where stderr is the writing end of `ends`.
 std::string output_of(const std::function<void()>& action, int reading, int writing) {

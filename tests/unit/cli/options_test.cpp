@@ -13,9 +13,9 @@
 namespace polymoe::cli {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// A program with a subcommand that has every section and one that has the decoder's.
 class Program {

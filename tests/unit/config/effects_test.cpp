@@ -19,8 +19,8 @@
 namespace polymoe {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 using Values = std::vector<std::pair<std::string, std::string>>;
 

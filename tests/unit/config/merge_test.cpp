@@ -12,13 +12,13 @@
 namespace polymoe {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::StartsWith;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 using Kind = Assignment::Kind;
 
-class SetOption : public testing::Test {
+class SetOption : public ::testing::Test {
  protected:
   std::string error(const std::string& key, const std::string& value) {
     return error_of([&] { set_option(sections_, key, value, {"run.yaml", 3}); });
@@ -190,7 +190,7 @@ TEST(MergeYaml, StoresTheFileAndTellsWhatItGave) {
   EXPECT_EQ(given.at("decode.beam-size").line, 2u);
 }
 
-class LoadRunOptions : public testing::Test {
+class LoadRunOptions : public ::testing::Test {
  protected:
   static Assignment override(const std::string& key, const std::string& value) {
     return {key, {value}, Kind::kValue, {"command line", 0}};

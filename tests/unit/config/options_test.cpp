@@ -15,8 +15,8 @@
 namespace polymoe {
 namespace {
 
-using testing::Contains;
-using testing::StartsWith;
+using ::testing::Contains;
+using ::testing::StartsWith;
 
 TEST(OptionTables, NameEveryKeyOnceInKebabCaseWithHelp) {
   RunOptions options;

@@ -24,7 +24,7 @@ using nlohmann::json;
 using Streams = std::vector<std::vector<std::string>>;
 
 // Both sides are doubles from the same integer counts by the same formula; only the rounding of exp and log differs.
-constexpr double kTolerance = 1e-9;
+constexpr double kSacrebleuTolerance = 1e-9;
 
 const std::string kTables = POLYMOE_SOURCE_DIR "/tests/data/evaluate/";
 const std::string kData = POLYMOE_SOURCE_DIR "/../shared/data/";
@@ -125,17 +125,17 @@ TEST(SacreBleuSentences, SentenceScoresAreTheSame) {
     const json& scores = expected[i]["scores"];
     for (auto [name, options] : bleu_options()) {
       options.effective_order = true;
-      EXPECT_NEAR(sentence_bleu(hypothesis, references, options).score, scores[name], kTolerance)
+      EXPECT_NEAR(sentence_bleu(hypothesis, references, options).score, scores[name], kSacrebleuTolerance)
           << name << ": " << hypothesis;
       ++compared;
     }
     for (const auto& [name, options] : kChrf) {
-      EXPECT_NEAR(sentence_chrf(hypothesis, references, options).score, scores[name], kTolerance)
+      EXPECT_NEAR(sentence_chrf(hypothesis, references, options).score, scores[name], kSacrebleuTolerance)
           << name << ": " << hypothesis;
       ++compared;
     }
     for (const auto& [name, options] : kTer) {
-      EXPECT_NEAR(sentence_ter(hypothesis, references, options).score, scores[name], kTolerance)
+      EXPECT_NEAR(sentence_ter(hypothesis, references, options).score, scores[name], kSacrebleuTolerance)
           << name << ": " << hypothesis;
       ++compared;
     }
@@ -155,24 +155,24 @@ TEST(SacreBleuSentences, CorpusResultsAreTheSameInEveryField) {
     SCOPED_TRACE(name);
     const BleuScore bleu = corpus_bleu(hypotheses, streams, options);
     const json& wanted = expected[name];
-    EXPECT_NEAR(bleu.score, wanted["score"], kTolerance);
+    EXPECT_NEAR(bleu.score, wanted["score"], kSacrebleuTolerance);
     EXPECT_EQ(bleu.signature, wanted["signature"].get<std::string>());
     if (options.smoothing == BleuSmoothing::kAddK) continue;
     EXPECT_EQ(bleu.counts, wanted["counts"].get<std::vector<std::uint64_t>>());
     EXPECT_EQ(bleu.totals, wanted["totals"].get<std::vector<std::uint64_t>>());
     EXPECT_EQ(bleu.hypothesis_length, wanted["hypothesis_length"].get<std::uint64_t>());
     EXPECT_EQ(bleu.reference_length, wanted["reference_length"].get<std::uint64_t>());
-    EXPECT_NEAR(bleu.brevity_penalty, wanted["brevity_penalty"], kTolerance);
-    for (std::size_t n = 0; n < 4; ++n) EXPECT_NEAR(bleu.precisions[n], wanted["precisions"][n], kTolerance);
+    EXPECT_NEAR(bleu.brevity_penalty, wanted["brevity_penalty"], kSacrebleuTolerance);
+    for (std::size_t n = 0; n < 4; ++n) EXPECT_NEAR(bleu.precisions[n], wanted["precisions"][n], kSacrebleuTolerance);
   }
   for (const auto& [name, options] : kChrf) {
     const ChrfScore chrf = corpus_chrf(hypotheses, streams, options);
-    EXPECT_NEAR(chrf.score, expected[name]["score"], kTolerance) << name;
+    EXPECT_NEAR(chrf.score, expected[name]["score"], kSacrebleuTolerance) << name;
     EXPECT_EQ(chrf.signature, expected[name]["signature"].get<std::string>());
   }
   for (const auto& [name, options] : kTer) {
     const TerScore ter = corpus_ter(hypotheses, streams, options);
-    EXPECT_NEAR(ter.score, expected[name]["score"], kTolerance) << name;
+    EXPECT_NEAR(ter.score, expected[name]["score"], kSacrebleuTolerance) << name;
     EXPECT_EQ(ter.signature, expected[name]["signature"].get<std::string>());
     EXPECT_EQ(ter.edits, expected[name]["edits"].get<std::uint64_t>());
     EXPECT_EQ(ter.reference_length, expected[name]["reference_length"].get<double>());
@@ -237,7 +237,7 @@ TEST(SacreBleuTable, RealTextInManyLanguagesScoresTheSame) {
                                ? corpus_bleu(hypotheses, streams, bleu_options().at(name)).score
                            : kChrf.contains(name) ? corpus_chrf(hypotheses, streams, kChrf.at(name)).score
                                                   : corpus_ter(hypotheses, streams, kTer.at(name)).score;
-      EXPECT_NEAR(found, score, kTolerance) << name;
+      EXPECT_NEAR(found, score, kSacrebleuTolerance) << name;
     }
   }
 }

@@ -93,7 +93,7 @@ template <int kPack, typename T>
 void check(const std::vector<float>& logits) {
   for (const double smoothing : {0.0, 0.1}) {
     for (const std::size_t label : {std::size_t{0}, logits.size() / 2, logits.size() - 1}) {
-      SCOPED_TRACE(testing::Message() << logits.size() << " entries in packs of " << kPack << ", label " << label);
+      SCOPED_TRACE(::testing::Message() << logits.size() << " entries in packs of " << kPack << ", label " << label);
       const auto of_token = static_cast<std::int64_t>(label);
       expect_row(logits, of_token, smoothing, 0.25, simulate<kPack, T>(logits, of_token, smoothing, 0.25));
     }

@@ -42,8 +42,8 @@ void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 template <typename T>
-class CudaElements : public testing::Test {};
-using Types = testing::Types<float, BFloat16>;
+class CudaElements : public ::testing::Test {};
+using Types = ::testing::Types<float, BFloat16>;
 TYPED_TEST_SUITE(CudaElements, Types);
 
 TYPED_TEST(CudaElements, DropoutHasTheMaskOfTheCpu) {
@@ -115,7 +115,7 @@ TYPED_TEST(CudaElements, CombineIsTheCpus) {
 }
 
 // Six rows of three experts, the second of which has none; the last row is not in use.
-class CudaSegments : public testing::Test {
+class CudaSegments : public ::testing::Test {
  protected:
   CudaSegments() {
     for (std::int64_t e = 0; e < kExperts; ++e) cuda::make_segment(ends_.data(), e, pack_key({3, 4}), table_.data());

@@ -12,7 +12,7 @@
 namespace polymoe::kernels::cuda {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kUnset = std::numeric_limits<float>::quiet_NaN();
 constexpr float kEpsilon = 1e-5f;
 
 // Half a unit in the last place of the type, relative to the value.
@@ -57,8 +57,8 @@ struct Backward {
 // As layer_norm_kernel() goes about it, over x itself.
 template <int kPack, int kHeld, typename T>
 Forward<T> simulate_forward(const Problem<T>& p, int threads) {
-  Forward<T> out{p.x, std::vector<float>(static_cast<std::size_t>(p.rows), kNan),
-                 std::vector<float>(static_cast<std::size_t>(p.rows), kNan)};
+  Forward<T> out{p.x, std::vector<float>(static_cast<std::size_t>(p.rows), kUnset),
+                 std::vector<float>(static_cast<std::size_t>(p.rows), kUnset)};
   for (std::int64_t row = 0; row < p.rows; ++row) {
     T* const values = out.y.data() + row * p.width;
     std::vector<LayerNormPart<T, kPack, kHeld>> parts;
@@ -88,8 +88,8 @@ template <int kPack, typename T>
 Backward<T> simulate_backward(const Problem<T>& p, const Forward<T>& forward) {
   const LayerNormBackwardGrid grid(p.rows, p.width);
   const auto columns = static_cast<std::size_t>(p.width);
-  std::vector<float> workspace(static_cast<std::size_t>(2 * grid.blocks * p.width), kNan);
-  Backward<T> out{p.grad_y, std::vector<float>(columns, kNan), std::vector<float>(columns, kNan)};
+  std::vector<float> workspace(static_cast<std::size_t>(2 * grid.blocks * p.width), kUnset);
+  Backward<T> out{p.grad_y, std::vector<float>(columns, kUnset), std::vector<float>(columns, kUnset)};
   for (std::int64_t block = 0; block < grid.blocks; ++block) {
     float* const weight_sums = workspace.data() + block * p.width;
     std::vector<LayerNormColumns<T, kPack>> threads;
@@ -184,7 +184,7 @@ void expect_backward(const Problem<T>& p, const Forward<T>& forward, const Backw
 
 template <int kPack, typename T>
 void check(const Problem<T>& p) {
-  SCOPED_TRACE(testing::Message() << p.rows << " x " << p.width << ", packs of " << kPack);
+  SCOPED_TRACE(::testing::Message() << p.rows << " x " << p.width << ", packs of " << kPack);
   const Forward<T> forward = simulate_forward<kPack>(p);
   expect_forward(p, forward);
   if (p.width <= LayerNormBackwardGrid::kWidest || kPack == 1) {
@@ -247,7 +247,7 @@ TEST(CudaLayerNorm, NoRowsGiveNoGradients) {
 
 TEST(CudaLayerNorm, NanStaysInItsRow) {
   Problem<BFloat16> p(2, 64);
-  from_float(kNan, p.x[3]);
+  from_float(kUnset, p.x[3]);
   const Forward<BFloat16> forward = simulate_forward<8>(p);
   for (std::size_t i = 0; i < 128; ++i) EXPECT_EQ(std::isnan(to_float(forward.y[i])), i < 64) << i;
 }

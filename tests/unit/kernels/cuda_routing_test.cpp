@@ -134,7 +134,7 @@ void expect_the_cpus_plans(std::int64_t tokens, std::int64_t experts) {
           expect_the_cpus_plan<kThreads>({tokens, top_k, experts, capacity, random_selection, taste});
         }
       }
-      if (testing::Test::HasFailure()) return;
+      if (::testing::Test::HasFailure()) return;
     }
   }
 }

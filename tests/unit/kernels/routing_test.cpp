@@ -10,7 +10,7 @@
 namespace polymoe::kernels {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 constexpr TokenSelection kFirstCome{};
 

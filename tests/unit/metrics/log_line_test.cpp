@@ -5,7 +5,7 @@
 namespace polymoe {
 namespace {
 
-TrainRecord train_record() {
+TrainRecord logged_record() {
   TrainRecord record;
   record.update = 1200;
   record.loss = 3.2141;
@@ -18,7 +18,7 @@ TrainRecord train_record() {
 }
 
 TEST(LogLine, TellsATrainingRecord) {
-  TrainRecord record = train_record();
+  TrainRecord record = logged_record();
   EXPECT_EQ(log_line(record), "update 1,200 | loss 3.214 | nll 2.871 | lr 4.20e-04 | grad 0.81 | 12,345 tokens/s");
   record.balance_loss = 1.02;
   EXPECT_EQ(log_line(record),
@@ -48,7 +48,7 @@ TEST(LogLine, TellsTheLossOfEachTaskWhereThereAreSeveral) {
 }
 
 TEST(LogLine, ShowsWhatIsNotFinite) {
-  TrainRecord record = train_record();
+  TrainRecord record = logged_record();
   record.loss = kMissing;
   EXPECT_EQ(log_line(record), "update 1,200 | loss nan | nll 2.871 | lr 4.20e-04 | grad 0.81 | 12,345 tokens/s");
 }

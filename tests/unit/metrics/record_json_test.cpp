@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 const Where kWhere{"metrics.jsonl", 3};
 
-std::optional<MetricsRecord> parse(const std::string& line) {
+std::optional<MetricsRecord> read_record(const std::string& line) {
   const JsonObject::Json object = JsonObject::parse(line, kWhere, "a remedy");
   return record_of(JsonObject(object, kWhere, "record", "a remedy"));
 }
@@ -25,21 +25,21 @@ std::optional<MetricsRecord> parse(const std::string& line) {
 // What is written is read again, and written as before.
 void expect_kept(const MetricsRecord& record) {
   const std::string line = to_json(record).dump();
-  const std::optional<MetricsRecord> again = parse(line);
+  const std::optional<MetricsRecord> again = read_record(line);
   ASSERT_TRUE(again) << line;
   EXPECT_EQ(to_json(*again).dump(), line);
 }
 
 std::string message_of(const std::string& line) {
   try {
-    parse(line);
+    read_record(line);
   } catch (const Error& error) {
     return error.what();
   }
   return "nothing is wrong";
 }
 
-TrainRecord train_record() {
+TrainRecord stored_record() {
   TrainRecord record;
   record.update = 7;
   record.time = 1700000000;
@@ -57,14 +57,14 @@ TrainRecord train_record() {
 
 // The keys and kinds of numbers that scripts and old files know.
 TEST(RecordJson, WritesATrainingRecordAsItHasAlwaysStood) {
-  EXPECT_EQ(to_json(train_record()).dump(),
+  EXPECT_EQ(to_json(stored_record()).dump(),
             R"({"gradient_norm":2.0,"learning_rate":0.5,"loss":3.25,"memory":{"process":4096},"nll":3.0,"seconds":1.5,)"
             R"("tasks":{"translation":{"loss":3.25,"nll":3.0}},"time":1700000000,"tokens":12345678901,)"
             R"("tokens_per_second":10.5,"type":"train","update":7})");
 }
 
 TEST(RecordJson, LeavesOutWhatNeedNotBeThereAndWritesNullForWhatIsNotFinite) {
-  TrainRecord record = train_record();
+  TrainRecord record = stored_record();
   record.loss = kMissing;
   record.loss_scale = 1024.0;
   record.skipped_updates = 2;
@@ -105,9 +105,9 @@ TEST(RecordJson, ReadsWhatItWrites) {
 }
 
 TEST(RecordJson, PassesOverWhatItDoesNotKnow) {
-  EXPECT_FALSE(parse(R"({"type":"weather","update":1})"));
-  EXPECT_FALSE(parse("{}"));
-  const auto record = parse(R"({"type":"train","update":1,"mood":"good"})");
+  EXPECT_FALSE(read_record(R"({"type":"weather","update":1})"));
+  EXPECT_FALSE(read_record("{}"));
+  const auto record = read_record(R"({"type":"train","update":1,"mood":"good"})");
   ASSERT_TRUE(record);
   EXPECT_TRUE(std::isnan(std::get<TrainRecord>(*record).loss));
 }

@@ -10,7 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::string error_of(const std::string& notation) {
+std::string notation_error(const std::string& notation) {
   try {
     parse_corpora({notation});
   } catch (const Error& error) {
@@ -65,10 +65,10 @@ TEST(CorpusNotation, OpensCorpusFolders) {
 
 TEST(CorpusNotation, SaysWhatIsWrongWithACorpusFolder) {
   const testing::TemporaryFolder folder;
-  EXPECT_THAT(error_of(folder.path()), HasSubstr("holds no corpus.json"));
+  EXPECT_THAT(notation_error(folder.path()), HasSubstr("holds no corpus.json"));
   const auto error_with = [&](const std::string& json) {
     folder.write("corpus.json", json);
-    return error_of(folder.path());
+    return notation_error(folder.path());
   };
   EXPECT_THAT(error_with("{"), HasSubstr("corpus.json: not the description of a corpus"));
   EXPECT_THAT(error_with(R"({"name": "a", "splits": {"train": 1}})"), HasSubstr("languages"));
@@ -84,29 +84,30 @@ TEST(CorpusNotation, SaysWhatIsWrongWithACorpusFolder) {
 }
 
 TEST(CorpusNotation, SaysWhatIsWrongWithANotation) {
-  EXPECT_THAT(error_of("nowhere"), HasSubstr("'nowhere' is neither a folder nor SPLIT:KIND:FILES"));
-  EXPECT_THAT(error_of("train:files:"), HasSubstr("neither a folder"));
-  EXPECT_THAT(error_of("train:csv:a.csv"), HasSubstr("unknown kind of corpus 'csv'"));
-  EXPECT_THAT(error_of("tr/ain:files:en=a,de=b"), HasSubstr("'tr/ain' is not the name of a split"));
-  EXPECT_THAT(error_of("trian:mono:en=a"),
+  EXPECT_THAT(notation_error("nowhere"), HasSubstr("'nowhere' is neither a folder nor SPLIT:KIND:FILES"));
+  EXPECT_THAT(notation_error("train:files:"), HasSubstr("neither a folder"));
+  EXPECT_THAT(notation_error("train:csv:a.csv"), HasSubstr("unknown kind of corpus 'csv'"));
+  EXPECT_THAT(notation_error("tr/ain:files:en=a,de=b"), HasSubstr("'tr/ain' is not the name of a split"));
+  EXPECT_THAT(notation_error("trian:mono:en=a"),
               HasSubstr("'trian' is not the name of a split; did you mean 'train'? known: train, valid, test"));
-  EXPECT_THAT(error_of("dev:mono:en=a"), HasSubstr("'dev' is not the name of a split; known: train, valid, test"));
-  EXPECT_THAT(error_of("train:files:en=a,b"), HasSubstr("'b' is not LANGUAGE=FILE"));
-  EXPECT_THAT(error_of("train:files:en=a,de="), HasSubstr("'de=' is not LANGUAGE=FILE"));
-  EXPECT_THAT(error_of("train:jsonl::de,en"), HasSubstr("'train:jsonl::de,en' names no file"));
-  EXPECT_THAT(error_of("train:files:en=a,en=b"), HasSubstr("'en' is named twice"));
-  EXPECT_THAT(error_of("train:files:en=a"), HasSubstr("fewer than two languages"));
-  EXPECT_THAT(error_of("train:files:e=a,de=b"), HasSubstr("'e' is not a language code"));
-  EXPECT_THAT(error_of("train:tsv:none.tsv"), HasSubstr("none.tsv: cannot open"));
+  EXPECT_THAT(notation_error("dev:mono:en=a"),
+              HasSubstr("'dev' is not the name of a split; known: train, valid, test"));
+  EXPECT_THAT(notation_error("train:files:en=a,b"), HasSubstr("'b' is not LANGUAGE=FILE"));
+  EXPECT_THAT(notation_error("train:files:en=a,de="), HasSubstr("'de=' is not LANGUAGE=FILE"));
+  EXPECT_THAT(notation_error("train:jsonl::de,en"), HasSubstr("'train:jsonl::de,en' names no file"));
+  EXPECT_THAT(notation_error("train:files:en=a,en=b"), HasSubstr("'en' is named twice"));
+  EXPECT_THAT(notation_error("train:files:en=a"), HasSubstr("fewer than two languages"));
+  EXPECT_THAT(notation_error("train:files:e=a,de=b"), HasSubstr("'e' is not a language code"));
+  EXPECT_THAT(notation_error("train:tsv:none.tsv"), HasSubstr("none.tsv: cannot open"));
 }
 
 TEST(CorpusNotation, SaysWhenAFirstLineNamesNoLanguages) {
   const testing::TemporaryFolder folder;
-  EXPECT_THAT(error_of("train:tsv:" + folder.write("a.tsv", "Hello world\tHallo Welt\n")),
+  EXPECT_THAT(notation_error("train:tsv:" + folder.write("a.tsv", "Hello world\tHallo Welt\n")),
               HasSubstr("a.tsv:1: 'Hello world' is not a language code; the first line must name"));
-  EXPECT_THAT(error_of("train:jsonl:" + folder.write("a.jsonl", R"({"en": "a", "de": "b", "source url": 1})")),
+  EXPECT_THAT(notation_error("train:jsonl:" + folder.write("a.jsonl", R"({"en": "a", "de": "b", "source url": 1})")),
               HasSubstr("a.jsonl:1: "));
-  EXPECT_THAT(error_of("train:jsonl:" + folder.write("b.jsonl", "")), HasSubstr("b.jsonl: is empty"));
+  EXPECT_THAT(notation_error("train:jsonl:" + folder.write("b.jsonl", "")), HasSubstr("b.jsonl: is empty"));
 }
 
 TEST(CorpusNotation, NarrowsToLanguages) {
@@ -153,14 +154,15 @@ TEST(CorpusNotation, NamesThePairsOfATask) {
 }
 
 TEST(CorpusNotation, SaysWhatIsWrongWithATask) {
-  EXPECT_THAT(error_of("train:task:denoise:files:en=a,en=b"), HasSubstr("'denoise' cannot be the name of a task"));
-  EXPECT_THAT(error_of("train:task:2en:files:en=a,en=b"), HasSubstr("'2en' cannot be the name of a task"));
-  EXPECT_THAT(error_of("train:task:to sum:files:en=a,en=b"), HasSubstr("use letters, digits"));
-  EXPECT_THAT(error_of("train:task:summary:mono:en=a"), HasSubstr("pairs of a task are files, tsv or jsonl"));
-  EXPECT_THAT(error_of("train:task:summary:files:en=a,en=b,de=c"),
+  EXPECT_THAT(notation_error("train:task:denoise:files:en=a,en=b"),
+              HasSubstr("'denoise' cannot be the name of a task"));
+  EXPECT_THAT(notation_error("train:task:2en:files:en=a,en=b"), HasSubstr("'2en' cannot be the name of a task"));
+  EXPECT_THAT(notation_error("train:task:to sum:files:en=a,en=b"), HasSubstr("use letters, digits"));
+  EXPECT_THAT(notation_error("train:task:summary:mono:en=a"), HasSubstr("pairs of a task are files, tsv or jsonl"));
+  EXPECT_THAT(notation_error("train:task:summary:files:en=a,en=b,de=c"),
               HasSubstr("3 columns, but pairs of a task have two"));
-  EXPECT_THAT(error_of("train:task:summary:jsonl:a:text,summary"), HasSubstr("'text' is not KEY=LANGUAGE"));
-  EXPECT_THAT(error_of("train:task:summary"), HasSubstr("neither a folder nor SPLIT:KIND:FILES"));
+  EXPECT_THAT(notation_error("train:task:summary:jsonl:a:text,summary"), HasSubstr("'text' is not KEY=LANGUAGE"));
+  EXPECT_THAT(notation_error("train:task:summary"), HasSubstr("neither a folder nor SPLIT:KIND:FILES"));
 }
 
 }  // namespace

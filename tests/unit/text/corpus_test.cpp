@@ -26,7 +26,7 @@ Rows read_all(const std::string& notation) {
   return read_all(reader);
 }
 
-std::string error_of(const std::string& notation, const CorpusChecks& checks = {}) {
+std::string reading_error(const std::string& notation, const CorpusChecks& checks = {}) {
   try {
     CorpusReader reader(parse_corpora({notation}).at(0), checks);
     read_all(reader);
@@ -121,7 +121,7 @@ TEST_F(CorpusReaderTest, TellsThePlaceOfEachRow) {
 
 TEST_F(CorpusReaderTest, ReportsUnequalNumbersOfLines) {
   const std::string notation = files("One\nTwo\nThree\n", "Eins\n");
-  const std::string error = error_of(notation);
+  const std::string error = reading_error(notation);
   EXPECT_THAT(error, HasSubstr("a.en:2: "));
   EXPECT_THAT(error, HasSubstr("a.de.gz' ends after line 1"));
   const CorpusReport report = report_of(notation, kSkipBad);
@@ -131,7 +131,8 @@ TEST_F(CorpusReaderTest, ReportsUnequalNumbersOfLines) {
 
 TEST_F(CorpusReaderTest, ReportsBadUtf8) {
   const std::string notation = files("One\nTwo\nThree\n", "Eins\nZw\xFC\nDrei\n");
-  EXPECT_THAT(error_of(notation), HasSubstr("a.de.gz:2: not UTF-8 text: byte 0xFC at column 3; find out the encoding"));
+  EXPECT_THAT(reading_error(notation),
+              HasSubstr("a.de.gz:2: not UTF-8 text: byte 0xFC at column 3; find out the encoding"));
 }
 
 TEST_F(CorpusReaderTest, CountsBadUtf8AndNulBytesWhereSkippingIsAskedFor) {
@@ -146,21 +147,21 @@ TEST_F(CorpusReaderTest, CountsBadUtf8AndNulBytesWhereSkippingIsAskedFor) {
 
 TEST_F(CorpusReaderTest, ReportsLongSegments) {
   const std::string notation = files("One\nTwo\n", "Eins\n" + std::string(50, 'x') + "\n");
-  EXPECT_THAT(error_of(notation, {.max_line_bytes = 49}), HasSubstr("a.de.gz:2: segment of 50 bytes; at most 49"));
-  EXPECT_EQ(error_of(notation, {.max_line_bytes = 50}), "no error");
+  EXPECT_THAT(reading_error(notation, {.max_line_bytes = 49}), HasSubstr("a.de.gz:2: segment of 50 bytes; at most 49"));
+  EXPECT_EQ(reading_error(notation, {.max_line_bytes = 50}), "no error");
   EXPECT_EQ(report_of(notation, {.skip_bad = true, .max_line_bytes = 49}).too_long, 1u);
 }
 
 TEST_F(CorpusReaderTest, ReportsEmptySides) {
   const std::string notation = files("One\n \nThree\n", "Eins\nZwei\nDrei\n");
-  EXPECT_THAT(error_of(notation), HasSubstr("a.en:2: no text for 'en'"));
+  EXPECT_THAT(reading_error(notation), HasSubstr("a.en:2: no text for 'en'"));
   EXPECT_EQ(report_of(notation, kSkipBad).empty, 1u);
-  EXPECT_THAT(error_of(jsonl(R"({"english": "One"})")), HasSubstr("a.jsonl:1: no text in any of the languages"));
+  EXPECT_THAT(reading_error(jsonl(R"({"english": "One"})")), HasSubstr("a.jsonl:1: no text in any of the languages"));
 }
 
 TEST_F(CorpusReaderTest, TakesTextThatShowsNothingForEmpty) {
   const std::string notation = files("One\n\u3000\n\u200B\u00A0\nFour\n", "Eins\nZwei\nDrei\n\uFEFF\n");
-  EXPECT_THAT(error_of(notation), HasSubstr("a.en:2: no text for 'en'"));
+  EXPECT_THAT(reading_error(notation), HasSubstr("a.en:2: no text for 'en'"));
   EXPECT_EQ(report_of(notation, kSkipBad).empty, 3u);
   EXPECT_THAT(read_all(jsonl("{\"en\": \"One\", \"de\": \"\u00AD\"}")), ElementsAre(ElementsAre("One", "")));
 }
@@ -172,56 +173,58 @@ TEST_F(CorpusReaderTest, AsksWhetherTextIsEmpty) {
 }
 
 TEST_F(CorpusReaderTest, RefusesFilesThatAreNoTextEvenWhenSkipping) {
-  EXPECT_THAT(error_of(files(std::string("\xFF\xFEO\0n\0e\0\n\0", 10), "Eins\n"), kSkipBad),
+  EXPECT_THAT(reading_error(files(std::string("\xFF\xFEO\0n\0e\0\n\0", 10), "Eins\n"), kSkipBad),
               HasSubstr("a.en: UTF-16 text"));
-  EXPECT_THAT(error_of(tsv("BZh91AY")), HasSubstr("a.tsv: a bzip2 file"));
+  EXPECT_THAT(reading_error(tsv("BZh91AY")), HasSubstr("a.tsv: a bzip2 file"));
 }
 
 TEST_F(CorpusReaderTest, TellsWhatIsWrongWithJson) {
-  EXPECT_THAT(error_of(jsonl(R"({"en":"cut \ud83d","de":"b"})")),
+  EXPECT_THAT(reading_error(jsonl(R"({"en":"cut \ud83d","de":"b"})")),
               HasSubstr("a.jsonl:1: not JSON: a lone surrogate at column 13"));
-  EXPECT_THAT(error_of(jsonl(R"({"en":"\udc00","de":"b"})")), HasSubstr("a lone surrogate at column 9"));
-  EXPECT_THAT(error_of(jsonl(R"({"en":"A\u0000B","de":"b"})")),
+  EXPECT_THAT(reading_error(jsonl(R"({"en":"\udc00","de":"b"})")), HasSubstr("a lone surrogate at column 9"));
+  EXPECT_THAT(reading_error(jsonl(R"({"en":"A\u0000B","de":"b"})")),
               HasSubstr("a.jsonl:1: the escape \\u0000, a NUL byte, in the value of \"en\"; repair the line"));
-  EXPECT_THAT(error_of(jsonl(std::string("{\"en\":\"A\0\"}", 11))), HasSubstr("a.jsonl:1: a NUL byte at column 9"));
-  EXPECT_THAT(error_of(jsonl("{\"en\":\"\xCF\xF4\",\"de\":\"b\"}")), HasSubstr("a.jsonl:1: not UTF-8 text: byte 0xCF"));
-  EXPECT_THAT(error_of(jsonl(R"({"en" "One"})")), HasSubstr("broken at column 11"));
+  EXPECT_THAT(reading_error(jsonl(std::string("{\"en\":\"A\0\"}", 11))),
+              HasSubstr("a.jsonl:1: a NUL byte at column 9"));
+  EXPECT_THAT(reading_error(jsonl("{\"en\":\"\xCF\xF4\",\"de\":\"b\"}")),
+              HasSubstr("a.jsonl:1: not UTF-8 text: byte 0xCF"));
+  EXPECT_THAT(reading_error(jsonl(R"({"en" "One"})")), HasSubstr("broken at column 11"));
 }
 
 TEST_F(CorpusReaderTest, RefusesJsonKeysThatStandTwice) {
-  EXPECT_THAT(error_of(jsonl(R"({"en":"One","de":"Eins","en":"Two"})")),
+  EXPECT_THAT(reading_error(jsonl(R"({"en":"One","de":"Eins","en":"Two"})")),
               HasSubstr("a.jsonl:1: the key 'en' stands twice; repair the line"));
-  EXPECT_EQ(error_of(jsonl(R"({"en":"One","de":"Eins","id":1,"id":2,"more":{"en":1,"de":2}})")), "no error");
+  EXPECT_EQ(reading_error(jsonl(R"({"en":"One","de":"Eins","id":1,"id":2,"more":{"en":1,"de":2}})")), "no error");
   const std::string notation = jsonl("{\"en\":\"One\",\"en\":\"One\"}\n{\"en\":\"Two\"}\n");
   EXPECT_EQ(report_of(notation, kSkipBad).malformed, 1u);
   EXPECT_EQ(report_of(notation, kSkipBad).kept, 1u);
 }
 
 TEST_F(CorpusReaderTest, ReportsMalformedRows) {
-  EXPECT_THAT(error_of(tsv("en\tde\nOne\n")), HasSubstr("a.tsv:2: 1 tab-separated columns where 2 are expected"));
-  EXPECT_THAT(error_of(jsonl("{\"en\": \"One\", \"de\"\n")), HasSubstr("a.jsonl:1: not a JSON object"));
-  EXPECT_THAT(error_of(jsonl("[1]\n")), HasSubstr("a.jsonl:1: not a JSON object"));
-  EXPECT_THAT(error_of(jsonl("{\"en\": 1}\n")), HasSubstr("a.jsonl:1: the value of \"en\" is not a string"));
+  EXPECT_THAT(reading_error(tsv("en\tde\nOne\n")), HasSubstr("a.tsv:2: 1 tab-separated columns where 2 are expected"));
+  EXPECT_THAT(reading_error(jsonl("{\"en\": \"One\", \"de\"\n")), HasSubstr("a.jsonl:1: not a JSON object"));
+  EXPECT_THAT(reading_error(jsonl("[1]\n")), HasSubstr("a.jsonl:1: not a JSON object"));
+  EXPECT_THAT(reading_error(jsonl("{\"en\": 1}\n")), HasSubstr("a.jsonl:1: the value of \"en\" is not a string"));
   const CorpusReport report = report_of(jsonl("oops\n{\"en\": \"One\", \"de\": \"Eins\"}\n"), kSkipBad);
   EXPECT_EQ(report.malformed, 1u);
   EXPECT_EQ(report.kept, 1u);
 }
 
 TEST_F(CorpusReaderTest, TreatsDamagedFoldersAsErrorsEvenWhenSkipping) {
-  EXPECT_THAT(error_of(corpus_folder("a\nb\n", "c\n", 2), kSkipBad), HasSubstr("valid.de.gz:2: "));
-  EXPECT_THAT(error_of(corpus_folder("a\nb\n", "c\nd\n", 3), kSkipBad),
+  EXPECT_THAT(reading_error(corpus_folder("a\nb\n", "c\n", 2), kSkipBad), HasSubstr("valid.de.gz:2: "));
+  EXPECT_THAT(reading_error(corpus_folder("a\nb\n", "c\nd\n", 3), kSkipBad),
               HasSubstr("has 2 lines where corpus.json says 3"));
 }
 
 TEST_F(CorpusReaderTest, FailsOnAFileThatIsNotThere) {
-  EXPECT_THAT(error_of("train:mono:sw=" + (folder_ / "none.txt").string(), kSkipBad),
+  EXPECT_THAT(reading_error("train:mono:sw=" + (folder_ / "none.txt").string(), kSkipBad),
               HasSubstr("none.txt: cannot open"));
 }
 
 TEST_F(CorpusReaderTest, FailsOnADamagedGzipFile) {
   const std::string path = folder_.write("a.gz", std::string(10000, 'a') + "\n");
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 9);
-  EXPECT_THAT(error_of("train:mono:sw=" + path, kSkipBad), HasSubstr("a.gz:1: cannot read"));
+  EXPECT_THAT(reading_error("train:mono:sw=" + path, kSkipBad), HasSubstr("a.gz:1: cannot read"));
 }
 
 TEST(CorpusReport, SumsUp) {

@@ -57,8 +57,8 @@ ExtendedVocabulary extended(const std::string& bytes, const std::vector<NewLangu
   return extend_vocabulary(bytes, "v.model", languages, pieces);
 }
 
-std::string error_of(const std::string& bytes, const std::vector<NewLanguage>& languages,
-                     const std::vector<std::string>& pieces) {
+std::string extension_error(const std::string& bytes, const std::vector<NewLanguage>& languages,
+                            const std::vector<std::string>& pieces) {
   try {
     extended(bytes, languages, pieces);
   } catch (const Error& error) {
@@ -130,12 +130,12 @@ TEST_P(ExtendVocabulary, GivesNewLanguagesTagsLikeThoseOfOthers) {
 
 TEST_P(ExtendVocabulary, RefusesWhatIsThereOrCannotBe) {
   const std::string old = bytes();
-  EXPECT_THAT(error_of(old, {{"en", {}}}, {}), HasSubstr("the vocabulary has the language 'en' already"));
-  EXPECT_THAT(error_of(old, {{"ast", {}}, {"ast", {}}}, {}), HasSubstr("the language 'ast' is given twice"));
-  EXPECT_THAT(error_of(old, {{"a b", {}}}, {}), HasSubstr("'a b' is no language code"));
-  EXPECT_THAT(error_of(old, {{"ast", {"xx"}}}, {}), HasSubstr("no such language"));
-  EXPECT_THAT(error_of(old, {}, {"ba"}), HasSubstr("nothing to add"));
-  EXPECT_THAT(error_of("nonsense", {}, {"zyx"}), HasSubstr("v.model: "));
+  EXPECT_THAT(extension_error(old, {{"en", {}}}, {}), HasSubstr("the vocabulary has the language 'en' already"));
+  EXPECT_THAT(extension_error(old, {{"ast", {}}, {"ast", {}}}, {}), HasSubstr("the language 'ast' is given twice"));
+  EXPECT_THAT(extension_error(old, {{"a b", {}}}, {}), HasSubstr("'a b' is no language code"));
+  EXPECT_THAT(extension_error(old, {{"ast", {"xx"}}}, {}), HasSubstr("no such language"));
+  EXPECT_THAT(extension_error(old, {}, {"ba"}), HasSubstr("nothing to add"));
+  EXPECT_THAT(extension_error("nonsense", {}, {"zyx"}), HasSubstr("v.model: "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, ExtendVocabulary, ::testing::Values("unigram", "bpe", "imported"));
@@ -171,7 +171,7 @@ TEST(ExtendVocabularyIds, AreAppendedToMariansWhichHaveNoTagsToAdd) {
   EXPECT_EQ(read_layout(before_pad.bytes, "v.model")->pieces.back(), "<pad>");
   EXPECT_EQ(read_layout(before_pad.bytes, "v.model")->pad, static_cast<std::int32_t>(before_pad.from.size()) - 1);
   layout.marks.source = TextMarks::Source::kPlain;
-  EXPECT_THAT(error_of(with_layout(without_layout(old), layout), {{"ast", {}}}, {}), HasSubstr("reads no tags"));
+  EXPECT_THAT(extension_error(with_layout(without_layout(old), layout), {{"ast", {}}}, {}), HasSubstr("reads no tags"));
 }
 
 TEST(ExtendVocabularyPieces, ThatCannotBeUsedOrAreThereAreLeftOutAndTold) {
@@ -198,7 +198,7 @@ TEST(ExtendVocabularyPieces, OfAVocabularyThatSpellsInBytesAreJoinedFromCharacte
 }
 
 TEST(ExtendVocabularyPieces, ThatAreNotThereAtAllAreNothingToAdd) {
-  EXPECT_THAT(error_of(vocabulary_of_type("unigram"), {}, {"\uFB01n"}), HasSubstr("nothing to add"));
+  EXPECT_THAT(extension_error(vocabulary_of_type("unigram"), {}, {"\uFB01n"}), HasSubstr("nothing to add"));
 }
 
 TEST(NewLanguageTest, IsReadWithTheLanguagesItIsLike) {

@@ -6,8 +6,8 @@
 namespace polymoe {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 TEST(FormatDirectives, FindsThoseOfEachLanguage) {
   EXPECT_THAT(directives_of("%s: %-5.2f of %'ld%%"), ElementsAre("%'ld", "%-5.2f", "%s"));

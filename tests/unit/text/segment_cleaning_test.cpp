@@ -6,8 +6,8 @@
 namespace polymoe {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 TEST(SegmentCleaning, SplitsAtBlankLinesAndListItems) {
   EXPECT_THAT(split_paragraphs("One\nparagraph.\n\nAnother."), ElementsAre("One\nparagraph.", "Another."));

@@ -16,7 +16,7 @@ using namespace std::string_literals;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-std::string error_of(const std::string& content) {
+std::string encoding_error(const std::string& content) {
   const testing::TemporaryFolder folder;
   try {
     LineReader reader(folder.write("text", content));
@@ -40,30 +40,30 @@ std::string wide(const std::u16string& text, int bytes, bool big_endian) {
 }
 
 TEST(TextEncoding, NamesCompressedFilesAndWhatUnpacksThem) {
-  EXPECT_THAT(error_of("\xFD"
-                       "7zXZ\0rest"s),
+  EXPECT_THAT(encoding_error("\xFD"
+                             "7zXZ\0rest"s),
               AllOf(HasSubstr("text: an xz file; only gzip is read"), HasSubstr("xz -dc")));
-  EXPECT_THAT(error_of("\x28\xB5\x2F\xFD rest"), HasSubstr("a zstd file"));
-  EXPECT_THAT(error_of("BZh9 rest"), HasSubstr("a bzip2 file"));
-  EXPECT_THAT(error_of("PK\x03\x04 rest"), HasSubstr("a zip file"));
+  EXPECT_THAT(encoding_error("\x28\xB5\x2F\xFD rest"), HasSubstr("a zstd file"));
+  EXPECT_THAT(encoding_error("BZh9 rest"), HasSubstr("a bzip2 file"));
+  EXPECT_THAT(encoding_error("PK\x03\x04 rest"), HasSubstr("a zip file"));
 }
 
 TEST(TextEncoding, KnowsWideTextByItsMarkOrItsZeros) {
   for (const std::u16string text : {u"Open the door.\nClose it.\n", u"Открой дверь.\nЗакрой её.\n"}) {
-    EXPECT_THAT(error_of("\xFF\xFE"s + wide(text, 2, false)),
+    EXPECT_THAT(encoding_error("\xFF\xFE"s + wide(text, 2, false)),
                 HasSubstr("UTF-16 text, not UTF-8; convert the file: 'iconv -f UTF-16 -t"));
-    EXPECT_THAT(error_of("\xFE\xFF"s + wide(text, 2, true)), HasSubstr("UTF-16 text"));
-    EXPECT_THAT(error_of("\xFF\xFE\0\0"s + wide(text, 4, false)), HasSubstr("UTF-32 text"));
-    EXPECT_THAT(error_of(wide(text, 2, false)), HasSubstr("UTF-16LE text"));
-    EXPECT_THAT(error_of(wide(text, 2, true)), HasSubstr("UTF-16BE text"));
-    EXPECT_THAT(error_of(wide(text, 4, false)), HasSubstr("UTF-32LE text"));
-    EXPECT_THAT(error_of(wide(text, 4, true)), HasSubstr("UTF-32BE text"));
+    EXPECT_THAT(encoding_error("\xFE\xFF"s + wide(text, 2, true)), HasSubstr("UTF-16 text"));
+    EXPECT_THAT(encoding_error("\xFF\xFE\0\0"s + wide(text, 4, false)), HasSubstr("UTF-32 text"));
+    EXPECT_THAT(encoding_error(wide(text, 2, false)), HasSubstr("UTF-16LE text"));
+    EXPECT_THAT(encoding_error(wide(text, 2, true)), HasSubstr("UTF-16BE text"));
+    EXPECT_THAT(encoding_error(wide(text, 4, false)), HasSubstr("UTF-32LE text"));
+    EXPECT_THAT(encoding_error(wide(text, 4, true)), HasSubstr("UTF-32BE text"));
   }
 }
 
 TEST(TextEncoding, SaysThatNulBytesAreNoText) {
-  EXPECT_THAT(error_of(std::string(100'000, '\0')), HasSubstr("text: NUL bytes where text should begin"));
-  EXPECT_THAT(error_of(std::string(5000, '\0') + "text\n"), HasSubstr("NUL bytes where text should begin"));
+  EXPECT_THAT(encoding_error(std::string(100'000, '\0')), HasSubstr("text: NUL bytes where text should begin"));
+  EXPECT_THAT(encoding_error(std::string(5000, '\0') + "text\n"), HasSubstr("NUL bytes where text should begin"));
 }
 
 TEST(TextEncoding, LooksIntoPipesToo) {
@@ -95,7 +95,7 @@ TEST(TextEncoding, LetsOtherFilesBeReadLineByLine) {
   for (const std::string& text :
        {"Open the door.\n"s, ""s, "one\0zero\n"s, "a\0b\0\nplain line\n"s, "\0\0\0\0\0\0\0\n\0\0\0\0\0\0\0\n"s,
         "\xEF\xBB\xBFmarked\n"s, "\xCF\xF4\xCB\xD2\xCF\xCA\n"s, "BZ and PK\n"s}) {
-    EXPECT_EQ(error_of(text), "no error") << text;
+    EXPECT_EQ(encoding_error(text), "no error") << text;
   }
 }
 

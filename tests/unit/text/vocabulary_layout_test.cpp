@@ -35,7 +35,7 @@ VocabularyLayout reversed_layout() {
   return layout;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string layout_error(const std::string& bytes) {
   try {
     Vocabulary::parse(bytes, "v.model");
   } catch (const Error& error) {
@@ -125,7 +125,7 @@ TEST(VocabularyLayout, RefusesIdsThatMakeNoSense) {
   const auto error_with = [](auto change) {
     VocabularyLayout layout = reversed_layout();
     change(layout);
-    return error_of(with_layout(model(), layout));
+    return layout_error(with_layout(model(), layout));
   };
   EXPECT_EQ(error_with([](VocabularyLayout&) {}), "");
   EXPECT_THAT(error_with([](auto& l) { l.pad = 1000; }),
@@ -136,7 +136,7 @@ TEST(VocabularyLayout, RefusesIdsThatMakeNoSense) {
   EXPECT_THAT(error_with([](auto& l) { l.languages[1].code = "eng_Latn"; }), HasSubstr("'eng_Latn' is there twice"));
   EXPECT_THAT(error_with([](auto& l) { l.target_model = "none"; }), HasSubstr("SentencePiece model"));
   const std::string bytes = with_layout(model(), reversed_layout());
-  EXPECT_NE(error_of(bytes.substr(0, bytes.size() - 1)), "") << "cut short";
+  EXPECT_NE(layout_error(bytes.substr(0, bytes.size() - 1)), "") << "cut short";
 }
 
 }  // namespace

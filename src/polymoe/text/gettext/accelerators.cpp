@@ -5,22 +5,23 @@
 
 #include <fmt/core.h>
 
+#include "polymoe/base/ascii.h"
 #include "polymoe/base/utf8.h"
 
 namespace polymoe {
 namespace {
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_alphanumeric(char c) { return is_upper(c) || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 /// A letter or digit, or a byte of a letter outside ASCII.
-bool is_word_byte(char c) { return is_alphanumeric(c) || static_cast<unsigned char>(c) >= 0x80; }
+bool is_word_byte(char c) { return ascii::is_alphanumeric(c) || static_cast<unsigned char>(c) >= 0x80; }
 
 /// True for "&amp;", "&#160;" and the like.
 bool is_entity(std::string_view text, std::size_t at) {
   constexpr std::size_t kLongest = 9;
   const std::size_t end = text.substr(0, at + kLongest).find(';', at);
   return text[at] == '&' && end != std::string_view::npos && end > at + 1 &&
-         std::all_of(text.begin() + at + 1, text.begin() + end, [](char c) { return is_alphanumeric(c) || c == '#'; });
+         std::all_of(text.begin() + at + 1, text.begin() + end,
+                     [](char c) { return ascii::is_alphanumeric(c) || c == '#'; });
 }
 
 constexpr std::size_t kNone = std::string_view::npos;
@@ -70,7 +71,7 @@ bool remove_bracketed(std::string& text, char mark) {
     const std::size_t begin = text.find(start);
     if (begin == std::string::npos) continue;
     std::size_t end = begin + start.size();
-    if (end >= text.size() || !is_alphanumeric(text[end])) continue;
+    if (end >= text.size() || !ascii::is_alphanumeric(text[end])) continue;
     if (text.compare(++end, close.size(), close) != 0) continue;
     end += close.size();
     const std::size_t from = begin > 0 && text[begin - 1] == ' ' ? begin - 1 : begin;
@@ -118,7 +119,7 @@ std::size_t place_for_mark(std::string_view text, char letter) {
     }
     const bool is_start = is_word_byte(text[at]) && (at == 0 || !is_word_byte(text[at - 1]));
     if (is_start && first == kNone) first = at;
-    if (is_alphanumeric(text[at]) && (text[at] | 0x20) == (letter | 0x20)) {
+    if (ascii::is_alphanumeric(text[at]) && (text[at] | 0x20) == (letter | 0x20)) {
       if (is_start) return at;
       if (inside == kNone) inside = at;
     }
@@ -181,7 +182,7 @@ std::string add_accelerator(std::string_view translation, std::string_view engli
   if (marked == kNone) return text;
   const char letter = english[marked + 1];
   if (is_east_asian(text)) {
-    if (!is_alphanumeric(letter)) return text;
+    if (!ascii::is_alphanumeric(letter)) return text;
     std::size_t end = text.find_last_not_of(" .:\n");
     for (const std::string_view dots : {"…", "：", "。"}) {
       if (text.ends_with(dots)) end = text.size() - dots.size() - 1;

@@ -11,8 +11,8 @@ namespace polymoe {
 namespace {
 
 using namespace std::string_literals;
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 std::vector<std::string> lines_of(const MoBuilder& builder, PairCounts* counts = nullptr) {
   const std::string file = builder.build();

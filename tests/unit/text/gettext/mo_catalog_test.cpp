@@ -12,8 +12,8 @@ namespace polymoe {
 namespace {
 
 using namespace std::string_literals;
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 MoCatalog parse(const std::string& file) { return parse_mo_catalog(bytes_of(file), "test.mo"); }
 
