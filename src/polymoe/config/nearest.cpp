@@ -14,10 +14,9 @@ bool starts_with_words(std::string_view longer, std::string_view shorter) {
   return longer.size() > shorter.size() && longer.starts_with(shorter) && longer[shorter.size()] == '-';
 }
 
-/// Half edits between two normalized parts; a missing word counts as one edit.
-std::size_t part_distance(std::string_view a, std::string_view b) {
-  if (!a.empty() && !b.empty() && (starts_with_words(a, b) || starts_with_words(b, a))) return 2;
-  return 2 * edit_distance(a, b);
+/// Whether one lacks words at its end that the other has.
+bool lacks_words(std::string_view a, std::string_view b) {
+  return !a.empty() && !b.empty() && (starts_with_words(a, b) || starts_with_words(b, a));
 }
 
 }  // namespace
@@ -60,16 +59,22 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   const std::string_view wanted_last = last_part(wanted);
   const std::string_view wanted_section = std::string_view(wanted).substr(0, wanted.size() - wanted_last.size());
 
+  // Distances are half edits. A candidate is near where missing words count as one edit and another section as half of
+  // one; of those that are near, missing words are worse than an edit and another section worse than both.
+  const std::size_t limit = 2 * std::max<std::size_t>(1, wanted_last.size() / 3) + 2;
   std::string best;
-  std::size_t best_distance = 2 * std::max<std::size_t>(1, wanted_last.size() / 3) + 2;  // farther is not near
+  std::size_t best_rank = 0;
   for (const std::string& candidate : candidates) {
     const std::string key = normalize_key(candidate);
     const std::string_view last = last_part(key);
     const std::string_view section = std::string_view(key).substr(0, key.size() - last.size());
-    const std::size_t elsewhere = section == wanted_section ? 0 : 1;
-    const std::size_t distance = std::min(2 * edit_distance(wanted, key), part_distance(wanted_last, last) + elsewhere);
-    if (distance < best_distance) {
-      best_distance = distance;
+    const bool elsewhere = section != wanted_section, lacking = lacks_words(wanted_last, last);
+    const std::size_t whole = 2 * edit_distance(wanted, key);
+    const std::size_t part = lacking ? 2 : 2 * edit_distance(wanted_last, last);
+    if (std::min(whole, part + (elsewhere ? 1 : 0)) >= limit) continue;
+    const std::size_t rank = std::min(whole, part + (lacking ? 1 : 0) + (elsewhere ? 3 : 0));
+    if (best.empty() || rank < best_rank) {
+      best_rank = rank;
       best = candidate;
     }
   }

@@ -35,6 +35,15 @@ TEST(Nearest, FindsTheWordThatWasMeant) {
   EXPECT_EQ(nearest("train", {}), "");
 }
 
+TEST(Nearest, PrefersTheSameSectionAndOneEditToAMissingWord) {
+  const std::vector<std::string> keys = {"model.moe.capacity", "model.moe.capacity-factor", "parallel.expert",
+                                         "model.moe.experts"};
+  EXPECT_EQ(nearest("model.moe.expert", keys), "model.moe.experts");
+  EXPECT_EQ(nearest("model.moe.capacity-facto", keys), "model.moe.capacity-factor");
+  EXPECT_EQ(nearest("model.moe.capacity-factor-", keys), "model.moe.capacity-factor");
+  EXPECT_EQ(nearest("model.expert", keys), "parallel.expert");
+}
+
 TEST(Nearest, TakesTimeForNoEndlessWord) { EXPECT_EQ(nearest(std::string(10'000'000, 'a'), {"aaa"}), ""); }
 
 TEST(NearestKey, FindsKeysByTheirWholeOrTheirLastPart) {
