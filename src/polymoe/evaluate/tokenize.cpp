@@ -1,6 +1,7 @@
 #include "polymoe/evaluate/tokenize.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <array>
 #include <iterator>
 #include <span>
@@ -170,10 +171,12 @@ Tokenizer parse_tokenizer(std::string_view name) {
 
 Tokenizer v0::default_tokenizer(std::string_view language) {
   const std::string_view base = language.substr(0, language.find_first_of("_-@"));
-  if (base == "zh") return Tokenizer::kZh;
-  constexpr std::string_view kWithoutSpaces[] = {"ja", "th", "km", "my", "lo"};
-  const bool spaced = std::find(std::begin(kWithoutSpaces), std::end(kWithoutSpaces), base) == std::end(kWithoutSpaces);
-  return spaced ? Tokenizer::k13a : Tokenizer::kChar;
+  const auto is_one_of = [base](std::initializer_list<std::string_view> codes) {
+    return std::find(codes.begin(), codes.end(), base) != codes.end();
+  };
+  if (is_one_of({"zh", "zho", "cmn", "yue"})) return Tokenizer::kZh;
+  if (is_one_of({"ja", "jpn", "th", "tha", "km", "khm", "my", "mya", "lo", "lao"})) return Tokenizer::kChar;
+  return Tokenizer::k13a;
 }
 
 std::u32string tokenize(std::u32string_view segment, Tokenizer tokenizer) {

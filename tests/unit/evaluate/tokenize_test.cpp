@@ -75,11 +75,13 @@ TEST(TokenizerNames, AnUnknownNameIsAnErrorThatListsTheNames) {
 
 TEST(DefaultTokenizer, GoesByTheLanguageWhateverTheCountry) {
   EXPECT_EQ(default_tokenizer("zh_CN"), Tokenizer::kZh);
-  EXPECT_EQ(default_tokenizer("zh-TW"), Tokenizer::kZh);
-  for (const auto* language : {"ja", "th", "km", "my", "lo_LA"}) {
+  for (const auto* language : {"zh-TW", "zho_Hans", "zho_Hant", "yue_Hant", "cmn"}) {
+    EXPECT_EQ(default_tokenizer(language), Tokenizer::kZh) << language;
+  }
+  for (const auto* language : {"ja", "th", "km", "my", "lo_LA", "jpn_Jpan", "tha_Thai", "khm_Khmr", "mya_Mymr", "lao_Laoo"}) {
     EXPECT_EQ(default_tokenizer(language), Tokenizer::kChar) << language;
   }
-  for (const auto* language : {"de", "pt_BR", "ko", "ar", "sr@latin", ""}) {
+  for (const auto* language : {"de", "pt_BR", "ko", "ar", "sr@latin", "kor_Hang", "deu_Latn", ""}) {
     EXPECT_EQ(default_tokenizer(language), Tokenizer::k13a) << language;
   }
 }
