@@ -25,6 +25,7 @@
 #include "polymoe/base/log.h"
 #include "polymoe/cli/mpirun_messages.h"
 #include "polymoe/cli/stop_file.h"
+#include "polymoe/cli/stop_signals.h"
 
 namespace polymoe::cli {
 namespace {
@@ -45,8 +46,6 @@ extern "C" void ask_to_stop(int) {
   stops = 1;
   errno = saved;
 }
-
-constexpr std::array<int, 4> kStops = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 // A folder for what a launch leaves while it runs: the stop file, and Open MPI's session, which stays where mpirun is
 // killed. It goes with this object.
@@ -205,7 +204,7 @@ int run_under_mpirun(int processes) {
   // Stops that come while there is no mpirun yet wait until there is.
   sigset_t stop_signals, before;
   sigemptyset(&stop_signals);
-  for (const int signal : kStops) sigaddset(&stop_signals, signal);
+  for (const int signal : kStopSignals) sigaddset(&stop_signals, signal);
   sigprocmask(SIG_BLOCK, &stop_signals, &before);
   int output[2], errors[2];
   if (pipe2(output, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
@@ -220,7 +219,7 @@ int run_under_mpirun(int processes) {
   close(output[1]);
   close(errors[1]);
   mpirun_process = child;
-  for (const int signal : kStops) std::signal(signal, ask_to_stop);
+  handle_stop_signals(ask_to_stop);
   int output_error = 0;
   std::thread output_thread([&] { output_error = pass_on_output(output[0]); });  // takes none of the signals
   sigprocmask(SIG_SETMASK, &before, nullptr);

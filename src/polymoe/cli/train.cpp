@@ -20,14 +20,15 @@
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/parallel.h"
 #include "polymoe/cli/stop_file.h"
+#include "polymoe/cli/stop_signals.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/train/trainer.h"
 
 namespace polymoe::cli {
 namespace {
 
-// Set by SIGTERM, SIGINT and SIGUSR1 (which mpirun hands on); the trainer looks at it between updates. A second signal
-// ends the program at once.
+// Set by a stop signal (mpirun hands on SIGUSR1 alone); the trainer looks at it between updates. A second one ends the
+// program at once.
 std::atomic<bool> stop_requested{false};
 
 extern "C" void request_stop(int signal) {
@@ -35,9 +36,7 @@ extern "C" void request_stop(int signal) {
 }
 
 void train(const RunOptions& options) {
-  std::signal(SIGTERM, request_stop);
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGUSR1, request_stop);
+  handle_stop_signals(request_stop);
   const StopFileWatch stop_file(stop_requested);
   World& all = world(options.parallel.timeout);
   if (options.parallel.rank_logs && !options.train.output.empty()) {
@@ -72,7 +71,7 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train", "Train a model from a prepared dataset");
   command->footer(
       "Prints the path of the last checkpoint. A run that finds checkpoints in its output folder goes on from there;\n"
-      "SIGTERM, SIGUSR1 and Ctrl-C save a checkpoint and end it.\n\n"
+      "Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal (unless under nohup) save a checkpoint and end it.\n\n"
       "With --init the model's options come from that checkpoint, but for those given here.\n\n"
       "Several processes: --processes N on this machine; on a cluster `mpirun polymoe train ...` or\n"
       "`srun --mpi=pmix polymoe train ...`.\n\n"
