@@ -17,7 +17,7 @@ constexpr const char* kMinus = "−";
 std::string with_commas(double value) {
   if (!std::isfinite(value)) return kNoNumber;
   std::string digits = fmt::format("{:.0f}", std::fabs(value));
-  for (std::size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, ",");
+  for (std::size_t place = digits.size(); place > 3; place -= 3) digits.insert(place - 3, 1, ',');
   return value < 0 && digits != "0" ? kMinus + digits : digits;
 }
 

@@ -23,6 +23,7 @@
 #include "polymoe/cli/parallel.h"
 #include "polymoe/cli/usage.h"
 #include "polymoe/tensor/tensor_memory.h"
+#include "polymoe/version.h"
 
 namespace polymoe::cli {
 namespace {
@@ -144,7 +145,9 @@ int run(int argc, char** argv) {
 
   CLI::App app{"polymoe trains and runs multitask multilingual Mixture-of-Experts translation models.", "polymoe"};
   app.formatter(help_formatter());
-  app.set_version_flag("--version", "polymoe " POLYMOE_VERSION, "Print the version and exit");
+  app.set_version_flag(
+      "--version", fmt::format("polymoe {}.{}.{}", POLYMOE_VERSION_MAJOR, POLYMOE_VERSION_MINOR, POLYMOE_VERSION_PATCH),
+      "Print the version and exit");
   bool verbose = false, strict = false;
   app.add_flag("-v,--verbose", verbose, "also show messages for debugging, and those of all processes");
   app.add_flag(

@@ -178,7 +178,7 @@ std::string Plan::name() const {
   add("E", degrees.expert);
   add("D", degrees.data);
   add("M", degrees.tensor);
-  if (text.empty()) text = "1";
+  if (text.empty()) text.push_back('1');
   if (options.parallel.zero_stage > 0) text += fmt::format(" Z{}", options.parallel.zero_stage);
   const OffloadOptions& off = options.offload;
   if (off.optimizer != Tier::kDevice) {
