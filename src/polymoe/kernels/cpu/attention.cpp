@@ -67,12 +67,13 @@ POLYMOE_INLINE void multiply_keys(const AttentionRow& row, const HeadRows& a, co
 }
 
 /// The attention weights, in place of the scores [queries, padded(keys)]; zero where a query sees no key.
+template <int kLanes>
 POLYMOE_INLINE void softmax_rows(const AttentionRow& row, float scale, float* scores) {
   const std::int64_t columns = padded(row.keys);
   for (std::int64_t i = 0; i < row.queries; ++i) {
     float* own = scores + i * columns;
     const std::int64_t seen = row.causal ? std::min(i + 1, row.keys) : row.keys;
-    const float greatest = greatest_of(own, seen);
+    const float greatest = greatest_of<kLanes>(own, seen);
     float sums[kColumns] = {};
     for (std::int64_t j = 0; j < columns; j += kColumns) {
       for (std::int64_t l = 0; l < kColumns; ++l) {
@@ -99,7 +100,7 @@ struct Attend {
   POLYMOE_INLINE void run() const {
     float* weights = scratch + panels_of(row.keys) * kPanel * row.width;
     multiply_keys<kLanes>(row, row.q, row.k, scratch, weights);
-    softmax_rows(row, scale_of(row), weights);
+    softmax_rows<kLanes>(row, scale_of(row), weights);
     small_product<kLanes>({weights, padded(row.keys), 1, row.v.data, row.v.row, kPanel, row.keys, y.data, y.row},
                           row.queries, row.width);
   }
@@ -117,7 +118,7 @@ struct AttendBackward {
     float* weights = scratch + panels_of(row.keys) * kPanel * row.width;
     float* gradient = weights + row.queries * columns;
     multiply_keys<kLanes>(row, row.q, row.k, scratch, weights);
-    softmax_rows(row, scale_of(row), weights);
+    softmax_rows<kLanes>(row, scale_of(row), weights);
     small_product<kLanes>({weights, 1, columns, dy.data, dy.row, kPanel, row.queries, dv.data, dv.row}, row.keys,
                           row.width);
     multiply_keys<kLanes>(row, dy, row.v, scratch, gradient);
@@ -152,12 +153,12 @@ std::int64_t attention_scratch(std::int64_t queries, std::int64_t keys, std::int
 }
 
 void attend(const AttentionRow& row, const HeadRowsOut& y, float* scratch, Vectors vectors) {
-  run_product(Attend{row, y, scratch}, vectors);
+  run_kernel(Attend{row, y, scratch}, vectors);
 }
 
 void attend_backward(const AttentionRow& row, const HeadRows& dy, const HeadRowsOut& dq, const HeadRowsOut& dk,
                      const HeadRowsOut& dv, float* scratch, Vectors vectors) {
-  run_product(AttendBackward{row, dy, dq, dk, dv, scratch}, vectors);
+  run_kernel(AttendBackward{row, dy, dq, dk, dv, scratch}, vectors);
 }
 
 }  // namespace polymoe::kernels

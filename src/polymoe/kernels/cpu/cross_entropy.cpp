@@ -164,24 +164,24 @@ void pack_states(const float* states, std::int64_t tokens, std::int64_t hidden, 
 
 void entry_logits(const Entries& entries, std::int64_t block, const float* packed, float* logits, float* greatest,
                   Vectors vectors) {
-  run_product(Logits{entries, block_of(entries, block), packed, logits, greatest}, vectors);
+  run_kernel(Logits{entries, block_of(entries, block), packed, logits, greatest}, vectors);
 }
 
 void entry_sums(const Entries& entries, std::int64_t block, const float* greatest, float* logits, float* exponentials,
                 float* differences, Vectors vectors) {
-  run_product(Sums{block_of(entries, block), greatest, logits, exponentials, differences}, vectors);
+  run_kernel(Sums{block_of(entries, block), greatest, logits, exponentials, differences}, vectors);
 }
 
 void entry_gradients(const Entries& entries, std::int64_t block, const float* packed, const TokenFactors& factors,
                      float* logits, bool continues, float* weight_gradient, float* bias_gradient, Vectors vectors) {
-  run_product(
+  run_kernel(
       Gradients{entries, block_of(entries, block), packed, factors, logits, continues, weight_gradient, bias_gradient},
       vectors);
 }
 
 void states_gradient(const Entries& entries, const float* gradient, std::int64_t tokens, std::int64_t panel,
                      float* states_gradient, float* scratch, Vectors vectors) {
-  run_product(StatesGradient{entries, gradient, tokens, panel, states_gradient, scratch}, vectors);
+  run_kernel(StatesGradient{entries, gradient, tokens, panel, states_gradient, scratch}, vectors);
 }
 
 }  // namespace polymoe::kernels

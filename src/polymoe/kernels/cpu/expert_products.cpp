@@ -137,18 +137,18 @@ std::int64_t expert_scratch(std::int64_t rows, std::int64_t outputs, std::int64_
 void expert_forward(const float* x, std::int64_t rows, const float* weight, std::int64_t outputs, std::int64_t inputs,
                     const float* bias, std::int64_t first, std::int64_t last, float* y, float* scratch,
                     Vectors vectors) {
-  run_product(Forward{x, rows, weight, outputs, inputs, bias, first, last, y, scratch}, vectors);
+  run_kernel(Forward{x, rows, weight, outputs, inputs, bias, first, last, y, scratch}, vectors);
 }
 
 void expert_backward(const float* dy, std::int64_t rows, const float* weight, std::int64_t outputs, std::int64_t inputs,
                      std::int64_t first, std::int64_t last, float* dx, float* scratch, Vectors vectors) {
-  run_product(Backward{dy, rows, weight, outputs, inputs, first, last, dx, scratch}, vectors);
+  run_kernel(Backward{dy, rows, weight, outputs, inputs, first, last, dx, scratch}, vectors);
 }
 
 void expert_weight_gradient(const float* dy, std::int64_t dy_row, const float* x, std::int64_t rows,
                             std::int64_t outputs, std::int64_t inputs, std::int64_t first, std::int64_t last, float* dw,
                             float* scratch, Vectors vectors) {
-  run_product(WeightGradient{dy, dy_row, x, rows, outputs, inputs, first, last, dw, scratch}, vectors);
+  run_kernel(WeightGradient{dy, dy_row, x, rows, outputs, inputs, first, last, dw, scratch}, vectors);
 }
 
 }  // namespace polymoe::kernels

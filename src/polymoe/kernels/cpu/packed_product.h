@@ -4,6 +4,7 @@
 
 #include "polymoe/kernels/activation.h"
 #include "polymoe/kernels/bfloat16.h"
+#include "polymoe/kernels/cpu/vectors.h"
 
 /// Products with weights that were laid out for them once: what inference computes. A sum runs over the inputs in
 /// their order, however many rows there are, so that a row's result does not depend on what else is in its batch, bit
@@ -19,12 +20,6 @@ constexpr std::int64_t kPanel = 64;
 constexpr std::int64_t kGroup = 4;
 /// Inputs that share a scale in 4-bit weights.
 constexpr std::int64_t kScaleGroup = 32;
-
-/// What the CPU's vectors are used for: all of them give the same 8-bit products; float products agree where the CPU
-/// multiplies and adds in one operation.
-enum class Vectors { kPlain, kAvx2, kAvx512, kAvx512Vnni };
-/// The best that this CPU has.
-Vectors best_vectors();
 
 constexpr std::int64_t panels_of(std::int64_t outputs) { return (outputs + kPanel - 1) / kPanel; }
 constexpr std::int64_t groups_of(std::int64_t inputs) { return (inputs + kGroup - 1) / kGroup; }

@@ -5,7 +5,6 @@
 #include <immintrin.h>
 #endif
 
-#include "polymoe/kernels/cpu/clones.h"
 #include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cpu/packed_product_work.h"
 #include "polymoe/kernels/cpu/quantized_row.h"
@@ -28,11 +27,13 @@ struct GroupedTile {
 
   const std::int8_t* row_at(std::int64_t row) const { return x.values + row * groups * kScaleGroup; }
   const std::uint8_t* panel_at(std::int64_t panel) const { return weight.packed + panel * groups * kScaleGroupBytes; }
+  std::int64_t panel_bytes() const { return groups * kScaleGroupBytes; }
+  const char* bytes_at(std::int64_t panel) const { return reinterpret_cast<const char*>(panel_at(panel)); }
   const BFloat16* scales_at(std::int64_t panel) const { return weight.scales + panel * groups * kPanel; }
 };
 
 struct PlainTile : GroupedTile {
-  void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+  void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums, const Ahead&) const {
     for (std::int64_t r = 0; r < rows; ++r) {
       float* total = sums + r * kPanel;
       std::fill(total, total + kPanel, 0.0f);
@@ -76,7 +77,7 @@ inline __attribute__((always_inline)) std::int32_t word_at(const std::int8_t* va
 }
 
 struct Avx2Tile : GroupedTile {
-  POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+  POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums, const Ahead&) const {
     std::int64_t r = 0;
     for (; r + 3 <= rows; r += 3) sum<3>(row + r, panel, sums + r * kPanel);
     for (; r < rows; ++r) sum<1>(row + r, panel, sums + r * kPanel);
@@ -124,7 +125,7 @@ struct Avx2Tile : GroupedTile {
 };
 
 struct VnniTile : GroupedTile {
-  POLYMOE_VNNI void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+  POLYMOE_VNNI void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums, const Ahead&) const {
     switch (rows) {
       case 1:
         return sum<1>(row, panel, sums);
@@ -208,22 +209,34 @@ POLYMOE_VNNI void product_vnni(const GroupedTile& tile, std::int64_t rows, std::
 }
 #endif
 
-}  // namespace
+struct QuantizeRows {
+  const float* x;
+  std::int64_t rows, inputs;
+  std::int8_t* values;
+  float* scales;
+  std::int32_t* corrections;
 
-POLYMOE_CPU_CLONES
-void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::int8_t* values, float* scales,
-                   std::int32_t* corrections) {
-  const std::int64_t groups = scale_groups_of(inputs), width = groups * kScaleGroup;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    std::int8_t* to = values + r * width;
-    scales[r] = quantize_row(x + r * inputs, inputs, 0, to);
-    std::fill(to + inputs, to + width, std::int8_t{0});
-    for (std::int64_t g = 0; g < groups; ++g) {
-      std::int32_t sum = 0;
-      for (std::int64_t i = 0; i < kScaleGroup; ++i) sum += to[g * kScaleGroup + i];
-      corrections[r * groups + g] = -kZero * sum;
+  template <int kLanes, int kVectors>
+  POLYMOE_INLINE void run() const {
+    const std::int64_t groups = scale_groups_of(inputs), width = groups * kScaleGroup;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::int8_t* to = values + r * width;
+      scales[r] = quantize_row<kLanes>(x + r * inputs, inputs, 0, to);
+      std::fill(to + inputs, to + width, std::int8_t{0});
+      for (std::int64_t g = 0; g < groups; ++g) {
+        std::int32_t sum = 0;
+        for (std::int64_t i = 0; i < kScaleGroup; ++i) sum += to[g * kScaleGroup + i];
+        corrections[r * groups + g] = -kZero * sum;
+      }
     }
   }
+};
+
+}  // namespace
+
+void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::int8_t* values, float* scales,
+                   std::int32_t* corrections) {
+  run_kernel(QuantizeRows{x, rows, inputs, values, scales, corrections}, best_vectors());
 }
 
 void pack_weight(const std::uint8_t* values, const BFloat16* group_scales, std::int64_t outputs, std::int64_t inputs,

@@ -5,7 +5,6 @@
 #include <immintrin.h>
 #endif
 
-#include "polymoe/kernels/cpu/clones.h"
 #include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cpu/packed_product_work.h"
 #include "polymoe/kernels/cpu/quantized_row.h"
@@ -42,6 +41,8 @@ struct QuantizedTile {
 
   const std::uint8_t* row_at(std::int64_t row) const { return x.values + row * groups * kGroup; }
   const std::int8_t* panel_at(std::int64_t panel) const { return weight.packed + panel * groups * kGroupBytes; }
+  std::int64_t panel_bytes() const { return groups * kGroupBytes; }
+  const char* bytes_at(std::int64_t panel) const { return reinterpret_cast<const char*>(panel_at(panel)); }
 
   inline __attribute__((always_inline)) void scale(const std::int32_t* totals, std::int64_t rows, std::int64_t row,
                                                    std::int64_t panel, float* sums) const {
@@ -51,7 +52,7 @@ struct QuantizedTile {
 };
 
 struct PlainTile : QuantizedTile {
-  void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+  void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums, const Ahead&) const {
     std::int32_t totals[kTileRows * kPanel];
     for (std::int64_t r = 0; r < rows; ++r) {
       std::int32_t* total = totals + r * kPanel;
@@ -78,28 +79,29 @@ void product_plain(const QuantizedTile& tile, std::int64_t rows, std::int64_t fi
 #define POLYMOE_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
 
 // Two products of 16 bits are added before they are: |w| * sign(w) x, with |x| at most 127, cannot overflow that.
-template <int kRows>
-POLYMOE_AVX2 inline __attribute__((always_inline)) void sum_avx2(const std::uint8_t* x, std::int64_t groups,
-                                                                 const std::int8_t* panel, std::int32_t* totals) {
-  constexpr int kVectors = 2;
+template <int kRows, int kVectors>
+POLYMOE_AVX2 POLYMOE_INLINE void sum_avx2(const std::uint8_t* x, std::int64_t groups, const std::int8_t* panel,
+                                          std::int32_t* totals, const Ahead& ahead) {
+  constexpr int kColumns = 8 * kVectors;
   const __m256i offset = _mm256_set1_epi8(static_cast<char>(0x80)), ones = _mm256_set1_epi16(1);
-  for (int c = 0; c < kPanel; c += 8 * kVectors) {
+  for (int c = 0; c < kPanel; c += kColumns) {
+    const Ahead own = ahead.part(c / kColumns, kPanel / kColumns);
     __m256i sums[kRows][kVectors];
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm256_setzero_si256();
     }
     for (std::int64_t g = 0; g < groups; ++g) {
-      __m256i weights[kVectors], magnitudes[kVectors];
-      for (int v = 0; v < kVectors; ++v) {
-        weights[v] = _mm256_loadu_si256(
-            reinterpret_cast<const __m256i*>(panel + g * kGroupBytes + (c + v * 8) * std::int64_t{kGroup}));
-        magnitudes[v] = _mm256_abs_epi8(weights[v]);
-      }
+      own.fetch(g, groups);
+      __m256i values[kRows];
       for (int r = 0; r < kRows; ++r) {
-        const std::uint8_t* row = x + r * groups * kGroup;
-        const __m256i values = _mm256_xor_si256(_mm256_set1_epi32(word_at(row + g * kGroup)), offset);
-        for (int v = 0; v < kVectors; ++v) {
-          const __m256i pairs = _mm256_maddubs_epi16(magnitudes[v], _mm256_sign_epi8(values, weights[v]));
+        values[r] = _mm256_xor_si256(_mm256_set1_epi32(word_at(x + (r * groups + g) * kGroup)), offset);
+      }
+      for (int v = 0; v < kVectors; ++v) {
+        const __m256i weights = _mm256_loadu_si256(
+            reinterpret_cast<const __m256i*>(panel + g * kGroupBytes + (c + v * 8) * std::int64_t{kGroup}));
+        const __m256i magnitudes = _mm256_abs_epi8(weights);
+        for (int r = 0; r < kRows; ++r) {
+          const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(values[r], weights));
           sums[r][v] = _mm256_add_epi32(sums[r][v], _mm256_madd_epi16(pairs, ones));
         }
       }
@@ -136,18 +138,21 @@ POLYMOE_VNNI inline __attribute__((always_inline)) void sum_vnni(const std::uint
 }
 
 struct Avx2Tile : QuantizedTile {
-  POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+  POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums,
+                            const Ahead& ahead) const {
     alignas(64) std::int32_t totals[kTileRows * kPanel];
     const std::int64_t stride = groups * kGroup;
+    const std::uint8_t* from = row_at(row);
+    const std::int8_t* weights = panel_at(panel);
     std::int64_t r = 0;
-    for (; r + 3 <= rows; r += 3) sum_avx2<3>(row_at(row) + r * stride, groups, panel_at(panel), totals + r * kPanel);
-    for (; r < rows; ++r) sum_avx2<1>(row_at(row) + r * stride, groups, panel_at(panel), totals + r * kPanel);
+    for (; r + 3 <= rows; r += 3) sum_avx2<3, 2>(from + r * stride, groups, weights, totals + r * kPanel, ahead);
+    for (; r < rows; ++r) sum_avx2<1, 8>(from + r * stride, groups, weights, totals + r * kPanel, ahead);
     scale(totals, rows, row, panel, sums);
   }
 };
 
 struct VnniTile : QuantizedTile {
-  POLYMOE_VNNI void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums) const {
+  POLYMOE_VNNI void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums, const Ahead&) const {
     alignas(64) std::int32_t totals[kTileRows * kPanel];
     const std::uint8_t* from = row_at(row);
     const std::int8_t* weights = panel_at(panel);
@@ -187,16 +192,27 @@ POLYMOE_VNNI void product_vnni(const QuantizedTile& tile, std::int64_t rows, std
 }
 #endif
 
+struct QuantizeRows {
+  const float* x;
+  std::int64_t rows, inputs;
+  std::uint8_t* values;
+  float* scales;
+
+  template <int kLanes, int kVectors>
+  POLYMOE_INLINE void run() const {
+    const std::int64_t width = groups_of(inputs) * kGroup;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::uint8_t* to = values + r * width;
+      scales[r] = quantize_row<kLanes>(x + r * inputs, inputs, 128, to);
+      std::fill(to + inputs, to + width, std::uint8_t{128});
+    }
+  }
+};
+
 }  // namespace
 
-POLYMOE_CPU_CLONES
 void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::uint8_t* values, float* scales) {
-  const std::int64_t width = groups_of(inputs) * kGroup;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    std::uint8_t* to = values + r * width;
-    scales[r] = quantize_row(x + r * inputs, inputs, 128, to);
-    std::fill(to + inputs, to + width, std::uint8_t{128});
-  }
+  run_kernel(QuantizeRows{x, rows, inputs, values, scales}, best_vectors());
 }
 
 void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,

@@ -17,22 +17,6 @@ inline constexpr std::int64_t kBlock = 64;
 /// Floats of a cache line.
 inline constexpr std::int64_t kLine = 16;
 
-// Compilers want the sizes as literals.
-template <int kLanes>
-struct Lanes;
-template <>
-struct Lanes<4> {
-  typedef float Floats __attribute__((vector_size(16), aligned(4), may_alias));
-};
-template <>
-struct Lanes<8> {
-  typedef float Floats __attribute__((vector_size(32), aligned(4), may_alias));
-};
-template <>
-struct Lanes<16> {
-  typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));
-};
-
 /// out[r, c] = (or +=) the sum over i of a[r, i] * panel[i, c], for kPanel columns.
 struct Tile {
   const float* a;
@@ -184,31 +168,6 @@ POLYMOE_INLINE void fetch_to_write(float* out, std::int64_t row, std::int64_t co
 
 POLYMOE_INLINE std::int64_t columns_of(std::int64_t panel, std::int64_t width) {
   return std::min(kPanel, width - panel * kPanel);
-}
-
-/// Calls product.run<lanes of a vector, vectors of a piece of a panel>(), compiled for such vectors.
-template <typename Product>
-void run_plain(const Product& product) {
-  product.template run<4, 2>();
-}
-#if defined(__x86_64__)
-template <typename Product>
-__attribute__((target("arch=x86-64-v3"))) void run_avx2(const Product& product) {
-  product.template run<8, 2>();
-}
-template <typename Product>
-__attribute__((target("arch=x86-64-v4"))) void run_avx512(const Product& product) {
-  product.template run<16, 4>();
-}
-#endif
-
-template <typename Product>
-void run_product(const Product& product, Vectors vectors) {
-#if defined(__x86_64__)
-  if (vectors >= Vectors::kAvx512) return run_avx512(product);
-  if (vectors == Vectors::kAvx2) return run_avx2(product);
-#endif
-  run_plain(product);
 }
 
 }  // namespace polymoe::kernels

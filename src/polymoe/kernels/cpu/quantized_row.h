@@ -9,11 +9,13 @@
 /// Rounding the inputs of products with 8-bit and 4-bit weights.
 namespace polymoe::kernels {
 
+template <int kLanes>
 POLYMOE_INLINE float greatest_magnitude(const float* x, std::int64_t width) {
-  Floats greatest = {}, values;
+  using L = Lanes<kLanes>;
+  typename L::Floats greatest = {}, values;
   std::int64_t i = 0;
   for (; i + kLanes <= width; i += kLanes) {
-    load(x + i, values);
+    L::load(x + i, values);
     values = values < 0.0f ? -values : values;
     greatest = values > greatest ? values : greatest;
   }
@@ -25,9 +27,9 @@ POLYMOE_INLINE float greatest_magnitude(const float* x, std::int64_t width) {
 
 /// Rounds x [inputs] to 255 steps between minus and plus its greatest absolute value; `zero` is the value that stands
 /// for 0. Returns the size of a step.
-template <typename T>
+template <int kLanes, typename T>
 POLYMOE_INLINE float quantize_row(const float* x, std::int64_t inputs, std::int32_t zero, T* values) {
-  const float greatest = greatest_magnitude(x, inputs);
+  const float greatest = greatest_magnitude<kLanes>(x, inputs);
   const float factor = greatest > 0.0f ? 127.0f / greatest : 0.0f;
   constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
   for (std::int64_t i = 0; i < inputs; ++i) {
