@@ -130,14 +130,14 @@ std::vector<Section> OptionBinder::shown_sections(PlannerOptions& options) const
 }
 
 void run_with_options(CLI::App& app, const std::vector<std::string>& sections,
-                      std::function<void(const RunOptions& options)> run) {
+                      std::function<void(const RunOptions& options, const GivenKeys& given)> run) {
   const auto binder = std::make_shared<OptionBinder>(app, sections);
   app.callback([binder, run = std::move(run)] {
     const RunOptions& options = binder->finish();
     if (binder->dump_requested()) {
       fmt::print("{}", binder->dump());
     } else {
-      run(options);
+      run(options, binder->given());
     }
   });
 }

@@ -73,6 +73,6 @@ class OptionBinder {
 
 /// Gives a subcommand the options of `sections`, and calls run() with them merged, or prints them for --dump-config.
 void run_with_options(CLI::App& app, const std::vector<std::string>& sections,
-                      std::function<void(const RunOptions& options)> run);
+                      std::function<void(const RunOptions& options, const GivenKeys& given)> run);
 
 }  // namespace polymoe::cli

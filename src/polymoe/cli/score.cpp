@@ -10,6 +10,7 @@
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
+#include "polymoe/config/effects.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/evaluate/segments.h"
 
@@ -111,7 +112,10 @@ void add_score(CLI::App& app) {
       "Examples:\n"
       "  polymoe score --model run -s en -t de --input test.en --translations test.de\n"
       "  paste test.en test.de | polymoe score --model run -s en -t de --normalized");
-  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options) { score(*arguments, options.decode); });
+  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options, const GivenKeys& given) {
+    remark_without_effect(without_effect_on_scores(options, given, arguments->normalized));
+    score(*arguments, options.decode);
+  });
 }
 
 }  // namespace polymoe::cli

@@ -18,6 +18,7 @@
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
+#include "polymoe/config/effects.h"
 #include "polymoe/data/frame.h"
 #include "polymoe/data/trained.h"
 #include "polymoe/decode/translator.h"
@@ -256,7 +257,10 @@ void add_serve(CLI::App& app) {
   add_threads(*command, arguments->threads);
   add_no_verify(*command, arguments->verify);
   command->footer(kFooter);
-  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options) { serve(*arguments, options.decode); });
+  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options, const GivenKeys& given) {
+    remark_without_effect(without_effect_on_translations(options, given));
+    serve(*arguments, options.decode);
+  });
 }
 
 }  // namespace polymoe::cli

@@ -92,7 +92,7 @@ void add_train(CLI::App& app) {
     } else if (*processes > 0 && *processes != launched_processes()) {
       fail("--processes {}, but {} were launched already; leave it out", *processes, launched_processes());
     } else {
-      remark_without_effect(options, binder->given());
+      remark_without_effect(without_effect(options, binder->given()));
       train(options);
     }
   });

@@ -20,6 +20,7 @@
 #include "polymoe/cli/console.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
+#include "polymoe/config/effects.h"
 #include "polymoe/data/trained.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/formats/document.h"
@@ -433,8 +434,10 @@ void add_translate(CLI::App& app) {
       "  polymoe translate --model run -s en -t de --glossary terms.tsv < sentences.txt\n"
       "  polymoe translate --model run -s en -t de --input de.po --output de.po\n"
       "  polymoe translate --model run -s en -t de --input index.html > index.de.html");
-  run_with_options(*command, {"decode"},
-                   [arguments](const RunOptions& options) { translate(*arguments, options.decode); });
+  run_with_options(*command, {"decode"}, [arguments](const RunOptions& options, const GivenKeys& given) {
+    remark_without_effect(without_effect_on_translations(options, given));
+    translate(*arguments, options.decode);
+  });
 }
 
 }  // namespace polymoe::cli

@@ -164,13 +164,30 @@ std::vector<Rule> parallel_rules(const RunOptions& o) {
   };
 }
 
-std::vector<Rule> rules_that_hold(const RunOptions& options) {
-  std::vector<Rule> rules;
-  for (const std::vector<Rule>& part :
-       {model_rules(options.model.moe), data_rules(options.data), train_rules(options), parallel_rules(options)}) {
-    std::copy_if(part.begin(), part.end(), std::back_inserter(rules), [](const Rule& rule) { return rule.holds; });
+std::vector<Rule> translation_rules(const DecodeOptions& decode) {
+  return {
+      {decode.temperature == 0,
+       {"decode.seed"},
+       {"decode.temperature"},
+       "has no effect: decode.temperature is 0, so nothing is drawn"},
+      {decode.temperature > 0,
+       {"decode.beam-size"},
+       {"decode.temperature"},
+       "has no effect: with decode.temperature above 0 tokens are drawn, not searched"},
+  };
+}
+
+std::vector<Rule> score_rules(bool normalized) {
+  std::vector<std::string> unused;
+  for (const char* key :
+       {"beam-size", "n-best", "min-length", "max-length-factor", "max-length-offset", "no-repeat-ngram",
+        "repetition-penalty", "protect", "temperature", "top-k", "top-p", "seed", "split-sentences"}) {
+    unused.push_back(std::string("decode.") + key);
   }
-  return rules;
+  return {
+      {true, unused, {}, "has no effect on scores", /*serves_others=*/true},
+      {!normalized, {"decode.length-penalty"}, {}, "has no effect without --normalized", /*serves_others=*/true},
+  };
 }
 
 bool concerns(const Rule& rule, const std::string& key) {
@@ -188,10 +205,12 @@ bool is_excused(const Rule& rule, const Where& where, const GivenKeys& given) {
          });
 }
 
-}  // namespace
-
-std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKeys& given) {
-  const std::vector<Rule> rules = rules_that_hold(options);
+std::vector<Ineffective> broken_rules(const std::vector<std::vector<Rule>>& parts, const RunOptions& options,
+                                      const GivenKeys& given) {
+  std::vector<Rule> rules;
+  for (const std::vector<Rule>& part : parts) {
+    std::copy_if(part.begin(), part.end(), std::back_inserter(rules), [](const Rule& rule) { return rule.holds; });
+  }
   const std::map<std::string, std::string> values = values_of(options), defaults = values_of(RunOptions{});
   std::vector<Ineffective> found;
   for (const auto& option : given) {
@@ -206,8 +225,24 @@ std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKe
   return found;
 }
 
-void remark_without_effect(const RunOptions& options, const GivenKeys& given) {
-  for (const Ineffective& option : without_effect(options, given)) remark(option.message, option.where);
+}  // namespace
+
+std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKeys& given) {
+  return broken_rules(
+      {model_rules(options.model.moe), data_rules(options.data), train_rules(options), parallel_rules(options)},
+      options, given);
+}
+
+std::vector<Ineffective> without_effect_on_translations(const RunOptions& options, const GivenKeys& given) {
+  return broken_rules({translation_rules(options.decode)}, options, given);
+}
+
+std::vector<Ineffective> without_effect_on_scores(const RunOptions& options, const GivenKeys& given, bool normalized) {
+  return broken_rules({score_rules(normalized)}, options, given);
+}
+
+void remark_without_effect(const std::vector<Ineffective>& found) {
+  for (const Ineffective& option : found) remark(option.message, option.where);
 }
 
 }  // namespace polymoe

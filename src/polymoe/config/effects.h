@@ -5,7 +5,7 @@
 
 #include "polymoe/config/field.h"
 
-/// Options that were given to a training and change nothing there.
+/// Options that were given and change nothing.
 namespace polymoe {
 
 struct RunOptions;
@@ -21,7 +21,11 @@ struct Ineffective {
 /// line switches off; and keys of a file that other subcommands use.
 std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKeys& given);
 
+/// The same for translating and, log probabilities over length where `normalized`, for scoring: keys of `decode`.
+std::vector<Ineffective> without_effect_on_translations(const RunOptions& options, const GivenKeys& given);
+std::vector<Ineffective> without_effect_on_scores(const RunOptions& options, const GivenKeys& given, bool normalized);
+
 /// Makes a remark of each of them.
-void remark_without_effect(const RunOptions& options, const GivenKeys& given);
+void remark_without_effect(const std::vector<Ineffective>& found);
 
 }  // namespace polymoe

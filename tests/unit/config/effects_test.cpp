@@ -32,15 +32,16 @@ std::vector<Assignment> assignments(const Values& values, const Where& where) {
   return all;
 }
 
-std::vector<std::string> messages(const LoadedOptions& loaded) {
+std::vector<std::string> messages_of(const std::vector<Ineffective>& found) {
   std::vector<std::string> texts;
-  for (const Ineffective& option : without_effect(loaded.options, loaded.given)) texts.push_back(option.message);
+  for (const Ineffective& option : found) texts.push_back(option.message);
   return texts;
 }
 
 // What is told of values on the command line, beside a file.
 std::vector<std::string> told(const Values& values, const std::optional<std::string>& path = {}) {
-  return messages(load_run_options(path, assignments(values, kCommandLine)));
+  const LoadedOptions loaded = load_run_options(path, assignments(values, kCommandLine));
+  return messages_of(without_effect(loaded.options, loaded.given));
 }
 
 /// An option that changes nothing beside others, what is told of it, and what makes it useful.
@@ -195,6 +196,33 @@ TEST(WithoutEffect, TellsOnTheCommandLineWhatOnlyOtherSubcommandsUse) {
   EXPECT_THAT(told({{"decode.length-penalty", "0.5"}}), IsEmpty()) << "validation decodes with it";
 }
 
+TEST(WithoutEffectOnTranslations, TellsOfSearchesAndSamples) {
+  const auto told_of = [](const Values& values, const std::optional<std::string>& path = {}) {
+    const LoadedOptions loaded = load_run_options(path, assignments(values, kCommandLine));
+    return messages_of(without_effect_on_translations(loaded.options, loaded.given));
+  };
+  EXPECT_THAT(told_of({{"decode.seed", "2"}}),
+              ElementsAre("decode.seed has no effect: decode.temperature is 0, so nothing is drawn"));
+  EXPECT_THAT(told_of({{"decode.seed", "2"}, {"decode.temperature", "1"}}), IsEmpty());
+  EXPECT_THAT(
+      told_of({{"decode.beam-size", "5"}, {"decode.temperature", "1"}}),
+      ElementsAre("decode.beam-size has no effect: with decode.temperature above 0 tokens are drawn, not searched"));
+  EXPECT_THAT(told_of({{"decode.beam-size", "5"}, {"decode.length-penalty", "0.5"}}), IsEmpty());
+  const TemporaryFile file("decode:\n  beam-size: 5\n");
+  EXPECT_THAT(told_of({{"decode.temperature", "1"}}, file.path()), IsEmpty()) << "a file for searches too";
+}
+
+TEST(WithoutEffectOnScores, TellsAllThatScoringLeavesOut) {
+  const auto told_of = [](bool normalized, const Values& values) {
+    const LoadedOptions loaded = load_run_options({}, assignments(values, kCommandLine));
+    return messages_of(without_effect_on_scores(loaded.options, loaded.given, normalized));
+  };
+  const Values values = {{"decode.beam-size", "5"}, {"decode.length-penalty", "0.5"}, {"decode.max-tokens", "100"}};
+  EXPECT_THAT(told_of(true, values), ElementsAre("decode.beam-size has no effect on scores"));
+  EXPECT_THAT(told_of(false, values), ElementsAre("decode.beam-size has no effect on scores",
+                                                  "decode.length-penalty has no effect without --normalized"));
+}
+
 TEST(WithoutEffect, NamesThePlaceInAFile) {
   const TemporaryFile file("model:\n  moe:\n    top-k: 2\n");
   const LoadedOptions loaded = load_run_options(file.path(), {});
@@ -244,9 +272,9 @@ TEST(WithoutEffect, IsSilentAboutTheConfigurationsHere) {
 
 TEST(RemarkWithoutEffect, IsAnErrorWhereStrict) {
   const LoadedOptions loaded = load_run_options({}, assignments({{"train.deterministic", "true"}}, kCommandLine));
-  EXPECT_NO_THROW(remark_without_effect(loaded.options, loaded.given));
+  EXPECT_NO_THROW(remark_without_effect(without_effect(loaded.options, loaded.given)));
   set_strict(true);
-  EXPECT_EQ(error_of([&] { remark_without_effect(loaded.options, loaded.given); }),
+  EXPECT_EQ(error_of([&] { remark_without_effect(without_effect(loaded.options, loaded.given)); }),
             "command line: train.deterministic has no effect: train.device is cpu, which always is (an error with "
             "--strict)");
   set_strict(false);
