@@ -23,8 +23,8 @@ enum class Tokenizer {
   kNone,  ///< white space only
 };
 
-/// The usual choice for a target language, by its code of two or three letters (`zh_CN`, `ja`, NLLB's `jpn_Jpan`...): zh
-/// for Chinese, char for Japanese, Thai, Khmer, Burmese and Lao, which write no spaces between words, else 13a.
+/// The usual choice for a target language, by its code of two or three letters (`zh_CN`, `ja`, NLLB's `jpn_Jpan`...):
+/// zh for Chinese, char for Japanese, Thai, Khmer, Burmese and Lao, which write no spaces between words, else 13a.
 Tokenizer default_tokenizer(std::string_view language);
 
 /// What stands in for an n-gram precision of zero (Chen and Cherry, "A systematic comparison of smoothing techniques

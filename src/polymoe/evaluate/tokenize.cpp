@@ -1,8 +1,8 @@
 #include "polymoe/evaluate/tokenize.h"
 
 #include <algorithm>
-#include <initializer_list>
 #include <array>
+#include <initializer_list>
 #include <iterator>
 #include <span>
 #include <utility>

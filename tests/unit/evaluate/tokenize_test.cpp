@@ -78,7 +78,8 @@ TEST(DefaultTokenizer, GoesByTheLanguageWhateverTheCountry) {
   for (const auto* language : {"zh-TW", "zho_Hans", "zho_Hant", "yue_Hant", "cmn"}) {
     EXPECT_EQ(default_tokenizer(language), Tokenizer::kZh) << language;
   }
-  for (const auto* language : {"ja", "th", "km", "my", "lo_LA", "jpn_Jpan", "tha_Thai", "khm_Khmr", "mya_Mymr", "lao_Laoo"}) {
+  for (const auto* language :
+       {"ja", "th", "km", "my", "lo_LA", "jpn_Jpan", "tha_Thai", "khm_Khmr", "mya_Mymr", "lao_Laoo"}) {
     EXPECT_EQ(default_tokenizer(language), Tokenizer::kChar) << language;
   }
   for (const auto* language : {"de", "pt_BR", "ko", "ar", "sr@latin", "kor_Hang", "deu_Latn", ""}) {
