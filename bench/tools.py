@@ -81,11 +81,9 @@ def cores():
 
 
 def machine():
-    models = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cpu = models[0] if models else platform.machine()
-    origin = json.loads(capture(root / "scripts" / "environment-json", "bench"))
-    return {"cpu": cpu, "instructions": origin["machine"]["instructions"], "cores": cores(), "memory_bytes": memory,
+    known = json.loads(capture(root / "scripts" / "environment-json", "bench"))["machine"]
+    return {"cpu": known["cpu"], "instructions": known["instructions"], "cores": cores(), "memory_bytes": memory,
             "system": platform.platform()}
 
 

@@ -177,16 +177,11 @@ std::vector<Rule> translation_rules(const DecodeOptions& decode) {
   };
 }
 
-std::vector<Rule> score_rules(bool normalized) {
-  std::vector<std::string> unused;
-  for (const char* key :
-       {"beam-size", "n-best", "min-length", "max-length-factor", "max-length-offset", "no-repeat-ngram",
-        "repetition-penalty", "protect", "temperature", "top-k", "top-p", "seed", "split-sentences"}) {
-    unused.push_back(std::string("decode.") + key);
-  }
+std::vector<Rule> score_rules() {
+  constexpr bool kServesOthers = true;
   return {
-      {true, unused, {}, "has no effect on scores", /*serves_others=*/true},
-      {!normalized, {"decode.length-penalty"}, {}, "has no effect without --normalized", /*serves_others=*/true},
+      {true, {"decode.length-penalty"}, {}, "has no effect without --normalized", kServesOthers},
+      {true, {"decode."}, {}, "has no effect on scores", kServesOthers},
   };
 }
 
@@ -205,8 +200,8 @@ bool is_excused(const Rule& rule, const Where& where, const GivenKeys& given) {
          });
 }
 
-std::vector<Ineffective> broken_rules(const std::vector<std::vector<Rule>>& parts, const RunOptions& options,
-                                      const GivenKeys& given) {
+std::vector<Ineffective> find_ineffective(const std::vector<std::vector<Rule>>& parts, const RunOptions& options,
+                                          const GivenKeys& given) {
   std::vector<Rule> rules;
   for (const std::vector<Rule>& part : parts) {
     std::copy_if(part.begin(), part.end(), std::back_inserter(rules), [](const Rule& rule) { return rule.holds; });
@@ -228,17 +223,19 @@ std::vector<Ineffective> broken_rules(const std::vector<std::vector<Rule>>& part
 }  // namespace
 
 std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKeys& given) {
-  return broken_rules(
+  return find_ineffective(
       {model_rules(options.model.moe), data_rules(options.data), train_rules(options), parallel_rules(options)},
       options, given);
 }
 
 std::vector<Ineffective> without_effect_on_translations(const RunOptions& options, const GivenKeys& given) {
-  return broken_rules({translation_rules(options.decode)}, options, given);
+  return find_ineffective({translation_rules(options.decode)}, options, given);
 }
 
-std::vector<Ineffective> without_effect_on_scores(const RunOptions& options, const GivenKeys& given, bool normalized) {
-  return broken_rules({score_rules(normalized)}, options, given);
+std::vector<Ineffective> without_effect_on_scores(const RunOptions& options, GivenKeys given, bool normalized) {
+  given.erase("decode.max-tokens");
+  if (normalized) given.erase("decode.length-penalty");
+  return find_ineffective({score_rules()}, options, given);
 }
 
 void remark_without_effect(const std::vector<Ineffective>& found) {

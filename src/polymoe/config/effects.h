@@ -23,7 +23,7 @@ std::vector<Ineffective> without_effect(const RunOptions& options, const GivenKe
 
 /// The same for translating and, log probabilities over length where `normalized`, for scoring: keys of `decode`.
 std::vector<Ineffective> without_effect_on_translations(const RunOptions& options, const GivenKeys& given);
-std::vector<Ineffective> without_effect_on_scores(const RunOptions& options, const GivenKeys& given, bool normalized);
+std::vector<Ineffective> without_effect_on_scores(const RunOptions& options, GivenKeys given, bool normalized);
 
 /// Makes a remark of each of them.
 void remark_without_effect(const std::vector<Ineffective>& found);

@@ -133,44 +133,51 @@ POLYMOE_INLINE void weigh_keys(const float* query, const CachedRows& rows, std::
   for (std::int64_t j = 0; j < rows.count; ++j) scores[j] *= factor;
 }
 
-struct Attend {
+struct Attention {
   QueryRows queries;
   CachedRows rows;
   std::int64_t heads, head_width;
   float scale;
   float* scores;
+
+  /// Fills `scores` with a query's weights in a head.
+  template <int kLanes>
+  POLYMOE_INLINE void weigh(std::int64_t query, std::int64_t head) const {
+    weigh_keys<kLanes>(queries.queries + query * queries.stride, rows, head * head_width, head_width, scale, scores);
+  }
+};
+
+struct Attend {
+  Attention of;
   float* output;
 
   template <int kLanes, int kVectors>
   POLYMOE_INLINE void run() const {
     // One head's keys and values stay in the L1 cache for all queries.
-    for (std::int64_t head = 0; head < heads; ++head) {
-      const std::int64_t column = head * head_width;
-      for (std::int64_t q = 0; q < queries.count; ++q) {
-        weigh_keys<kLanes>(queries.queries + q * queries.stride, rows, column, head_width, scale, scores);
-        weighted_sum<kLanes>(scores, rows, column, head_width, output + q * heads * head_width + column);
+    for (std::int64_t head = 0; head < of.heads; ++head) {
+      const std::int64_t column = head * of.head_width;
+      for (std::int64_t q = 0; q < of.queries.count; ++q) {
+        of.weigh<kLanes>(q, head);
+        weighted_sum<kLanes>(of.scores, of.rows, column, of.head_width, output + q * of.heads * of.head_width + column);
       }
     }
   }
 };
 
 struct AttentionWeights {
-  QueryRows queries;
-  CachedRows rows;
-  std::int64_t heads, head_width;
-  float scale;
-  float* scores;
+  Attention of;
   float* weights;
 
   template <int kLanes, int kVectors>
   POLYMOE_INLINE void run() const {
-    const float share = 1.0f / static_cast<float>(heads);
-    for (std::int64_t q = 0; q < queries.count; ++q) {
-      float* sums = weights + q * rows.count;
-      for (std::int64_t j = 0; j < rows.count; ++j) sums[j] = 0.0f;
-      for (std::int64_t head = 0; head < heads; ++head) {
-        weigh_keys<kLanes>(queries.queries + q * queries.stride, rows, head * head_width, head_width, scale, scores);
-        for (std::int64_t j = 0; j < rows.count; ++j) sums[j] += share * scores[j];
+    const float share = 1.0f / static_cast<float>(of.heads);
+    const std::int64_t keys = of.rows.count;
+    for (std::int64_t q = 0; q < of.queries.count; ++q) {
+      float* sums = weights + q * keys;
+      for (std::int64_t j = 0; j < keys; ++j) sums[j] = 0.0f;
+      for (std::int64_t head = 0; head < of.heads; ++head) {
+        of.weigh<kLanes>(q, head);
+        for (std::int64_t j = 0; j < keys; ++j) sums[j] += share * of.scores[j];
       }
     }
   }
@@ -277,12 +284,12 @@ struct GreatestSums {
 
 void attend(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width, float scale,
             float* scores, float* output, Vectors vectors) {
-  run_kernel(Attend{queries, rows, heads, head_width, scale, scores, output}, vectors);
+  run_kernel(Attend{{queries, rows, heads, head_width, scale, scores}, output}, vectors);
 }
 
 void attention_weights(const QueryRows& queries, const CachedRows& rows, std::int64_t heads, std::int64_t head_width,
                        float scale, float* scores, float* weights, Vectors vectors) {
-  run_kernel(AttentionWeights{queries, rows, heads, head_width, scale, scores, weights}, vectors);
+  run_kernel(AttentionWeights{{queries, rows, heads, head_width, scale, scores}, weights}, vectors);
 }
 
 void layer_norm(const float* x, std::int64_t rows, std::int64_t width, const float* weight, const float* bias,
