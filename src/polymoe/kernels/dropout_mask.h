@@ -37,11 +37,15 @@ constexpr std::int64_t mask_items(std::int64_t first_column, std::int64_t width)
   return (end - first) * kMaskLanes;
 }
 
-/// What an element of part 0 to 7 of a block is multiplied by.
-constexpr float mask_factor(const PhiloxCounter& block, int part, const MaskNumbers& mask) {
+/// Whether the element of part 0 to 7 of a block is kept.
+constexpr bool mask_keeps(const PhiloxCounter& block, int part, const MaskNumbers& mask) {
   const std::uint32_t word = block[static_cast<std::size_t>(part / 2)];
-  const std::uint32_t number = part % 2 == 0 ? word & 0xFFFFu : word >> 16;
-  return number >= mask.threshold ? mask.scale : 0.0f;
+  return (part % 2 == 0 ? word & 0xFFFFu : word >> 16) >= mask.threshold;
+}
+
+/// What it is multiplied by.
+constexpr float mask_factor(const PhiloxCounter& block, int part, const MaskNumbers& mask) {
+  return mask_keeps(block, part, mask) ? mask.scale : 0.0f;
 }
 
 /// Calls f(column, factor) for the elements of a row that one block decides: item number `item` of mask_items(), of a

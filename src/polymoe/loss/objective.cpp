@@ -16,10 +16,6 @@ std::vector<at::Tensor> without_autograd(const std::vector<at::Tensor>& losses) 
 
 }  // namespace
 
-double mean_of(const std::vector<at::Tensor>& losses) {
-  return losses.empty() ? 0.0 : at::stack(losses).to(at::kCPU, at::kDouble).mean().item<double>();
-}
-
 Objective make_objective(CrossEntropy cross_entropy, const ForwardOutputs& outputs, const MoeOptions& options,
                          const Normalisation& normalisation) {
   Objective objective;

@@ -29,9 +29,6 @@ struct Objective {
   std::vector<at::Tensor> router_z_losses;
 };
 
-/// The mean of scalars, 0 of none. Waits for the device that they are on.
-double mean_of(const std::vector<at::Tensor>& losses);
-
 /// objective = cross entropy / target_tokens + sum over MoE layers of (balance weight * balance loss + z weight * z
 /// loss) / micro_batches. The MoE losses are means over a micro-batch's tokens, hence the other divisor.
 Objective make_objective(CrossEntropy cross_entropy, const ForwardOutputs& outputs, const MoeOptions& options,

@@ -14,9 +14,11 @@ namespace {
 template <typename Function>
 at::Tensor residual(const at::Tensor& x, LayerNorm& norm, bool pre_norm, double dropout, const std::string& full_name,
                     const ForwardContext& context, const Function& f) {
-  const at::Tensor y = f(pre_norm ? norm(x) : x);
-  const at::Tensor sum = add_dropout(x, y, context.training ? dropout : 0.0, context.random_key(full_name));
-  return pre_norm ? sum : norm(sum);
+  const double used = context.training ? dropout : 0.0;
+  const PhiloxKey key = context.random_key(full_name);
+  if (!pre_norm) return norm(add_dropout(x, f(x), used, key));
+  const auto [normed, kept] = norm->beside_residual(x);
+  return add_dropout(kept, f(normed), used, key);
 }
 
 }  // namespace

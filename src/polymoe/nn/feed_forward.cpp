@@ -20,7 +20,7 @@ FeedForwardImpl::FeedForwardImpl(const ModelOptions& options, std::string full_n
 }
 
 at::Tensor FeedForwardImpl::forward(const at::Tensor& x, const ForwardContext& context) {
-  at::Tensor inner = activate(up_(x), activation_);
+  at::Tensor inner = up_(x, activation_);
   if (context.training) {
     inner = counter_dropout(inner, activation_dropout_, context.random_key(full_name_ + ".activation"),
                             {.first_column = first_column_});

@@ -1,5 +1,7 @@
 #include "polymoe/nn/linear.h"
 
+#include <utility>
+
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cuda/layer_norm.h"
@@ -40,8 +42,9 @@ Normed norm_on_gpu(const at::Tensor& x, const at::Tensor& weight, const at::Tens
   return normed;
 }
 
+// `added`, a gradient that x has from elsewhere, may be undefined.
 NormGradients norm_backward_on_gpu(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& mean,
-                                   const at::Tensor& rstd, const at::Tensor& weight) {
+                                   const at::Tensor& rstd, const at::Tensor& weight, const at::Tensor& added) {
   const std::int64_t width = x.size(-1), rows = x.numel() / width;
   NormGradients gradients{at::empty_like(x), at::empty_like(weight), at::empty_like(weight)};
   if constexpr (kernels::cuda::kBuilt) {
@@ -50,9 +53,9 @@ NormGradients norm_backward_on_gpu(const at::Tensor& grad, const at::Tensor& x, 
       using Element = decltype(element);
       kernels::cuda::layer_norm_backward(
           elements<Element>(grad), elements<Element>(x), elements<float>(mean), elements<float>(rstd),
-          elements<float>(weight), rows, width, mutable_elements<Element>(gradients.x),
-          mutable_elements<float>(gradients.weight), mutable_elements<float>(gradients.bias),
-          mutable_elements<float>(workspace), gpu_stream(x));
+          elements<float>(weight), rows, width, added.defined() ? elements<Element>(added) : nullptr,
+          mutable_elements<Element>(gradients.x), mutable_elements<float>(gradients.weight),
+          mutable_elements<float>(gradients.bias), mutable_elements<float>(workspace), gpu_stream(x));
     });
   }
   return gradients;
@@ -77,7 +80,7 @@ class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1];
     if (has_norm_kernel(x, weight)) {
-      const NormGradients gradients = norm_backward_on_gpu(grads[0].contiguous(), x, saved[3], saved[4], weight);
+      const NormGradients gradients = norm_backward_on_gpu(grads[0].contiguous(), x, saved[3], saved[4], weight, {});
       return {gradients.x, gradients.weight, gradients.bias};
     }
     const at::ScalarType wide = weight.scalar_type();
@@ -85,6 +88,24 @@ class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
         at::native_layer_norm_backward(grads[0].to(wide), x.to(wide), {x.size(-1)}, saved[3], saved[4], weight,
                                        saved[2], {ctx->needs_input_grad(0), true, true});
     return {grad_x.defined() ? grad_x.to(x.scalar_type()) : grad_x, grad_weight, grad_bias};
+  }
+};
+
+// {norm(x), x} on a GPU: on the way back one kernel adds up what x gets from both.
+class NormBesideResidual : public torch::autograd::Function<NormBesideResidual> {
+ public:
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                               const at::Tensor& bias) {
+    const Normed normed = norm_on_gpu(x, weight, bias);
+    ctx->save_for_backward({x, weight, normed.mean, normed.rstd});
+    return {normed.y, x};
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const NormGradients gradients =
+        norm_backward_on_gpu(grads[0].contiguous(), saved[0], saved[2], saved[3], saved[1], grads[1].contiguous());
+    return {gradients.x, gradients.weight, gradients.bias};
   }
 };
 
@@ -106,8 +127,8 @@ at::Tensor ColumnLinearImpl::used_bias() const {
   return at::cat(parts);
 }
 
-at::Tensor ColumnLinearImpl::forward(const at::Tensor& x) const {
-  return linear_product(axis_->copy_to_region(x), weight, used_bias());
+at::Tensor ColumnLinearImpl::forward(const at::Tensor& x, std::optional<Activation> activation) const {
+  return linear_product(axis_->copy_to_region(x), weight, used_bias(), activation);
 }
 
 RowLinearImpl::RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis)
@@ -129,6 +150,12 @@ LayerNormImpl::LayerNormImpl(std::int64_t width) {
 
 at::Tensor wide_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return WideLayerNorm::apply(x.contiguous(), weight, bias);
+}
+
+std::pair<at::Tensor, at::Tensor> LayerNormImpl::beside_residual(const at::Tensor& x) const {
+  if (!has_norm_kernel(x, weight) || !at::GradMode::is_enabled()) return {forward(x), x};
+  const variable_list both = NormBesideResidual::apply(x.contiguous(), weight, bias);
+  return {both[0], both[1]};
 }
 
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {

@@ -2,9 +2,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include <torch/nn/pimpl.h>
 
+#include "polymoe/nn/activation.h"
 #include "polymoe/nn/model_axis.h"
 #include "polymoe/nn/parameter_module.h"
 
@@ -19,7 +22,8 @@ class ColumnLinearImpl : public ParameterModule {
   /// the block `fixed` (none: -1) gets a gradient of zero (weight decay still shrinks it).
   ColumnLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis, std::int64_t blocks = 1,
                    std::int64_t fixed = -1);
-  at::Tensor forward(const at::Tensor& x) const;
+  /// The activation of y, where one is given.
+  at::Tensor forward(const at::Tensor& x, std::optional<Activation> activation = {}) const;
 
   at::Tensor weight;  ///< [out here, in]
   at::Tensor bias;    ///< [out here]
@@ -51,6 +55,9 @@ class LayerNormImpl : public ParameterModule {
  public:
   explicit LayerNormImpl(std::int64_t width);
   at::Tensor forward(const at::Tensor& x) const;
+  /// The norm of x, and x for the sum around the block. Where the sum takes x from here, a GPU's backward adds the two
+  /// gradients of x in the pass that makes one of them.
+  std::pair<at::Tensor, at::Tensor> beside_residual(const at::Tensor& x) const;
 
   at::Tensor weight;  ///< [width]
   at::Tensor bias;    ///< [width]

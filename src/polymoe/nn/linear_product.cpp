@@ -6,6 +6,7 @@
 
 #include "polymoe/tensor/torch_headers.h"
 
+#include "polymoe/nn/gpu_linear.h"
 #include "polymoe/nn/shared_products.h"
 
 namespace polymoe {
@@ -104,12 +105,15 @@ class LinearProduct : public torch::autograd::Function<LinearProduct> {
 
 }  // namespace
 
-at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                          std::optional<Activation> activation) {
+  if (bias.defined() && has_gpu_linear(x)) return gpu_linear(x, weight, bias, activation);
   // Autograd refuses undefined tensors as arguments.
   std::optional<at::Tensor> given;
   if (bias.defined()) given = bias;
-  if (!has_own_products(x)) return at::linear(x, weight, given);
-  return LinearProduct::apply(x.contiguous(), weight.contiguous(), given);
+  const at::Tensor y = has_own_products(x) ? LinearProduct::apply(x.contiguous(), weight.contiguous(), given)
+                                           : at::linear(x, weight, given);
+  return activation.has_value() ? activate(y, *activation) : y;
 }
 
 }  // namespace polymoe

@@ -19,15 +19,12 @@ std::int64_t round_up(std::int64_t count, std::int64_t multiple) {
   return (count + multiple - 1) / multiple * multiple;
 }
 
-// Every view starts on a cache line, so that kernels see aligned rows.
-constexpr std::int64_t kAlignment = 16;
-
 void lay_out(ParameterUnit& unit) {
   for (FlatParameter& p : unit.parameters) {
     p.offset = unit.size;
-    unit.size += round_up(p.size, kAlignment);
+    unit.size += round_up(p.size, kParameterAlignment);
   }
-  unit.size = round_up(unit.size, kAlignment * unit.shards);
+  unit.size = round_up(unit.size, kParameterAlignment * unit.shards);
 }
 
 at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
@@ -40,7 +37,7 @@ at::Tensor own_part(const ParameterUnit& unit, const at::Tensor& buffer) {
 std::int64_t first_element(BufferKind use) {
   constexpr std::int64_t kLinesApart = 17;
   const std::int64_t line = use == BufferKind::kOwnValues ? 0 : static_cast<std::int64_t>(use);
-  return kLinesApart * kAlignment * line;
+  return kLinesApart * kParameterAlignment * line;
 }
 
 // In host memory pinned, so that a GPU moves it while it computes. `options`: of the unit's parameters.

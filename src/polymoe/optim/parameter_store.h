@@ -16,7 +16,9 @@
 
 namespace polymoe {
 
-/// Where one parameter lies in the flat buffers of its unit.
+/// Where one parameter lies in the flat buffers of its unit. Each begins at a multiple of a cache line, so that kernels
+/// see aligned rows.
+constexpr std::int64_t kParameterAlignment = 16;  // elements
 struct FlatParameter {
   std::string name;
   at::Tensor parameter;     ///< the module's; a view of the unit's `values`

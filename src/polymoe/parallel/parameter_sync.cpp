@@ -227,15 +227,30 @@ std::pair<std::int64_t, std::int64_t> ParameterSync::owned(const ParameterUnit& 
   return {first, last};
 }
 
+std::vector<std::pair<std::int64_t, std::int64_t>> ParameterSync::owned_ranges(const ParameterUnit& unit) const {
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
+  for (const FlatParameter& parameter : unit.parameters) {
+    const auto [first, last] = owned(unit, parameter);
+    if (first == last) continue;
+    const std::int64_t begin = parameter.offset + first, end = parameter.offset + last;
+    // Less than a parameter's room between them is padding, whose gradient is zero.
+    if (!ranges.empty() && begin - ranges.back().second < kParameterAlignment) {
+      ranges.back().second = end;
+    } else {
+      ranges.emplace_back(begin, end);
+    }
+  }
+  return ranges;
+}
+
 double ParameterSync::gradient_norm() {
   SquareSum squares;
   for (const ParameterUnit& unit : store_.units()) {
     if (unit.gradients_are_stale) fail("the gradients of {} were not collected in this update", unit.name);
     const std::int64_t start = unit.shard * unit.shard_size();
     use_buffers(store_.files(), {{unit.own_gradients, Access::kRead}}, [&] {
-      for (const FlatParameter& parameter : unit.parameters) {
-        const auto [begin, end] = owned(unit, parameter);
-        if (begin < end) squares.add(unit.own_gradients.narrow(0, parameter.offset + begin - start, end - begin));
+      for (const auto& [begin, end] : owned_ranges(unit)) {
+        squares.add(unit.own_gradients.narrow(0, begin - start, end - begin));
       }
     });
   }

@@ -73,6 +73,9 @@ class ParameterSync {
   std::pair<std::int64_t, std::int64_t> owned(const ParameterUnit& unit, const FlatParameter& parameter) const;
 
  private:
+  // The elements of a unit's flat order that owned() names, as few ranges as may be.
+  std::vector<std::pair<std::int64_t, std::int64_t>> owned_ranges(const ParameterUnit& unit) const;
+
   struct Gather {
     ParameterUnit* unit;
     at::Tensor own;  // what is sent

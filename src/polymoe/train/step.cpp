@@ -6,23 +6,38 @@
 #include "polymoe/config/run_options.h"
 #include "polymoe/loss/objective.h"
 #include "polymoe/nn/moe/router.h"
+#include "polymoe/tensor/host_copy.h"
 #include "polymoe/tensor/torch_headers.h"
 #include "polymoe/train/update_plan.h"
 
 namespace polymoe {
 namespace {
 
-// What a micro-batch gave that is reported: on its device until all are done, so that the host need not wait between.
+at::Tensor stack_of(const std::vector<at::Tensor>& losses) {
+  return losses.empty() ? at::zeros({1}) : at::stack(losses);
+}
+
+// What a micro-batch gave that is reported: on its way to the host, which need not wait before the update is done.
 struct MicroBatchResult {
+  MicroBatchResult(const MicroBatch& from, const Objective& objective, std::vector<at::Tensor> of_layers)
+      : batch(&from),
+        token_loss(objective.cross_entropy.token_loss),
+        token_nll(objective.cross_entropy.token_nll),
+        balance_losses(stack_of(objective.balance_losses)),
+        router_z_losses(stack_of(objective.router_z_losses)),
+        loads(std::move(of_layers)) {}
+
   const MicroBatch* batch;
-  CrossEntropy cross_entropy;
-  std::vector<at::Tensor> balance_losses, router_z_losses, loads;
+  HostCopy token_loss, token_nll, balance_losses, router_z_losses;
+  std::vector<at::Tensor> loads;  // on their device
 };
 
-// Splits the tokens' losses by the task of their row.
-std::map<std::int32_t, TokenLoss> losses_by_task(const CrossEntropy& cross_entropy, const MicroBatch& batch) {
-  const at::Tensor loss = cross_entropy.token_loss.to(at::kCPU, at::kFloat).contiguous();
-  const at::Tensor nll = cross_entropy.token_nll.to(at::kCPU, at::kFloat).contiguous();
+double mean_of(const HostCopy& losses) { return losses.get().to(at::kDouble).mean().item<double>(); }
+
+// Splits the tokens' losses, on the CPU, by the task of their row.
+std::map<std::int32_t, TokenLoss> losses_by_task(const at::Tensor& losses, const at::Tensor& nlls,
+                                                 const MicroBatch& batch) {
+  const at::Tensor loss = losses.to(at::kFloat).contiguous(), nll = nlls.to(at::kFloat).contiguous();
   const auto* token_loss = loss.const_data_ptr<float>();
   const auto* token_nll = nll.const_data_ptr<float>();
   std::map<std::int32_t, TokenLoss> tasks;
@@ -97,13 +112,17 @@ TrainState::TrainState(const RunOptions& options, Communicator& world)
       loss_scale(options.train),
       delayed(store, adam) {}
 
-StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
-                                const RunOptions& options) {
+namespace {
+
+// The gradients of an update are on their way to own_gradients, and these to the host.
+struct Accumulated {
+  Normalisation normalisation;
+  std::vector<MicroBatchResult> results;
+};
+
+Accumulated accumulate(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options) {
   UpdatePlan plan = plan_update(micro_batches, options.train.micro_batches, state.layout);
   plan.normalisation.loss_scale = state.loss_scale.value();
-  StepReport report;
-  report.all_target_tokens = plan.normalisation.target_tokens;
-
   const MicroBatch dummy = make_dummy_batch();
   std::vector<MicroBatchResult> results;
   state.sync.begin_update();
@@ -128,42 +147,55 @@ StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>
         make_objective(std::move(cross_entropy), outputs, state.model->options().moe, plan.normalisation);
     (is_mine ? objective.value : objective.value * 0.0).backward();
     state.sync.end_micro_batch();
-    if (!is_mine) continue;
-    CrossEntropy& losses = objective.cross_entropy;
-    results.push_back({&batch,
-                       {{}, losses.token_nll, losses.token_loss},
-                       std::move(objective.balance_losses),
-                       std::move(objective.router_z_losses),
-                       std::move(outputs.loads)});
+    if (is_mine) results.emplace_back(batch, objective, std::move(outputs.loads));
   }
+  return {plan.normalisation, std::move(results)};
+}
 
-  const auto micro_batch_count = static_cast<double>(plan.normalisation.micro_batches);
-  for (const MicroBatchResult& result : results) {
-    for (const auto& [task, loss] : losses_by_task(result.cross_entropy, *result.batch)) report.tasks[task] += loss;
-    report.balance_loss += mean_of(result.balance_losses) / micro_batch_count;
-    report.router_z_loss += mean_of(result.router_z_losses) / micro_batch_count;
+// Waits for what is on its way to the host.
+StepReport report_of(const TrainState& state, const Accumulated& accumulated) {
+  StepReport report;
+  report.all_target_tokens = accumulated.normalisation.target_tokens;
+  const auto micro_batches = static_cast<double>(accumulated.normalisation.micro_batches);
+  for (const MicroBatchResult& result : accumulated.results) {
+    for (const auto& [task, loss] : losses_by_task(result.token_loss.get(), result.token_nll.get(), *result.batch)) {
+      report.tasks[task] += loss;
+    }
+    report.balance_loss += mean_of(result.balance_losses) / micro_batches;
+    report.router_z_loss += mean_of(result.router_z_losses) / micro_batches;
     report.source_tokens += result.batch->source_tokens();
   }
-  report.loads = sum_loads(state, results);
+  report.loads = sum_loads(state, accumulated.results);
   return report;
+}
+
+}  // namespace
+
+StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
+                                const RunOptions& options) {
+  return report_of(state, accumulate(state, micro_batches, options));
 }
 
 StepReport train_step(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options,
                       double learning_rate) {
   if (options.offload.delayed_update) state.delayed.start();
-  StepReport report = accumulate_gradients(state, micro_batches, options);
+  const Accumulated accumulated = accumulate(state, micro_batches, options);
+  UpdateReport update;
   const double loss_scale = state.loss_scale.value(), norm = state.sync.gradient_norm() / loss_scale;
   if (options.offload.delayed_update) {
     if (state.delayed.finish()) state.sync.all_gather_all();
-    report.update = {norm, !std::isfinite(norm)};
-    if (!report.update.skipped) state.delayed.keep(learning_rate, norm, loss_scale);
+    update = {norm, !std::isfinite(norm)};
+    if (!update.skipped) state.delayed.keep(learning_rate, norm, loss_scale);
   } else {
     const auto all_gather = [&](const ParameterUnit& unit) { state.sync.all_gather(unit); };
-    report.update = state.adam.update(learning_rate, norm, loss_scale, all_gather);
+    update = state.adam.update(learning_rate, norm, loss_scale, all_gather);
     state.sync.end_all_gathers();
   }
-  if (!report.update.skipped) follow_loads(state, report.loads);
-  state.loss_scale.follow(report.update.skipped);
+  // Only now: a GPU has the optimiser's work to do while the host reads.
+  StepReport report = report_of(state, accumulated);
+  report.update = update;
+  if (!update.skipped) follow_loads(state, report.loads);
+  state.loss_scale.follow(update.skipped);
   ++state.update;
   return report;
 }
@@ -176,7 +208,8 @@ std::map<std::int32_t, TokenLoss> evaluate_loss(Model& model, const MicroBatch& 
   outputs.statistics = statistics;
   context.outputs = &outputs;
   const ModelInput input = make_model_input(batch, model->projection().device());
-  return losses_by_task(forward(model, input, context, label_smoothing, 1.0), batch);
+  const CrossEntropy losses = forward(model, input, context, label_smoothing, 1.0);
+  return losses_by_task(losses.token_loss.to(at::kCPU), losses.token_nll.to(at::kCPU), batch);
 }
 
 }  // namespace polymoe

@@ -1,5 +1,6 @@
 // What each thread of the GPU's kernels does, run on the CPU over all items of a grid, beside the CPU's kernels.
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "polymoe/kernels/cpu/dropout.h"
 #include "polymoe/kernels/cpu/routing.h"
 #include "polymoe/kernels/cpu/rows.h"
+#include "polymoe/kernels/cuda/column_sums_work.h"
 #include "polymoe/kernels/cuda/dropout_work.h"
 #include "polymoe/kernels/cuda/rows_work.h"
 #include "polymoe/kernels/cuda/segments_work.h"
@@ -66,6 +68,48 @@ TYPED_TEST(CudaElements, DropoutHasTheMaskOfTheCpu) {
   }
 }
 
+// As dropout_columns_kernel() goes about it: all lanes of a warp draw, then each writes.
+template <typename PartsOf, typename Write>
+void simulate_warps(std::int64_t items, const PartsOf& parts_of, const Write& write) {
+  for (std::int64_t begin = 0; begin < items; begin += cuda::kWarp) {
+    const auto parts = [&](int lane) { return begin + lane < items ? parts_of(begin + lane) : 0u; };
+    const auto of_warp = [&](int part) {
+      std::uint32_t bits = 0;
+      for (int lane = 0; lane < cuda::kWarp; ++lane) bits |= (parts(lane) >> part & 1u) << lane;
+      return bits;
+    };
+    for (int lane = 0; lane < cuda::kWarp && begin + lane < items; ++lane) {
+      write(begin + lane, cuda::kept_columns(lane, of_warp));
+    }
+  }
+}
+
+TYPED_TEST(CudaElements, DropoutInEightsHasTheSameMask) {
+  using T = TypeParam;
+  const std::vector<std::int64_t> ids{3, 1ll << 40, 7};
+  for (const std::int64_t width : {8, 128, 136, 304}) {
+    for (const std::int64_t first_column : {0, 128, 56}) {
+      ASSERT_TRUE(cuda::in_eights(first_column, width));
+      const std::int64_t rows = 3;
+      const auto input = random_elements<T>(static_cast<std::size_t>(rows * width), 1);
+      std::vector<T> expected(input.size()), got(input.size());
+      dropout(input.data(), expected.data(), rows, width, ids.data(), 0, first_column, 0.3, {5, 6});
+      const cuda::DropoutWork<T> work{input.data(), nullptr,          got.data(), rows, width, ids.data(), 0,
+                                      first_column, MaskNumbers(0.3), {5, 6}};
+      const std::int64_t of_row = mask_items(first_column, width);
+      simulate_warps(
+          work.items(),
+          [&](std::int64_t item) {
+            return cuda::kept_parts(work.row_name(item / of_row), item % of_row, first_column, work.mask, work.key);
+          },
+          [&](std::int64_t item, std::uint32_t kept) { cuda::dropout_columns(work, item, kept); });
+      expect_same_bits(got, expected);
+    }
+  }
+  EXPECT_FALSE(cuda::in_eights(0, 12));
+  EXPECT_FALSE(cuda::in_eights(50, 128));
+}
+
 TEST(CudaDropout, AddsInFloat32) {
   const auto input = random_elements<float>(256, 1), added = random_elements<float>(256, 2);
   std::vector<float> dropped(256), got(256);
@@ -74,6 +118,14 @@ TEST(CudaDropout, AddsInFloat32) {
                                       MaskNumbers(0.5), {1, 2}};
   for (std::int64_t i = 0; i < 2 * mask_items(0, 128); ++i) cuda::dropout_item(work, i);
   for (std::size_t i = 0; i < 256; ++i) EXPECT_EQ(got[i], added[i] + dropped[i]);
+  std::vector<float> eights(256);
+  const cuda::DropoutWork<float> in_eights{input.data(),     added.data(), eights.data(), 2, 128, nullptr, 0, 0,
+                                           MaskNumbers(0.5), {1, 2}};
+  simulate_warps(
+      in_eights.items(),
+      [&](std::int64_t item) { return cuda::kept_parts(item / 16, item % 16, 0, work.mask, work.key); },
+      [&](std::int64_t item, std::uint32_t kept) { cuda::dropout_columns(in_eights, item, kept); });
+  expect_same_bits(eights, got);
 }
 
 TYPED_TEST(CudaElements, CombineIsTheCpus) {
@@ -167,14 +219,66 @@ TEST_F(CudaSegments, DropWithTheNamesOfTheirExperts) {
     }
   }
   expect_same_bits(values, expected);
+
+  std::fill(values.begin(), values.end(), 1.0f);
+  const std::int64_t of_row = mask_items(0, kWidth);
+  const cuda::DropoutWork<float> work{values.data(),    nullptr, values.data(), kRows, kWidth, nullptr, 0, 0,
+                                      MaskNumbers(0.5), {}};
+  simulate_warps(
+      work.items(),
+      [&](std::int64_t item) {
+        return cuda::segment_kept_parts(0, work.mask, cuda::place_of_row(segments(), item / of_row), item % of_row);
+      },
+      [&](std::int64_t item, std::uint32_t kept) {
+        if (cuda::place_of_row(segments(), item / of_row).line != nullptr) cuda::dropout_columns(work, item, kept);
+      });
+  expect_same_bits(values, expected);
 }
 
-TEST_F(CudaSegments, AddUpByExpert) {
+TEST(CudaColumnSums, AddUpRows) {
+  constexpr std::int64_t kRows = 6, kWidth = 8;
   const std::vector<float> values = random_floats(kRows * kWidth, 1);
   float sums[4] = {};
   for (int warp = 0; warp < 2; ++warp) cuda::sum_rows<float, 4>(values.data(), kWidth, 4, 2, 5, warp, 2, sums);
   for (std::size_t i = 0; i < 4; ++i) {
     EXPECT_NEAR(sums[i], values[2 * kWidth + 4 + i] + values[3 * kWidth + 4 + i] + values[4 * kWidth + 4 + i], 1e-6);
+  }
+}
+
+TYPED_TEST(CudaElements, SumsBehindReluAreThoseOfItsBackward) {
+  using T = TypeParam;
+  constexpr std::int64_t kRows = 5, kWidth = 8;
+  auto grad = random_elements<T>(kRows * kWidth, 1);
+  auto active = random_elements<T>(kRows * kWidth, 2);
+  for (T& value : active) from_float(std::max(to_float(value), 0.0f), value);
+  std::vector<T> expected = grad;
+  float sums[kWidth] = {}, expected_sums[kWidth] = {};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (to_float(active[i]) == 0.0f) from_float(0.0f, expected[i]);
+    expected_sums[i % kWidth] += to_float(expected[i]);
+  }
+  for (int warp = 0; warp < 2; ++warp) {
+    for (std::int64_t first = 0; first < kWidth; first += 4) {
+      cuda::sum_relu_rows<T, 4>(grad.data(), active.data(), grad.data(), kWidth, first, 0, kRows, warp, 2,
+                                sums + first);
+    }
+  }
+  expect_same_bits(grad, expected);
+  for (int i = 0; i < kWidth; ++i) EXPECT_NEAR(sums[i], expected_sums[i], 1e-5);
+}
+
+TEST(CudaColumnSums, BlocksShareAllRows) {
+  for (const std::int64_t rows : {0, 1, 63, 64, 65, 1000, 16384, 1 << 20}) {
+    for (const std::int64_t width : {1, 256, 4096, 1 << 20}) {
+      const cuda::ColumnSumsGrid grid(rows, width, 256);
+      EXPECT_GE(grid.across * 256, width);
+      EXPECT_EQ(grid.first_row(0, rows), 0);
+      EXPECT_EQ(grid.first_row(grid.down, rows), rows);
+      EXPECT_GE(grid.down, 1);
+      EXPECT_LE(grid.down, std::max<std::int64_t>(1, (rows + 63) / 64));
+      // The workspace is that of wide packs, which must do for narrow ones too.
+      EXPECT_LE(cuda::ColumnSumsGrid(rows, width, 32).down, grid.down);
+    }
   }
 }
 

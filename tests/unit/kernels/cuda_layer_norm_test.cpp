@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "polymoe/kernels/cuda/column_sums_work.h"
 #include "polymoe/kernels/cuda/layer_norm_work.h"
 #include "support/simulated_grid.h"
 
@@ -83,9 +84,10 @@ Forward<T> simulate_forward(const Problem<T>& p) {
       p, threads_for_row(p.width, kPack * kHeldOfBlock<kPack>, kMostThreadsOfRow));
 }
 
-// As layer_norm_backward_kernel() and sum_partial_kernel() go about it, with grad_x over grad_y.
+// As layer_norm_backward_kernel() and sum_partial_kernel() go about it, with grad_x over grad_y. `added` [rows, width]
+// may be null.
 template <int kPack, typename T>
-Backward<T> simulate_backward(const Problem<T>& p, const Forward<T>& forward) {
+Backward<T> simulate_backward(const Problem<T>& p, const Forward<T>& forward, const T* added = nullptr) {
   const LayerNormBackwardGrid grid(p.rows, p.width);
   const auto columns = static_cast<std::size_t>(p.width);
   std::vector<float> workspace(static_cast<std::size_t>(2 * grid.blocks * p.width), kUnset);
@@ -111,7 +113,9 @@ Backward<T> simulate_backward(const Problem<T>& p, const Forward<T>& forward) {
       }
       const float means[2] = {sum_over_threads(first) / static_cast<float>(p.width),
                               sum_over_threads(second) / static_cast<float>(p.width)};
-      for (const auto& thread : threads) thread.write(grad_row, x_row, mean, rstd, means, grad_row);
+      for (const auto& thread : threads) {
+        thread.write(grad_row, x_row, mean, rstd, means, added != nullptr ? added + row * p.width : nullptr, grad_row);
+      }
     }
     for (const auto& thread : threads) thread.finish();
   }
@@ -210,6 +214,15 @@ TEST(CudaLayerNorm, RowsWiderThanABlockHolds) {
     check_both<float>(2, width);
     check_both<BFloat16>(2, width);
   }
+}
+
+TEST(CudaLayerNorm, AnotherGradientOfXIsAdded) {
+  const Problem<float> p(9, 40);
+  const Forward<float> forward = simulate_forward<4>(p);
+  const std::vector<float> added = random_values<float>(9 * 40, 0.0f, 1.0f, 5);
+  const Backward<float> alone = simulate_backward<4>(p, forward), sum = simulate_backward<4>(p, forward, added.data());
+  for (std::size_t i = 0; i < added.size(); ++i) EXPECT_EQ(sum.grad_x[i], added[i] + alone.grad_x[i]);
+  EXPECT_EQ(sum.grad_weight, alone.grad_weight);
 }
 
 TEST(CudaLayerNorm, AWidthOfOneLeavesTheBias) {

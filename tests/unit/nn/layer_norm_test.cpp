@@ -1,3 +1,5 @@
+#include <vector>
+
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -52,6 +54,28 @@ TEST(WideLayerNorm, IsWhatTheMixedKernelOfTheCpuComputes) {
   // Where a value lies between two of bfloat16 the last bit may go either way: 2^-8.
   EXPECT_TRUE(at::allclose(ours.y.to(at::kFloat), kernel.y.to(at::kFloat), 1.0 / 128, 1e-5));
   EXPECT_TRUE(at::allclose(ours.grad_x.to(at::kFloat), kernel.grad_x.to(at::kFloat), 1.0 / 64, 1e-2));
+}
+
+TEST(LayerNorm, BesideAResidualTheInputHasBothGradients) {
+  torch::manual_seed(7);
+  LayerNorm norm = on_device(LayerNorm(48));
+  const at::NoGradGuard no_grad;
+  norm->weight.copy_(1.0 + 0.1 * at::randn({48}));
+  norm->bias.copy_(at::randn({48}));
+  const at::AutoGradMode with_gradients(true);
+  const at::Tensor values = at::randn({300, 48}), grad = on_device(at::randn({300, 48}));
+  const auto gradients = [&](const auto& f) {
+    const at::Tensor x = on_device(values).detach().requires_grad_();
+    norm->zero_grad();
+    torch::autograd::backward({f(x)}, {grad});
+    return std::vector<at::Tensor>{x.grad(), norm->weight.grad().clone(), norm->bias.grad().clone()};
+  };
+  const std::vector<at::Tensor> got = gradients([&](const at::Tensor& x) {
+    const auto [normed, kept] = norm->beside_residual(x);
+    return kept + 2.0 * normed;
+  });
+  const std::vector<at::Tensor> expected = gradients([&](const at::Tensor& x) { return x + 2.0 * norm(x); });
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(close(got[i], expected[i], 1e-5, 1e-5)) << i;
 }
 
 TEST(WideLayerNorm, GivesNoGradientToAnInputThatNeedsNone) {

@@ -1,11 +1,13 @@
 #include "polymoe/nn/linear_product.h"
 
 #include <array>
+#include <optional>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "polymoe/tensor/torch_headers.h"
+#include "support/device.h"
 
 namespace polymoe {
 namespace {
@@ -34,17 +36,43 @@ struct Layer {
   }
 };
 
+at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return linear_product(x, weight, bias);
+}
+
 TEST(LinearProduct, EqualsLibTorchs) {
   for (const auto& [rows, inputs, outputs] :
        std::vector<std::array<std::int64_t, 3>>{{1, 3, 5}, {700, 128, 384}, {1500, 70, 100}, {130, 200, 64}}) {
     Layer ours(rows, inputs, outputs), theirs(ours, rows);
-    ours.run(linear_product);
+    ours.run(product);
     theirs.run([](const auto& x, const auto& weight, const auto& bias) { return at::linear(x, weight, bias); });
     // Sums of up to 1,500 products of numbers near 1, in float32.
     EXPECT_TRUE(at::allclose(ours.y, theirs.y, 1e-5, 1e-4));
     EXPECT_TRUE(at::allclose(ours.x.grad(), theirs.x.grad(), 1e-5, 1e-4));
     EXPECT_TRUE(at::allclose(ours.weight.grad(), theirs.weight.grad(), 1e-5, 1e-3));
     EXPECT_TRUE(at::allclose(ours.bias.grad(), theirs.bias.grad(), 1e-5, 1e-3));
+  }
+}
+
+// On a GPU with kernels of its own, ReLU a part of the product.
+TEST(LinearProduct, OfADeviceHasTheSameGradientsWithEveryActivation) {
+  for (const std::optional<Activation> activation :
+       {std::optional<Activation>(), {Activation::kRelu}, {Activation::kGelu}, {Activation::kSwish}}) {
+    for (const std::int64_t rows : {1, 70, 1000}) {
+      Layer ours(rows, 64, 264), theirs(ours, rows);
+      for (at::Tensor* tensor : {&ours.x, &ours.weight, &ours.bias, &ours.dy}) *tensor = on_device(*tensor);
+      ours.run([&](const auto& x, const auto& weight, const auto& bias) {
+        return linear_product(x, weight, bias, activation);
+      });
+      theirs.run([&](const auto& x, const auto& weight, const auto& bias) {
+        const at::Tensor y = at::linear(x, weight, bias);
+        return activation.has_value() ? activate(y, *activation) : y;
+      });
+      EXPECT_TRUE(close(ours.y, theirs.y, 1e-5, 1e-4));
+      EXPECT_TRUE(close(ours.x.grad(), theirs.x.grad(), 1e-5, 1e-4));
+      EXPECT_TRUE(close(ours.weight.grad(), theirs.weight.grad(), 1e-5, 1e-3));
+      EXPECT_TRUE(close(ours.bias.grad(), theirs.bias.grad(), 1e-5, 1e-3));
+    }
   }
 }
 
@@ -59,8 +87,8 @@ TEST(LinearProduct, ABiasIsNoMust) {
 
 TEST(LinearProduct, ARowIsTheSameWhateverElseIsThere) {
   Layer many(900, 128, 200), few(many, 5);
-  many.run(linear_product);
-  few.run(linear_product);
+  many.run(product);
+  few.run(product);
   EXPECT_TRUE(at::equal(few.y, many.y.narrow(0, 0, 5)));
   EXPECT_TRUE(at::equal(few.x.grad(), many.x.grad().narrow(0, 0, 5)));
 }
@@ -69,9 +97,9 @@ TEST(LinearProduct, ThreadsChangeNoBit) {
   const int threads = at::get_num_threads();
   Layer one(1200, 70, 200), two(one, 1200);
   at::set_num_threads(1);
-  one.run(linear_product);
+  one.run(product);
   at::set_num_threads(3);
-  two.run(linear_product);
+  two.run(product);
   at::set_num_threads(threads);
   EXPECT_TRUE(at::equal(one.y, two.y));
   EXPECT_TRUE(at::equal(one.x.grad(), two.x.grad()));

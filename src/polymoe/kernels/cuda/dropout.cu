@@ -8,8 +8,25 @@ namespace {
 
 template <typename T>
 __global__ void dropout_kernel(DropoutWork<T> work) {
-  const std::int64_t items = work.rows * mask_items(work.first_column, work.width);
+  const std::int64_t items = work.items();
   for (std::int64_t item = thread_of_grid(); item < items; item += threads_of_grid()) dropout_item(work, item);
+}
+
+// Whole warps: a row has items for half ones at least, and all lanes of a warp tell what they drew.
+template <typename T>
+__global__ void dropout_columns_kernel(DropoutWork<T> work) {
+  const std::int64_t items = work.items(), items_of_row = mask_items(work.first_column, work.width);
+  const int lane = static_cast<int>(threadIdx.x % kWarp);
+  for (std::int64_t item = thread_of_grid(); item - lane < items; item += threads_of_grid()) {
+    std::uint32_t parts = 0;
+    if (item < items) {
+      const std::int64_t row = quotient(item, items_of_row);
+      parts = kept_parts(work.row_name(row), item - row * items_of_row, work.first_column, work.mask, work.key);
+    }
+    const std::uint32_t kept =
+        kept_columns(lane, [parts](int part) { return __ballot_sync(0xFFFFFFFFu, parts >> part & 1u); });
+    if (item < items) dropout_columns(work, item, kept);
+  }
 }
 
 }  // namespace
@@ -20,7 +37,14 @@ void dropout(const T* input, const T* added, T* output, std::int64_t rows, std::
              Stream stream) {
   if (rows == 0 || width == 0) return;
   const DropoutWork<T> work{input, added, output, rows, width, row_ids, first_row, first_column, MaskNumbers(p), key};
-  dropout_kernel<<<blocks_for(rows * mask_items(first_column, width)), kThreads, 0, stream>>>(work);
+  auto kernel = dropout_kernel<T>;
+  with_pack<T>(
+      width,
+      [&](auto count) {
+        if (count.value > 1 && in_eights(first_column, width)) kernel = dropout_columns_kernel<T>;
+      },
+      input, added, output);
+  kernel<<<blocks_for(work.items()), kThreads, 0, stream>>>(work);
   check_launch("dropout");
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "polymoe/kernels/cuda/block.h"
+#include "polymoe/kernels/cuda/column_sums_work.h"
 #include "polymoe/kernels/cuda/layer_norm_work.h"
 
 namespace polymoe::kernels::cuda {
@@ -73,7 +74,7 @@ void forward(const T* x, const float* weight, const float* bias, std::int64_t ro
 template <typename T, int kPack>
 __global__ void __launch_bounds__(1024)
     layer_norm_backward_kernel(const T* grad_y, const T* x, const float* mean, const float* rstd, const float* weight,
-                               std::int64_t rows, std::int64_t width, T* grad_x, float* partial) {
+                               std::int64_t rows, std::int64_t width, const T* added, T* grad_x, float* partial) {
   // Two, which rows use in turn: the next row's __syncthreads() lets the row after it write what this row reads.
   __shared__ float room[2][2][kWarp];
   float* const weight_sums = partial + blockIdx.x * width;
@@ -90,7 +91,8 @@ __global__ void __launch_bounds__(1024)
     if (grad_x == nullptr) continue;
     sum_over_block(sums, room[turn]);
     const float means[2] = {sums[0] / static_cast<float>(width), sums[1] / static_cast<float>(width)};
-    columns.write(grad_row, x_row, row_mean, row_rstd, means, grad_x + row * width);
+    columns.write(grad_row, x_row, row_mean, row_rstd, means, added != nullptr ? added + row * width : nullptr,
+                  grad_x + row * width);
   }
   columns.finish();
 }
@@ -111,16 +113,18 @@ __global__ void __launch_bounds__(kWarp* kWarp)
 
 template <typename T>
 void backward(const T* grad_y, const T* x, const float* mean, const float* rstd, const float* weight, std::int64_t rows,
-              std::int64_t width, T* grad_x, float* grad_weight, float* grad_bias, float* workspace, Stream stream) {
+              std::int64_t width, const T* added, T* grad_x, float* grad_weight, float* grad_bias, float* workspace,
+              Stream stream) {
   const LayerNormBackwardGrid grid(rows, width);
   if (rows > 0) {
     auto kernel = layer_norm_backward_kernel<T, 1>;
     if (width <= LayerNormBackwardGrid::kWidest) {
       with_pack<T>(
-          width, [&](auto count) { kernel = layer_norm_backward_kernel<T, count.value>; }, grad_y, x, weight, grad_x);
+          width, [&](auto count) { kernel = layer_norm_backward_kernel<T, count.value>; }, grad_y, x, weight, added,
+          grad_x);
     }
     kernel<<<static_cast<unsigned>(grid.blocks), static_cast<unsigned>(grid.threads), 0, stream>>>(
-        grad_y, x, mean, rstd, weight, rows, width, grad_x, workspace);
+        grad_y, x, mean, rstd, weight, rows, width, added, grad_x, workspace);
     check_launch("layer_norm_backward");
   }
   const dim3 blocks(static_cast<unsigned>((width + kWarp - 1) / kWarp), 2);
@@ -144,14 +148,14 @@ std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t width) {
 }
 
 void layer_norm_backward(const float* grad_y, const float* x, const float* mean, const float* rstd, const float* weight,
-                         std::int64_t rows, std::int64_t width, float* grad_x, float* grad_weight, float* grad_bias,
-                         float* workspace, Stream stream) {
-  backward(grad_y, x, mean, rstd, weight, rows, width, grad_x, grad_weight, grad_bias, workspace, stream);
+                         std::int64_t rows, std::int64_t width, const float* added, float* grad_x, float* grad_weight,
+                         float* grad_bias, float* workspace, Stream stream) {
+  backward(grad_y, x, mean, rstd, weight, rows, width, added, grad_x, grad_weight, grad_bias, workspace, stream);
 }
 void layer_norm_backward(const BFloat16* grad_y, const BFloat16* x, const float* mean, const float* rstd,
-                         const float* weight, std::int64_t rows, std::int64_t width, BFloat16* grad_x,
-                         float* grad_weight, float* grad_bias, float* workspace, Stream stream) {
-  backward(grad_y, x, mean, rstd, weight, rows, width, grad_x, grad_weight, grad_bias, workspace, stream);
+                         const float* weight, std::int64_t rows, std::int64_t width, const BFloat16* added,
+                         BFloat16* grad_x, float* grad_weight, float* grad_bias, float* workspace, Stream stream) {
+  backward(grad_y, x, mean, rstd, weight, rows, width, added, grad_x, grad_weight, grad_bias, workspace, stream);
 }
 
 }  // namespace polymoe::kernels::cuda

@@ -21,16 +21,17 @@ void layer_norm(const BFloat16* x, const float* weight, const float* bias, std::
 std::int64_t layer_norm_workspace(std::int64_t rows, std::int64_t width);
 
 /// Its gradients. With x^ = (x - mean) * rstd and g = grad_y * weight, means being over a row:
-///   grad_x = rstd * (g - mean(g) - x^ * mean(g * x^)), [rows, width];
+///   grad_x = added + rstd * (g - mean(g) - x^ * mean(g * x^)), [rows, width];
 ///   grad_weight = sum over rows of grad_y * x^, grad_bias = sum over rows of grad_y, both [width]
-/// All in float32; grad_x is rounded once, is null where it is not wanted, and may be grad_y or x. The order of sums
+/// `added` [rows, width], a gradient that x has from elsewhere, may be null. All in float32; grad_x is rounded once, is
+/// null where it is not wanted, and may be grad_y, x or `added`. The order of sums
 /// depends on the sizes and on the addresses' alignment alone, so the same call gives the same bits. `workspace` holds
 /// layer_norm_workspace(rows, width) values, of no meaning before or after. Fastest as above.
 void layer_norm_backward(const float* grad_y, const float* x, const float* mean, const float* rstd, const float* weight,
-                         std::int64_t rows, std::int64_t width, float* grad_x, float* grad_weight, float* grad_bias,
-                         float* workspace, Stream stream);
+                         std::int64_t rows, std::int64_t width, const float* added, float* grad_x, float* grad_weight,
+                         float* grad_bias, float* workspace, Stream stream);
 void layer_norm_backward(const BFloat16* grad_y, const BFloat16* x, const float* mean, const float* rstd,
-                         const float* weight, std::int64_t rows, std::int64_t width, BFloat16* grad_x,
-                         float* grad_weight, float* grad_bias, float* workspace, Stream stream);
+                         const float* weight, std::int64_t rows, std::int64_t width, const BFloat16* added,
+                         BFloat16* grad_x, float* grad_weight, float* grad_bias, float* workspace, Stream stream);
 
 }  // namespace polymoe::kernels::cuda

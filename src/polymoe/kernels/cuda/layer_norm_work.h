@@ -166,14 +166,16 @@ class LayerNormColumns {
     }
   }
 
-  /// Second phase, with the means of g and g * x^ over the row.
+  /// Second phase, with the means of g and g * x^ over the row. `added` may be null.
   POLYMOE_HOST_DEVICE void write(const T* grad_y, const T* x, float mean, float rstd, const float (&means)[2],
-                                 T* grad_x) const {
+                                 const T* added, T* grad_x) const {
     const auto put = [&](const Pack<T, kPack>& grads, const Pack<T, kPack>& xs, const float* weights, int at) {
+      const Pack<T, kPack> plus = added != nullptr ? load_pack<kPack>(added, at) : Pack<T, kPack>{};
       Pack<T, kPack> out;
       for (int j = 0; j < kPack; ++j) {
         const float normal = (to_float(xs.values[j]) - mean) * rstd;
-        from_float(rstd * (to_float(grads.values[j]) * weights[j] - means[0] - normal * means[1]), out.values[j]);
+        const float grad = rstd * (to_float(grads.values[j]) * weights[j] - means[0] - normal * means[1]);
+        from_float(added != nullptr ? to_float(plus.values[j]) + grad : grad, out.values[j]);
       }
       store_pack(out, grad_x, at);
     };
@@ -205,19 +207,5 @@ class LayerNormColumns {
   float held_weight_[kHeld][kPack], held_weight_sums_[kHeld][kPack], held_bias_sums_[kHeld][kPack];
   Pack<T, kPack> held_grad_[kHeld], held_x_[kHeld];
 };
-
-/// Group `group` of kWarp has every kWarp-th row of `partial` [blocks, width]: its sum of a column.
-POLYMOE_HOST_DEVICE inline float column_part(const float* partial, std::int64_t blocks, std::int64_t width,
-                                             std::int64_t column, int group) {
-  float sum = 0.0f;
-  for (std::int64_t block = group; block < blocks; block += kWarp) sum += partial[block * width + column];
-  return sum;
-}
-/// A column's sum over the groups' parts [group][column of the block].
-POLYMOE_HOST_DEVICE inline float column_total(const float (&parts)[kWarp][kWarp], int column) {
-  float sum = 0.0f;
-  for (int group = 0; group < kWarp; ++group) sum += parts[group][column];
-  return sum;
-}
 
 }  // namespace polymoe::kernels::cuda

@@ -11,7 +11,8 @@ __global__ void combine_kernel(const T* input, const float* weights, const std::
                                std::int64_t width, TokenRanges tokens) {
   const std::int64_t packs = width / kCount, items = tokens.tokens * packs;
   for (std::int64_t item = thread_of_grid(); item < items; item += threads_of_grid()) {
-    combine_elements<T, kCount>(input, weights, slot_of, output, width, tokens, item / packs, item % packs * kCount);
+    const std::int64_t token = quotient(item, packs);
+    combine_elements<T, kCount>(input, weights, slot_of, output, width, tokens, token, (item - token * packs) * kCount);
   }
 }
 

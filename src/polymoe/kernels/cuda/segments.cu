@@ -1,5 +1,6 @@
 #include "polymoe/kernels/cuda/segments.h"
 
+#include "polymoe/kernels/cuda/column_sums_work.h"
 #include "polymoe/kernels/cuda/launch.h"
 #include "polymoe/kernels/cuda/segments_work.h"
 
@@ -18,8 +19,8 @@ __global__ void add_bias_kernel(T* values, const T* bias, T* active, Activation 
                                 std::int64_t width, Segments segments) {
   const std::int64_t packs = width / kCount, items = rows * packs;
   for (std::int64_t item = thread_of_grid(); item < items; item += threads_of_grid()) {
-    add_bias_elements<T, kCount>(values, bias, active, activation, width, segments, item / packs,
-                                 item % packs * kCount);
+    const std::int64_t row = quotient(item, packs);
+    add_bias_elements<T, kCount>(values, bias, active, activation, width, segments, row, (item - row * packs) * kCount);
   }
 }
 
@@ -29,6 +30,27 @@ __global__ void segment_dropout_kernel(T* values, std::int64_t rows, std::int64_
   const std::int64_t items_of_row = mask_items(first_column, width), items = rows * items_of_row;
   for (std::int64_t item = thread_of_grid(); item < items; item += threads_of_grid()) {
     segment_dropout_item(values, width, first_column, mask, segments, item / items_of_row, item % items_of_row);
+  }
+}
+
+// As dropout_columns_kernel() of dropout.cu.
+template <typename T>
+__global__ void segment_dropout_columns_kernel(T* values, std::int64_t rows, std::int64_t width,
+                                               std::int64_t first_column, MaskNumbers mask, Segments segments) {
+  const std::int64_t items_of_row = mask_items(first_column, width), items = rows * items_of_row;
+  const int lane = static_cast<int>(threadIdx.x % kWarp);
+  const DropoutWork<T> work{values, nullptr, values, rows, width, nullptr, 0, first_column, mask, {}};
+  for (std::int64_t item = thread_of_grid(); item - lane < items; item += threads_of_grid()) {
+    RowPlace place;
+    std::uint32_t parts = 0;
+    if (item < items) {
+      const std::int64_t row = quotient(item, items_of_row);
+      place = place_of_row(segments, row);
+      parts = segment_kept_parts(first_column, mask, place, item - row * items_of_row);
+    }
+    const std::uint32_t kept =
+        kept_columns(lane, [parts](int part) { return __ballot_sync(0xFFFFFFFFu, parts >> part & 1u); });
+    if (place.line != nullptr) dropout_columns(work, item, kept);
   }
 }
 
@@ -81,8 +103,15 @@ template <typename T>
 void segment_dropout(T* values, std::int64_t rows, std::int64_t width, std::int64_t first_column, double p,
                      const Segments& segments, Stream stream) {
   if (rows == 0) return;
-  segment_dropout_kernel<<<blocks_for(rows * mask_items(first_column, width)), kThreads, 0, stream>>>(
-      values, rows, width, first_column, MaskNumbers(p), segments);
+  auto kernel = segment_dropout_kernel<T>;
+  with_pack<T>(
+      width,
+      [&](auto count) {
+        if (count.value > 1 && in_eights(first_column, width)) kernel = segment_dropout_columns_kernel<T>;
+      },
+      values);
+  kernel<<<blocks_for(rows * mask_items(first_column, width)), kThreads, 0, stream>>>(values, rows, width, first_column,
+                                                                                      MaskNumbers(p), segments);
   check_launch("segment_dropout");
 }
 

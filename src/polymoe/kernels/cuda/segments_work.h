@@ -5,9 +5,9 @@
 #include "polymoe/base/random.h"
 #include "polymoe/kernels/activation.h"
 #include "polymoe/kernels/bfloat16.h"
+#include "polymoe/kernels/cuda/dropout_work.h"
 #include "polymoe/kernels/cuda/segments.h"
 #include "polymoe/kernels/cuda/work.h"
-#include "polymoe/kernels/dropout_mask.h"
 
 namespace polymoe::kernels::cuda {
 
@@ -74,15 +74,12 @@ POLYMOE_HOST_DEVICE void segment_dropout_item(T* values, std::int64_t width, std
                   });
 }
 
-/// Adds to sums[kCount] the elements of every `step`-th row of [begin, end), from `begin + offset`.
-template <typename T, int kCount>
-POLYMOE_HOST_DEVICE void sum_rows(const T* values, std::int64_t width, std::int64_t first, std::int64_t begin,
-                                  std::int64_t end, int offset, int step, float* sums) {
-  using Elements = Pack<T, kCount>;
-  for (std::int64_t row = begin + offset; row < end; row += step) {
-    const Elements in = *reinterpret_cast<const Elements*>(values + row * width + first);
-    for (int i = 0; i < kCount; ++i) sums[i] += to_float(in.values[i]);
-  }
+/// What the Philox block of an item keeps, as kept_parts() of dropout_work.h; nothing of a row that is not in use.
+POLYMOE_HOST_DEVICE inline std::uint32_t segment_kept_parts(std::int64_t first_column, const MaskNumbers& mask,
+                                                            const RowPlace& place, std::int64_t in_row) {
+  if (place.line == nullptr) return 0;
+  return kept_parts(place.line->first_name + place.number, in_row, first_column, mask,
+                    unpack_key(place.line->packed_key));
 }
 
 }  // namespace polymoe::kernels::cuda
