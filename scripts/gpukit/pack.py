@@ -1,10 +1,11 @@
-"""`gpu-kit pack`: builds for GPUs and gathers what a run needs in one folder."""
+"""`gpu-kit pack`: builds for GPUs and gathers what a run needs in one folder, and in an archive of it."""
 
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 
 from . import libraries, machine, text
 from .commands import Failure, say
@@ -14,11 +15,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HELP = """\
 Builds polymoe, its tests and its benchmarks against torch 2.11.0 with CUDA 13 in build/gpu, and puts them into a folder
 with all that they load: shared libraries, Open MPI, scripts, and a small dataset. glibc, torch, NVIDIA's libraries and
-Python are what the other machine has. The folder needs no path of this machine and may be carried anywhere.
+Python are what the other machine has. The folder needs no path of this machine and may be carried anywhere. Beside it
+is an archive of it, a third of its size (gpu-kit.tar.xz).
 
 The first time, torch for CUDA is fetched into ~/.cache/polymoe (2 GB, 4 GB on the disk; all clones share it), and all
-is compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in src/polymoe/kernels/cuda; without
-it the kit goes without them.
+is compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in
+src/polymoe/kernels/cuda; without it the kit goes without them.
 
 The dataset is real text: messages of programs from ten of Debian's packages, in English with translations into German
 and French (29,000 segments, 3 MB), as ./quickstart gets them: `polymoe corpus gettext`, `vocab`, `prepare`.
@@ -35,7 +37,8 @@ FILES = ["scripts/gpukit", "scripts/trainings.py", "scripts/synthetic_models.py"
 def add_arguments(parser):
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "gpu-kit", metavar="DIR",
                         help="the kit (default: build/gpu-kit)")
-    parser.add_argument("--limit", type=float, default=60.0, metavar="MIB", help="most that it may hold (default: 60)")
+    parser.add_argument("--limit", type=float, default=60.0, metavar="MIB",
+                        help="most that the archive may hold (default: 60)")
     parser.add_argument("--build", type=pathlib.Path, metavar="DIR",
                         help="pack the programs of this build folder, as far as they are there, and build nothing")
     parser.add_argument("--torch", type=pathlib.Path, metavar="DIR",
@@ -112,14 +115,19 @@ def size_of(path):
 
 
 def print_sizes(folder):
-    """By part, largest first; returns the sum in MiB."""
+    """By part, largest first."""
     parts = [*(folder / "bin").iterdir(), folder / "lib", folder / "openmpi",
              *(path for path in folder.iterdir() if path.name not in ("bin", "lib", "openmpi"))]
     for path in sorted(parts, key=size_of, reverse=True):
         print(f"{size_of(path) / 2**20:8.2f} MiB  {path.relative_to(folder)}")
-    total = size_of(folder) / 2**20
-    print(f"{total:8.2f} MiB  in all")
-    return total
+    print(f"{size_of(folder) / 2**20:8.2f} MiB  in all")
+
+
+def make_archive(folder, name, path):
+    """Returns its size in MiB."""
+    with tarfile.open(path, "w:xz", preset=1) as archive:
+        archive.add(folder, name)
+    return path.stat().st_size / 2**20
 
 
 def main(arguments):
@@ -142,10 +150,14 @@ def main(arguments):
     versions = machine.torch_version(torch)
     kit = {"commit": origin["commit"], "date": origin["date"], **versions}
     (partial / "kit.json").write_text(json.dumps(kit, indent=1) + "\n", encoding="utf-8")
-    total = print_sizes(partial)
-    if total > arguments.limit:
-        raise Failure(f"{total:.1f} MiB are more than the limit of {arguments.limit:g} MiB; see {partial}")
+    print_sizes(partial)
+    archive = out.with_name(out.name + ".tar.xz")
+    packed = make_archive(partial, out.name, archive)
+    print(f"{packed:8.2f} MiB  {archive.name}")
+    if packed > arguments.limit:
+        raise Failure(f"{archive} has {packed:.1f} MiB, more than the limit of {arguments.limit:g} MiB")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
-    say(f"{out}: commit {kit['commit']}, torch {kit['torch']}. Run it there: ./gpu-kit run")
+    say(f"{out}: commit {kit['commit']}, torch {kit['torch']}. There: tar xf {archive.name}; cd {out.name}; "
+        "./gpu-kit run")
     return 0
