@@ -69,19 +69,31 @@ TYPED_TEST(CudaElements, DropoutHasTheMaskOfTheCpu) {
 }
 
 // As dropout_columns_kernel() goes about it: all lanes of a warp draw, then each writes.
-template <typename PartsOf, typename Write>
-void simulate_warps(std::int64_t items, const PartsOf& parts_of, const Write& write) {
+template <typename BlockOf, typename Write>
+void simulate_warps(std::int64_t items, const MaskNumbers& mask, const BlockOf& block_of, const Write& write) {
   for (std::int64_t begin = 0; begin < items; begin += cuda::kWarp) {
-    const auto parts = [&](int lane) { return begin + lane < items ? parts_of(begin + lane) : 0u; };
+    PhiloxCounter blocks[cuda::kWarp] = {};
+    for (int lane = 0; lane < cuda::kWarp && begin + lane < items; ++lane) blocks[lane] = block_of(begin + lane);
     const auto of_warp = [&](int part) {
       std::uint32_t bits = 0;
-      for (int lane = 0; lane < cuda::kWarp; ++lane) bits |= (parts(lane) >> part & 1u) << lane;
+      for (int lane = 0; lane < cuda::kWarp; ++lane) bits |= (mask_keeps(blocks[lane], part, mask) ? 1u : 0u) << lane;
       return bits;
     };
     for (int lane = 0; lane < cuda::kWarp && begin + lane < items; ++lane) {
       write(begin + lane, cuda::kept_columns(lane, of_warp));
     }
   }
+}
+
+template <typename T>
+void simulate_dropout(const cuda::DropoutWork<T>& work) {
+  const std::int64_t of_row = mask_items(work.first_column, work.width);
+  simulate_warps(
+      work.items(), work.mask,
+      [&](std::int64_t item) {
+        return cuda::block_of_item(work.row_name(item / of_row), item % of_row, work.first_column, work.key);
+      },
+      [&](std::int64_t item, std::uint32_t kept) { cuda::dropout_columns(work, item / of_row, item % of_row, kept); });
 }
 
 TYPED_TEST(CudaElements, DropoutInEightsHasTheSameMask) {
@@ -96,13 +108,7 @@ TYPED_TEST(CudaElements, DropoutInEightsHasTheSameMask) {
       dropout(input.data(), expected.data(), rows, width, ids.data(), 0, first_column, 0.3, {5, 6});
       const cuda::DropoutWork<T> work{input.data(), nullptr,          got.data(), rows, width, ids.data(), 0,
                                       first_column, MaskNumbers(0.3), {5, 6}};
-      const std::int64_t of_row = mask_items(first_column, width);
-      simulate_warps(
-          work.items(),
-          [&](std::int64_t item) {
-            return cuda::kept_parts(work.row_name(item / of_row), item % of_row, first_column, work.mask, work.key);
-          },
-          [&](std::int64_t item, std::uint32_t kept) { cuda::dropout_columns(work, item, kept); });
+      simulate_dropout(work);
       expect_same_bits(got, expected);
     }
   }
@@ -121,10 +127,7 @@ TEST(CudaDropout, AddsInFloat32) {
   std::vector<float> eights(256);
   const cuda::DropoutWork<float> in_eights{input.data(),     added.data(), eights.data(), 2, 128, nullptr, 0, 0,
                                            MaskNumbers(0.5), {1, 2}};
-  simulate_warps(
-      in_eights.items(),
-      [&](std::int64_t item) { return cuda::kept_parts(item / 16, item % 16, 0, work.mask, work.key); },
-      [&](std::int64_t item, std::uint32_t kept) { cuda::dropout_columns(in_eights, item, kept); });
+  simulate_dropout(in_eights);
   expect_same_bits(eights, got);
 }
 
@@ -225,12 +228,14 @@ TEST_F(CudaSegments, DropWithTheNamesOfTheirExperts) {
   const cuda::DropoutWork<float> work{values.data(),    nullptr, values.data(), kRows, kWidth, nullptr, 0, 0,
                                       MaskNumbers(0.5), {}};
   simulate_warps(
-      work.items(),
+      work.items(), work.mask,
       [&](std::int64_t item) {
-        return cuda::segment_kept_parts(0, work.mask, cuda::place_of_row(segments(), item / of_row), item % of_row);
+        return cuda::segment_block(cuda::place_of_row(segments(), item / of_row), item % of_row, 0);
       },
       [&](std::int64_t item, std::uint32_t kept) {
-        if (cuda::place_of_row(segments(), item / of_row).line != nullptr) cuda::dropout_columns(work, item, kept);
+        const std::int64_t row = item / of_row;
+        if (cuda::place_of_row(segments(), row).line == nullptr) return;
+        cuda::dropout_columns(work, row, item % of_row, kept);
       });
   expect_same_bits(values, expected);
 }

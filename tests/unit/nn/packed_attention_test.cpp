@@ -21,7 +21,7 @@ void give_parameters(Module& narrow, Module& wide) {
   const at::NoGradGuard no_grad;
   const auto of_wide = wide->named_parameters();
   for (const auto& item : narrow->named_parameters()) {
-    const at::Tensor value = (at::randn_like(item.value()) * 0.3).to(at::kBFloat16);
+    const at::Tensor value = (at::randn_like(item.value()) * 0.2).to(at::kBFloat16);
     at::Tensor in_narrow = item.value(), in_wide = of_wide[item.key()];
     in_narrow.set_data(on_device(value));
     in_wide.set_data(value.to(at::kFloat));

@@ -18,14 +18,12 @@ __global__ void dropout_columns_kernel(DropoutWork<T> work) {
   const std::int64_t items = work.items(), items_of_row = mask_items(work.first_column, work.width);
   const int lane = static_cast<int>(threadIdx.x % kWarp);
   for (std::int64_t item = thread_of_grid(); item - lane < items; item += threads_of_grid()) {
-    std::uint32_t parts = 0;
-    if (item < items) {
-      const std::int64_t row = quotient(item, items_of_row);
-      parts = kept_parts(work.row_name(row), item - row * items_of_row, work.first_column, work.mask, work.key);
-    }
+    const std::int64_t row = quotient(item, items_of_row), in_row = item - row * items_of_row;
+    const bool exists = item < items;
+    const PhiloxCounter block = block_of_item(exists ? work.row_name(row) : 0, in_row, work.first_column, work.key);
     const std::uint32_t kept =
-        kept_columns(lane, [parts](int part) { return __ballot_sync(0xFFFFFFFFu, parts >> part & 1u); });
-    if (item < items) dropout_columns(work, item, kept);
+        kept_columns(lane, [&](int part) { return __ballot_sync(0xFFFFFFFFu, mask_keeps(block, part, work.mask)); });
+    if (exists) dropout_columns(work, row, in_row, kept);
   }
 }
 

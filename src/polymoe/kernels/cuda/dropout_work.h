@@ -48,15 +48,12 @@ inline bool in_eights(std::int64_t first_column, std::int64_t width) {
   return first_column % kMaskPerBlock == 0 && width % kMaskPerBlock == 0;
 }
 
-/// What the Philox block of an item keeps: bit p for its part p.
-POLYMOE_HOST_DEVICE inline std::uint32_t kept_parts(std::int64_t row_name, std::int64_t in_row,
-                                                    std::int64_t first_column, const MaskNumbers& mask, PhiloxKey key) {
+/// The Philox block of an item of a row.
+POLYMOE_HOST_DEVICE inline PhiloxCounter block_of_item(std::int64_t row_name, std::int64_t in_row,
+                                                       std::int64_t first_column, PhiloxKey key) {
   const std::int64_t begin = (first_column / kMaskChunk + in_row / kMaskLanes) * kMaskChunk;
-  const PhiloxCounter block = mask_block(static_cast<std::uint64_t>(row_name), static_cast<std::uint64_t>(begin),
-                                         static_cast<int>(in_row % kMaskLanes), key);
-  std::uint32_t bits = 0;
-  for (int part = 0; part < kMaskPerBlock; ++part) bits |= (mask_keeps(block, part, mask) ? 1u : 0u) << part;
-  return bits;
+  return mask_block(static_cast<std::uint64_t>(row_name), static_cast<std::uint64_t>(begin),
+                    static_cast<int>(in_row % kMaskLanes), key);
 }
 
 /// What a lane of a warp keeps of its eight columns: bit i for the i-th. `of_warp(part)` has a bit for each lane of the
@@ -89,11 +86,10 @@ POLYMOE_HOST_DEVICE void drop_eight(const T* input, const T* added, T* output, s
   }
 }
 
-/// The eight columns of an item, of which `kept` has the bits.
+/// The eight columns of item `in_row` of a row, of which `kept` has the bits.
 template <typename T>
-POLYMOE_HOST_DEVICE void dropout_columns(const DropoutWork<T>& work, std::int64_t item, std::uint32_t kept) {
-  const std::int64_t items_of_row = mask_items(work.first_column, work.width);
-  const std::int64_t row = quotient(item, items_of_row), in_row = item - row * items_of_row;
+POLYMOE_HOST_DEVICE void dropout_columns(const DropoutWork<T>& work, std::int64_t row, std::int64_t in_row,
+                                         std::uint32_t kept) {
   const std::int64_t column = in_row * kMaskPerBlock - work.first_column % kMaskChunk;
   if (column < 0 || column >= work.width) return;
   const std::int64_t at = row * work.width + column;

@@ -41,16 +41,12 @@ __global__ void segment_dropout_columns_kernel(T* values, std::int64_t rows, std
   const int lane = static_cast<int>(threadIdx.x % kWarp);
   const DropoutWork<T> work{values, nullptr, values, rows, width, nullptr, 0, first_column, mask, {}};
   for (std::int64_t item = thread_of_grid(); item - lane < items; item += threads_of_grid()) {
-    RowPlace place;
-    std::uint32_t parts = 0;
-    if (item < items) {
-      const std::int64_t row = quotient(item, items_of_row);
-      place = place_of_row(segments, row);
-      parts = segment_kept_parts(first_column, mask, place, item - row * items_of_row);
-    }
+    const std::int64_t row = quotient(item, items_of_row), in_row = item - row * items_of_row;
+    const RowPlace place = item < items ? place_of_row(segments, row) : RowPlace{};
+    const PhiloxCounter block = segment_block(place, in_row, first_column);
     const std::uint32_t kept =
-        kept_columns(lane, [parts](int part) { return __ballot_sync(0xFFFFFFFFu, parts >> part & 1u); });
-    if (place.line != nullptr) dropout_columns(work, item, kept);
+        kept_columns(lane, [&](int part) { return __ballot_sync(0xFFFFFFFFu, mask_keeps(block, part, mask)); });
+    if (place.line != nullptr) dropout_columns(work, row, in_row, kept);
   }
 }
 

@@ -74,12 +74,11 @@ POLYMOE_HOST_DEVICE void segment_dropout_item(T* values, std::int64_t width, std
                   });
 }
 
-/// What the Philox block of an item keeps, as kept_parts() of dropout_work.h; nothing of a row that is not in use.
-POLYMOE_HOST_DEVICE inline std::uint32_t segment_kept_parts(std::int64_t first_column, const MaskNumbers& mask,
-                                                            const RowPlace& place, std::int64_t in_row) {
-  if (place.line == nullptr) return 0;
-  return kept_parts(place.line->first_name + place.number, in_row, first_column, mask,
-                    unpack_key(place.line->packed_key));
+/// The Philox block of an item of a row; of a row that is not in use, any.
+POLYMOE_HOST_DEVICE inline PhiloxCounter segment_block(const RowPlace& place, std::int64_t in_row,
+                                                       std::int64_t first_column) {
+  if (place.line == nullptr) return {};
+  return block_of_item(place.line->first_name + place.number, in_row, first_column, unpack_key(place.line->packed_key));
 }
 
 }  // namespace polymoe::kernels::cuda
