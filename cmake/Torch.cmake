@@ -3,6 +3,10 @@
 #
 # The wheel's own TorchConfig.cmake insists on a CUDA toolkit when the wheel was built with CUDA. We need only the
 # headers and the shared libraries, so the target is made here.
+# Ninja configures again by itself, in whatever environment: what the first one named stays.
+if(DEFINED ENV{Torch_DIR})
+  set(Torch_DIR "$ENV{Torch_DIR}" CACHE PATH "The share/cmake/Torch folder of the LibTorch to build with" FORCE)
+endif()
 set(torch_wishes)
 if(Torch_DIR)
   list(APPEND torch_wishes "Torch_DIR=${Torch_DIR}")
