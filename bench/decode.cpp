@@ -14,6 +14,7 @@
 #include "bench/arguments.h"
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/memory.h"
 #include "polymoe/checkpoint/dtype.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
@@ -89,7 +90,7 @@ struct Case {
 };
 
 void load_folder(const std::string& folder, const bench::Arguments& arguments, Case& loaded) {
-  const nlohmann::json description = nlohmann::json::parse(read_file(folder + "/model.json"));
+  const nlohmann::json description = parse_json(read_file(folder + "/model.json"));
   loaded.shape = description.at("shape");
   loaded.sources = description.at("sources");
   loaded.sources.resize(static_cast<std::size_t>(arguments.number("sentences")));
@@ -167,13 +168,12 @@ void measure(int argc, char** argv) {
   for (std::int64_t i = 0; i < arguments.number("repeats"); ++i) {
     seconds.push_back(bench::seconds_of([&] { loaded.decode(); }));
   }
-  fmt::print("{}\n", nlohmann::json{{"shape", loaded.shape},
-                                    {"ids", ids},
-                                    {"start_seconds", start},
-                                    {"seconds", seconds},
-                                    {"weight_bytes", loaded.model->bytes()},
-                                    {"peak_bytes", peak_resident_bytes()}}
-                         .dump());
+  fmt::print("{}\n", dump_json(nlohmann::json{{"shape", loaded.shape},
+                                              {"ids", ids},
+                                              {"start_seconds", start},
+                                              {"seconds", seconds},
+                                              {"weight_bytes", loaded.model->bytes()},
+                                              {"peak_bytes", peak_resident_bytes()}}));
 }
 
 }  // namespace

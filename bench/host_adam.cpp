@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/arguments.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/optim/adam.h"
 #include "polymoe/tensor/tensor_memory.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -63,11 +64,10 @@ void measure(int argc, char** argv) {
   }
   // Adam reads parameters, gradients and two moments, and writes all but the gradients; the copy in bfloat16 is 2
   // bytes.
-  fmt::print("{}\n", nlohmann::json{{"shape", {{"parameters", count}}},
-                                    {"seconds", seconds},
-                                    {"bytes_per_parameter", {{"float32", 28}, {"bfloat16", 30}}},
-                                    {"bandwidth", bandwidths}}
-                         .dump());
+  fmt::print("{}\n", dump_json(nlohmann::json{{"shape", {{"parameters", count}}},
+                                              {"seconds", seconds},
+                                              {"bytes_per_parameter", {{"float32", 28}, {"bfloat16", 30}}},
+                                              {"bandwidth", bandwidths}}));
 }
 
 }  // namespace

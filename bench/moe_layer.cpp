@@ -10,6 +10,7 @@
 #include "bench/arguments.h"
 #include "bench/call_counts.h"
 #include "bench/device.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/config/model_options.h"
 #include "polymoe/nn/feed_forward.h"
 #include "polymoe/nn/moe/layer.h"
@@ -137,14 +138,13 @@ void measure(int argc, char** argv) {
   const nlohmann::json calls{{"dense", calls_of(dense, x, gradient)},
                              {"moe", calls_of(limited, x, gradient)},
                              {"moe_dropless", calls_of(dropless, x, gradient)}};
-  fmt::print("{}\n", nlohmann::json{{"shape", shape},
-                                    {"device", arguments.word("device")},
-                                    {"precision", arguments.word("precision")},
-                                    {"seconds", seconds},
-                                    {"model_flops", model_flops},
-                                    {"peak_flops_per_second", peak},
-                                    {"calls", calls}}
-                         .dump());
+  fmt::print("{}\n", dump_json(nlohmann::json{{"shape", shape},
+                                              {"device", arguments.word("device")},
+                                              {"precision", arguments.word("precision")},
+                                              {"seconds", seconds},
+                                              {"model_flops", model_flops},
+                                              {"peak_flops_per_second", peak},
+                                              {"calls", calls}}));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/arguments.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/inference/packed_linear.h"
 #include "polymoe/nn/moe/expert_products.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -105,7 +106,7 @@ void measure(int argc, char** argv) {
     result["microseconds"].push_back(row);
   }
   for (const std::int64_t rows : {16, 64, 256}) result["experts"].push_back(measure_experts(arguments, rows));
-  fmt::print("{}\n", result.dump());
+  fmt::print("{}\n", dump_json(result));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "bench/arguments.h"
 #include "bench/call_counts.h"
 #include "bench/device.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/config/run_options.h"
 #include "polymoe/tensor/device.h"
 #include "polymoe/tensor/tensor_memory.h"
@@ -147,17 +148,16 @@ void measure(int argc, char** argv) {
   shape["dropout"] = arguments.real("dropout");
   shape["capacity"] = arguments.word("capacity");
   shape["capacity_factor"] = arguments.real("capacity-factor");
-  fmt::print("{}\n", nlohmann::json{{"shape", shape},
-                                    {"device", arguments.word("device")},
-                                    {"precision", arguments.word("precision")},
-                                    {"seconds", seconds},
-                                    {"model_flops", model_flops(options, arguments)},
-                                    {"source_tokens", source_tokens},
-                                    {"target_tokens", target_tokens},
-                                    {"peak_flops_per_second", peak},
-                                    {"peak_bytes", bench::peak_bytes(device)},
-                                    {"calls", calls}}
-                         .dump());
+  fmt::print("{}\n", dump_json(nlohmann::json{{"shape", shape},
+                                              {"device", arguments.word("device")},
+                                              {"precision", arguments.word("precision")},
+                                              {"seconds", seconds},
+                                              {"model_flops", model_flops(options, arguments)},
+                                              {"source_tokens", source_tokens},
+                                              {"target_tokens", target_tokens},
+                                              {"peak_flops_per_second", peak},
+                                              {"peak_bytes", bench::peak_bytes(device)},
+                                              {"calls", calls}}));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fuzz/scratch.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/config/decode_options.h"
 #include "polymoe/config/validate.h"
 #include "polymoe/interchange/foreign_config.h"
@@ -23,10 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const polymoe::ForeignConfig config = polymoe::parse_foreign_config(text, "config.json");
     polymoe::validate(config.model);
     polymoe::ForeignConfig written{polymoe::class_for(config.model), config.model, config.ids};
-    const std::string once = polymoe::write_foreign_config(written).dump();
+    const std::string once = dump_json(polymoe::write_foreign_config(written));
     const polymoe::ForeignConfig again = polymoe::parse_foreign_config(once, "config.json");
     polymoe::require(again.kind == written.kind && again.ids == written.ids);
-    polymoe::require(polymoe::write_foreign_config(again).dump() == once);
+    polymoe::require(dump_json(polymoe::write_foreign_config(again)) == once);
   });
   return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 
 namespace polymoe {
@@ -34,7 +35,7 @@ bool limit_depth(int depth, json::parse_event_t, json&) {
 template <typename T>
 T whole_number(const json& value) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::numeric_limits<T>::max()) {
-    fail("it holds {} where a whole number is wanted", in_quotes(value.dump()));
+    fail("it holds {} where a whole number is wanted", in_quotes(dump_json(value)));
   }
   return value.get<T>();
 }
@@ -92,12 +93,12 @@ void write_index(const std::filesystem::path& path, const CheckpointIndex& index
                      {"meta", index.meta}};
   std::string text;
   try {
-    text = root.dump();
+    text = dump_json(root);
   } catch (const json::exception&) {
     throw Error("a text in the checkpoint's meta data is not UTF-8", {path, 0});
   }
   // JSON has no infinities; the library would write null for them without a word.
-  if (json::parse(text) != root) throw Error("the checkpoint's meta data hold a number that is not finite", {path, 0});
+  if (parse_json(text) != root) throw Error("the checkpoint's meta data hold a number that is not finite", {path, 0});
   text.pop_back();  // the closing brace, which comes with the checksum
   write_file(path, text + checksum_ending(text));
 }

@@ -16,6 +16,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 
 namespace polymoe {
@@ -138,14 +139,14 @@ class HeaderReader {
     entry.spec.name = name;
     const json& dtype = field("dtype");
     if (!dtype.is_string() || !parse_dtype(dtype.get<std::string>(), entry.spec.dtype)) {
-      throw Error(fmt::format("tensor {} has the element type {}", in_quotes(name), dtype.dump()), {path_, 0},
+      throw Error(fmt::format("tensor {} has the element type {}", in_quotes(name), dump_json(dtype)), {path_, 0},
                   "convert it to one of F64, F32, F16, BF16, I64, I32, U8, BOOL");
     }
     const json& shape = field("shape");
     if (!shape.is_array()) bad(fmt::format("the shape of tensor {} is not a list", in_quotes(name)));
     for (const json& size : shape) {
       if (!size.is_number_unsigned() || size.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
-        bad(fmt::format("the shape of tensor {} holds {}", in_quotes(name), size.dump()));
+        bad(fmt::format("the shape of tensor {} holds {}", in_quotes(name), dump_json(size)));
       }
       entry.spec.shape.push_back(size.get<std::int64_t>());
     }

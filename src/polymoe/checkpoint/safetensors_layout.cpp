@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/checkpoint/safetensors.h"
@@ -39,7 +40,7 @@ json make_header(const std::vector<TensorSpec>& tensors, const std::vector<std::
 std::string header_bytes(const json& header) {
   std::string text;
   try {
-    text = header.dump();
+    text = dump_json(header);
   } catch (const json::exception&) {
     fail("the metadata are not UTF-8");
   }

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/checkpoint/expert_name.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
@@ -156,7 +157,7 @@ void print_json(const Checkpoint& checkpoint, const Arguments& arguments) {
                          {"bytes", tensor_bytes(spec)}});
     });
   }
-  fmt::print("{}\n", output.dump(2));
+  fmt::print("{}\n", dump_json(output, 2));
 }
 
 void print_summary(const Checkpoint& checkpoint) {
@@ -166,8 +167,8 @@ void print_summary(const Checkpoint& checkpoint) {
   line("checkpoint", one_line(checkpoint.path().string()));
   const nlohmann::json update = number(checkpoint, "update"), tokens = number(checkpoint, "target_tokens"),
                        seconds = number(checkpoint, "seconds");
-  if (!update.is_null()) line("update", update.dump());
-  if (!tokens.is_null()) line("target tokens", tokens.dump());
+  if (!update.is_null()) line("update", dump_json(update));
+  if (!tokens.is_null()) line("target tokens", dump_json(tokens));
   if (!seconds.is_null()) line("time", human_time(seconds.get<double>()));
   if (const std::string origin = origin_text(checkpoint); !origin.empty()) line("made", origin);
   std::string text = fmt::format("{} ({} dense, {} in experts", count(parameters.total),

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "polymoe/base/json_text.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/evaluation.h"
 
@@ -55,7 +56,7 @@ void print_json(const EvaluateOptions& options, const std::vector<Result>& resul
     }
     output["sentences"] = std::move(rows);
   }
-  fmt::print("{}\n", output.dump(2));
+  fmt::print("{}\n", dump_json(output, 2));
 }
 
 /// One line for each segment and a last one for the corpus, with tabs between, as cut and sort like it.

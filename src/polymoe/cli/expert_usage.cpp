@@ -12,6 +12,7 @@
 #include "polymoe/base/atomic_folder.h"
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/cli/commands.h"
@@ -122,7 +123,7 @@ void measure(const Arguments& arguments) {
   result["update"] = checkpoint.meta().value("update", std::int64_t{0});
   result["split"] = arguments.usage.split;
   result["segments"] = segments;
-  const std::string text = result.dump(1) + "\n";
+  const std::string text = dump_json(result, 1) + "\n";
   if (arguments.out.empty()) {
     fmt::print("{}", text);
   } else {

@@ -9,6 +9,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/log.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
@@ -188,7 +189,7 @@ void show_largest(const PlannerOptions& options, const Wishes& wishes) {
       entry["encoder_layers"] = model.plan.options.model.encoder_layers;
       list.push_back(entry);
     }
-    fmt::print("{}\n", list.dump(1));
+    fmt::print("{}\n", dump_json(list, 1));
     return;
   }
   if (models.empty()) fail("not even the smallest model of this family fits in any mode");
@@ -213,7 +214,7 @@ void show_layouts(const PlannerOptions& options, const Wishes& wishes, const std
   if (wishes.json) {
     nlohmann::json list = nlohmann::json::array();
     for (std::size_t i = 0; i < shown; ++i) list.push_back(to_json(plans[i]));
-    fmt::print("{}\n", list.dump(1));
+    fmt::print("{}\n", dump_json(list, 1));
     return;
   }
   print_table_head();
@@ -261,7 +262,7 @@ void add_plan(CLI::App& app) {
       show_largest(options, *wishes);
     } else if (wishes->this_layout) {
       const Plan plan = plan_of(options);
-      wishes->json ? fmt::print("{}\n", to_json(plan).dump(1)) : print_details(plan);
+      wishes->json ? fmt::print("{}\n", dump_json(to_json(plan), 1)) : print_details(plan);
     } else {
       show_layouts(options, *wishes, binder->config_path());
     }

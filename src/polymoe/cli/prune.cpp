@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
@@ -36,7 +37,7 @@ void print_json(const PruneReport& report, const std::string& output) {
       {"parameters", {{"before", report.before.parameters}, {"after", report.after.parameters}}},
       {"bytes", {{"before", report.before.bytes}, {"after", report.after.bytes}}},
       {"predicted_speed", {{"one_sentence", report.speed_one}, {"many_sentences", report.speed_many}}}};
-  fmt::print("{}\n", all.dump(1));
+  fmt::print("{}\n", dump_json(all, 1));
 }
 
 void print_report(const PruneReport& report, const std::string& output) {

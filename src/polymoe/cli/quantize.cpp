@@ -11,6 +11,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
@@ -114,7 +115,7 @@ void run_quantize(Arguments arguments) {
                         {"bytes", {{"before", sizes.before}, {"after", sizes.after}}}};
   if (test) report["comparison"] = comparison(*test, arguments);
   if (arguments.json) {
-    fmt::print("{}\n", report.dump(1));
+    fmt::print("{}\n", dump_json(report, 1));
   } else {
     print_report(report);
   }

@@ -7,6 +7,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/random.h"
 #include "polymoe/data/layout.h"
@@ -22,7 +23,7 @@ nlohmann::json read_description(const std::filesystem::path& folder) {
     throw Error("not a dataset: it has no dataset.json", {folder, 0}, "give a folder made by `polymoe prepare`");
   }
   try {
-    nlohmann::json description = nlohmann::json::parse(read_file(path));
+    nlohmann::json description = parse_json(read_file(path));
     if (description.at("format") != kFormat) throw Error("a dataset of another version", {path, 0}, kRemedy);
     return description;
   } catch (const nlohmann::json::exception& error) {

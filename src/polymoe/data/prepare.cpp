@@ -18,6 +18,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
 #include "polymoe/base/gzip_writer.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/data/dataset.h"
@@ -354,7 +355,7 @@ std::vector<PreparedSplit> prepare(const PrepareOptions& given, const ProgressSi
   const std::string model = read_file(options.vocabulary);
   write_file(folder.temporary() / kVocabularyName, model);
   const std::uint32_t checksum = crc32_of(std::as_bytes(std::span(model)));
-  write_file(folder.temporary() / kDescriptionName, describe(splits, vocabulary, checksum).dump(2) + "\n");
+  write_file(folder.temporary() / kDescriptionName, dump_json(describe(splits, vocabulary, checksum), 2) + "\n");
   Dataset(folder.temporary()).verify();
   folder.commit();
   return splits;

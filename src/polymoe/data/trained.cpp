@@ -7,6 +7,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/config/data_options.h"
 #include "polymoe/data/layout.h"
 #include "polymoe/data/mixture.h"
@@ -26,7 +27,7 @@ bool matches(const std::string& pattern, const Direction& direction) {
 /// Null where it is not there or cannot be read: it may have been moved since.
 nlohmann::json description_of(const std::filesystem::path& folder) {
   try {
-    return nlohmann::json::parse(read_file(folder / kDescriptionName));
+    return parse_json(read_file(folder / kDescriptionName));
   } catch (const std::exception&) {
     return {};
   }

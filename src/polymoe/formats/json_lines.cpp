@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/formats/document.h"
 
@@ -32,7 +33,7 @@ class JsonLinesDocument : public Document {
     std::string& line = lines_.at(segments_.at(segment).line - 1);
     Json row = Json::parse(line);
     pair_of(row)[target_] = text_of(translation);
-    line = row.dump();
+    line = dump_json(row);
     return "";
   }
 

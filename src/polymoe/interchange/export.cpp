@@ -14,6 +14,7 @@
 #include "polymoe/base/atomic_folder.h"
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
@@ -85,7 +86,7 @@ std::string header_of(const std::vector<Part>& shard) {
         {"dtype", dtype_name(part.spec.dtype)}, {"shape", part.spec.shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
-  std::string text = header.dump();
+  std::string text = dump_json(header);
   constexpr std::size_t kAlignment = 8;
   text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
   const std::uint64_t length = text.size();
@@ -122,7 +123,7 @@ class WeightsWriter {
     }
     if (shards.size() > 1) {
       const ordered_json index{{"metadata", {{"total_size", bytes}}}, {"weight_map", map}};
-      write_file(folder / "model.safetensors.index.json", index.dump(2) + "\n");
+      write_file(folder / "model.safetensors.index.json", dump_json(index, 2) + "\n");
     }
     state_.finished = true;
     if (progress_) progress_(state_);
@@ -182,8 +183,8 @@ void export_model(const ExportOptions& options, const ProgressSink& progress) {
   const Source source = Source::open(options.checkpoint);
   ForeignConfig config{class_for(source.options.model), source.options.model, {}};
   std::map<std::string, std::string> files = tokenizer_files(source, config);
-  files.emplace("config.json", write_foreign_config(config).dump(2) + "\n");
-  files.emplace("generation_config.json", write_generation_config(config, source.options.decode).dump(2) + "\n");
+  files.emplace("config.json", dump_json(write_foreign_config(config), 2) + "\n");
+  files.emplace("generation_config.json", dump_json(write_generation_config(config, source.options.decode), 2) + "\n");
   const std::vector<Part> parts = parts_of(source.checkpoint, tensor_maps(config.kind, config.model));
 
   AtomicFolder folder(options.output);

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/config/decode_options.h"
@@ -66,7 +67,7 @@ class ConfigReader {
     if (!has(key)) bad(key, "is missing");
     const json& value = values_[key];
     if (!value.is_number_integer() || value < low || value > high) {
-      bad(key, fmt::format("is {}, no whole number from {} to {}", one_line(value.dump()), low, high));
+      bad(key, fmt::format("is {}, no whole number from {} to {}", one_line(dump_json(value)), low, high));
     }
     return value.get<std::int64_t>();
   }
@@ -77,7 +78,7 @@ class ConfigReader {
     if (!has(key)) return standard;
     const json& value = values_[key];
     if (!value.is_number() || value < 0.0 || value > 0.999) {
-      bad(key, fmt::format("is {}, no share from 0 to 0.999", one_line(value.dump())));
+      bad(key, fmt::format("is {}, no share from 0 to 0.999", one_line(dump_json(value))));
     }
     return value.get<double>();
   }
@@ -200,7 +201,7 @@ void check_experts(const MoeOptions& moe) {
 std::string_view name_of(ForeignClass kind) { return kClasses[static_cast<std::size_t>(kind)].name; }
 
 ForeignConfig parse_foreign_config(const std::string& text, const std::filesystem::path& path) {
-  const json values = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json values = try_parse_json(text);
   if (!values.is_object()) throw Error("no configuration: not a JSON object", {path, 0}, "copy or download it again");
   const ConfigReader reader(values, path);
   ForeignConfig config;
@@ -331,7 +332,7 @@ ordered_json write_generation_config(const ForeignConfig& config, const DecodeOp
 }
 
 void read_generation_config(const std::string& text, const std::filesystem::path& path, DecodeOptions& decode) {
-  const json values = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json values = try_parse_json(text);
   if (!values.is_object()) throw Error("no configuration: not a JSON object", {path, 0}, "copy or download it again");
   const ConfigReader reader(values, path);
   if (reader.has("num_beams")) decode.beam_size = reader.integer("num_beams", 1, 1024);

@@ -10,6 +10,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
@@ -29,7 +30,7 @@ constexpr const char* kModelFile = "sentencepiece.bpe.model";
 constexpr const char* kMask = "<mask>";
 
 json read_object(const fs::path& path) {
-  json value = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  json value = try_parse_json(read_file(path));
   if (!value.is_object()) throw Error("not a JSON object", {path, 0}, "copy or download it again");
   return value;
 }
@@ -323,11 +324,11 @@ std::optional<std::string> read_foreign_vocabulary(const fs::path& folder, const
 std::map<std::string, std::string> write_foreign_vocabulary(const std::string& vocabulary, const fs::path& path) {
   const std::optional<VocabularyLayout> layout = read_layout(vocabulary, path);
   if (!layout) fail("{}: has no layout of another program's ids", path.string());
-  std::map<std::string, std::string> files{{"tokenizer_config.json", tokenizer_config(*layout).dump(2) + "\n"}};
+  std::map<std::string, std::string> files{{"tokenizer_config.json", dump_json(tokenizer_config(*layout), 2) + "\n"}};
   const bool marian = layout->family == VocabularyFamily::kMarian;
   files.emplace(marian ? "source.spm" : kModelFile, without_layout(vocabulary));
   if (marian) files.emplace("target.spm", layout->target_model);
-  if (layout->family != VocabularyFamily::kNllb) files.emplace("vocab.json", entries_of(*layout).dump(2) + "\n");
+  if (layout->family != VocabularyFamily::kNllb) files.emplace("vocab.json", dump_json(entries_of(*layout), 2) + "\n");
   return files;
 }
 

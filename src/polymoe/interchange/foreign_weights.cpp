@@ -13,6 +13,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
@@ -33,7 +34,7 @@ struct Listing {
 };
 
 Listing read_index_of(const fs::path& path) {
-  const json index = json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  const json index = try_parse_json(read_file(path));
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   if (!index.is_object() || map == index.end() || !map->is_object() || map->empty()) {
     throw Error("no index of shards: it has no weight_map", {path, 0}, "copy or download it again");

@@ -9,6 +9,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 
 namespace polymoe {
 
@@ -34,7 +35,7 @@ MetricsWriter::MetricsWriter(std::filesystem::path path) : file_(std::move(path)
 
 void MetricsWriter::append(const json& record) {
   // dump() itself writes NaN and infinities as null.
-  file_.append(record.dump(-1, ' ', false, json::error_handler_t::replace) + '\n');
+  file_.append(dump_any_json(record) + '\n');
 }
 
 std::size_t MetricsWriter::truncate_after_update(std::int64_t update, bool validated) {
@@ -43,7 +44,7 @@ std::size_t MetricsWriter::truncate_after_update(std::int64_t update, bool valid
   LineReader reader(file_.path(), kMaxRecordBytes);
   std::string line;
   while (reader.next(line)) {
-    const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const json record = try_parse_json(line);
     if (!record.is_object()) {
       throw Error("not a JSON object", {file_.path(), reader.line_number()}, "remove the damaged line");
     }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "polymoe/base/json_text.h"
 #include "polymoe/metrics/json_object.h"
 #include "polymoe/metrics/schema.h"
 
@@ -127,7 +128,7 @@ class Reader {
     config.emplace_back(key, value.is_array() ? listed(value) : text_of(value));
   }
   static std::string text_of(const JsonObject::Json& value) {
-    return value.is_string() ? value.get<std::string>() : value.dump();
+    return value.is_string() ? value.get<std::string>() : dump_json(value);
   }
   static std::string listed(const JsonObject::Json& array) {
     std::string text;

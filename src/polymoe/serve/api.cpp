@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/formats/document.h"
 #include "polymoe/formats/fill.h"
@@ -20,9 +21,7 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 using Deadline = Batcher::Clock::time_point;
 
-std::string dump(const OrderedJson& json) {
-  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
-}
+std::string dump(const OrderedJson& json) { return dump_any_json(json) + "\n"; }
 
 /// Whether two keys are equal, in a time that does not tell where they differ.
 bool same_key(const std::string& a, const std::string& b) {

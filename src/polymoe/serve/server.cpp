@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/log.h"
 #include "polymoe/serve/api_error.h"
 #include "polymoe/serve/page.h"
@@ -48,10 +49,7 @@ void write(httplib::Response& response, const ApiResponse& answer) {
 }
 
 ApiResponse refusal(const ApiError& error) {
-  ApiResponse answer{
-      .status = error.status(),
-      .body = nlohmann::json({{"error", error.what()}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-              "\n"};
+  ApiResponse answer{.status = error.status(), .body = dump_any_json(nlohmann::json({{"error", error.what()}})) + "\n"};
   if (error.retry_after() > 0) answer.headers.emplace_back("Retry-After", std::to_string(error.retry_after()));
   return answer;
 }

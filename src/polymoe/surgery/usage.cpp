@@ -12,6 +12,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 
 namespace polymoe {
@@ -89,7 +90,7 @@ std::optional<json> last_experts_record(const fs::path& path) {
   std::optional<json> last;
   LineReader reader(path.string(), std::size_t{1} << 28);
   for (std::string line; reader.next(line);) {
-    json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    json record = try_parse_json(line);
     if (record.is_object() && record.value("type", "") == "experts") last = std::move(record);
   }
   return last;
@@ -126,7 +127,7 @@ std::vector<double> metric_of(const GateStatistics::Row& row, ExpertMetric metri
 GateStatistics GateStatistics::read(const fs::path& path) {
   const fs::path file = is_folder(path) ? path / "metrics.jsonl" : path;
   try {
-    if (file.extension() != ".jsonl") return from_usage(json::parse(read_file(file)), file);
+    if (file.extension() != ".jsonl") return from_usage(parse_json(read_file(file)), file);
     const std::optional<json> record = last_experts_record(file);
     if (record) return from_record(*record, file);
   } catch (const json::exception& error) {

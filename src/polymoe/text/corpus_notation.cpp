@@ -8,6 +8,7 @@
 
 #include "polymoe/base/ascii.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/text/corpus.h"
@@ -144,7 +145,7 @@ void parse_json_lines(std::string_view rest, CorpusSpec& spec) {
   const bool from_file = keys.empty();
   if (!spec.task.empty()) return parse_task_keys(file, keys, spec);
   if (from_file) {
-    const nlohmann::json row = nlohmann::json::parse(first_line(file), nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json row = try_parse_json(first_line(file));
     if (!row.is_object()) throw Error("not a JSON object such as {\"en\": \"...\", \"de\": \"...\"}", {file, 1});
     for (const auto& [key, value] : row.items()) keys.push_back(key);
   }
@@ -169,7 +170,7 @@ std::vector<CorpusSpec> parse_folder(const fs::path& folder) {
   }
   std::vector<CorpusSpec> specs;
   try {
-    const nlohmann::json json = nlohmann::json::parse(read_file(description));
+    const nlohmann::json json = parse_json(read_file(description));
     std::string name = json.at("name").get<std::string>();
     std::replace_if(
         name.begin(), name.end(), [](char c) { return !ascii::is_alphanumeric(c) && c != '-' && c != '_'; }, '_');

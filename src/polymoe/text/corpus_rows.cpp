@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/text/text_encoding.h"
 
@@ -30,7 +31,7 @@ void drop_byte_order_mark(std::string& line) {
 /// Why a line is not JSON, and where.
 std::string json_fault(const std::string& line) {
   try {
-    const nlohmann::json unused = nlohmann::json::parse(line);
+    const nlohmann::json unused = parse_json(line);
   } catch (const nlohmann::json::parse_error& error) {
     const std::string what = error.what();
     if (what.find("surrogate") != std::string::npos) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/text/wire_format.h"
 
@@ -46,7 +47,7 @@ class LayoutReader {
   explicit LayoutReader(const std::filesystem::path& path) : path_(path) {}
 
   VocabularyLayout read(std::string_view text) const {
-    const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const json value = try_parse_json(text);
     if (!value.is_object()) bad("it is not JSON");
     if (number(value, "format", 0, kFormat) != kFormat) bad("it has another format");
     VocabularyLayout layout;
@@ -83,7 +84,7 @@ class LayoutReader {
   }
 
   std::int32_t in_range(const json& id, const char* key, std::int64_t low, std::int64_t high) const {
-    if (!id.is_number_integer() || id < low || id > high) bad(fmt::format("{} is {}", key, one_line(id.dump())));
+    if (!id.is_number_integer() || id < low || id > high) bad(fmt::format("{} is {}", key, one_line(dump_json(id))));
     return id.get<std::int32_t>();
   }
 
@@ -106,7 +107,7 @@ class LayoutReader {
     for (const auto& [kind, known] : names) {
       if (name == known) return kind;
     }
-    bad(fmt::format("no {} is named {}", key, one_line(name.dump())));
+    bad(fmt::format("no {} is named {}", key, one_line(dump_json(name))));
   }
 
   void read_languages(const json& value, VocabularyLayout& layout, std::int64_t last) const {
@@ -149,7 +150,7 @@ std::string with_layout(const std::string& model, const VocabularyLayout& layout
     value["languages"].push_back({code, tag, has_target_text});
   }
   std::string result = model;
-  append_wire_bytes(result, kLayoutField, value.dump());
+  append_wire_bytes(result, kLayoutField, dump_json(value));
   if (!layout.target_model.empty()) append_wire_bytes(result, kTargetModelField, layout.target_model);
   return result;
 }

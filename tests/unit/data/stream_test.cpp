@@ -1,4 +1,5 @@
 #include "polymoe/data/stream.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/config/data_options.h"
 
 #include <algorithm>
@@ -147,7 +148,7 @@ TEST_F(StreamTest, GoesOnFromItsStateExactly) {
   for (int cut = 0; cut < kBatches; ++cut) {
     // Forth and back in one stream, so that what it held before must not matter.
     const int from = cut * 71 % kBatches;
-    resumed.restore(nlohmann::json::parse(states[static_cast<std::size_t>(from)].dump()));
+    resumed.restore(parse_json(dump_json(states[static_cast<std::size_t>(from)])));
     for (int i = from; i < from + kAfter; ++i) {
       ASSERT_EQ(content(resumed.next()), content(batches[static_cast<std::size_t>(i)])) << "cut at " << from;
     }
@@ -157,7 +158,7 @@ TEST_F(StreamTest, GoesOnFromItsStateExactly) {
 TEST_F(StreamTest, StateStaysSmall) {
   BatchStream stream(*data_, options(), 300, 1);
   for (int i = 0; i < 200; ++i) {
-    EXPECT_LT(stream.state().dump().size(), 100u);
+    EXPECT_LT(dump_json(stream.state()).size(), 100u);
     stream.skip();
   }
 }
@@ -294,7 +295,7 @@ TEST_F(StreamTest, RefusesADamagedState) {
   const nlohmann::json good = stream.state();
   for (const char* text : {"null", "[]", "{}", R"({"window": 1})", R"({"window": "x", "batch": 0, "fingerprint": 1})",
                            R"({"window": 18446744073709551615, "batch": 0, "fingerprint": 1})"}) {
-    EXPECT_THROW(stream.restore(nlohmann::json::parse(text)), Error) << text;
+    EXPECT_THROW(stream.restore(parse_json(text)), Error) << text;
   }
   nlohmann::json beyond = good;
   beyond["batch"] = 1000000;

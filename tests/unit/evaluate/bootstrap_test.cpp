@@ -9,6 +9,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/evaluate/numpy_random.h"
 
 namespace polymoe {
@@ -17,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 /// Of scripts/metric-table.
-json read_table() { return json::parse(read_file(POLYMOE_SOURCE_DIR "/tests/data/evaluate/significance.json")); }
+json read_table() { return parse_json(read_file(POLYMOE_SOURCE_DIR "/tests/data/evaluate/significance.json")); }
 
 SegmentStatistics statistics_of(const std::string& metric, const std::vector<std::string>& hypotheses,
                                 const std::vector<std::vector<std::string>>& streams) {
@@ -54,7 +55,7 @@ TEST(PairedBootstrap, IsThatOfSacreBleu) {
       const PairedBootstrap found = paired_bootstrap(weak, strong, test["resamples"], test["seed"]);
       const PairedBootstrap same = paired_bootstrap(weak, weak, test["resamples"], test["seed"]);
       for (const auto& [precision, tolerance] : std::map<std::string, double>{{"float64", 1e-9}, {"float32", 1e-4}}) {
-        SCOPED_TRACE(metric + " " + precision + " seed " + test["seed"].dump());
+        SCOPED_TRACE(metric + " " + precision + " seed " + dump_json(test["seed"]));
         const json& expected = test[precision][metric];
         expect_same(found.baseline, expected[0], tolerance);
         expect_same(found.system, expected[1], tolerance);

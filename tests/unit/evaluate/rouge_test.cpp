@@ -6,6 +6,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/utf8.h"
 
 namespace polymoe {
@@ -68,8 +69,8 @@ TEST(Rouge, NothingToCompareScoresZero) {
 // scripts/metric-table makes the table with the rouge-score package. Both sides divide the same whole numbers.
 TEST(Rouge, SentencesInManyLanguagesScoreAsTheReferenceImplementationSays) {
   const std::string tables = POLYMOE_SOURCE_DIR "/tests/data/evaluate/";
-  const auto sentences = nlohmann::json::parse(read_file(tables + "sentences.json"));
-  const auto expected = nlohmann::json::parse(read_file(tables + "rouge-scores.json"))["sentences"];
+  const auto sentences = parse_json(read_file(tables + "sentences.json"));
+  const auto expected = parse_json(read_file(tables + "rouge-scores.json"))["sentences"];
   ASSERT_EQ(sentences.size(), expected.size());
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     const auto hypothesis = sentences[i]["hypothesis"].get<std::string>();

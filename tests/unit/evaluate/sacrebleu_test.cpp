@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "polymoe/base/files.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/evaluate/pieces.h"
 #include "polymoe/evaluate/segments.h"
@@ -29,7 +30,7 @@ constexpr double kSacrebleuTolerance = 1e-9;
 const std::string kTables = POLYMOE_SOURCE_DIR "/tests/data/evaluate/";
 const std::string kData = POLYMOE_SOURCE_DIR "/../shared/data/";
 
-json read_json(const std::string& path) { return json::parse(read_file(path)); }
+json read_json(const std::string& path) { return parse_json(read_file(path)); }
 
 BleuOptions with_tokenizer(Tokenizer tokenizer) { return {.tokenizer = tokenizer}; }
 
@@ -186,7 +187,7 @@ TEST(SacreBleuShifts, EditsAreTheSameOnBothSidesOfEveryLimit) {
     const std::vector<std::string> references = {segment["reference"]};
     EXPECT_EQ(sentence_ter(segment["hypothesis"].get<std::string>(), references).edits,
               segment["edits"].get<std::uint64_t>())
-        << segment.dump();
+        << dump_json(segment);
   }
 }
 
@@ -227,7 +228,7 @@ TEST(SacreBleuTable, RealTextInManyLanguagesScoresTheSame) {
   const json sets = read_json(kTables + "table.json")["sets"];
   ASSERT_GE(sets.size(), 100u);
   for (const json& recipe : sets) {
-    SCOPED_TRACE(recipe["hypothesis"].get<std::string>() + " against " + recipe["references"].dump());
+    SCOPED_TRACE(recipe["hypothesis"].get<std::string>() + " against " + dump_json(recipe["references"]));
     Streams streams = read_set(recipe, files);
     const std::vector<std::string> hypotheses = std::move(streams.front());
     streams.erase(streams.begin());
@@ -279,7 +280,8 @@ TEST(SacreBleuCases, PublishedCasesScoreTheSame) {
     const double score = metric == "ter"            ? corpus_ter(hypotheses, streams).score
                          : metric.ends_with("bleu") ? corpus_bleu(hypotheses, streams, bleu_options(parameters)).score
                                                     : corpus_chrf(hypotheses, streams, chrf_options(parameters)).score;
-    EXPECT_NEAR(score, example["score"], example["eps"]) << example.dump();  // as precise as the case states its score
+    EXPECT_NEAR(score, example["score"], example["eps"])
+        << dump_json(example);  // as precise as the case states its score
     ++compared;
   }
   EXPECT_GE(compared, 40);

@@ -1,4 +1,5 @@
 #include "polymoe/interchange/import.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/config/run_options.h"
 
 #include <filesystem>
@@ -57,9 +58,9 @@ class ForeignImport : public ::testing::Test {
   }
 
   static void edit(const fs::path& path, const std::function<void(json&)>& change) {
-    json values = json::parse(read_file(path));
+    json values = parse_json(read_file(path));
     change(values);
-    write_file(path, values.dump());
+    write_file(path, dump_json(values));
   }
 
   std::string error_with_config(const std::string& name, const std::string& key, const json& value) const {
@@ -81,10 +82,10 @@ TEST_F(ForeignImport, WhatIsExportedIsWhatWasImported) {
       EXPECT_EQ(read_file(out / file), read_file(model / file)) << name << file;
     }
     if (fs::exists(model / "vocab.json")) {
-      EXPECT_EQ(json::parse(read_file(out / "vocab.json")), json::parse(read_file(model / "vocab.json"))) << name;
+      EXPECT_EQ(parse_json(read_file(out / "vocab.json")), parse_json(read_file(model / "vocab.json"))) << name;
     }
-    const json before = json::parse(read_file(model / "config.json")),
-               after = json::parse(read_file(out / "config.json"));
+    const json before = parse_json(read_file(model / "config.json")),
+               after = parse_json(read_file(out / "config.json"));
     for (const auto& [key, value] : after.items()) {
       if (key == "expert_capacity") continue;  // of training there
       if (!before.contains(key)) continue;
@@ -107,7 +108,7 @@ TEST_F(ForeignImport, KeepsThePolicyOfTheSecondExpert) {
     import_model({model, made});
     EXPECT_EQ(options_of(Checkpoint::open(made)).model.moe.second_expert, expected);
     export_model({made, out});
-    EXPECT_EQ(json::parse(read_file(out / "config.json"))["second_expert_policy"], policy);
+    EXPECT_EQ(parse_json(read_file(out / "config.json"))["second_expert_policy"], policy);
   }
 }
 
@@ -120,7 +121,7 @@ TEST_F(ForeignImport, ShardsAreOneModel) {
   EXPECT_EQ(read_file(folder_ / "out/model.safetensors"), read_file(kDumps / "nllb-moe/model/model.safetensors"));
 
   const fs::path index = folder_ / "shards/model.safetensors.index.json";
-  const std::string first = json::parse(read_file(index))["weight_map"].begin()->get<std::string>();
+  const std::string first = parse_json(read_file(index))["weight_map"].begin()->get<std::string>();
   fs::remove(folder_ / "shards" / first);
   fs::remove_all(folder_ / "again");
   try {
@@ -242,7 +243,7 @@ TEST_F(ForeignImport, WithoutATokenizerThereIsARemark) {
   import_model({model, folder_ / "made"});
   EXPECT_FALSE(fs::exists(folder_ / "made/vocab.model"));
   export_model({folder_ / "made", folder_ / "out"});
-  const json config = json::parse(read_file(folder_ / "out/config.json"));
+  const json config = parse_json(read_file(folder_ / "out/config.json"));
   EXPECT_EQ(config["pad_token_id"], 1);
   EXPECT_EQ(config["decoder_start_token_id"], 2);
 }

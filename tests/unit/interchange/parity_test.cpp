@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "polymoe/base/json_text.h"
 #include "polymoe/checkpoint/dtype.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/checkpoint/safetensors.h"
@@ -117,7 +118,7 @@ class ForeignParity : public ::testing::TestWithParam<std::string> {
   }
 
   void expect_search(const std::string& kind, std::int64_t beams) {
-    const nlohmann::json marks = nlohmann::json::parse(file_.metadata().at("ids"));
+    const nlohmann::json marks = parse_json(file_.metadata().at("ids"));
     SearchSymbols symbols;
     symbols.end = marks.at("end");
     for (const std::int64_t id : marks.at("forbidden")) symbols.forbidden.push_back(id);
@@ -191,7 +192,7 @@ TEST_P(ForeignParity, LossAndGradientsAreThoseOfTransformers) {
     }
     if (name == "embedding") {
       // There the row of padding, from which Marian's decoder starts, never learns as an input.
-      const std::int64_t pad = nlohmann::json::parse(file_.metadata().at("ids")).at("pad");
+      const std::int64_t pad = parse_json(file_.metadata().at("ids")).at("pad");
       for (const at::Tensor& gradient : {ours, theirs}) gradient[pad].zero_();
     }
     const double difference = (ours - theirs).norm().item<double>() / std::max(1e-6, theirs.norm().item<double>());
@@ -209,7 +210,7 @@ TEST_P(ForeignParity, SearchesFindWhatTransformersFinds) {
 
 TEST_P(ForeignParity, TextsHaveTheIdsOfTheTokenizer) {
   const Vocabulary vocabulary = Vocabulary::load(folder_ / "imported/vocab.model");
-  for (const nlohmann::json& text : nlohmann::json::parse(file_.metadata().at("texts"))) {
+  for (const nlohmann::json& text : parse_json(file_.metadata().at("texts"))) {
     const auto words = text.at("text").get<std::string>();
     const auto source = text.at("source").get<std::vector<std::int32_t>>();
     const auto target = text.at("target").get<std::vector<std::int32_t>>();

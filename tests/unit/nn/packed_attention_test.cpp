@@ -36,6 +36,7 @@ void expect_alike(const std::vector<at::Tensor>& got, const std::vector<at::Tens
 
 // Lengths of rows, and heads of 64 elements, which have a kernel for short rows, or of 16.
 struct Case {
+  const char* name;
   std::vector<std::int32_t> source, target;
   std::int64_t head_width;
 };
@@ -109,9 +110,11 @@ TEST_P(PackedAttention, CrossAttentionIsThatOfPaddedRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, PackedAttention,
-                         ::testing::Values(Case{{5, 9, 1, 7}, {3, 1, 8, 6}, 16}, Case{{5, 9, 1, 7}, {3, 1, 8, 6}, 64},
-                                           Case{{64, 1, 33, 16, 17}, {15, 64, 48, 1, 49}, 64},
-                                           Case{{65, 3}, {2, 70}, 64}));
+                         ::testing::Values(Case{"NarrowHeads", {5, 9, 1, 7}, {3, 1, 8, 6}, 16},
+                                           Case{"Short", {5, 9, 1, 7}, {3, 1, 8, 6}, 64},
+                                           Case{"AsLongAsABlockHolds", {64, 1, 33, 16, 17}, {15, 64, 48, 1, 49}, 64},
+                                           Case{"Long", {65, 3}, {2, 70}, 64}),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace polymoe

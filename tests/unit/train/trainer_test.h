@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "polymoe/base/json_text.h"
 #include "polymoe/train/trainer.h"
 #include "support/thread_communicator.h"
 #include "unit/train/training_test.h"
@@ -38,7 +39,7 @@ class TrainerTest : public TrainingTest {
     nlohmann::json found = nlohmann::json::array();
     std::ifstream file(std::filesystem::path(options.train.output) / "metrics.jsonl");
     for (std::string line; std::getline(file, line);) {
-      const nlohmann::json record = nlohmann::json::parse(line);
+      const nlohmann::json record = parse_json(line);
       if (record.at("type") == type) found.push_back(record);
     }
     return found;

@@ -14,6 +14,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
 #include "polymoe/base/gzip_writer.h"
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/log.h"
 #include "polymoe/base/parallel_for.h"
 #include "polymoe/base/path_kind.h"
@@ -150,7 +151,7 @@ void write_description(const fs::path& folder, const GettextSummary& summary, co
   }
   json["packages"] = summary.packages;
   json["max_chars"] = options.max_chars;
-  write_file(folder / "corpus.json", json.dump(2) + "\n");
+  write_file(folder / "corpus.json", dump_json(json, 2) + "\n");
 }
 
 /// Does work(language) for all languages on all cores, and collect(language, its result) for one at a time.
