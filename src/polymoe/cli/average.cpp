@@ -15,12 +15,12 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct AverageArguments {
   AverageOptions options;
   std::int64_t last = 0;
 };
 
-void average(Arguments arguments) {
+void average(AverageArguments arguments) {
   AverageOptions& options = arguments.options;
   if (arguments.last > 0) {
     if (options.checkpoints.size() != 1) fail("--last takes the checkpoints of one run folder; name that alone");
@@ -32,7 +32,7 @@ void average(Arguments arguments) {
   fmt::print("{}\n", options.output.string());
 }
 
-constexpr const char* kFooter =
+constexpr const char* kAverageFooter =
     "The mean of the weights of a run's last checkpoints is often better than each of them. The result is a\n"
     "checkpoint without optimiser state, for `translate` and `train --init`; its path is printed.\n\n"
     "Example: the last five of a run (train.keep-checkpoints says how many it keeps)\n"
@@ -45,7 +45,7 @@ constexpr const char* kFooter =
 
 void add_average(CLI::App& app) {
   CLI::App* command = app.add_subcommand("average", "Average the weights of checkpoints of one model");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<AverageArguments>();
   command->add_option("PATH", arguments->options.checkpoints, "checkpoints; or one run folder, with --last")
       ->required()
       ->type_name("DIR");
@@ -58,7 +58,7 @@ void add_average(CLI::App& app) {
   command->add_option("--out,-o", arguments->options.output, "folder for the new checkpoint")
       ->required()
       ->type_name("DIR");
-  command->footer(kFooter);
+  command->footer(kAverageFooter);
   command->callback([arguments] { average(*arguments); });
 }
 

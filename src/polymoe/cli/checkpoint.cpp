@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct CheckpointArguments {
   std::string path;
   bool list_tensors = false;
   std::string pattern;  ///< of the names to list
@@ -44,7 +44,7 @@ struct Size {
   std::uint64_t bytes = 0;
 };
 
-Checkpoint open(const std::string& path) { return Checkpoint::open(resolve_checkpoint(path), Check::kHeaders); }
+Checkpoint open_headers(const std::string& path) { return Checkpoint::open(resolve_checkpoint(path), Check::kHeaders); }
 
 Size size_of(const Checkpoint& checkpoint, const std::string& group) {
   Size size;
@@ -124,7 +124,7 @@ std::string origin_text(const Checkpoint& checkpoint) {
   }
 }
 
-void print_json(const Checkpoint& checkpoint, const Arguments& arguments) {
+void print_json(const Checkpoint& checkpoint, const CheckpointArguments& arguments) {
   const Parameters parameters = parameters_of(checkpoint);
   ordered_json output = {{"checkpoint", checkpoint.path().string()},
                          {"update", number(checkpoint, "update")},
@@ -185,8 +185,8 @@ void print_summary(const Checkpoint& checkpoint) {
   for (const CheckpointShard& shard : checkpoint.shards()) fmt::print("{:<40} {:>15}\n", shard.file, shard.bytes);
 }
 
-void inspect(const Arguments& arguments) {
-  const Checkpoint checkpoint = open(arguments.path);
+void inspect(const CheckpointArguments& arguments) {
+  const Checkpoint checkpoint = open_headers(arguments.path);
   if (arguments.json) {
     print_json(checkpoint, arguments);
   } else if (arguments.list_tensors) {
@@ -220,7 +220,7 @@ void verify_run(const std::vector<fs::path>& checkpoints) {
   if (damaged > 0) fail("{} of {} checkpoints are damaged", damaged, checkpoints.size());
 }
 
-void verify(const Arguments& arguments) {
+void verify(const CheckpointArguments& arguments) {
   const std::vector<fs::path> all = all_checkpoints(arguments.path);
   if (all.empty()) {
     verify_one(resolve_checkpoint(arguments.path));
@@ -252,7 +252,7 @@ constexpr const char* kVerifyFooter =
 void add_checkpoint(CLI::App& app) {
   CLI::App* checkpoint = app.add_subcommand("checkpoint", "Look into checkpoints, or check that they are whole");
   checkpoint->require_subcommand(1);
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<CheckpointArguments>();
 
   CLI::App* command = checkpoint->add_subcommand("inspect", "Print what a checkpoint holds");
   command->add_option("PATH", arguments->path, "a checkpoint, or a run folder")->required()->type_name("DIR");

@@ -112,7 +112,7 @@ void add_extract(CLI::App& corpus) {
   extract->callback([options] { run_extract(*options); });
 }
 
-constexpr const char* kFooter =
+constexpr const char* kCorpusFooter =
     "Example: text in five languages, from the default packages (about 100 MB to download, the first time only)\n"
     "  polymoe corpus gettext --languages de,fr,ja,uk,hi --out corpus\n"
     "  polymoe vocab --corpus corpus --out vocab.model --size 8000\n\n"
@@ -151,7 +151,7 @@ void add_corpus(CLI::App& app) {
   gettext->add_option("--max-chars", options->max_chars, "leave out segments of more characters")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  gettext->footer(kFooter);
+  gettext->footer(kCorpusFooter);
   gettext->callback([options] { run_gettext(*options); });
   add_extract(*corpus);
 }

@@ -116,7 +116,7 @@ void run_evaluate(const EvaluateOptions& options) {
   }
 }
 
-constexpr const char* kFooter =
+constexpr const char* kEvaluateFooter =
     "BLEU, chrF and TER are sacreBLEU's for the same settings, which the output names in its notation; ROUGE is\n"
     "that of the rouge-score package without stemming, times 100.\n\n"
     "Example: score the lines of translated.de against those of test.de\n"
@@ -188,7 +188,7 @@ void add_evaluate(CLI::App& app) {
   command->add_flag("--sentence", options->sentence, "A line of scores for each segment, the corpus in the last line")
       ->excludes(baseline);
   command->add_flag("--json", options->json, "JSON, with every digit and BLEU's counts");
-  command->footer(kFooter);
+  command->footer(kEvaluateFooter);
   command->callback([options] { run_evaluate(*options); });
 }
 

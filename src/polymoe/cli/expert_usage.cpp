@@ -29,7 +29,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct ExpertUsageArguments {
   std::string model;
   std::string vocabulary;
   std::string data;
@@ -42,7 +42,8 @@ struct Arguments {
 };
 
 // Encodes the corpora given by hand with the model's own vocabulary, into a folder that lives as long as `folder`.
-fs::path prepare_corpora(const Arguments& arguments, const fs::path& vocabulary, std::optional<AtomicFolder>& folder) {
+fs::path prepare_corpora(const ExpertUsageArguments& arguments, const fs::path& vocabulary,
+                         std::optional<AtomicFolder>& folder) {
   folder.emplace(fs::temp_directory_path() / "polymoe-usage");
   PrepareOptions options;
   options.vocabulary = vocabulary;
@@ -52,7 +53,7 @@ fs::path prepare_corpora(const Arguments& arguments, const fs::path& vocabulary,
   return options.out;
 }
 
-fs::path dataset_of(const Arguments& arguments, const RunOptions& run, const fs::path& checkpoint,
+fs::path dataset_of(const ExpertUsageArguments& arguments, const RunOptions& run, const fs::path& checkpoint,
                     std::optional<AtomicFolder>& folder) {
   if (!arguments.corpora.empty()) {
     const fs::path vocabulary =
@@ -67,7 +68,7 @@ fs::path dataset_of(const Arguments& arguments, const RunOptions& run, const fs:
 
 // Of the training's own data what it was trained for, as far as there is held-out text of it; text given by hand is
 // there to be measured.
-std::vector<ValidationSet> sets_of(const Arguments& arguments, DataOptions options, const Dataset& dataset) {
+std::vector<ValidationSet> sets_of(const ExpertUsageArguments& arguments, DataOptions options, const Dataset& dataset) {
   UsageData usage = arguments.usage;
   if (arguments.corpora.empty() && arguments.data.empty() && usage.directions.empty()) {
     const std::vector<Direction> held_out = dataset.directions(usage.split);
@@ -87,7 +88,7 @@ std::vector<ValidationSet> sets_of(const Arguments& arguments, DataOptions optio
   return usage_sets(dataset, options, usage);
 }
 
-void measure(const Arguments& arguments) {
+void measure(const ExpertUsageArguments& arguments) {
   const fs::path folder_of_result = fs::path(arguments.out).parent_path();
   if (!folder_of_result.empty() && !is_folder(folder_of_result)) {
     throw Error("no such folder for the result", {folder_of_result, 0}, "make it, or name another file with --out");
@@ -136,7 +137,7 @@ void measure(const Arguments& arguments) {
 void add_usage(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("usage", "Measure which experts each direction, task and language uses, layer by layer");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExpertUsageArguments>();
   command->add_option("MODEL", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
       ->required()
       ->type_name("DIR");

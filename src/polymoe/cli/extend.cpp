@@ -16,12 +16,12 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct ExtendArguments {
   ExtendOptions options;
   std::vector<std::string> languages;
 };
 
-void run_extend(Arguments arguments) {
+void run_extend(ExtendArguments arguments) {
   ExtendOptions& options = arguments.options;
   if (arguments.languages.empty() && options.pieces.empty()) fail("say what to add: --languages, --pieces or both");
   for (const std::string& language : arguments.languages) options.languages.push_back(NewLanguage::parse(language));
@@ -33,7 +33,7 @@ void run_extend(Arguments arguments) {
   fmt::print("{:<12} {} before, {} after\n", "ids", report.ids_before, report.ids_after);
 }
 
-constexpr const char* kFooter =
+constexpr const char* kExtendFooter =
     "Adds languages and pieces of words to a model's vocabulary and embedding, its own or an imported one. What was\n"
     "there keeps its values: a text without new pieces is read and translated as before. The tag of a new language\n"
     "begins as that of a language it is like, or as the mean of several (gcf=fr+ht), or of all where none is named; a\n"
@@ -52,7 +52,7 @@ constexpr const char* kFooter =
 
 void add_extend(CLI::App& app) {
   CLI::App* command = app.add_subcommand("extend", "Add languages and pieces to a model's vocabulary");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ExtendArguments>();
   ExtendOptions& options = arguments->options;
   command->add_option("PATH", options.checkpoint, "a checkpoint, or a run folder, which stands for its best one")
       ->required()
@@ -66,7 +66,7 @@ void add_extend(CLI::App& app) {
       ->add_option("--pieces", options.pieces, "new pieces: a list with one a line, or a vocabulary; more may follow")
       ->type_name("FILE");
   command->add_option("--out,-o", options.output, "folder for the new checkpoint")->required()->type_name("DIR");
-  command->footer(kFooter);
+  command->footer(kExtendFooter);
   command->callback([arguments] { run_extend(*arguments); });
 }
 

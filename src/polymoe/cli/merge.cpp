@@ -13,7 +13,7 @@
 namespace polymoe::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kMergeFooter =
     "Aggregation of Experts: what the models share is averaged, gates are put together, experts united. The\n"
     "models may have different numbers of experts; all else must be the same. The result is a checkpoint;\n"
     "its path is printed. It should be trained on: each gate now shares its probability out over more experts.\n\n"
@@ -41,7 +41,7 @@ void add_merge(CLI::App& app) {
       ->check(CLI::IsMember({"merge", "drop"}))
       ->capture_default_str();
   command->add_option("--out,-o", options->output, "folder for the new checkpoint")->required()->type_name("DIR");
-  command->footer(kFooter);
+  command->footer(kMergeFooter);
   command->callback([options, optimizer] {
     options->merge_optimizer = *optimizer == "merge";
     aggregate_experts(*options, console_progress());

@@ -15,7 +15,7 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct PrepareArguments {
   std::vector<std::string> corpora;
   std::string vocabulary;
   std::string out;
@@ -44,7 +44,7 @@ void print_table(const std::vector<PreparedSplit>& splits) {
   }
 }
 
-void run(Arguments& arguments) {
+void run(PrepareArguments& arguments) {
   PrepareOptions& options = arguments.options;
   options.vocabulary = arguments.vocabulary;
   options.out = arguments.out;
@@ -57,7 +57,7 @@ void run(Arguments& arguments) {
 void add_prepare(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("prepare", "Encode corpora into a binary dataset that training maps into memory");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PrepareArguments>();
   command->add_option("--vocab", arguments->vocabulary, "vocabulary made by `polymoe vocab`")
       ->required()
       ->type_name("FILE");

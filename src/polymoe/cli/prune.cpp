@@ -17,7 +17,7 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct PruneArguments {
   PruneOptions options;
   std::string metric{word_of(ExpertMetric::kUse)};
   std::string heading{word_of(UsageHeading::kDirection)};
@@ -53,7 +53,7 @@ void print_report(const PruneReport& report, const std::string& output) {
   fmt::print("{:<34} {:>15} {:>15.2f}\n", "predicted speed, 64 at a time", "1.00", report.speed_many);
 }
 
-void run_prune(Arguments arguments) {
+void run_prune(PruneArguments arguments) {
   PruneOptions& options = arguments.options;
   const int ways = (options.usage.empty() ? 0 : 1) + (arguments.random ? 1 : 0) + (options.lists.empty() ? 0 : 1);
   if (ways != 1) fail("say by what experts are chosen: one of --usage, --random and --experts");
@@ -68,10 +68,14 @@ void run_prune(Arguments arguments) {
   options.heading = from_word<UsageHeading>(arguments.heading);
   options.spread = from_word<BudgetSpread>(arguments.spread);
   const PruneReport report = prune(options, console_progress());
-  (arguments.json ? print_json : print_report)(report, options.output.string());
+  if (arguments.json) {
+    print_json(report, options.output.string());
+  } else {
+    print_report(report, options.output.string());
+  }
 }
 
-constexpr const char* kFooter =
+constexpr const char* kPruneFooter =
     "Makes a smaller model of some experts of another, numbered anew, and prints its size and a predicted decoding\n"
     "speed (docs/surgery.md). The model should be tuned afterwards for a while. The checkpoint's meta data keep\n"
     "which experts stayed: polymoe checkpoint inspect OUT --json | jq .origin.experts\n\n"
@@ -91,7 +95,7 @@ constexpr const char* kFooter =
 
 void add_prune(CLI::App& app) {
   CLI::App* command = app.add_subcommand("prune", "Keep some of the experts of a model");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<PruneArguments>();
   PruneOptions& options = arguments->options;
   command->add_option("PATH", options.checkpoint, "a checkpoint, or a run folder, which stands for its best one")
       ->required()
@@ -150,7 +154,7 @@ void add_prune(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--out,-o", options.output, "folder for the new checkpoint")->required()->type_name("DIR");
   command->add_flag("--json", arguments->json, "print the report as JSON");
-  command->footer(kFooter);
+  command->footer(kPruneFooter);
   command->callback([arguments] { run_prune(*arguments); });
 }
 

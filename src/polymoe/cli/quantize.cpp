@@ -25,7 +25,7 @@ namespace {
 const std::map<std::string, StoredWeights> kFormats{
     {"int8", StoredWeights::kInt8}, {"int4", StoredWeights::kInt4}, {"bfloat16", StoredWeights::kBFloat16}};
 
-struct Arguments {
+struct QuantizeArguments {
   QuantizeOptions options;
   std::string to = "int8";
   std::string compare;
@@ -44,7 +44,7 @@ std::vector<std::string> read_lines(const std::string& path) {
 }
 
 std::vector<std::string> translate(const std::filesystem::path& model, const std::vector<std::string>& lines,
-                                   const Arguments& arguments) {
+                                   const QuantizeArguments& arguments) {
   Translator translator = Translator::load(model, {}, DecodeOptions{}, "float32", "cpu");
   std::vector<std::string> texts;
   for (const auto& translations : translator.translate(lines, arguments.source, arguments.target, console_progress())) {
@@ -58,7 +58,7 @@ struct TestSet {
   std::vector<std::string> lines;
   std::vector<std::vector<std::string>> references;  // one of all lines, or none
 
-  explicit TestSet(const Arguments& arguments) : lines(read_lines(arguments.compare)) {
+  explicit TestSet(const QuantizeArguments& arguments) : lines(read_lines(arguments.compare)) {
     if (arguments.references.empty()) return;
     references.push_back(read_lines(arguments.references));
     if (references.front().size() == lines.size()) return;
@@ -68,7 +68,7 @@ struct TestSet {
 };
 
 // Both models' translations, against each other and against references.
-nlohmann::json comparison(const TestSet& test, const Arguments& arguments) {
+nlohmann::json comparison(const TestSet& test, const QuantizeArguments& arguments) {
   const std::vector<std::string>& lines = test.lines;
   const std::vector<std::string> before = translate(arguments.options.checkpoint, lines, arguments),
                                  after = translate(arguments.options.output, lines, arguments);
@@ -103,7 +103,7 @@ void print_report(const nlohmann::json& report) {
              comparison.at("chrf_of_each_other").get<double>());
 }
 
-void run_quantize(Arguments arguments) {
+void run_quantize(QuantizeArguments arguments) {
   if (arguments.compare.empty() && !arguments.references.empty()) fail("--references goes with --compare");
   if (!arguments.compare.empty() && (arguments.source.empty() || arguments.target.empty())) {
     fail("--compare needs --source-language and --target-language");
@@ -121,7 +121,7 @@ void run_quantize(Arguments arguments) {
   }
 }
 
-constexpr const char* kFooter =
+constexpr const char* kQuantizeFooter =
     "int8 keeps a quarter of the bytes: whole numbers and a scale for each output of a matrix. Such a checkpoint is\n"
     "for `translate`, `score` and `serve` on a CPU, where it is the fastest; nothing else reads it. int4 does that\n"
     "too and halves the experts, which a model must have, once more: 4 bits, and a scale for each 32 inputs. bfloat16\n"
@@ -138,7 +138,7 @@ constexpr const char* kFooter =
 
 void add_quantize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("quantize", "Make a model smaller and faster by coarser weights");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<QuantizeArguments>();
   command
       ->add_option("PATH", arguments->options.checkpoint,
                    "a checkpoint, or a run folder, which stands for its best one")
@@ -156,7 +156,7 @@ void add_quantize(CLI::App& app) {
   command->add_option("--source-language,-s", arguments->source, "language of the lines, e.g. en");
   command->add_option("--target-language,-t", arguments->target, "language to translate into, e.g. de");
   command->add_flag("--json", arguments->json, "print the report as JSON");
-  command->footer(kFooter);
+  command->footer(kQuantizeFooter);
   command->callback([arguments] { run_quantize(*arguments); });
 }
 

@@ -17,7 +17,7 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct ScoreArguments {
   std::string model;
   std::string vocabulary;
   std::string source;
@@ -38,7 +38,7 @@ struct Pairs {
 };
 
 // Two files line by line, or one of `source TAB target`.
-Pairs read_pairs(const Arguments& arguments) {
+Pairs read_pairs(const ScoreArguments& arguments) {
   Pairs pairs;
   const std::string input = arguments.input == "-" ? "standard input" : arguments.input;
   const std::vector<std::string> lines = read_segments(arguments.input);
@@ -60,7 +60,7 @@ Pairs read_pairs(const Arguments& arguments) {
   return pairs;
 }
 
-void score(const Arguments& arguments, const DecodeOptions& options) {
+void score(const ScoreArguments& arguments, const DecodeOptions& options) {
   const Pairs pairs = read_pairs(arguments);
   use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
@@ -80,7 +80,7 @@ void score(const Arguments& arguments, const DecodeOptions& options) {
 
 void add_score(CLI::App& app) {
   CLI::App* command = app.add_subcommand("score", "Score translations that are there, by what a model makes of them");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ScoreArguments>();
   command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
       ->required()
       ->type_name("DIR");

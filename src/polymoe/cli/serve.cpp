@@ -28,7 +28,7 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct ServeArguments {
   std::vector<std::string> models;
   std::string keys;
   std::string precision = "float32";
@@ -45,8 +45,8 @@ struct Arguments {
 /// A Translator as the server uses it.
 class TranslatorModel : public ServedModel {
  public:
-  TranslatorModel(std::string name, const std::string& path, const Arguments& arguments, const DecodeOptions& options,
-                  ServerMetrics& metrics)
+  TranslatorModel(std::string name, const std::string& path, const ServeArguments& arguments,
+                  const DecodeOptions& options, ServerMetrics& metrics)
       : name_(std::move(name)),
         translator_(Translator::load(path, "", options, arguments.precision, arguments.device,
                                      arguments.verify ? Check::kValues : Check::kHeaders)),
@@ -109,7 +109,7 @@ std::pair<std::string, std::string> name_and_path(const std::string& model) {
   return {path.filename().string(), model};
 }
 
-std::shared_ptr<ModelSet> load_models(const Arguments& arguments, const DecodeOptions& options,
+std::shared_ptr<ModelSet> load_models(const ServeArguments& arguments, const DecodeOptions& options,
                                       ServerMetrics& metrics) {
   std::vector<std::unique_ptr<ServedModel>> models;
   std::set<std::string> names;
@@ -159,7 +159,7 @@ class Signals {
   sigset_t set_{};
 };
 
-void reload(const Arguments& arguments, const DecodeOptions& options, Api& api, ServerMetrics& metrics) {
+void reload(const ServeArguments& arguments, const DecodeOptions& options, Api& api, ServerMetrics& metrics) {
   try {
     std::set<std::string> keys = read_keys(arguments.keys);
     api.set_models(load_models(arguments, options, metrics));
@@ -172,7 +172,7 @@ void reload(const Arguments& arguments, const DecodeOptions& options, Api& api, 
   }
 }
 
-void serve(Arguments arguments, const DecodeOptions& options) {
+void serve(ServeArguments arguments, const DecodeOptions& options) {
   const Signals signals;
   // Each reload starts new threads, to which the heap would give arenas of their own that never shrink.
   mallopt(M_ARENA_MAX, 2);
@@ -202,7 +202,7 @@ void serve(Arguments arguments, const DecodeOptions& options) {
   log_info("ended");
 }
 
-constexpr const char* kFooter =
+constexpr const char* kServeFooter =
     "The endpoints are those of LibreTranslate: /translate, /detect, /languages, /translate_file, /health; /metrics "
     "is\n"
     "for Prometheus, and / is a page to translate in a browser. docs/serving.md has the details.\n\n"
@@ -218,7 +218,7 @@ constexpr const char* kFooter =
 
 void add_serve(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "Answer translation requests over HTTP, as LibreTranslate does");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ServeArguments>();
   command
       ->add_option("--model", arguments->models,
                    "run folder or checkpoint, with a name in front if it is not to be the folder's; several: each "
@@ -256,7 +256,7 @@ void add_serve(CLI::App& app) {
   add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
   add_threads(*command, arguments->threads);
   add_no_verify(*command, arguments->verify);
-  command->footer(kFooter);
+  command->footer(kServeFooter);
   run_with_options(*command, {"decode"}, [arguments](const RunOptions& options, const GivenKeys& given) {
     remark_without_effect(without_effect_on_translations(options, given));
     serve(*arguments, options.decode);

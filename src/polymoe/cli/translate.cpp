@@ -31,7 +31,7 @@
 namespace polymoe::cli {
 namespace {
 
-struct Arguments {
+struct TranslateArguments {
   std::string model;
   std::string vocabulary;
   std::string source;
@@ -146,7 +146,7 @@ std::string check_alignment(const std::string& kind) {
 // One line for each sentence; with several translations each, `number ||| translation ||| score` as Marian and Moses
 // have.
 std::string lines_of(const std::vector<std::vector<Translation>>& results, std::uint64_t first_number, bool lists,
-                     const Arguments& arguments) {
+                     const TranslateArguments& arguments) {
   std::string lines;
   for (std::size_t i = 0; i < results.size(); ++i) {
     for (const Translation& translation : results[i]) {
@@ -164,7 +164,7 @@ const std::string& language_named(const std::string& name, const Vocabulary& voc
   return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
 }
 
-void remark_untrained(const Arguments& arguments, const Direction& direction) {
+void remark_untrained(const TranslateArguments& arguments, const Direction& direction) {
   const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(arguments.model), Check::kHeaders);
   // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
   if (!checkpoint.meta().contains("data")) return;
@@ -179,7 +179,7 @@ std::size_t most_forbidden(const std::vector<Translation>& list) {
   return most;
 }
 
-void translate_lines(const Arguments& arguments, const DecodeOptions& options, Translator& translator,
+void translate_lines(const TranslateArguments& arguments, const DecodeOptions& options, Translator& translator,
                      const Direction& direction, const TextDemands& demands) {
   LineReader reader(arguments.input);
   check_beginning(reader);
@@ -263,7 +263,7 @@ void translate_lines(const Arguments& arguments, const DecodeOptions& options, T
   output.finish();
 }
 
-void translate_document(const Arguments& arguments, DocumentFormat format, Translator& translator,
+void translate_document(const TranslateArguments& arguments, DocumentFormat format, Translator& translator,
                         const Direction& direction, const TextDemands& demands) {
   const auto document =
       read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
@@ -314,7 +314,7 @@ void translate_document(const Arguments& arguments, DocumentFormat format, Trans
   for (const auto& [what, count] : document->passed_over()) log_info("{}: {} {}", arguments.input, count, what);
 }
 
-void translate(const Arguments& arguments, const DecodeOptions& options) {
+void translate(const TranslateArguments& arguments, const DecodeOptions& options) {
   const DocumentFormat format = parse_document_format(arguments.format, arguments.input);
   const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
   if (format != DocumentFormat::kText && lists) {
@@ -359,7 +359,7 @@ void translate(const Arguments& arguments, const DecodeOptions& options) {
 void add_translate(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "translate", "Translate sentences, one a line, or the files of translators; or do another task with them");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TranslateArguments>();
   command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
       ->required()
       ->type_name("DIR");

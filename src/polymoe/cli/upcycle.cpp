@@ -12,7 +12,7 @@
 namespace polymoe::cli {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kUpcycleFooter =
     "The experts of a layer are copies of its feed-forward block, scaled so that the new model starts near where\n"
     "the dense one ended (docs/surgery.md). They become different by what they are trained on, and by --noise.\n"
     "The result is a checkpoint; its path is printed.\n\n"
@@ -53,7 +53,7 @@ void add_upcycle(CLI::App& app) {
       ->type_name("N")
       ->capture_default_str();
   command->add_option("--out,-o", options->output, "folder for the new checkpoint")->required()->type_name("DIR");
-  command->footer(kFooter);
+  command->footer(kUpcycleFooter);
   command->callback([options, side] {
     options->side = from_word<MoeSide>(*side);
     upcycle(*options, console_progress());

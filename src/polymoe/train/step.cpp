@@ -92,28 +92,6 @@ void follow_loads(TrainState& state, const std::vector<at::Tensor>& loads) {
   }
 }
 
-}  // namespace
-
-void TokenLoss::operator+=(const TokenLoss& other) {
-  loss += other.loss;
-  nll += other.nll;
-  tokens += other.tokens;
-}
-
-TokenLoss StepReport::total() const {
-  TokenLoss sum;
-  for (const auto& [task, loss] : tasks) sum += loss;
-  return sum;
-}
-
-TrainState::TrainState(const RunOptions& options, Communicator& world)
-    : ParallelModel(options, world),
-      adam(store, options.optimizer, options.train.ema),
-      loss_scale(options.train),
-      delayed(store, adam) {}
-
-namespace {
-
 // The gradients of an update are on their way to own_gradients, and these to the host.
 struct Accumulated {
   Normalisation normalisation;
@@ -170,6 +148,24 @@ StepReport report_of(const TrainState& state, const Accumulated& accumulated) {
 }
 
 }  // namespace
+
+void TokenLoss::operator+=(const TokenLoss& other) {
+  loss += other.loss;
+  nll += other.nll;
+  tokens += other.tokens;
+}
+
+TokenLoss StepReport::total() const {
+  TokenLoss sum;
+  for (const auto& [task, loss] : tasks) sum += loss;
+  return sum;
+}
+
+TrainState::TrainState(const RunOptions& options, Communicator& world)
+    : ParallelModel(options, world),
+      adam(store, options.optimizer, options.train.ema),
+      loss_scale(options.train),
+      delayed(store, adam) {}
 
 StepReport accumulate_gradients(TrainState& state, const std::vector<MicroBatch>& micro_batches,
                                 const RunOptions& options) {
