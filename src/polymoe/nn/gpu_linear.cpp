@@ -40,7 +40,7 @@ class GpuLinear : public torch::autograd::Function<GpuLinear> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             bool relu) {
-    const at::Tensor y = relu ? at::_addmm_activation(bias, x, weight.t()) : at::addmm(bias, x, weight.t());
+    at::Tensor y = relu ? at::_addmm_activation(bias, x, weight.t()) : at::addmm(bias, x, weight.t());
     ctx->save_for_backward({x, weight, relu ? y : at::Tensor()});
     return y;
   }
