@@ -24,10 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const polymoe::ForeignConfig config = polymoe::parse_foreign_config(text, "config.json");
     polymoe::validate(config.model);
     polymoe::ForeignConfig written{polymoe::class_for(config.model), config.model, config.ids};
-    const std::string once = dump_json(polymoe::write_foreign_config(written));
+    const std::string once = polymoe::dump_json(polymoe::write_foreign_config(written));
     const polymoe::ForeignConfig again = polymoe::parse_foreign_config(once, "config.json");
     polymoe::require(again.kind == written.kind && again.ids == written.ids);
-    polymoe::require(dump_json(polymoe::write_foreign_config(again)) == once);
+    polymoe::require(polymoe::dump_json(polymoe::write_foreign_config(again)) == once);
   });
   return 0;
 }
