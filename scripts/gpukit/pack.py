@@ -123,14 +123,15 @@ def print_sizes(folder):
     print(f"{size_of(folder) / 2**20:8.2f} MiB  in all")
 
 
-def make_archive(folder, name, path):
+def make_archive(folder, path):
     """Returns its size in MiB."""
     with tarfile.open(path, "w:xz", preset=1) as archive:
-        archive.add(folder, name)
+        archive.add(folder, folder.name)
     return path.stat().st_size / 2**20
 
 
-def main(arguments):
+def make_kit(arguments):
+    """Makes the folder; returns its path and what kit.json says."""
     out = arguments.out.resolve()
     if out.exists() and not (out / "kit.json").exists() and any(out.iterdir()):
         raise Failure(f"{out} is there and is no kit. Give another --out")
@@ -151,13 +152,18 @@ def main(arguments):
     kit = {"commit": origin["commit"], "date": origin["date"], **versions}
     (partial / "kit.json").write_text(json.dumps(kit, indent=1) + "\n", encoding="utf-8")
     print_sizes(partial)
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+    return out, kit
+
+
+def main(arguments):
+    out, kit = make_kit(arguments)
     archive = out.with_name(out.name + ".tar.xz")
-    packed = make_archive(partial, out.name, archive)
+    packed = make_archive(out, archive)
     print(f"{packed:8.2f} MiB  {archive.name}")
     if packed > arguments.limit:
         raise Failure(f"{archive} has {packed:.1f} MiB, more than the limit of {arguments.limit:g} MiB")
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
     say(f"{out}: commit {kit['commit']}, torch {kit['torch']}. There: tar xf {archive.name}; cd {out.name}; "
         "./gpu-kit run")
     return 0

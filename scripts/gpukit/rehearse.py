@@ -122,7 +122,7 @@ def main(arguments):
             say(f"packing {arguments.build}; left out: the parts "
                 f"{', '.join(part.name for part in PARTS if part.name not in parts)}")
             torch = machine.find_torch(arguments.torch or pack.torch_here())
-            pack.main(argparse_like(out=copy, build=arguments.build, torch=torch))
+            pack.make_kit(argparse_like(out=copy, build=arguments.build, torch=torch))
         else:
             if not (arguments.kit / "kit.json").exists():
                 raise Failure(f"there is no kit in {arguments.kit}. Make it first: scripts/gpu-kit pack")

@@ -44,7 +44,7 @@ void print_table(const std::vector<PreparedSplit>& splits) {
   }
 }
 
-void run(PrepareArguments& arguments) {
+void run_prepare(PrepareArguments& arguments) {
   PrepareOptions& options = arguments.options;
   options.vocabulary = arguments.vocabulary;
   options.out = arguments.out;
@@ -80,7 +80,7 @@ void add_prepare(CLI::App& app) {
       "\nThe table on standard output: <unk> is the share of tokens that the vocabulary does not know, changed\n"
       "the number of characters that its normalisation changes or removes, so that no model can write them.\n"
       "With --strict nothing is written where anything is left out, skipped or lost.");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_prepare(*arguments); });
 }
 
 }  // namespace polymoe::cli

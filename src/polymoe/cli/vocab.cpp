@@ -40,7 +40,7 @@ void add_tasks(std::vector<std::string>& tasks, const std::vector<std::string>& 
   }
 }
 
-void run(Options& options) {
+void run_vocab(Options& options) {
   const std::vector<CorpusSpec> corpora = parse_corpora(options.corpora);
   add_tasks(options.vocabulary.tasks, options.tasks, corpora);
   check_vocabulary_target(options.out, corpora);
@@ -110,7 +110,7 @@ void add_vocab(CLI::App& app) {
       "\nThe table on standard output: unusable are sentences that SentencePiece cannot learn from, changed is\n"
       "the number of characters that the normalisation changes or removes, so that no model can write them.\n"
       "With --strict nothing is written where anything is skipped or lost.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_vocab(*options); });
 }
 
 }  // namespace polymoe::cli

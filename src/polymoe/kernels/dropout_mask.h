@@ -48,14 +48,25 @@ constexpr float mask_factor(const PhiloxCounter& block, int part, const MaskNumb
   return mask_keeps(block, part, mask) ? mask.scale : 0.0f;
 }
 
+/// Of item number `item` of mask_items(): the first column of its chunk, and its block, in a row named `row` whose
+/// columns begin at `first_column`.
+constexpr std::int64_t mask_chunk(std::int64_t item, std::int64_t first_column) {
+  return (first_column / kMaskChunk + item / kMaskLanes) * kMaskChunk;
+}
+constexpr PhiloxCounter mask_block_of_item(std::int64_t row, std::int64_t item, std::int64_t first_column,
+                                           PhiloxKey key) {
+  return mask_block(static_cast<std::uint64_t>(row), static_cast<std::uint64_t>(mask_chunk(item, first_column)),
+                    static_cast<int>(item % kMaskLanes), key);
+}
+
 /// Calls f(column, factor) for the elements of a row that one block decides: item number `item` of mask_items(), of a
 /// row named `row` whose `width` columns begin at `first_column`. `column` counts from there.
 template <typename Function>
 constexpr void for_each_masked(std::int64_t row, std::int64_t item, std::int64_t first_column, std::int64_t width,
                                const MaskNumbers& mask, PhiloxKey key, const Function& f) {
-  const std::int64_t begin = (first_column / kMaskChunk + item / kMaskLanes) * kMaskChunk;
+  const std::int64_t begin = mask_chunk(item, first_column);
   const int lane = static_cast<int>(item % kMaskLanes);
-  const PhiloxCounter block = mask_block(static_cast<std::uint64_t>(row), static_cast<std::uint64_t>(begin), lane, key);
+  const PhiloxCounter block = mask_block_of_item(row, item, first_column, key);
   for (int part = 0; part < kMaskPerBlock; ++part) {
     const std::int64_t column = begin + part * kMaskLanes + lane - first_column;
     if (column >= 0 && column < width) f(column, mask_factor(block, part, mask));

@@ -91,7 +91,7 @@ void simulate_dropout(const cuda::DropoutWork<T>& work) {
   simulate_warps(
       work.items(), work.mask,
       [&](std::int64_t item) {
-        return cuda::block_of_item(work.row_name(item / of_row), item % of_row, work.first_column, work.key);
+        return mask_block_of_item(work.row_name(item / of_row), item % of_row, work.first_column, work.key);
       },
       [&](std::int64_t item, std::uint32_t kept) { cuda::dropout_columns(work, item / of_row, item % of_row, kept); });
 }

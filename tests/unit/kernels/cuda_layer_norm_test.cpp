@@ -84,7 +84,7 @@ Forward<T> simulate_forward(const Problem<T>& p) {
       p, threads_for_row(p.width, kPack * kHeldOfBlock<kPack>, kMostThreadsOfRow));
 }
 
-// As layer_norm_backward_kernel() and sum_partial_kernel() go about it, with grad_x over grad_y. `added` [rows, width]
+// As layer_norm_backward_kernel() and sum_blocks_kernel() go about it, with grad_x over grad_y. `added` [rows, width]
 // may be null.
 template <int kPack, typename T>
 Backward<T> simulate_backward(const Problem<T>& p, const Forward<T>& forward, const T* added = nullptr) {

@@ -1,7 +1,6 @@
 #include "polymoe/kernels/cuda/column_sums.h"
 
-#include "polymoe/kernels/cuda/column_sums_work.h"
-#include "polymoe/kernels/cuda/launch.h"
+#include "polymoe/kernels/cuda/block_sums.h"
 
 namespace polymoe::kernels::cuda {
 namespace {
@@ -35,17 +34,6 @@ __global__ void column_sums_kernel(const T* grad, const T* active, T* result, st
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kWarp* kWarp)
-    sum_blocks_kernel(const float* partial, std::int64_t blocks, std::int64_t width, T* sums) {
-  __shared__ float parts[kWarp][kWarp];
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * kWarp + threadIdx.x;
-  const int group = static_cast<int>(threadIdx.y);
-  parts[group][threadIdx.x] = column < width ? column_part(partial, blocks, width, column, group) : 0.0f;
-  __syncthreads();
-  if (group == 0 && column < width) from_float(column_total(parts, static_cast<int>(threadIdx.x)), sums[column]);
-}
-
-template <typename T>
 void launch(const T* grad, const T* active, T* result, std::int64_t rows, std::int64_t width, T* sums, float* workspace,
             Stream stream) {
   with_pack<T>(
@@ -56,9 +44,7 @@ void launch(const T* grad, const T* active, T* result, std::int64_t rows, std::i
         column_sums_kernel<T, count.value>
             <<<blocks, kThreads, 0, stream>>>(grad, active, result, rows, width, grid, workspace);
         check_launch("column_sums");
-        sum_blocks_kernel<<<static_cast<unsigned>((width + kWarp - 1) / kWarp), dim3(kWarp, kWarp), 0, stream>>>(
-            workspace, grid.down, width, sums);
-        check_launch("column_sums' sums over blocks");
+        sum_blocks<T>(workspace, grid.down, width, sums, nullptr, stream);
       },
       grad, active, result);
 }

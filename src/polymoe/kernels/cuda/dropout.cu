@@ -20,7 +20,8 @@ __global__ void dropout_columns_kernel(DropoutWork<T> work) {
   for (std::int64_t item = thread_of_grid(); item - lane < items; item += threads_of_grid()) {
     const std::int64_t row = quotient(item, items_of_row), in_row = item - row * items_of_row;
     const bool exists = item < items;
-    const PhiloxCounter block = block_of_item(exists ? work.row_name(row) : 0, in_row, work.first_column, work.key);
+    const PhiloxCounter block =
+        mask_block_of_item(exists ? work.row_name(row) : 0, in_row, work.first_column, work.key);
     const std::uint32_t kept =
         kept_columns(lane, [&](int part) { return __ballot_sync(0xFFFFFFFFu, mask_keeps(block, part, work.mask)); });
     if (exists) dropout_columns(work, row, in_row, kept);

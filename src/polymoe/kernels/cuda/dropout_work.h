@@ -48,14 +48,6 @@ inline bool in_eights(std::int64_t first_column, std::int64_t width) {
   return first_column % kMaskPerBlock == 0 && width % kMaskPerBlock == 0;
 }
 
-/// The Philox block of an item of a row.
-POLYMOE_HOST_DEVICE inline PhiloxCounter block_of_item(std::int64_t row_name, std::int64_t in_row,
-                                                       std::int64_t first_column, PhiloxKey key) {
-  const std::int64_t begin = (first_column / kMaskChunk + in_row / kMaskLanes) * kMaskChunk;
-  return mask_block(static_cast<std::uint64_t>(row_name), static_cast<std::uint64_t>(begin),
-                    static_cast<int>(in_row % kMaskLanes), key);
-}
-
 /// What a lane of a warp keeps of its eight columns: bit i for the i-th. `of_warp(part)` has a bit for each lane of the
 /// warp: whether its block keeps that part.
 template <typename OfWarp>

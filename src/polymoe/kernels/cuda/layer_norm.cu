@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "polymoe/kernels/cuda/block.h"
-#include "polymoe/kernels/cuda/column_sums_work.h"
+#include "polymoe/kernels/cuda/block_sums.h"
 #include "polymoe/kernels/cuda/layer_norm_work.h"
 
 namespace polymoe::kernels::cuda {
@@ -97,20 +97,6 @@ __global__ void __launch_bounds__(1024)
   columns.finish();
 }
 
-// Adds up `partial` [2, blocks, width]; blockIdx.y is 0 for grad_weight and 1 for grad_bias.
-__global__ void __launch_bounds__(kWarp* kWarp)
-    sum_partial_kernel(const float* partial, std::int64_t blocks, std::int64_t width, float* grad_weight,
-                       float* grad_bias) {
-  __shared__ float parts[kWarp][kWarp];
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * kWarp + threadIdx.x;
-  const int group = static_cast<int>(threadIdx.y);
-  const float* const mine = partial + blockIdx.y * blocks * width;
-  parts[group][threadIdx.x] = column < width ? column_part(mine, blocks, width, column, group) : 0.0f;
-  __syncthreads();
-  if (group != 0 || column >= width) return;
-  (blockIdx.y == 0 ? grad_weight : grad_bias)[column] = column_total(parts, static_cast<int>(threadIdx.x));
-}
-
 template <typename T>
 void backward(const T* grad_y, const T* x, const float* mean, const float* rstd, const float* weight, std::int64_t rows,
               std::int64_t width, const T* added, T* grad_x, float* grad_weight, float* grad_bias, float* workspace,
@@ -127,9 +113,7 @@ void backward(const T* grad_y, const T* x, const float* mean, const float* rstd,
         grad_y, x, mean, rstd, weight, rows, width, added, grad_x, workspace);
     check_launch("layer_norm_backward");
   }
-  const dim3 blocks(static_cast<unsigned>((width + kWarp - 1) / kWarp), 2);
-  sum_partial_kernel<<<blocks, dim3(kWarp, kWarp), 0, stream>>>(workspace, grid.blocks, width, grad_weight, grad_bias);
-  check_launch("layer_norm_backward's sums over rows");
+  sum_blocks(workspace, grid.blocks, width, grad_weight, grad_bias, stream);
 }
 
 }  // namespace

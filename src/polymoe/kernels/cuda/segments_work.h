@@ -78,7 +78,8 @@ POLYMOE_HOST_DEVICE void segment_dropout_item(T* values, std::int64_t width, std
 POLYMOE_HOST_DEVICE inline PhiloxCounter segment_block(const RowPlace& place, std::int64_t in_row,
                                                        std::int64_t first_column) {
   if (place.line == nullptr) return {};
-  return block_of_item(place.line->first_name + place.number, in_row, first_column, unpack_key(place.line->packed_key));
+  return mask_block_of_item(place.line->first_name + place.number, in_row, first_column,
+                            unpack_key(place.line->packed_key));
 }
 
 }  // namespace polymoe::kernels::cuda
