@@ -89,11 +89,12 @@ class LeftOut {
 }  // namespace
 
 Pool::Pool(const Vocabulary& vocabulary, Task task, Direction direction, ExampleSet examples, const NoiseOptions& noise,
-           std::uint64_t seed)
+           std::uint64_t seed, std::shared_ptr<const SubwordDropout> dropout)
     : task_(task),
       direction_(std::move(direction)),
       examples_(std::move(examples)),
       noise_(noise),
+      dropout_(std::move(dropout)),
       seed_(seed),
       name_(pool_name(task_names(vocabulary).at(static_cast<std::size_t>(task)), direction_)),
       phase_(RandomStream(seed, fnv1a("pool phase"), name_).below(0, std::uint64_t{1} << ShareCurve::kBits)),
@@ -106,6 +107,23 @@ RandomStream Pool::noise_numbers(std::uint64_t number) const {
   return RandomStream(seed_, fnv1a("denoising noise"), name_, number);
 }
 
+void Pool::read(const Draw& draw, const IdFile& side, std::vector<std::int32_t>& tokens) const {
+  if (dropout_ == nullptr) return side.read(draw.place.line, tokens);
+  const bool is_target = &side == draw.place.part->target;
+  std::vector<std::int32_t> whole;
+  side.read(draw.place.line, whole);
+  dropout_->apply(whole,
+                  RandomStream(seed_, fnv1a(is_target ? "target subwords" : "source subwords"), name_, draw.number));
+  append(tokens, whole);
+}
+
+std::int64_t Pool::length(const Draw& draw, const IdFile& side) const {
+  if (dropout_ == nullptr) return static_cast<std::int64_t>(side.length(draw.place.line));
+  std::vector<std::int32_t> tokens;
+  read(draw, side, tokens);
+  return static_cast<std::int64_t>(tokens.size());
+}
+
 Pool::Draw Pool::draw(std::uint64_t number) const {
   const std::uint64_t epoch = number / examples_.count();
   const Permutation order(examples_.count(), RandomStream(seed_, fnv1a("epoch order"), name_, epoch).bits(0));
@@ -113,11 +131,13 @@ Pool::Draw Pool::draw(std::uint64_t number) const {
 }
 
 Pool::Draw Pool::draw_at(std::uint64_t number, const ExampleSet::Place& place) const {
-  auto source = static_cast<std::int64_t>(place.part->source->length(place.line));
-  const auto target = static_cast<std::int64_t>(place.part->target->length(place.line));
-  if (task_ == Task::kDenoising) source = noisy_length(source, noise_, noise_numbers(number));
-  source += frame_.source_marks();
-  return {number, place, static_cast<std::int32_t>(source), static_cast<std::int32_t>(target + frame_.target_marks())};
+  Draw draw{number, place, 0, 0};
+  const std::int64_t target = length(draw, *place.part->target);
+  const std::int64_t source = task_ == Task::kDenoising ? noisy_length(target, noise_, noise_numbers(number))
+                                                        : length(draw, *place.part->source);
+  draw.source_length = static_cast<std::int32_t>(source + frame_.source_marks());
+  draw.target_length = static_cast<std::int32_t>(target + frame_.target_marks());
+  return draw;
 }
 
 Example Pool::materialize(const Draw& draw) const {
@@ -127,7 +147,7 @@ Example Pool::materialize(const Draw& draw) const {
   example.target_language = target_language_;
   example.task = static_cast<std::int32_t>(task_);
   std::vector<std::int32_t> tokens;
-  draw.place.part->target->read(draw.place.line, tokens);
+  read(draw, *draw.place.part->target, tokens);
   example.source = frame_.source_head;
   if (task_ == Task::kDenoising) {
     const auto length = static_cast<std::int64_t>(tokens.size());
@@ -135,7 +155,7 @@ Example Pool::materialize(const Draw& draw) const {
       example.source.push_back(position == kMaskedSpan ? mask_ : tokens[static_cast<std::size_t>(position)]);
     }
   } else {
-    draw.place.part->source->read(draw.place.line, example.source);
+    read(draw, *draw.place.part->source, example.source);
   }
   append(example.source, frame_.source_tail);
   example.target = frame_.target_head;
@@ -147,6 +167,11 @@ Example Pool::materialize(const Draw& draw) const {
 std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const DataOptions& options,
                              std::uint64_t seed) {
   const NoiseOptions noise = noise_of(options);
+  std::shared_ptr<const SubwordDropout> dropout;
+  if (options.subword_dropout > 0) {
+    dropout = std::make_shared<SubwordDropout>(dataset.vocabulary(), options.subword_dropout,
+                                               options.max_length - kMostMarks);
+  }
   const std::string limits = fmt::format("; segments over data.max-length = {} are left out", options.max_length);
   const std::vector<std::string> names = task_names(dataset.vocabulary());
   std::vector<Pool> pools;
@@ -157,7 +182,7 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
     left_out.add(names.at(static_cast<std::size_t>(task)) + " " + direction.name(), examples);
     if (examples.count() == 0) return false;
     counts[task] += examples.count();
-    pools.emplace_back(dataset.vocabulary(), task, direction, std::move(examples), noise, seed);
+    pools.emplace_back(dataset.vocabulary(), task, direction, std::move(examples), noise, seed, dropout);
     return true;
   };
 

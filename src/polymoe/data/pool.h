@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "polymoe/data/frame.h"
 #include "polymoe/data/mixture.h"
 #include "polymoe/data/noise.h"
+#include "polymoe/data/subword_dropout.h"
 #include "polymoe/data/task.h"
 
 namespace polymoe {
@@ -21,7 +23,7 @@ struct DataOptions;
 class Pool {
  public:
   Pool(const Vocabulary& vocabulary, Task task, Direction direction, ExampleSet examples, const NoiseOptions& noise,
-       std::uint64_t seed);
+       std::uint64_t seed, std::shared_ptr<const SubwordDropout> dropout = nullptr);
 
   /// One example by its whereabouts and lengths, marks included: enough to batch it.
   struct Draw {
@@ -48,11 +50,15 @@ class Pool {
 
  private:
   RandomStream noise_numbers(std::uint64_t number) const;
+  /// Appends the tokens of one side of an example, with subword dropout where there is any.
+  void read(const Draw& draw, const IdFile& side, std::vector<std::int32_t>& tokens) const;
+  std::int64_t length(const Draw& draw, const IdFile& side) const;
 
   Task task_;
   Direction direction_;
   ExampleSet examples_;
   NoiseOptions noise_;
+  std::shared_ptr<const SubwordDropout> dropout_;  // null: none
   std::uint64_t seed_;
   std::uint64_t name_;  // hash of task and direction: numbers of one pool do not depend on which others there are
   ShareCurve share_;

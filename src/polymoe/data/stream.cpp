@@ -29,6 +29,7 @@ std::uint64_t fingerprint_of(const Dataset& dataset, const DataOptions& o, std::
   if (o.task_temperature > 0) text += fmt::format(" temperature {}", o.task_temperature);
   for (const std::string& item : o.task_weights) text += " weight " + item;
   for (const std::string& item : o.task_schedule) text += " schedule " + item;
+  if (o.subword_dropout > 0) text += fmt::format(" subword-dropout {}", o.subword_dropout);
   return fnv1a(text);
 }
 

@@ -327,6 +327,14 @@ std::string Vocabulary::decode(const std::vector<std::int32_t>& ids) const {
 
 bool Vocabulary::is_special(std::int32_t id) const { return state_->special.at(static_cast<std::size_t>(id)); }
 
+std::string_view Vocabulary::text_piece(std::int32_t id) const {
+  if (is_special(id) || id == unk()) return {};
+  const sentencepiece::SentencePieceProcessor& model = state_->processor;
+  const std::string& piece =
+      state_->pieces.empty() ? model.IdToPiece(id) : state_->pieces[static_cast<std::size_t>(id)];
+  return model.IsByte(model.PieceToId(piece)) ? std::string_view() : piece;
+}
+
 void check_task_name(std::string_view name) {
   constexpr std::string_view kTaken[] = {"translation", "denoising", "mask", "s", "pad", "unk", kDenoisingTag};
   const bool taken = std::find(std::begin(kTaken), std::end(kTaken), name) != std::end(kTaken);

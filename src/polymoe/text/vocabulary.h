@@ -80,6 +80,10 @@ class Vocabulary {
   /// Whether an id is `<s>`, `<pad>`, `</s>`, `<mask>` or a tag: never part of a text. `<unk>` is none of these.
   bool is_special(std::int32_t id) const;
 
+  /// The characters that an id stands for in a text, spaces as U+2581. Empty for those that are no run of characters:
+  /// special ids, `<unk>` and single bytes. Valid as long as this object.
+  std::string_view text_piece(std::int32_t id) const;
+
  private:
   struct State;
   explicit Vocabulary(std::unique_ptr<State> state);

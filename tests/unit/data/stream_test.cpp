@@ -134,6 +134,44 @@ TEST_F(StreamTest, DependsOnTheSeedAndNothingElse) {
   EXPECT_GT(different, 90);
 }
 
+TEST_F(StreamTest, SpellsTextsAnewWithSubwordDropout) {
+  DataOptions o = options();
+  o.denoising_weight = 0;
+  o.bucket_examples = 400;
+  o.directions = {"en-fr"};
+  o.max_length = 60;
+  const auto texts_and_tokens = [&](double rate, std::uint64_t windows) {
+    o.subword_dropout = rate;
+    BatchStream stream(*data_, o, 400, 1);
+    std::multiset<std::string> texts;
+    std::multiset<std::vector<std::int32_t>> rows;
+    visit_windows(stream, windows, [&](const MicroBatch& batch) {
+      EXPECT_LE(batch.rows * (batch.source_length + batch.target_length), 400);
+      EXPECT_LE(std::max(batch.source_length, batch.target_length), o.max_length);
+      for (std::int64_t i = 0; i < batch.rows; ++i) {
+        const auto target = batch.target_output.begin() + i * batch.target_length;
+        rows.emplace(target, target + batch.target_lengths[static_cast<std::size_t>(i)]);
+        texts.insert(data_->vocabulary().decode(
+            *rows.find({target, target + batch.target_lengths[static_cast<std::size_t>(i)]})));
+      }
+    });
+    return std::pair(texts, rows);
+  };
+  const auto [texts, rows] = texts_and_tokens(0, 2);
+  const auto [spelt_texts, spelt_rows] = texts_and_tokens(0.3, 2);
+  EXPECT_EQ(texts, spelt_texts);
+  const std::set<std::vector<std::int32_t>> forms(rows.begin(), rows.end()),
+      spelt_forms(spelt_rows.begin(), spelt_rows.end());
+  EXPECT_GT(spelt_forms.size(), forms.size() * 3 / 2) << "an epoch should not repeat the spelling of another";
+
+  o = options();
+  o.subword_dropout = 0.3;
+  BatchStream whole(*data_, o, 300, 1), resumed(*data_, o, 300, 1);
+  for (int i = 0; i < 50; ++i) whole.skip();
+  resumed.restore(whole.state());
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(content(whole.next()), content(resumed.next()));
+}
+
 TEST_F(StreamTest, GoesOnFromItsStateExactly) {
   constexpr int kBatches = 120, kAfter = 5;
   BatchStream whole(*data_, options(), 300, 1);
