@@ -65,9 +65,10 @@ def make_pieces(python, data):
 
 
 def our_command(program, core, updates):
+    """Without what the peers do not do either: averages, validations, other spellings of the text."""
     return ["taskset", "-c", str(core), program, "train", "--config", RECIPE, "--data.path", FOLDER / "data", "--out",
             FOLDER / "ours", "--max-updates", updates, "--log-freq", REPEAT_UPDATES, "--ema", 0, "--valid-freq", 0,
-            "--valid-examples", 1, "--keep-best", "loss", "--save-freq", 0]
+            "--valid-examples", 1, "--keep-best", "loss", "--save-freq", 0, "--data.subword-dropout", 0]
 
 
 def our_repeats(metrics):
