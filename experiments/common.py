@@ -27,9 +27,10 @@ COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 class Experiment:
     """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`. `data` is
     the folder of its text, None where it makes its own; an experiment that has `gettext` languages can take those of
-    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script."""
+    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script. `separable`: arms mean
+    something without the others, and can be chosen."""
 
-    def __init__(self, name, description, sizes, data, gettext=(), recipe=None):
+    def __init__(self, name, description, sizes, data, gettext=(), recipe=None, separable=False):
         self.name, self.script = name, f"experiments/{name}/run"
         here = ROOT / "experiments" / name
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,6 +47,8 @@ class Experiment:
                             help=f"updates of a whole training (default: {sizes['default']['updates']})")
         parser.add_argument("--jobs", type=int,
                             help="trainings at a time, a thread each (default: one for each core; with --large, one)")
+        if separable:
+            parser.add_argument("--arms", nargs="+", metavar="NAME", help="only these arms, by their names in the table")
         if gettext:
             parser.add_argument("--gettext", action="store_true",
                                 help=f"the text is that of `polymoe corpus gettext`: English with {', '.join(gettext)}; "
@@ -61,6 +64,7 @@ class Experiment:
         self.size["updates"] = options.updates or self.size["updates"]
         self.size["seeds"] = options.seeds or self.size["seeds"]
         self.jobs = max(1, options.jobs if options.jobs else 1 if options.large else len(os.sched_getaffinity(0)))
+        self.arms = options.arms if separable else None
         self.config = here / ("large.yaml" if options.large else "config.yaml")
         if recipe is not None:
             self.config = ROOT / "configs" / "recipes" / recipe
@@ -157,7 +161,8 @@ class Experiment:
     # Rows
 
     def rows(self, units):
-        """Runs (arm, seed, function), a few at a time, where the row is not there; returns all rows in order."""
+        """Runs (arm, seed, function), a few at a time, where the row is not there; returns all rows in order. Of arms that
+        were not asked for there are none."""
         def one(unit):
             arm, seed, function = unit
             path = self.out / "rows" / f"{arm.replace(' ', '-').replace('/', '-')}.{seed}.json"
@@ -167,7 +172,7 @@ class Experiment:
                 partial.write_text(json.dumps(row) + "\n", encoding="utf-8")
                 partial.replace(path)
             return json.loads(path.read_text(encoding="utf-8"))
-        return self.parallel(one, units)
+        return self.parallel(one, [unit for unit in units if self.arms is None or unit[0] in self.arms])
 
     def parallel(self, function, items):
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
@@ -180,6 +185,8 @@ class Experiment:
 
     def write(self, rows, metrics, plot, **more):
         """The result file, the table on standard output and the plot; `metrics` are those of the table."""
+        if unknown := set(self.arms or ()) - set(arms_of(rows)):
+            sys.exit(f"{self.name}: --arms: there is no arm {', '.join(sorted(unknown))}")
         summary = summarise(rows)
         trainings.write_result(self.name, {"size": {"name": self.size_name, **self.size}, **more, "summary": summary,
                                            "rows": rows}, self.script, self.origin)
