@@ -27,8 +27,8 @@ COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 class Experiment:
     """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`. `data` is
     the folder of its text, None where it makes its own; an experiment that has `gettext` languages can take those of
-    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script. `separable`: arms mean
-    something without the others, and can be chosen."""
+    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script.
+    `separable`: arms mean something without the others, and can be chosen."""
 
     def __init__(self, name, description, sizes, data, gettext=(), recipe=None, separable=False):
         self.name, self.script = name, f"experiments/{name}/run"
