@@ -193,7 +193,8 @@ class Experiment:
         path = ROOT / "build" / "results" / f"{self.name}.svg"
         path.write_text(plot, encoding="utf-8")
         print(table(summary, metrics))
-        print(f"\n{self.size['seeds']} seeds, {self.size['updates']} updates; mean (lowest to highest over the seeds)")
+        seeds = sorted({arm["seeds"] for arm in summary.values()})
+        print(f"\n{' or '.join(map(str, seeds))} seeds, {self.size['updates']} updates; mean (lowest to highest over the seeds)")
         print(f"written: build/results/{self.name}.json and .svg")
 
 

@@ -40,6 +40,21 @@ LEARNING_RATE, WARM_UP, BETAS, MAX_LENGTH = 0.003, 1500, (0.9, 0.98), 120
 MARIAN_WORDS, JOEYNMT_TOKENS = 980, 2150
 
 
+def write_pieces(processor, lines, path):
+    """Writes lines cut into pieces; returns how many pieces that is."""
+    pieces = processor.encode(lines, out_type=str)
+    path.write_text("".join(" ".join(line) + "\n" for line in pieces), encoding="utf-8")
+    return sum(map(len, pieces))
+
+
+def write_joeynmt_vocabulary(processor, folder):
+    """Writes the pieces of our vocabulary, which have JoeyNMT's own marks in front there; returns them."""
+    words = [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
+    words = [word for word in words if word not in SPECIAL]
+    (folder / "joeynmt.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    return words
+
+
 def make(folder, model, data):
     import sentencepiece
 
@@ -47,13 +62,10 @@ def make(folder, model, data):
     folder.mkdir(parents=True, exist_ok=True)
     counts = {}
     for language in LANGUAGES:
-        with gzip.open(data / f"train.{language}.gz", "rt", encoding="utf-8", newline="\n") as lines:
-            pieces = [processor.encode(line.rstrip("\n"), out_type=str) for line in lines]
-        counts[language] = sum(map(len, pieces))
-        (folder / f"train.{language}").write_text("".join(" ".join(line) + "\n" for line in pieces), encoding="utf-8")
-    words = [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
-    words = [word for word in words if word not in SPECIAL]
-    (folder / "joeynmt.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+        with gzip.open(data / f"train.{language}.gz", "rt", encoding="utf-8", newline="\n") as text:
+            lines = [line.rstrip("\n") for line in text]
+        counts[language] = write_pieces(processor, lines, folder / f"train.{language}")
+    words = write_joeynmt_vocabulary(processor, folder)
     # Marian has no marks of its own for the start and for padding; they make the number of ids that of the others.
     numbers = {word: i for i, word in enumerate(["</s>", "<unk>", "<s>", "<pad>", *words])}
     (folder / "marian.yml").write_text(json.dumps(numbers), encoding="utf-8")

@@ -31,10 +31,8 @@ def cut(model, prefix, out):
     for split in ("train", "valid"):
         for language in train_small.LANGUAGES:
             lines = pathlib.Path(f"{prefix}.{split}.{language}").read_text(encoding="utf-8").split("\n")[:-1]
-            pieces = processor.encode(lines, out_type=str)
-            (out / f"{split}.{language}").write_text("".join(" ".join(line) + "\n" for line in pieces), encoding="utf-8")
-    words = [processor.id_to_piece(i) for i in range(processor.get_piece_size())]
-    (out / "joeynmt.txt").write_text("".join(f"{word}\n" for word in words if word not in train_small.SPECIAL), encoding="utf-8")
+            train_small.write_pieces(processor, lines, out / f"{split}.{language}")
+    train_small.write_joeynmt_vocabulary(processor, out)
 
 
 def train(out, minutes, validate_every):

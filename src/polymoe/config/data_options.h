@@ -21,7 +21,7 @@ struct DataOptions {
   double mask_span = 3.0;                     // denoising: tokens of a masked span, on average
   double delete_ratio = 0.1;                  // denoising: share of the tokens that are deleted
   std::int64_t shuffle_distance = 3;          // denoising: places that a token moves at most
-  double subword_dropout = 0.0;               // chance that a token is split into two; 0: none is
+  double subword_dropout = 0.0;               // chance that a token is split into two; 0: none
   std::int64_t max_length = 256;              // tokens; longer examples are left out
   std::int64_t bucket_examples = 16384;       // drawn at a time and batched by length
 };

@@ -121,10 +121,9 @@ Section data_section(DataOptions& o) {
        number("mask-span", o.mask_span, "denoising: mean length of a masked span, in tokens", 1, 1000),
        number("delete-ratio", o.delete_ratio, "denoising: share of the tokens that are deleted", 0, 1),
        number("shuffle-distance", o.shuffle_distance, "denoising: farthest move of a token, in places", 0, 1000),
-       number(
-           "subword-dropout", o.subword_dropout,
-           "chance that a token of training text is split into two shorter ones, and each of these again; 0: none is",
-           0, 1),
+       number("subword-dropout", o.subword_dropout,
+              "chance that a token of training text is split into two shorter ones, and each of these again; 0: none",
+              0, 1),
        number("max-length", o.max_length, "longer examples are left out, in tokens", 1, 1 << 24),
        number("bucket-examples", o.bucket_examples, "examples drawn at a time and batched by length", 1, 1 << 26)}};
 }

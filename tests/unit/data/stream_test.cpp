@@ -150,9 +150,9 @@ TEST_F(StreamTest, SpellsTextsAnewWithSubwordDropout) {
       EXPECT_LE(std::max(batch.source_length, batch.target_length), o.max_length);
       for (std::int64_t i = 0; i < batch.rows; ++i) {
         const auto target = batch.target_output.begin() + i * batch.target_length;
-        rows.emplace(target, target + batch.target_lengths[static_cast<std::size_t>(i)]);
-        texts.insert(data_->vocabulary().decode(
-            *rows.find({target, target + batch.target_lengths[static_cast<std::size_t>(i)]})));
+        const std::vector<std::int32_t> row(target, target + batch.target_lengths[static_cast<std::size_t>(i)]);
+        texts.insert(data_->vocabulary().decode(row));
+        rows.insert(row);
       }
     });
     return std::pair(texts, rows);

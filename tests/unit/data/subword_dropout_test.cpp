@@ -1,9 +1,9 @@
 #include "polymoe/data/subword_dropout.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
