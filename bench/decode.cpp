@@ -7,6 +7,9 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <stop_token>
+#include <thread>
+#include <vector>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -147,6 +150,7 @@ void measure(int argc, char** argv) {
                                     {"length", 20},
                                     {"threads", 1},
                                     {"repeats", 5},
+                                    {"competitors", 0},
                                     {"vocabulary", 6000},
                                     {"hidden", 512},
                                     {"ffn", 2048},
@@ -164,6 +168,13 @@ void measure(int argc, char** argv) {
     loaded = load(argv[1], arguments);
     for (const auto& hypotheses : loaded.decode()) ids.push_back(hypotheses.front().ids);
   });
+  std::vector<std::jthread> competitors;  // what a machine does beside
+  for (std::int64_t i = 0; i < arguments.number("competitors"); ++i) {
+    competitors.emplace_back([](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+      }
+    });
+  }
   std::vector<double> seconds;
   for (std::int64_t i = 0; i < arguments.number("repeats"); ++i) {
     seconds.push_back(bench::seconds_of([&] { loaded.decode(); }));

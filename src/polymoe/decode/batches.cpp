@@ -52,13 +52,16 @@ class BatchRunner::Place {
 };
 
 BatchRunner::BatchRunner(const DecodingModel& model)
-    : threads_(at::get_num_threads()), at_once_(model.is_thread_safe() ? threads_ : 1) {}
+    : threads_(at::get_num_threads()), at_once_(model.is_thread_safe() ? threads_ : 1) {
+  if (at_once_ > 1) team_ = std::make_unique<ThreadTeam>(threads_);
+}
 
 void BatchRunner::run(std::size_t count, const std::function<void(std::size_t)>& search, const std::stop_token& stop) {
   if (at_once_ == 1 || count < 2) {
     for (std::size_t i = 0; i < count; ++i) {
       const Place place(*this, stop);
-      const ComputingThreads threads(place.is_alone() ? threads_ : 1);
+      const ComputingThreads threads(place.is_alone() && team_ == nullptr ? threads_ : 1);
+      const ThreadTeam::Use team(place.is_alone() ? team_.get() : nullptr);
       search(i);
     }
     return;

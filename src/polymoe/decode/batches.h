@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 
+#include "polymoe/base/thread_team.h"
 #include "polymoe/inference/decoding_model.h"
 
 namespace polymoe {
@@ -43,6 +45,7 @@ class BatchRunner {
 
   int threads_;
   std::int64_t at_once_;
+  std::unique_ptr<ThreadTeam> team_;  // of a search that has no other beside it; null where LibTorch's threads compute
   std::mutex mutex_;
   std::condition_variable_any freed_;
   std::int64_t running_ = 0;

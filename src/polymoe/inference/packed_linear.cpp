@@ -6,6 +6,7 @@
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/thread_team.h"
 #include "polymoe/tensor/int4_weight.h"
 #include "polymoe/tensor/int8_weight.h"
 
@@ -104,7 +105,7 @@ void PackedLinear::run(const float* x, std::int64_t rows, kernels::ProductEnd en
   if (bias_.size() > 0) end.bias = bias_.data();
   const std::int64_t grain = std::max<std::int64_t>(1, kWorkOfAThread / (rows * inputs_ * kPanel));
   const auto product = [&](const auto& inputs, const auto& weight) {
-    at::parallel_for(0, kernels::panels_of(outputs_), grain, [&](std::int64_t first, std::int64_t last) {
+    ThreadTeam::share(kernels::panels_of(outputs_), grain, [&](std::int64_t first, std::int64_t last) {
       kernels::packed_product(inputs, rows, weight, inputs_, outputs_, first, last, end, y);
     });
   };

@@ -9,6 +9,7 @@
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/thread_team.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/config/moe_layers.h"
 #include "polymoe/kernels/cpu/decoding.h"
@@ -151,7 +152,7 @@ class PackedState : public DecodingState {
       layer.qkv.apply(input, tokens, qkv, workspace_);
       float* attended = workspace_.floats(Workspace::kAttended, tokens * hidden_);
       const auto sentences = static_cast<std::int64_t>(source_begin_.size()) - 1;
-      at::parallel_for(0, sentences, 1, [&](std::int64_t first, std::int64_t last) {
+      ThreadTeam::share(sentences, 1, [&](std::int64_t first, std::int64_t last) {
         Attention attention(*this);
         for (std::int64_t s = first; s < last; ++s) {
           const std::int64_t begin = source_begin_[static_cast<std::size_t>(s)];
@@ -239,7 +240,7 @@ class PackedState : public DecodingState {
   void attend_rows(std::int64_t rows, std::int64_t together, const float* queries, const See& see) {
     attended_ = workspace_.floats(Workspace::kAttended, rows * hidden_);
     const std::int64_t grain = std::max<std::int64_t>(1, kRowsOfAThread / together);
-    at::parallel_for(0, rows / together, grain, [&](std::int64_t first, std::int64_t last) {
+    ThreadTeam::share(rows / together, grain, [&](std::int64_t first, std::int64_t last) {
       Attention attention(*this);
       for (std::int64_t group = first; group < last; ++group) {
         const std::int64_t row = group * together;
@@ -270,7 +271,7 @@ class PackedState : public DecodingState {
     const std::int64_t vocabulary = model_.options_.vocabulary;
     float* logits = workspace_.floats(Workspace::kLogits, rows * vocabulary);
     model_.embedding_.apply(x, rows, logits, workspace_);
-    at::parallel_for(0, rows, kRowsOfAThread, [&](std::int64_t first, std::int64_t last) {
+    ThreadTeam::share(rows, kRowsOfAThread, [&](std::int64_t first, std::int64_t last) {
       kernels::log_softmax(logits, vocabulary, first, last);
     });
     return at::from_blob(logits, {rows, vocabulary}, at::kFloat);
