@@ -55,7 +55,7 @@ class Experiment:
                                      f"the result is {name}-gettext")
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
-        size.add_argument("--large", action="store_true", help="the model of large.yaml, for a GPU")
+        size.add_argument("--large", action="store_true", help="for a GPU: longer trainings, most of a larger model")
         options = parser.parse_args()
         if options.large and "large" not in sizes:
             parser.error("--large: this experiment has no larger model")

@@ -30,8 +30,8 @@ PROGRAMS = ["polymoe", "tests/torch_tests", "tests/base_tests", "bench/train_ste
 TARGETS = ["polymoe_program", "torch_tests", "base_tests", "train_step", "moe_layer"]
 # What the run reads beside programs: the kit's code, the scripts that measure, and files that unit tests look at.
 FILES = ["scripts/gpukit", "scripts/trainings.py", "scripts/synthetic_models.py", "scripts/environment-json",
-         "bench/capacity", "tests/parity", "tests/data", "docs/configuration.md", "configs/quickstart-moe.yaml",
-         "configs/quickstart-dense.yaml"]
+         "bench/capacity", "tests/parity", "tests/data", "docs/configuration.md", "configs/recipes/quickstart-moe.yaml",
+         "configs/recipes/quickstart-dense.yaml"]
 
 
 def add_arguments(parser):

@@ -16,7 +16,7 @@ from .steps import Step
 CAPACITY = {"cuda": (400, 3200, 256), "cpu": (48, 384, 128)}
 CAPACITY_MODES = ("device", "host optimizer", "host", "file")
 
-# Of the models that learn to translate; the rest is in configs/quickstart-*.yaml.
+# Of the models that learn to translate; the rest is in configs/recipes/quickstart-*.yaml.
 QUALITY = {
     "cuda": ["--model.hidden", "256", "--model.ffn", "1024", "--model.encoder-layers", "3", "--model.decoder-layers",
              "3", "--train.max-tokens", "4000", "--train.max-updates", "100000", "--train.precision", "bfloat16",
@@ -71,7 +71,7 @@ def records(output, kind):
 
 def learn(context, kind, minutes):
     output = context.scratch / kind
-    done = context.call(context.program, "train", "--config", context.kit / "configs" / f"quickstart-{kind}.yaml",
+    done = context.call(context.program, "train", "--config", context.kit / "configs" / "recipes" / f"quickstart-{kind}.yaml",
                         "--data.path", context.kit / "data", "--train.output", output, "--train.device", context.device,
                         "--no-tensorboard", "--max-minutes", f"{minutes:.3f}", *QUALITY[context.device])
     validations, trained = records(output, "valid"), records(output, "train")
