@@ -74,9 +74,10 @@ void PackedLinear::pack_wide(const at::Tensor& weight, at::ScalarType type) {
 void PackedLinear::pack_int8(const at::Tensor& values, const at::Tensor& scales) {
   const std::int64_t groups = kernels::groups_of(inputs_), panels = kernels::panels_of(outputs_);
   Int8 int8{AlignedArray<std::int8_t>(panels * groups * kernels::kGroup * kPanel),
-            copy_of<float>(scales.to(at::kFloat)), AlignedArray<std::int32_t>(panels * kPanel)};
+            copy_of<float>(scales.to(at::kFloat)), AlignedArray<std::int32_t>(panels * kPanel),
+            AlignedArray<std::uint16_t>(kernels::order_size(outputs_, inputs_))};
   kernels::pack_weight(values.contiguous().const_data_ptr<std::int8_t>(), outputs_, inputs_, int8.packed.data(),
-                       int8.corrections.data());
+                       int8.corrections.data(), int8.order.data());
   weight_ = std::move(int8);
 }
 
@@ -94,7 +95,7 @@ void PackedLinear::pack_int4(const at::Tensor& values, const at::Tensor& scales)
 std::int64_t PackedLinear::bytes() const {
   const auto of_weight = Overloaded{
       [](const auto& wide) { return bytes_of(wide.packed); },
-      [](const Int8& int8) { return bytes_of(int8.packed, int8.scales, int8.corrections); },
+      [](const Int8& int8) { return bytes_of(int8.packed, int8.scales, int8.corrections, int8.order); },
       [](const Int4& int4) { return bytes_of(int4.packed, int4.scales); },
   };
   return bytes_of(bias_) + std::visit(of_weight, weight_);
@@ -115,8 +116,7 @@ void PackedLinear::run(const float* x, std::int64_t rows, kernels::ProductEnd en
         std::uint8_t* values = workspace.bytes(rows * kernels::groups_of(inputs_) * kernels::kGroup);
         float* scales = workspace.scales(rows);
         kernels::quantize_rows(x, rows, inputs_, values, scales);
-        product(kernels::QuantizedRows{values, scales},
-                kernels::QuantizedWeight{int8.packed.data(), int8.scales.data(), int8.corrections.data()});
+        product(kernels::QuantizedRows{values, scales}, int8.weight());
       },
       [&](const Int4& int4) {
         const std::int64_t groups = kernels::scale_groups_of(inputs_);
@@ -138,15 +138,7 @@ void PackedLinear::copy_row(std::int64_t output, float* row) const {
         const auto* from = wide.packed.data() + panel * inputs_ * kPanel + column;
         for (std::int64_t i = 0; i < inputs_; ++i) row[i] = kernels::to_float(from[i * kPanel]);
       },
-      [&](const Int8& int8) {
-        const std::int8_t* from = int8.packed.data() + panel * kernels::groups_of(inputs_) * kernels::kGroup * kPanel +
-                                  column * kernels::kGroup;
-        const float scale = int8.scales.data()[output];
-        for (std::int64_t i = 0; i < inputs_; ++i) {
-          const std::int64_t group = i / kernels::kGroup;
-          row[i] = scale * static_cast<float>(from[group * kernels::kGroup * kPanel + i % kernels::kGroup]);
-        }
-      },
+      [&](const Int8& int8) { kernels::copy_row(int8.weight(), inputs_, output, row); },
       [&](const Int4&) { fail("an embedding has int4 weights, which are for experts"); },
   };
   std::visit(of_weight, weight_);

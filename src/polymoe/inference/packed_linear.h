@@ -82,6 +82,11 @@ class PackedLinear {
     AlignedArray<std::int8_t> packed;
     AlignedArray<float> scales;
     AlignedArray<std::int32_t> corrections;
+    AlignedArray<std::uint16_t> order;  // empty: none
+
+    kernels::QuantizedWeight weight() const {
+      return {packed.data(), scales.data(), corrections.data(), order.size() > 0 ? order.data() : nullptr};
+    }
   };
   struct Int4 {
     AlignedArray<std::uint8_t> packed;

@@ -15,7 +15,7 @@ namespace {
 struct Shape {
   std::int64_t rows, inputs, outputs;
 };
-const std::vector<Shape> kShapes{{1, 8, 64}, {7, 37, 70}, {13, 64, 129}, {100, 512, 65}};
+const std::vector<Shape> kShapes{{1, 8, 64}, {2, 20, 64}, {7, 37, 70}, {13, 64, 129}, {100, 512, 65}};
 
 // In double.
 std::vector<double> product(const std::vector<float>& x, const std::vector<float>& w, const Shape& s) {
@@ -130,6 +130,27 @@ std::vector<float> whole_numbers(const Shape& s) {
   return x;
 }
 
+// Weights as they are laid out for these vectors.
+class Int8 {
+ public:
+  Int8(const std::vector<std::int8_t>& values, const std::vector<float>& scales, const Shape& s, Vectors vectors)
+      : scales_(scales),
+        packed_(static_cast<std::size_t>(panels_of(s.outputs) * groups_of(s.inputs) * kGroup * kPanel)),
+        corrections_(static_cast<std::size_t>(panels_of(s.outputs) * kPanel)),
+        order_(static_cast<std::size_t>(order_size(s.outputs, s.inputs, vectors))) {
+    pack_weight(values.data(), s.outputs, s.inputs, packed_.data(), corrections_.data(), order_.data(), vectors);
+  }
+  QuantizedWeight get() const {
+    return {packed_.data(), scales_.data(), corrections_.data(), order_.empty() ? nullptr : order_.data()};
+  }
+
+ private:
+  std::vector<float> scales_;
+  std::vector<std::int8_t> packed_;
+  std::vector<std::int32_t> corrections_;
+  std::vector<std::uint16_t> order_;
+};
+
 TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
   for (const Shape& s : kShapes) {
     const std::vector<float> x = whole_numbers(s);
@@ -137,7 +158,9 @@ TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
     std::vector<std::int8_t> w;
     std::vector<float> wide;
     for (const float value : numbers(s.outputs * s.inputs, "w")) {
-      w.push_back(static_cast<std::int8_t>(std::lrint(value * 127.0f)));
+      // Small ones too: AVX2 has one way for groups of weights of which sums may overflow 16 bits, and one for others.
+      const float greatest = w.size() % static_cast<std::size_t>(s.inputs) / kGroup % 3 == 0 ? 127.0f : 60.0f;
+      w.push_back(static_cast<std::int8_t>(std::lrint(value * greatest)));
       wide.push_back(w.back());
     }
     for (std::size_t o = 0; o < scales.size(); ++o) {
@@ -145,21 +168,61 @@ TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
       bias[o] = static_cast<float>(o);
     }
     const std::vector<double> sums = product(x, wide, s);
-    std::vector<std::int8_t> values(
-        static_cast<std::size_t>(panels_of(s.outputs) * groups_of(s.inputs) * kGroup * kPanel));
-    std::vector<std::int32_t> corrections(static_cast<std::size_t>(panels_of(s.outputs) * kPanel));
-    pack_weight(w.data(), s.outputs, s.inputs, values.data(), corrections.data());
     std::vector<std::uint8_t> rows(static_cast<std::size_t>(s.rows * groups_of(s.inputs) * kGroup));
     std::vector<float> row_scales(static_cast<std::size_t>(s.rows));
     quantize_rows(x.data(), s.rows, s.inputs, rows.data(), row_scales.data());
     for (const Vectors vectors : all_vectors()) {
+      const Int8 weight(w, scales, s, vectors);
       std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs));
-      packed_product(QuantizedRows{rows.data(), row_scales.data()}, s.rows,
-                     QuantizedWeight{values.data(), scales.data(), corrections.data()}, s.inputs, s.outputs, 0,
+      packed_product(QuantizedRows{rows.data(), row_scales.data()}, s.rows, weight.get(), s.inputs, s.outputs, 0,
                      panels_of(s.outputs), {.bias = bias.data()}, y.data(), vectors);
       for (std::size_t i = 0; i < y.size(); ++i) {
         const std::size_t o = i % scales.size();
         EXPECT_EQ(y[i], static_cast<float>(sums[i]) * scales[o] + bias[o]) << static_cast<int>(vectors);
+      }
+    }
+  }
+}
+
+// Sums of two products that are the farthest from zero that there are.
+TEST(PackedProduct, OfInt8IsExactForTheGreatestValues) {
+  const Shape s{3, 40, 64};
+  for (const int sign : {1, -1}) {
+    std::vector<float> x(static_cast<std::size_t>(s.rows * s.inputs), 127.0f);
+    std::fill(x.begin(), x.begin() + s.inputs, -127.0f);
+    std::vector<std::uint8_t> rows(x.size());
+    std::vector<float> row_scales(static_cast<std::size_t>(s.rows));
+    quantize_rows(x.data(), s.rows, s.inputs, rows.data(), row_scales.data());
+    for (const int weight : {127, 65, 64, 63}) {
+      const std::vector<std::int8_t> w(static_cast<std::size_t>(s.outputs * s.inputs),
+                                       static_cast<std::int8_t>(sign * weight));
+      for (const Vectors vectors : all_vectors()) {
+        const Int8 packed(w, std::vector<float>(static_cast<std::size_t>(s.outputs), 1.0f), s, vectors);
+        std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs));
+        packed_product(QuantizedRows{rows.data(), row_scales.data()}, s.rows, packed.get(), s.inputs, s.outputs, 0, 1,
+                       {}, y.data(), vectors);
+        const auto expected = static_cast<float>(127 * sign * weight * s.inputs);
+        for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], i < 64 ? -expected : expected) << weight;
+      }
+    }
+  }
+}
+
+TEST(PackedProduct, RowsOfInt8CanBeCopied) {
+  for (const Shape& s : kShapes) {
+    std::vector<std::int8_t> w;
+    for (const float value : numbers(s.outputs * s.inputs, "w")) {
+      w.push_back(static_cast<std::int8_t>(std::lrint(value * 127.0f)));
+    }
+    for (const Vectors vectors : all_vectors()) {
+      const Int8 weight(w, std::vector<float>(static_cast<std::size_t>(s.outputs), 0.5f), s, vectors);
+      std::vector<float> row(static_cast<std::size_t>(s.inputs));
+      for (std::int64_t o = 0; o < s.outputs; ++o) {
+        copy_row(weight.get(), s.inputs, o, row.data());
+        for (std::int64_t i = 0; i < s.inputs; ++i) {
+          const auto value = static_cast<float>(w[static_cast<std::size_t>(o * s.inputs + i)]);
+          ASSERT_EQ(row[static_cast<std::size_t>(i)], 0.5f * value) << o << " " << i;
+        }
       }
     }
   }

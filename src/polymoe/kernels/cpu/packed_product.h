@@ -52,16 +52,23 @@ struct QuantizedRows {
 /// Rounds each row of x [rows, inputs] to 255 steps between minus and plus its greatest absolute value.
 void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::uint8_t* values, float* scales);
 
-/// Weights of 8 bits: w[o, i] is about scales[o] * values[o, i].
+/// Weights of 8 bits: w[o, i] is about scales[o] * values[o, i]. Their layout depends on the vectors that they are for.
 struct QuantizedWeight {
   const std::int8_t* packed;        ///< panels_of(outputs) * groups_of(inputs) * kGroup * kPanel
   const float* scales;              ///< [outputs]
   const std::int32_t* corrections;  ///< [panels_of(outputs) * kPanel], -128 times the sum of an output's values
+  const std::uint16_t* order;       ///< [order_size()], where groups of inputs are, for AVX2; else null
 };
 
-/// Lays out `values` [outputs, inputs] and computes the corrections.
+/// Of QuantizedWeight::order; 0 where there is none.
+std::int64_t order_size(std::int64_t outputs, std::int64_t inputs, Vectors vectors = best_vectors());
+
+/// Lays out `values` [outputs, inputs], and computes the corrections and the order.
 void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
-                 std::int32_t* corrections);
+                 std::int32_t* corrections, std::uint16_t* order, Vectors vectors = best_vectors());
+
+/// The weights of one output as a row [inputs].
+void copy_row(const QuantizedWeight& weight, std::int64_t inputs, std::int64_t output, float* row);
 
 /// The product of quantised rows and weights, as packed_product() otherwise; its sums are exact.
 void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWeight& weight, std::int64_t inputs,

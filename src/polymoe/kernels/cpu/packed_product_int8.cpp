@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <vector>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -13,6 +15,25 @@ namespace polymoe::kernels {
 namespace {
 
 constexpr std::int64_t kGroupBytes = kGroup * kPanel;  // of a panel, for a group of inputs
+
+// AVX2 adds two products of unsigned values and weights in 16 bits, which 255 * w0 + 255 * w1 may not fit in. So its
+// panels are made of strips, and each strip has the groups of inputs first of which no such sum can overflow; the other
+// groups are computed in another way, which takes an instruction more. Sums are exact either way.
+constexpr std::int64_t kStrip = 8;  // outputs
+constexpr std::int64_t kStrips = kPanel / kStrip;
+constexpr std::int64_t kStripGroupBytes = kGroup * kStrip;
+
+// Of a strip: the number of safe groups, then all groups, these first.
+std::int64_t strip_order(std::int64_t groups) { return 1 + groups; }
+
+// More groups than 16 bits count have the plain layout.
+bool has_strips([[maybe_unused]] std::int64_t groups, [[maybe_unused]] Vectors vectors) {
+#if defined(__x86_64__)
+  return vectors >= Vectors::kAvx2 && vectors != Vectors::kAvx512Vnni && groups < 65536;
+#else
+  return false;
+#endif
+}
 
 // The four values of a row's group as one word.
 inline __attribute__((always_inline)) std::int32_t word_at(const std::uint8_t* values) {
@@ -78,40 +99,39 @@ void product_plain(const QuantizedTile& tile, std::int64_t rows, std::int64_t fi
 #define POLYMOE_AVX2 __attribute__((target("arch=x86-64-v3")))
 #define POLYMOE_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
 
-// Two products of 16 bits are added before they are: |w| * sign(w) x, with |x| at most 127, cannot overflow that.
-template <int kRows, int kVectors>
-POLYMOE_AVX2 POLYMOE_INLINE void sum_avx2(const std::uint8_t* x, std::int64_t groups, const std::int8_t* panel,
-                                          std::int32_t* totals, const Ahead& ahead) {
-  constexpr int kColumns = 8 * kVectors;
+// Adds the groups [begin, end) of a strip's order to its sums.
+template <int kRows, bool kSafe>
+POLYMOE_AVX2 POLYMOE_INLINE void add_groups(const std::uint8_t* x, std::int64_t groups, const std::uint16_t* order,
+                                            std::int64_t begin, std::int64_t end, const std::int8_t* strip,
+                                            const Ahead& ahead, __m256i (&sums)[kRows]) {
   const __m256i offset = _mm256_set1_epi8(static_cast<char>(0x80)), ones = _mm256_set1_epi16(1);
-  for (int c = 0; c < kPanel; c += kColumns) {
-    const Ahead own = ahead.part(c / kColumns, kPanel / kColumns);
-    __m256i sums[kRows][kVectors];
+  for (std::int64_t g = begin; g < end; ++g) {
+    ahead.fetch(g, groups);
+    const __m256i weights = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(strip + g * kStripGroupBytes));
     for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm256_setzero_si256();
-    }
-    for (std::int64_t g = 0; g < groups; ++g) {
-      own.fetch(g, groups);
-      __m256i values[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        values[r] = _mm256_xor_si256(_mm256_set1_epi32(word_at(x + (r * groups + g) * kGroup)), offset);
+      __m256i values = _mm256_set1_epi32(word_at(x + (r * groups + order[g]) * kGroup));
+      if (kSafe) {
+        values = _mm256_maddubs_epi16(values, weights);
+      } else {  // |w| * sign(w) x, with x signed and at most 127: its pairs fit 16 bits
+        values = _mm256_sign_epi8(_mm256_xor_si256(values, offset), weights);
+        values = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), values);
       }
-      for (int v = 0; v < kVectors; ++v) {
-        const __m256i weights = _mm256_loadu_si256(
-            reinterpret_cast<const __m256i*>(panel + g * kGroupBytes + (c + v * 8) * std::int64_t{kGroup}));
-        const __m256i magnitudes = _mm256_abs_epi8(weights);
-        for (int r = 0; r < kRows; ++r) {
-          const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(values[r], weights));
-          sums[r][v] = _mm256_add_epi32(sums[r][v], _mm256_madd_epi16(pairs, ones));
-        }
-      }
-    }
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(totals + r * kPanel + c + v * 8), sums[r][v]);
-      }
+      sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(values, ones));
     }
   }
+}
+
+// The sums of a strip.
+template <int kRows>
+POLYMOE_AVX2 POLYMOE_INLINE void sum_strip(const std::uint8_t* x, std::int64_t groups, const std::int8_t* strip,
+                                           const std::int32_t* corrections, const std::uint16_t* order,
+                                           std::int32_t* totals, const Ahead& ahead) {
+  __m256i sums[kRows];
+  for (int r = 0; r < kRows; ++r) sums[r] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(corrections));
+  const std::int64_t safe = order[0];
+  add_groups<kRows, true>(x, groups, order + 1, 0, safe, strip, ahead, sums);
+  add_groups<kRows, false>(x, groups, order + 1, safe, groups, strip, ahead, sums);
+  for (int r = 0; r < kRows; ++r) _mm256_storeu_si256(reinterpret_cast<__m256i*>(totals + r * kPanel), sums[r]);
 }
 
 template <int kRows>
@@ -141,12 +161,35 @@ struct Avx2Tile : QuantizedTile {
   POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums,
                             const Ahead& ahead) const {
     alignas(64) std::int32_t totals[kTileRows * kPanel];
-    const std::int64_t stride = groups * kGroup;
     const std::uint8_t* from = row_at(row);
-    const std::int8_t* weights = panel_at(panel);
-    std::int64_t r = 0;
-    for (; r + 3 <= rows; r += 3) sum_avx2<3, 2>(from + r * stride, groups, weights, totals + r * kPanel, ahead);
-    for (; r < rows; ++r) sum_avx2<1, 8>(from + r * stride, groups, weights, totals + r * kPanel, ahead);
+    for (std::int64_t s = 0; s < kStrips; ++s) {
+      const std::int64_t column = panel * kPanel + s * kStrip;
+      const std::int8_t* strip = weight.packed + column * groups * kGroup;
+      const std::int32_t* corrections = weight.corrections + column;
+      const std::uint16_t* order = weight.order + column / kStrip * strip_order(groups);
+      std::int32_t* to = totals + s * kStrip;
+      const Ahead own = ahead.part(s, kStrips);
+      switch (rows) {
+        case 1:
+          sum_strip<1>(from, groups, strip, corrections, order, to, own);
+          break;
+        case 2:
+          sum_strip<2>(from, groups, strip, corrections, order, to, own);
+          break;
+        case 3:
+          sum_strip<3>(from, groups, strip, corrections, order, to, own);
+          break;
+        case 4:
+          sum_strip<4>(from, groups, strip, corrections, order, to, own);
+          break;
+        case 5:
+          sum_strip<5>(from, groups, strip, corrections, order, to, own);
+          break;
+        default:
+          sum_strip<6>(from, groups, strip, corrections, order, to, own);
+          break;
+      }
+    }
     scale(totals, rows, row, panel, sums);
   }
 };
@@ -192,6 +235,47 @@ POLYMOE_VNNI void product_vnni(const QuantizedTile& tile, std::int64_t rows, std
 }
 #endif
 
+// Whether 255 times two neighbours, those above zero or those below, fits 16 bits.
+bool is_safe(const std::int8_t* group) {
+  for (std::int64_t i = 0; i < kGroup; i += 2) {
+    const int above = std::max<int>(group[i], 0) + std::max<int>(group[i + 1], 0);
+    const int below = std::min<int>(group[i], 0) + std::min<int>(group[i + 1], 0);
+    if (255 * above > 32767 || 255 * below < -32768) return false;
+  }
+  return true;
+}
+
+// `packed` and `corrections` are zero. Corrections are for what meets unsigned values: safe groups.
+void pack_strips(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
+                 std::int32_t* corrections, std::uint16_t* order) {
+  const std::int64_t groups = groups_of(inputs), bytes = kStripGroupBytes;
+  std::vector<std::int8_t> strip(static_cast<std::size_t>(groups * bytes));
+  for (std::int64_t first = 0; first < panels_of(outputs) * kPanel; first += kStrip) {
+    std::fill(strip.begin(), strip.end(), std::int8_t{0});
+    for (std::int64_t o = first; o < std::min(first + kStrip, outputs); ++o) {
+      for (std::int64_t i = 0; i < inputs; ++i) {
+        strip[static_cast<std::size_t>(i / kGroup * bytes + (o - first) * kGroup + i % kGroup)] =
+            values[o * inputs + i];
+      }
+    }
+    const auto is_safe_strip = [&](std::uint16_t g) {
+      for (std::int64_t c = 0; c < kStrip; ++c) {
+        if (!is_safe(strip.data() + g * bytes + c * kGroup)) return false;
+      }
+      return true;
+    };
+    std::uint16_t* own = order + first / kStrip * strip_order(groups);
+    std::iota(own + 1, own + 1 + groups, std::uint16_t{0});
+    own[0] = static_cast<std::uint16_t>(std::stable_partition(own + 1, own + 1 + groups, is_safe_strip) - own - 1);
+    std::int8_t* to = packed + first * groups * kGroup;
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const std::int8_t* from = strip.data() + own[1 + g] * bytes;
+      std::copy_n(from, bytes, to + g * bytes);
+      for (std::int64_t b = 0; g < own[0] && b < bytes; ++b) corrections[first + b / kGroup] -= 128 * from[b];
+    }
+  }
+}
+
 struct QuantizeRows {
   const float* x;
   std::int64_t rows, inputs;
@@ -215,11 +299,16 @@ void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::
   run_kernel(QuantizeRows{x, rows, inputs, values, scales}, best_vectors());
 }
 
+std::int64_t order_size(std::int64_t outputs, std::int64_t inputs, Vectors vectors) {
+  return has_strips(groups_of(inputs), vectors) ? panels_of(outputs) * kStrips * strip_order(groups_of(inputs)) : 0;
+}
+
 void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
-                 std::int32_t* corrections) {
-  const std::int64_t groups = groups_of(inputs);
-  std::fill(packed, packed + panels_of(outputs) * groups * kGroupBytes, std::int8_t{0});
-  std::fill(corrections, corrections + panels_of(outputs) * kPanel, 0);
+                 std::int32_t* corrections, std::uint16_t* order, Vectors vectors) {
+  const std::int64_t panels = panels_of(outputs), groups = groups_of(inputs);
+  std::fill(packed, packed + panels * groups * kGroupBytes, std::int8_t{0});
+  std::fill(corrections, corrections + panels * kPanel, 0);
+  if (has_strips(groups, vectors)) return pack_strips(values, outputs, inputs, packed, corrections, order);
   for (std::int64_t o = 0; o < outputs; ++o) {
     std::int8_t* to = packed + o / kPanel * groups * kGroupBytes + o % kPanel * kGroup;
     for (std::int64_t i = 0; i < inputs; ++i) {
@@ -230,13 +319,26 @@ void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t i
   }
 }
 
+void copy_row(const QuantizedWeight& weight, std::int64_t inputs, std::int64_t output, float* row) {
+  const std::int64_t groups = groups_of(inputs), width = weight.order != nullptr ? kStrip : kPanel;
+  const std::int8_t* from = weight.packed + output / width * groups * width * kGroup + output % width * kGroup;
+  const std::uint16_t* order =
+      weight.order != nullptr ? weight.order + output / width * strip_order(groups) + 1 : nullptr;
+  for (std::int64_t g = 0; g < groups; ++g, from += width * kGroup) {
+    const std::int64_t first = (order != nullptr ? order[g] : g) * kGroup;
+    for (std::int64_t i = 0; i < std::min(kGroup, inputs - first); ++i) {
+      row[first + i] = weight.scales[output] * static_cast<float>(from[i]);
+    }
+  }
+}
+
 void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWeight& weight, std::int64_t inputs,
                     std::int64_t outputs, std::int64_t first, std::int64_t last, const ProductEnd& end, float* y,
                     Vectors vectors) {
   const QuantizedTile tile{x, weight, groups_of(inputs), outputs};
 #if defined(__x86_64__)
   if (vectors == Vectors::kAvx512Vnni) return product_vnni(tile, rows, first, last, end, y);
-  if (vectors >= Vectors::kAvx2) return product_avx2(tile, rows, first, last, end, y);
+  if (has_strips(tile.groups, vectors)) return product_avx2(tile, rows, first, last, end, y);
 #endif
   product_plain(tile, rows, first, last, end, y);
 }
