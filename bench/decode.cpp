@@ -1,7 +1,7 @@
 // Times decoding: `sentences` sources at once, exactly `length` tokens each. The first argument is a folder that
 // bench/peers/decode.py made, or "random" for a model of random weights in the shape that the options tell. Prints one
 // JSON object: the ids, the seconds from opening the folder to the first translations, those of each repeat, and the
-// memory.
+// memory. `competitors` threads compute beside it, as other programs would.
 
 #include <algorithm>
 #include <cstring>
@@ -71,17 +71,18 @@ struct Case {
   std::shared_ptr<PackedModel> model;
   std::vector<std::vector<std::int32_t>> sources;
   DecodeOptions options;
+  std::unique_ptr<BatchRunner> runner;
 
   // As the translator does: threads search batches, of which each has two.
-  std::vector<std::vector<Hypothesis>> decode() const {
+  std::vector<std::vector<Hypothesis>> decode() {
     SearchSymbols symbols;
     symbols.end = 2;
     symbols.forbidden = {2};
-    BatchRunner runner(*model);
-    const auto at_once = static_cast<std::size_t>(runner.at_once());
+    if (!runner) runner = std::make_unique<BatchRunner>(*model);
+    const auto at_once = static_cast<std::size_t>(runner->at_once());
     const std::size_t batches = at_once == 1 ? 1 : std::min(sources.size(), 2 * at_once);
     std::vector<std::vector<Hypothesis>> found(sources.size());
-    runner.run(batches, [&](std::size_t batch) {
+    runner->run(batches, [&](std::size_t batch) {
       const auto first = static_cast<std::ptrdiff_t>(sources.size() * batch / batches),
                  last = static_cast<std::ptrdiff_t>(sources.size() * (batch + 1) / batches);
       const std::vector<std::vector<std::int32_t>> own(sources.begin() + first, sources.begin() + last);
@@ -168,7 +169,7 @@ void measure(int argc, char** argv) {
     loaded = load(argv[1], arguments);
     for (const auto& hypotheses : loaded.decode()) ids.push_back(hypotheses.front().ids);
   });
-  std::vector<std::jthread> competitors;  // what a machine does beside
+  std::vector<std::jthread> competitors;  // other programs on the machine
   for (std::int64_t i = 0; i < arguments.number("competitors"); ++i) {
     competitors.emplace_back([](const std::stop_token& stop) {
       while (!stop.stop_requested()) {

@@ -12,6 +12,7 @@
 
 #include "bench/arguments.h"
 #include "polymoe/base/json_text.h"
+#include "polymoe/base/thread_team.h"
 #include "polymoe/inference/packed_linear.h"
 #include "polymoe/nn/moe/expert_products.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -85,6 +86,8 @@ void measure(int argc, char** argv) {
       argc, argv, {{"inputs", 512}, {"outputs", 2048}, {"experts", 32}, {"threads", 1}, {"repeats", 51}});
   const at::NoGradGuard no_grad;
   at::set_num_threads(static_cast<int>(arguments.number("threads")));
+  ThreadTeam team(static_cast<int>(arguments.number("threads")));
+  const ThreadTeam::Use use(&team);
   const std::int64_t inputs = arguments.number("inputs"), outputs = arguments.number("outputs");
   const at::Tensor weight = at::randn({outputs, inputs}), bias = at::randn({outputs});
   const PackedLinear float32({weight, {}, bias}, WeightFormat::kFloat32),

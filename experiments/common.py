@@ -55,10 +55,10 @@ class Experiment:
                                      f"the result is {name}-gettext")
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
-        size.add_argument("--large", action="store_true", help="for a GPU: longer trainings, most of a larger model")
+        size.add_argument("--large", action="store_true", help="for a GPU: longer trainings or more seeds, mostly with a larger model")
         options = parser.parse_args()
         if options.large and "large" not in sizes:
-            parser.error("--large: this experiment has no larger model")
+            parser.error("--large: this experiment has no large size")
         self.size_name = "reduced" if options.reduced else "large" if options.large else "default"
         self.size = dict(sizes[self.size_name])
         self.size["updates"] = options.updates or self.size["updates"]

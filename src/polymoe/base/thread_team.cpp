@@ -11,9 +11,9 @@
 namespace polymoe {
 namespace {
 
-// How long helpers watch for the next loop: longer than what a search does between two of them, and short for others
-// who want the core.
-constexpr auto kWatch = std::chrono::microseconds(200);
+// How long helpers spin before they sleep: longer than a search's gap between two loops, and short enough not to rob
+// others of the core.
+constexpr auto kSpin = std::chrono::microseconds(200);
 
 void pause() {
 #if defined(__x86_64__)
@@ -31,7 +31,8 @@ ThreadTeam*& ThreadTeam::current() {
 ThreadTeam::Use::Use(ThreadTeam* team) : before_(current()) { current() = team; }
 ThreadTeam::Use::~Use() { current() = before_; }
 
-ThreadTeam::ThreadTeam(int threads) {
+// Delegates, so that the destructor stops those that began where another cannot begin.
+ThreadTeam::ThreadTeam(int threads) : ThreadTeam() {
   for (int i = 1; i < threads; ++i) {
     helpers_.emplace_back([this](const std::stop_token& stop) { help(stop); });
   }
@@ -43,7 +44,7 @@ ThreadTeam::~ThreadTeam() {
   loops_.notify_all();
 }
 
-// One for each thread: shorter pieces are read from memory more slowly than one long one.
+// One for each thread: several short pieces stream from memory more slowly than a long one.
 std::int64_t ThreadTeam::piece_of(std::int64_t count, std::int64_t grain) const {
   const std::int64_t threads = static_cast<std::int64_t>(helpers_.size()) + 1;
   return std::max(grain, (count + threads - 1) / threads);
@@ -91,7 +92,7 @@ void ThreadTeam::help(const std::stop_token& stop) {
 
 // Yields now and then: the thread that this one helps may be waiting for the same core.
 void ThreadTeam::wait_for_loop(std::uint32_t seen) {
-  const auto end = std::chrono::steady_clock::now() + kWatch;
+  const auto end = std::chrono::steady_clock::now() + kSpin;
   while (loops_.load() == seen) {
     pause();
     std::this_thread::yield();

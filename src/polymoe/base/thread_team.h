@@ -9,19 +9,18 @@
 
 namespace polymoe {
 
-/// Threads that share the short loops of one other thread. That thread takes part in each loop and waits for no helper
-/// that has not begun a piece of it: on a machine where others compute too, a helper without a core costs nothing,
-/// where a barrier of all threads (OpenMP's) waits until the system gives it one. Helpers watch for the next loop for a
-/// moment, then sleep.
+/// A team of threads that share the short loops of one caller. The caller takes part in each loop and at its end waits
+/// only for helpers that have joined it. A helper that is not running is left out, where OpenMP's barrier would wait
+/// for the system to schedule it. Between loops helpers spin briefly, then sleep.
 class ThreadTeam {
  public:
-  /// `threads`: with the one that calls run(), which must be the same at a time.
+  /// `threads` counts the caller. Only one thread at a time may use a team.
   explicit ThreadTeam(int threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
 
-  /// Makes a team that of the calling thread, until it goes.
+  /// Lets the calling thread share its loops with `team` (null: with nobody) for the lifetime of this object.
   class Use {
    public:
     explicit Use(ThreadTeam* team);
@@ -33,9 +32,9 @@ class ThreadTeam {
     ThreadTeam* before_;
   };
 
-  /// Calls work(first, last) for pieces that make up 0 to `count` together, none but the last shorter than `grain`,
-  /// with the calling thread's team; as a single piece where it has none or is in a piece itself. The first exception
-  /// is thrown once all have ended; pieces that were not begun are left out then.
+  /// Calls work(first, last) on pieces that together cover [0, count), each at least `grain` long except the last, on
+  /// the calling thread's team; in one piece where it has none or is inside a piece itself. If a piece throws, no new
+  /// pieces begin, and the first exception is rethrown once all have ended.
   template <typename Work>
   static void share(std::int64_t count, std::int64_t grain, const Work& work) {
     if (count <= 0) return;
@@ -51,6 +50,8 @@ class ThreadTeam {
   }
 
  private:
+  ThreadTeam() = default;
+
   struct Loop {
     void (*call)(const void* function, std::int64_t first, std::int64_t last);
     const void* function;

@@ -60,7 +60,7 @@ void BatchRunner::run(std::size_t count, const std::function<void(std::size_t)>&
   if (at_once_ == 1 || count < 2) {
     for (std::size_t i = 0; i < count; ++i) {
       const Place place(*this, stop);
-      const ComputingThreads threads(place.is_alone() && team_ == nullptr ? threads_ : 1);
+      const ComputingThreads threads(team_ == nullptr ? threads_ : 1);
       const ThreadTeam::Use team(place.is_alone() ? team_.get() : nullptr);
       search(i);
     }

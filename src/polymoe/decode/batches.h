@@ -45,7 +45,7 @@ class BatchRunner {
 
   int threads_;
   std::int64_t at_once_;
-  std::unique_ptr<ThreadTeam> team_;  // of a search that has no other beside it; null where LibTorch's threads compute
+  std::unique_ptr<ThreadTeam> team_;  // shared by a search that runs alone; null where LibTorch's threads compute
   std::mutex mutex_;
   std::condition_variable_any freed_;
   std::int64_t running_ = 0;

@@ -6,7 +6,6 @@
 #include <span>
 #include <utility>
 
-#include "polymoe/base/thread_team.h"
 #include "polymoe/cancelled.h"
 #include "polymoe/config/decode_options.h"
 #include "polymoe/decode/phrase_steps.h"
@@ -199,7 +198,7 @@ class Search {
     }
     at::Tensor best = at::empty({sentences, width}), places = at::empty({sentences, width}, at::kLong);
     const float* from = log_probabilities.const_data_ptr<float>();
-    ThreadTeam::share(sentences, kSentencesOfAThread, [&](std::int64_t first, std::int64_t last) {
+    at::parallel_for(0, sentences, kSentencesOfAThread, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t s = first; s < last; ++s) {
         kernels::greatest_sums(from + s * beams_ * vocabulary, scores.data() + s * beams_, beams_, vocabulary, width,
                                best.mutable_data_ptr<float>() + s * width,

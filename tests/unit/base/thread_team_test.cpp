@@ -37,8 +37,8 @@ TEST(ThreadTeam, DoesEachIndexOnce) {
 TEST(ThreadTeam, PiecesAreNoShorterThanTheGrain) {
   ThreadTeam team(3);
   const ThreadTeam::Use use(&team);
-  ThreadTeam::share(1000, 300, [](std::int64_t first, std::int64_t last) {
-    EXPECT_TRUE(last - first >= 300 || last == 1000) << first << " to " << last;
+  ThreadTeam::share(1000, 450, [](std::int64_t first, std::int64_t last) {
+    EXPECT_TRUE(last - first >= 450 || last == 1000) << first << " to " << last;
   });
 }
 

@@ -64,6 +64,19 @@ TEST_F(Batches, ModelsThatThreadsMustNotShareTakeThemInTurn) {
   EXPECT_EQ(order, (std::vector<std::size_t>{0, 1, 2, 3, 4}));
 }
 
+TEST_F(Batches, ALoneBatchHasATeam) {
+  const EmptyModel model(true);
+  BatchRunner runner(model);
+  std::atomic<int> arrived = 0;
+  runner.run(1, [&](std::size_t) {
+    ThreadTeam::share(3, 1, [&](std::int64_t, std::int64_t) {  // which ends only if each piece has a thread of its own
+      ++arrived;
+      while (arrived < 3) std::this_thread::yield();
+    });
+  });
+  EXPECT_EQ(arrived, 3);
+}
+
 TEST_F(Batches, AnErrorIsThrownAndThreadsAreAsTheyWere) {
   const EmptyModel model(true);
   BatchRunner runner(model);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "polymoe/base/thread_team.h"
 #include "polymoe/inference/packed_model.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -46,6 +47,27 @@ TEST(PackedModel, ManyThreadsDecodeWithOneModel) {
     }
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(found, expected);
+  }
+}
+
+// Its vocabulary is so large that a team shares the logits even of one row.
+TEST(PackedModel, ATeamFindsTheSame) {
+  ModelOptions options;
+  options.vocabulary = 20000;
+  options.hidden = 32;
+  options.ffn = 64;
+  options.heads = 4;
+  options.encoder_layers = 1;
+  options.decoder_layers = 1;
+  Model model = make_model(options);
+  initialize(*model, 3);
+  for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kInt8}) {
+    const auto packed = pack_model(*model, format);
+    const auto logits = [&] { return packed->start({{7, 20, 40, 2}}, 1)->step({5}).clone(); };
+    const at::Tensor alone = logits();
+    ThreadTeam team(3);
+    const ThreadTeam::Use use(&team);
+    EXPECT_TRUE(logits().equal(alone));
   }
 }
 

@@ -158,7 +158,7 @@ TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
     std::vector<std::int8_t> w;
     std::vector<float> wide;
     for (const float value : numbers(s.outputs * s.inputs, "w")) {
-      // Small ones too: AVX2 has one way for groups of weights of which sums may overflow 16 bits, and one for others.
+      // Both kinds of groups: those whose sums may overflow 16 bits, and those whose cannot.
       const float greatest = w.size() % static_cast<std::size_t>(s.inputs) / kGroup % 3 == 0 ? 127.0f : 60.0f;
       w.push_back(static_cast<std::int8_t>(std::lrint(value * greatest)));
       wide.push_back(w.back());
@@ -184,26 +184,26 @@ TEST(PackedProduct, OfInt8IsExactForWholeNumbers) {
   }
 }
 
-// Sums of two products that are the farthest from zero that there are.
+// The sums of pairs that are farthest from zero, and weights on both sides of what fits in 16 bits.
 TEST(PackedProduct, OfInt8IsExactForTheGreatestValues) {
   const Shape s{3, 40, 64};
-  for (const int sign : {1, -1}) {
-    std::vector<float> x(static_cast<std::size_t>(s.rows * s.inputs), 127.0f);
-    std::fill(x.begin(), x.begin() + s.inputs, -127.0f);
-    std::vector<std::uint8_t> rows(x.size());
-    std::vector<float> row_scales(static_cast<std::size_t>(s.rows));
-    quantize_rows(x.data(), s.rows, s.inputs, rows.data(), row_scales.data());
-    for (const int weight : {127, 65, 64, 63}) {
-      const std::vector<std::int8_t> w(static_cast<std::size_t>(s.outputs * s.inputs),
-                                       static_cast<std::int8_t>(sign * weight));
-      for (const Vectors vectors : all_vectors()) {
-        const Int8 packed(w, std::vector<float>(static_cast<std::size_t>(s.outputs), 1.0f), s, vectors);
-        std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs));
-        packed_product(QuantizedRows{rows.data(), row_scales.data()}, s.rows, packed.get(), s.inputs, s.outputs, 0, 1,
-                       {}, y.data(), vectors);
-        const auto expected = static_cast<float>(127 * sign * weight * s.inputs);
-        for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], i < 64 ? -expected : expected) << weight;
-      }
+  std::vector<float> x(static_cast<std::size_t>(s.rows * s.inputs), 127.0f);
+  std::fill(x.begin(), x.begin() + s.inputs, -127.0f);
+  std::vector<std::uint8_t> rows(x.size());
+  std::vector<float> row_scales(static_cast<std::size_t>(s.rows));
+  quantize_rows(x.data(), s.rows, s.inputs, rows.data(), row_scales.data());
+  const std::vector<std::pair<int, int>> pairs{{127, 127},   {65, 64},   {64, 64},   {127, -127},
+                                               {-127, -127}, {-65, -64}, {-64, -64}, {-128, -128}};
+  for (const auto& [even, odd] : pairs) {
+    std::vector<std::int8_t> w(static_cast<std::size_t>(s.outputs * s.inputs), static_cast<std::int8_t>(even));
+    for (std::size_t i = 1; i < w.size(); i += 2) w[i] = static_cast<std::int8_t>(odd);
+    for (const Vectors vectors : all_vectors()) {
+      const Int8 packed(w, std::vector<float>(static_cast<std::size_t>(s.outputs), 1.0f), s, vectors);
+      std::vector<float> y(static_cast<std::size_t>(s.rows * s.outputs));
+      packed_product(QuantizedRows{rows.data(), row_scales.data()}, s.rows, packed.get(), s.inputs, s.outputs, 0, 1, {},
+                     y.data(), vectors);
+      const auto expected = static_cast<float>(127 * (even + odd) * s.inputs / 2);
+      for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], i < 64 ? -expected : expected) << even << " " << odd;
     }
   }
 }

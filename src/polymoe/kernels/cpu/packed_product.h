@@ -6,14 +6,14 @@
 #include "polymoe/kernels/bfloat16.h"
 #include "polymoe/kernels/cpu/vectors.h"
 
-/// Products with weights that were laid out for them once: what inference computes. A sum runs over the inputs in
-/// their order, however many rows there are, so that a row's result does not depend on what else is in its batch, bit
+/// Products with weights that were laid out for them once: what inference computes. The order in which inputs are
+/// summed does not depend on the number of rows, so a row's result does not depend on what else is in its batch, bit
 /// for bit.
 ///
 /// The layout: panels of kPanel outputs, the last one filled up with zeros. A panel has the weights of its outputs for
 /// the first input, then those for the second, and so on; of 8-bit weights, for groups of kGroup inputs (filled up with
 /// zeros too), those of a group beside each other, output after output. Two such groups of 4-bit weights share their
-/// bytes.
+/// bytes. AVX2's 8-bit weights have another layout (see packed_product_int8.cpp).
 namespace polymoe::kernels {
 
 constexpr std::int64_t kPanel = 64;
@@ -52,15 +52,16 @@ struct QuantizedRows {
 /// Rounds each row of x [rows, inputs] to 255 steps between minus and plus its greatest absolute value.
 void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::uint8_t* values, float* scales);
 
-/// Weights of 8 bits: w[o, i] is about scales[o] * values[o, i]. Their layout depends on the vectors that they are for.
+/// Weights of 8 bits: w[o, i] is about scales[o] * values[o, i]. The layout depends on `vectors`: pack and
+/// multiply with the same.
 struct QuantizedWeight {
   const std::int8_t* packed;        ///< panels_of(outputs) * groups_of(inputs) * kGroup * kPanel
   const float* scales;              ///< [outputs]
-  const std::int32_t* corrections;  ///< [panels_of(outputs) * kPanel], -128 times the sum of an output's values
-  const std::uint16_t* order;       ///< [order_size()], where groups of inputs are, for AVX2; else null
+  const std::int32_t* corrections;  ///< [panels_of(outputs) * kPanel], for the 128 in what they meet
+  const std::uint16_t* order;       ///< [order_size()], of the groups of inputs; null where that is 0
 };
 
-/// Of QuantizedWeight::order; 0 where there is none.
+/// The number of elements of QuantizedWeight::order; 0 where the layout has none.
 std::int64_t order_size(std::int64_t outputs, std::int64_t inputs, Vectors vectors = best_vectors());
 
 /// Lays out `values` [outputs, inputs], and computes the corrections and the order.

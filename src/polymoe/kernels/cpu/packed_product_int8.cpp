@@ -16,17 +16,17 @@ namespace {
 
 constexpr std::int64_t kGroupBytes = kGroup * kPanel;  // of a panel, for a group of inputs
 
-// AVX2 adds two products of unsigned values and weights in 16 bits, which 255 * w0 + 255 * w1 may not fit in. So its
-// panels are made of strips, and each strip has the groups of inputs first of which no such sum can overflow; the other
-// groups are computed in another way, which takes an instruction more. Sums are exact either way.
+// Without VNNI, two products of an unsigned value and a weight are added in 16 bits, which 255 * w0 + 255 * w1 may
+// exceed. So AVX2's panels consist of strips. In each strip the groups of inputs that cannot overflow come first; the
+// others are computed as |w| * sign(w) x, which takes two more instructions a row. Sums are exact either way.
 constexpr std::int64_t kStrip = 8;  // outputs
 constexpr std::int64_t kStrips = kPanel / kStrip;
 constexpr std::int64_t kStripGroupBytes = kGroup * kStrip;
 
-// Of a strip: the number of safe groups, then all groups, these first.
-std::int64_t strip_order(std::int64_t groups) { return 1 + groups; }
+// Elements of a strip's order: the number of safe groups, then all groups, safe ones first.
+std::int64_t order_stride(std::int64_t groups) { return 1 + groups; }
 
-// More groups than 16 bits count have the plain layout.
+// With more groups than 16 bits can index, the plain layout is used.
 bool has_strips([[maybe_unused]] std::int64_t groups, [[maybe_unused]] Vectors vectors) {
 #if defined(__x86_64__)
   return vectors >= Vectors::kAvx2 && vectors != Vectors::kAvx512Vnni && groups < 65536;
@@ -166,7 +166,7 @@ struct Avx2Tile : QuantizedTile {
       const std::int64_t column = panel * kPanel + s * kStrip;
       const std::int8_t* strip = weight.packed + column * groups * kGroup;
       const std::int32_t* corrections = weight.corrections + column;
-      const std::uint16_t* order = weight.order + column / kStrip * strip_order(groups);
+      const std::uint16_t* order = weight.order + column / kStrip * order_stride(groups);
       std::int32_t* to = totals + s * kStrip;
       const Ahead own = ahead.part(s, kStrips);
       switch (rows) {
@@ -235,7 +235,7 @@ POLYMOE_VNNI void product_vnni(const QuantizedTile& tile, std::int64_t rows, std
 }
 #endif
 
-// Whether 255 times two neighbours, those above zero or those below, fits 16 bits.
+// Whether x0 * w0 + x1 * w1 fits in 16 bits for each pair, whatever the values up to 255.
 bool is_safe(const std::int8_t* group) {
   for (std::int64_t i = 0; i < kGroup; i += 2) {
     const int above = std::max<int>(group[i], 0) + std::max<int>(group[i + 1], 0);
@@ -245,7 +245,7 @@ bool is_safe(const std::int8_t* group) {
   return true;
 }
 
-// `packed` and `corrections` are zero. Corrections are for what meets unsigned values: safe groups.
+// Expects `packed` and `corrections` zeroed. Only safe groups, which meet unsigned values, need corrections.
 void pack_strips(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
                  std::int32_t* corrections, std::uint16_t* order) {
   const std::int64_t groups = groups_of(inputs), bytes = kStripGroupBytes;
@@ -264,7 +264,7 @@ void pack_strips(const std::int8_t* values, std::int64_t outputs, std::int64_t i
       }
       return true;
     };
-    std::uint16_t* own = order + first / kStrip * strip_order(groups);
+    std::uint16_t* own = order + first / kStrip * order_stride(groups);
     std::iota(own + 1, own + 1 + groups, std::uint16_t{0});
     own[0] = static_cast<std::uint16_t>(std::stable_partition(own + 1, own + 1 + groups, is_safe_strip) - own - 1);
     std::int8_t* to = packed + first * groups * kGroup;
@@ -300,7 +300,7 @@ void quantize_rows(const float* x, std::int64_t rows, std::int64_t inputs, std::
 }
 
 std::int64_t order_size(std::int64_t outputs, std::int64_t inputs, Vectors vectors) {
-  return has_strips(groups_of(inputs), vectors) ? panels_of(outputs) * kStrips * strip_order(groups_of(inputs)) : 0;
+  return has_strips(groups_of(inputs), vectors) ? panels_of(outputs) * kStrips * order_stride(groups_of(inputs)) : 0;
 }
 
 void pack_weight(const std::int8_t* values, std::int64_t outputs, std::int64_t inputs, std::int8_t* packed,
@@ -323,7 +323,7 @@ void copy_row(const QuantizedWeight& weight, std::int64_t inputs, std::int64_t o
   const std::int64_t groups = groups_of(inputs), width = weight.order != nullptr ? kStrip : kPanel;
   const std::int8_t* from = weight.packed + output / width * groups * width * kGroup + output % width * kGroup;
   const std::uint16_t* order =
-      weight.order != nullptr ? weight.order + output / width * strip_order(groups) + 1 : nullptr;
+      weight.order != nullptr ? weight.order + output / width * order_stride(groups) + 1 : nullptr;
   for (std::int64_t g = 0; g < groups; ++g, from += width * kGroup) {
     const std::int64_t first = (order != nullptr ? order[g] : g) * kGroup;
     for (std::int64_t i = 0; i < std::min(kGroup, inputs - first); ++i) {
@@ -338,7 +338,7 @@ void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWe
   const QuantizedTile tile{x, weight, groups_of(inputs), outputs};
 #if defined(__x86_64__)
   if (vectors == Vectors::kAvx512Vnni) return product_vnni(tile, rows, first, last, end, y);
-  if (has_strips(tile.groups, vectors)) return product_avx2(tile, rows, first, last, end, y);
+  if (weight.order != nullptr) return product_avx2(tile, rows, first, last, end, y);
 #endif
   product_plain(tile, rows, first, last, end, y);
 }
