@@ -65,9 +65,8 @@ class Experiment:
         self.size["seeds"] = options.seeds or self.size["seeds"]
         self.jobs = max(1, options.jobs if options.jobs else 1 if options.large else len(os.sched_getaffinity(0)))
         self.arms = options.arms if separable else None
-        self.config = here / ("large.yaml" if options.large else "config.yaml")
-        if recipe is not None:
-            self.config = ROOT / "configs" / "recipes" / recipe
+        self.config = (ROOT / "configs" / "recipes" / recipe if recipe is not None
+                       else here / ("large.yaml" if options.large else "config.yaml"))
         self.gettext_languages = gettext if gettext and options.gettext else ()
         if self.gettext_languages:
             self.name += "-gettext"

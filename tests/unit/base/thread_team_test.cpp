@@ -57,7 +57,7 @@ TEST(ThreadTeam, HelpersWakeAfterALongPause) {
   ThreadTeam team(2);
   const ThreadTeam::Use use(&team);
   for (int again = 0; again < 5; ++again) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // far longer than they watch
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // far longer than they spin
     std::atomic<int> arrived = 0;
     ThreadTeam::share(2, 1, [&](std::int64_t, std::int64_t) {
       ++arrived;

@@ -13,21 +13,10 @@
 #include "polymoe/inference/module_model.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/tensor/torch_headers.h"
+#include "unit/inference/small_options.h"
 
 namespace polymoe {
 namespace {
-
-ModelOptions small_options() {
-  ModelOptions options;
-  options.vocabulary = 70;
-  options.hidden = 24;
-  options.ffn = 40;
-  options.heads = 3;
-  options.encoder_layers = 2;
-  options.decoder_layers = 2;
-  options.max_positions = 12;
-  return options;
-}
 
 // With norms, biases and routers' states that are not what training begins with.
 Model initialized_model(const ModelOptions& options) {

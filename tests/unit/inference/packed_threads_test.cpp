@@ -9,6 +9,7 @@
 #include "polymoe/inference/packed_model.h"
 #include "polymoe/parallel/parallel_model.h"
 #include "polymoe/tensor/torch_headers.h"
+#include "unit/inference/small_options.h"
 
 namespace polymoe {
 namespace {
@@ -22,13 +23,7 @@ std::vector<std::int32_t> decode(PackedModel& model, const std::vector<std::int3
 }
 
 TEST(PackedModel, ManyThreadsDecodeWithOneModel) {
-  ModelOptions options;
-  options.vocabulary = 90;
-  options.hidden = 32;
-  options.ffn = 64;
-  options.heads = 4;
-  options.encoder_layers = 2;
-  options.decoder_layers = 2;
+  ModelOptions options = small_options();
   options.moe.experts = 4;
   options.moe.top_k = 2;
   Model model = make_model(options);
@@ -52,13 +47,8 @@ TEST(PackedModel, ManyThreadsDecodeWithOneModel) {
 
 // Its vocabulary is so large that a team shares the logits even of one row.
 TEST(PackedModel, ATeamFindsTheSame) {
-  ModelOptions options;
+  ModelOptions options = small_options();
   options.vocabulary = 20000;
-  options.hidden = 32;
-  options.ffn = 64;
-  options.heads = 4;
-  options.encoder_layers = 1;
-  options.decoder_layers = 1;
   Model model = make_model(options);
   initialize(*model, 3);
   for (const WeightFormat format : {WeightFormat::kFloat32, WeightFormat::kInt8}) {

@@ -121,11 +121,14 @@ POLYMOE_AVX2 POLYMOE_INLINE void add_groups(const std::uint8_t* x, std::int64_t 
   }
 }
 
-// The sums of a strip.
+// The sums of a strip, for at most kRows rows.
 template <int kRows>
-POLYMOE_AVX2 POLYMOE_INLINE void sum_strip(const std::uint8_t* x, std::int64_t groups, const std::int8_t* strip,
-                                           const std::int32_t* corrections, const std::uint16_t* order,
-                                           std::int32_t* totals, const Ahead& ahead) {
+POLYMOE_AVX2 POLYMOE_INLINE void sum_strip(std::int64_t rows, const std::uint8_t* x, std::int64_t groups,
+                                           const std::int8_t* strip, const std::int32_t* corrections,
+                                           const std::uint16_t* order, std::int32_t* totals, const Ahead& ahead) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return sum_strip<kRows - 1>(rows, x, groups, strip, corrections, order, totals, ahead);
+  }
   __m256i sums[kRows];
   for (int r = 0; r < kRows; ++r) sums[r] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(corrections));
   const std::int64_t safe = order[0];
@@ -134,11 +137,14 @@ POLYMOE_AVX2 POLYMOE_INLINE void sum_strip(const std::uint8_t* x, std::int64_t g
   for (int r = 0; r < kRows; ++r) _mm256_storeu_si256(reinterpret_cast<__m256i*>(totals + r * kPanel), sums[r]);
 }
 
+// The sums of a panel, for at most kRows rows.
 template <int kRows>
-POLYMOE_VNNI inline __attribute__((always_inline)) void sum_vnni(const std::uint8_t* x, std::int64_t groups,
-                                                                 const std::int8_t* panel,
-                                                                 const std::int32_t* corrections,
-                                                                 std::int32_t* totals) {
+POLYMOE_VNNI POLYMOE_INLINE void sum_panel(std::int64_t rows, const std::uint8_t* x, std::int64_t groups,
+                                           const std::int8_t* panel, const std::int32_t* corrections,
+                                           std::int32_t* totals) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return sum_panel<kRows - 1>(rows, x, groups, panel, corrections, totals);
+  }
   constexpr int kVectors = kPanel / 16;
   __m512i sums[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
@@ -161,34 +167,11 @@ struct Avx2Tile : QuantizedTile {
   POLYMOE_AVX2 void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums,
                             const Ahead& ahead) const {
     alignas(64) std::int32_t totals[kTileRows * kPanel];
-    const std::uint8_t* from = row_at(row);
     for (std::int64_t s = 0; s < kStrips; ++s) {
       const std::int64_t column = panel * kPanel + s * kStrip;
-      const std::int8_t* strip = weight.packed + column * groups * kGroup;
-      const std::int32_t* corrections = weight.corrections + column;
-      const std::uint16_t* order = weight.order + column / kStrip * order_stride(groups);
-      std::int32_t* to = totals + s * kStrip;
-      const Ahead own = ahead.part(s, kStrips);
-      switch (rows) {
-        case 1:
-          sum_strip<1>(from, groups, strip, corrections, order, to, own);
-          break;
-        case 2:
-          sum_strip<2>(from, groups, strip, corrections, order, to, own);
-          break;
-        case 3:
-          sum_strip<3>(from, groups, strip, corrections, order, to, own);
-          break;
-        case 4:
-          sum_strip<4>(from, groups, strip, corrections, order, to, own);
-          break;
-        case 5:
-          sum_strip<5>(from, groups, strip, corrections, order, to, own);
-          break;
-        default:
-          sum_strip<6>(from, groups, strip, corrections, order, to, own);
-          break;
-      }
+      sum_strip<kTileRows>(rows, row_at(row), groups, weight.packed + column * groups * kGroup,
+                           weight.corrections + column, weight.order + column / kStrip * order_stride(groups),
+                           totals + s * kStrip, ahead.part(s, kStrips));
     }
     scale(totals, rows, row, panel, sums);
   }
@@ -197,29 +180,7 @@ struct Avx2Tile : QuantizedTile {
 struct VnniTile : QuantizedTile {
   POLYMOE_VNNI void compute(std::int64_t rows, std::int64_t row, std::int64_t panel, float* sums, const Ahead&) const {
     alignas(64) std::int32_t totals[kTileRows * kPanel];
-    const std::uint8_t* from = row_at(row);
-    const std::int8_t* weights = panel_at(panel);
-    const std::int32_t* corrections = weight.corrections + panel * kPanel;
-    switch (rows) {
-      case 1:
-        sum_vnni<1>(from, groups, weights, corrections, totals);
-        break;
-      case 2:
-        sum_vnni<2>(from, groups, weights, corrections, totals);
-        break;
-      case 3:
-        sum_vnni<3>(from, groups, weights, corrections, totals);
-        break;
-      case 4:
-        sum_vnni<4>(from, groups, weights, corrections, totals);
-        break;
-      case 5:
-        sum_vnni<5>(from, groups, weights, corrections, totals);
-        break;
-      default:
-        sum_vnni<6>(from, groups, weights, corrections, totals);
-        break;
-    }
+    sum_panel<kTileRows>(rows, row_at(row), groups, panel_at(panel), weight.corrections + panel * kPanel, totals);
     scale(totals, rows, row, panel, sums);
   }
 };
