@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "polymoe/inference/aligned_array.h"
 #include "polymoe/inference/workspace.h"
 #include "polymoe/kernels/cpu/packed_product.h"
 

@@ -1,36 +1,11 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
+
+#include "polymoe/inference/aligned_array.h"
 
 namespace polymoe {
-
-/// Memory for elements of T that begins at a cache line and is not set to anything.
-template <typename T>
-class AlignedArray {
- public:
-  AlignedArray() = default;
-  explicit AlignedArray(std::int64_t count) : data_(allocate(count)), count_(count) {}
-
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
-  std::int64_t size() const { return count_; }
-
- private:
-  static constexpr std::align_val_t kAlignment{64};
-  struct Free {
-    void operator()(T* data) const { ::operator delete(data, kAlignment); }
-  };
-  static T* allocate(std::int64_t count) {
-    return static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), kAlignment));
-  }
-
-  std::unique_ptr<T, Free> data_;
-  std::int64_t count_ = 0;
-};
 
 /// What the products of one batch need in passing. Buffers grow to what the largest product wants and stay.
 class Workspace {
