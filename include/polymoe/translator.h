@@ -28,7 +28,7 @@ enum class Device { kCpu, kCuda };
 /// Which lines are translated sentence by sentence and joined again.
 enum class LineSplitting {
   kNever,  ///< of a line that is longer than the model reads, only the beginning is translated
-  kLong,   ///< those that are longer than the model reads
+  kLong,   ///< those that are longer than the examples of training
   kAlways,
 };
 

@@ -7,9 +7,11 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/quote.h"
+#include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
+#include "polymoe/cli/untrained.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/evaluate/segments.h"
@@ -54,10 +56,30 @@ Pairs read_pairs(const ScoreArguments& arguments) {
       throw Error(fmt::format("no tab in {}", in_quotes(lines[i])), {input, i + 1},
                   "write SOURCE TAB TARGET, or name the file of translations with --translations");
     }
+    if (lines[i].find('\t', tab + 1) != std::string::npos) {
+      throw Error(fmt::format("more than one tab in {}", in_quotes(lines[i])), {input, i + 1},
+                  "write SOURCE TAB TARGET, or name the file of translations with --translations");
+    }
     pairs.sources.push_back(lines[i].substr(0, tab));
     pairs.targets.push_back(lines[i].substr(tab + 1));
   }
   return pairs;
+}
+
+void remark_unknown(const ScoreArguments& arguments, const Pairs& pairs, const Vocabulary& vocabulary) {
+  RemarkTally unknown_lines("lines with text that the vocabulary does not know");
+  const std::string targets = arguments.translations.empty() ? arguments.input : arguments.translations;
+  const auto look = [&](const std::vector<std::string>& lines, const std::string& path, const std::string& language) {
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const auto unknown = vocabulary.unknown_texts(lines[i], vocabulary.language_index(language));
+      if (unknown.empty()) continue;
+      unknown_lines.add(fmt::format("the vocabulary does not know {}", in_quotes(unknown.front())),
+                        {path == "-" ? "standard input" : path, i + 1}, "");
+    }
+  };
+  look(pairs.sources, arguments.input, arguments.source);
+  look(pairs.targets, targets, arguments.target);
+  unknown_lines.finish();
 }
 
 void score(const ScoreArguments& arguments, const DecodeOptions& options) {
@@ -65,6 +87,14 @@ void score(const ScoreArguments& arguments, const DecodeOptions& options) {
   use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
+  const Vocabulary& vocabulary = translator.vocabulary();
+  const auto language_named = [&](const std::string& name) {
+    return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
+  };
+  parse_task(arguments.task, vocabulary);
+  remark_untrained(arguments.model, arguments.task,
+                   {language_named(arguments.source), language_named(arguments.target)});
+  remark_unknown(arguments, pairs, vocabulary);
   const auto scores =
       translator.score(pairs.sources, pairs.targets, arguments.source, arguments.target, arguments.task);
   for (const TargetScore& own : scores) {

@@ -15,13 +15,12 @@
 #include "polymoe/base/log.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
-#include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
+#include "polymoe/cli/untrained.h"
 #include "polymoe/config/effects.h"
-#include "polymoe/data/trained.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/formats/document.h"
 #include "polymoe/formats/fill.h"
@@ -140,7 +139,7 @@ std::string check_alignment(const std::string& kind) {
   double least = 0.0;
   const auto [end, problem] = std::from_chars(kind.data(), kind.data() + kind.size(), least);
   if (problem == std::errc{} && end == kind.data() + kind.size() && least > 0 && least <= 1) return "";
-  return fmt::format("{} is neither hard nor soft nor a number up to 1", in_quotes(kind));
+  return fmt::format("{} is neither hard nor soft nor a number above 0, up to 1", in_quotes(kind));
 }
 
 // One line for each sentence; with several translations each, `number ||| translation ||| score` as Marian and Moses
@@ -164,15 +163,6 @@ const std::string& language_named(const std::string& name, const Vocabulary& voc
   return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
 }
 
-void remark_untrained(const TranslateArguments& arguments, const Direction& direction) {
-  const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(arguments.model), Check::kHeaders);
-  // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
-  if (!checkpoint.meta().contains("data")) return;
-  if (may_be_trained(options_of(checkpoint).data, arguments.task, direction)) return;
-  remark(fmt::format("the model was not trained for {} {}", arguments.task, direction.name()), {arguments.model, 0},
-         "what it writes may be of little use");
-}
-
 std::size_t most_forbidden(const std::vector<Translation>& list) {
   std::size_t most = 0;
   for (const Translation& translation : list) most = std::max(most, translation.forbidden_phrases);
@@ -187,7 +177,9 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   Output output(arguments.output);
   RemarkTally cut_lines("lines of which the model read only the beginning");
+  RemarkTally long_lines("lines longer than the examples that the model was trained on");
   RemarkTally unknown_lines("lines with text that the vocabulary does not know");
+  RemarkTally unknown_prefixes("prefixes with text that the vocabulary does not know");
   const auto wanted = static_cast<std::size_t>(options.n_best);
   std::uint64_t done = 0, copied = 0;
   const auto tell_lost = [&](const LossySource& lost) {
@@ -195,6 +187,9 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
     if (lost.read < lost.tokens) {
       cut_lines.add(fmt::format("{} tokens, of which the model reads the first {}", lost.tokens, lost.read), where,
                     "give it one sentence a line");
+    } else if (lost.trained > 0) {
+      long_lines.add(fmt::format("{} tokens, but examples of training had at most {}", lost.tokens, lost.trained),
+                     where, "leave --split-sentences out, or give it one sentence a line");
     }
     if (lost.unknown > 0) {
       unknown_lines.add(fmt::format("{} tokens, of which the vocabulary does not know {}", lost.tokens, lost.unknown),
@@ -238,6 +233,13 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
     const std::vector<std::string> prefixes = next_prefixes(prefix_reader.get(), lines.size(), reader);
     TextDemands own = demands;
     own.prefixes = prefixes;
+    const std::int32_t language = translator.vocabulary().language_index(direction.target);
+    for (std::size_t i = 0; i < prefixes.size(); ++i) {
+      const std::vector<std::string> unknown = translator.vocabulary().unknown_texts(prefixes[i], language);
+      if (unknown.empty()) continue;
+      unknown_prefixes.add(fmt::format("the vocabulary does not know {} of the prefix", in_quotes(unknown.front())),
+                           {prefix_reader->path(), done + i + 1}, "write it with other characters");
+    }
     own.first_number = done;
     const auto results =
         translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, own);
@@ -253,7 +255,9 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
                 {prefix_reader->path(), prefix_reader->line_number()}, "give a prefix for each line of the input");
   }
   cut_lines.finish();
+  long_lines.finish();
   unknown_lines.finish();
+  unknown_prefixes.finish();
   endless_lines.finish();
   short_lists.finish();
   unmet_lines.finish();
@@ -346,7 +350,7 @@ void translate(const TranslateArguments& arguments, const DecodeOptions& options
   const auto forbidden = phrases.empty() ? nullptr : translator.forbid(phrases, direction.target);
   demands.forbidden = forbidden.get();
   parse_task(arguments.task, translator.vocabulary());
-  remark_untrained(arguments, direction);
+  remark_untrained(arguments.model, arguments.task, direction);
   if (format == DocumentFormat::kText) {
     translate_lines(arguments, options, translator, direction, demands);
   } else {
@@ -409,7 +413,7 @@ void add_translate(CLI::App& app) {
   command
       ->add_option("--alignment", arguments->alignment,
                    "print ` ||| ` and which words of source and target belong together, `0-0 1-2`: hard has one source "
-                   "word for each target word, a number all that have this weight, soft the weights")
+                   "word for each target word, a number all that have this weight or more, soft the weights")
       ->check(CLI::Validator(check_alignment, "hard|soft|NUMBER"));
   command->add_flag("--replace-unknowns", arguments->replace_unknowns,
                     "let the model write unknown pieces and copy them from the source, for vocabularies without "
@@ -417,7 +421,7 @@ void add_translate(CLI::App& app) {
   command->add_flag("--progress", arguments->show_progress, "show progress on standard error");
   command->footer(
       "Of text, translations come one a line, in the order of the input; --n-best prints several for each sentence.\n"
-      "A line without visible text stays as it is. Lines that are longer than the model reads are split. Text that "
+      "A line without visible text stays as it is. Lines longer than those of training are split. Text that "
       "its\n"
       "vocabulary does not know, and directions that it was not trained for, are warned of on standard error; with\n"
       "--strict they are errors.\n\n"

@@ -239,15 +239,15 @@ Section decode_section(DecodeOptions& o) {
        number("repetition-penalty", o.repetition_penalty,
               "log probabilities of tokens that a translation has are multiplied by it; 1: off", 1, 100),
        choice("protect", o.protect,
-              "where %s, {name}, <b> and addresses of a text come once each, as they are, in its translation"),
+              "where %s, {name}, <b> and addresses of a text come as they are, and as often, in its translation"),
        number("temperature", o.temperature,
               "tokens are drawn at random, log probabilities divided by it; 0: beam search", 0, 100),
        number("top-k", o.top_k, "sampling: only so many of the likeliest tokens are drawn; 0: all", 0, 1 << 24),
        number("top-p", o.top_p, "sampling: only the likeliest tokens that have this probability together", 0.0001, 1),
        number("seed", o.seed, "sampling: seed of the random numbers", 0),
-       choice(
-           "split-sentences", o.split_sentences,
-           "texts translated sentence by sentence and joined again: those that are too long for the model, or all")}};
+       choice("split-sentences", o.split_sentences,
+              "texts translated sentence by sentence and joined again: those longer than the examples of training, or "
+              "all")}};
 }
 
 Section cluster_section(ClusterOptions& o) {

@@ -78,7 +78,7 @@ void validate(const DecodeOptions& d, const GivenKeys& given) {
   const Contradictions check(given);
   const bool samples = d.temperature > 0;
   check(samples || d.n_best <= d.beam_size, {"decode.n-best", "decode.beam-size"},
-        "{} translations from a beam of decode.beam-size = {}", d.n_best, d.beam_size);
+        "{} translations from a beam of decode.beam-size = {}; a beam of that many is wanted", d.n_best, d.beam_size);
   constexpr const char* kNoSampling = "{}, but decode.temperature is 0, which is beam search; set it, to 1 say";
   check(samples || d.top_k == 0, {"decode.top-k", "decode.temperature"}, kNoSampling, d.top_k);
   check(!samples || d.protect != Protection::kAlways, {"decode.protect", "decode.temperature"},

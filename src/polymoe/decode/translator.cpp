@@ -11,6 +11,7 @@
 #include "polymoe/base/quote.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/config/run_options.h"
 #include "polymoe/data/task.h"
 #include "polymoe/decode/forced.h"
 #include "polymoe/inference/load.h"
@@ -132,11 +133,13 @@ SearchSymbols search_symbols(const Vocabulary& vocabulary, const Frame& frame) {
   return symbols;
 }
 
-Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options)
+Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options,
+                       std::int64_t trained_length)
     : model_(std::move(model)),
       runner_(std::make_unique<BatchRunner>(*model_)),
       vocabulary_(std::move(vocabulary)),
       symbols_(search_symbols(vocabulary_, {})),
+      trained_length_(trained_length > 0 ? std::min(trained_length, model_->max_positions()) : model_->max_positions()),
       options_(options),
       sign_pieces_(std::make_unique<LazySignPieces>()),
       piece_texts_(std::make_unique<LazyPieceTexts>()) {
@@ -153,21 +156,30 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
   const Checkpoint checkpoint = Checkpoint::open(folder, check);
   const std::filesystem::path file = vocabulary.empty() ? vocabulary_of(folder) : vocabulary;
   check_vocabulary(checkpoint, file);
-  return {load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options};
+  return {load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options,
+          options_of(checkpoint).data.max_length};
+}
+
+std::size_t Translator::longest_part(const Frame& frame) const {
+  return static_cast<std::size_t>(std::max<std::int64_t>(1, trained_length_ - frame.source_marks()));
 }
 
 std::vector<std::string> Translator::parts_of(const std::string& text, std::int32_t language,
                                               const Frame& frame) const {
-  const auto longest = static_cast<std::size_t>(model_->max_positions() - frame.source_marks());
+  const std::size_t longest = longest_part(frame);
   // A token is a byte at least, but for the mark in front of the text.
   const auto fits = [&](std::string_view part) {
     return part.size() < longest || vocabulary_.encode(part, language).size() <= longest;
   };
   const bool never = options_.split_sentences == SentenceSplit::kNever;
   if (never || (options_.split_sentences == SentenceSplit::kLong && fits(text))) return {text};
+  std::vector<std::string_view> whole;
+  for (const Placeholder& place : find_placeholders(text)) {
+    whole.push_back(std::string_view(text).substr(place.begin, place.end - place.begin));
+  }
   std::vector<std::string> parts;
-  for (const std::string_view sentence : split_sentences(text)) {
-    for (const std::string_view part : split_to_fit(sentence, fits)) {
+  for (const std::string_view sentence : split_sentences(text, whole)) {
+    for (const std::string_view part : split_to_fit(sentence, fits, whole)) {
       if (!vocabulary_.is_empty(part)) parts.emplace_back(part);
     }
   }
@@ -219,6 +231,7 @@ std::vector<SentenceWork> Translator::works_of(const std::string& sentence, std:
     lost.tokens += found.tokens;
     lost.read += found.read;
     lost.unknown += found.unknown;
+    if (found.tokens > longest_part(frame)) lost.trained = longest_part(frame);
     make_demands(work, demands, target_language);
     work.beams = std::max(options_.n_best, beams_with_phrases(work.demands.phrases, options_.beam_size));
     works.push_back(std::move(work));
@@ -255,7 +268,9 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
     if (!demands.prefixes.empty()) {
       works[i].front().demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
     }
-    if ((found.read < found.tokens || found.unknown > 0) && lost) lost(found);
+    if ((found.read < found.tokens || found.unknown > 0 || found.trained > 0) && lost) {
+      lost(found);
+    }
     for (SentenceWork& work : works[i]) {
       work.demands.number = demands.first_number + i;
       order.push_back(&work);

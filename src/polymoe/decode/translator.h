@@ -54,12 +54,14 @@ struct TextDemands {
   std::stop_token stop = {};                    ///< where it asks to stop, Cancelled is thrown within a step
 };
 
-/// A sentence of which the model reads only a part: its beginning, or not the tokens that are `<unk>`.
+/// A sentence of which the model may leave something out: it reads its beginning only, or not the tokens that are
+/// `<unk>`, or at once more of it than it learned to read.
 struct LossySource {
   std::size_t sentence = 0;  ///< its place in the input
   std::size_t tokens = 0;    ///< of the whole text, without tags and end mark
   std::size_t read = 0;      ///< of them
   std::size_t unknown = 0;   ///< of `tokens`, those that are `<unk>`
+  std::size_t trained = 0;   ///< where a part of more tokens is translated than training had: how many that were
 };
 using LossSink = std::function<void(const LossySource&)>;
 
@@ -93,8 +95,10 @@ struct TargetScore {
 /// in the order of the input. Its const methods may be called from several threads at once.
 class Translator {
  public:
-  /// Throws Error where the vocabulary is not of the model's size.
-  Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options);
+  /// `trained_length`: tokens of the longest examples that the model was trained on, tags and marks counted; 0: as many
+  /// as it can read. Throws Error where the vocabulary is not of the model's size.
+  Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabulary, const DecodeOptions& options,
+             std::int64_t trained_length = 0);
 
   /// Loads the checkpoint (see resolve_checkpoint) and the vocabulary beside it, or `vocabulary` where it is not empty.
   /// `precision` and `device`: see load_decoding_model(); `check`: how well the checkpoint is looked at.
@@ -103,10 +107,10 @@ class Translator {
                          Check check = Check::kValues);
 
   /// n-best translations of each sentence, or what another task makes of it: "denoising", or one of the user's naming;
-  /// each is one line. An empty sentence (see Vocabulary::is_empty) stays as it is. A source of over
-  /// model.max-positions tokens is translated in parts, or cut off at its end where decode.split-sentences is never. Of
-  /// this and of `<unk>` in a source `lost` is told before
-  /// anything is translated. Throws Error for an unknown language or task.
+  /// each is one line. An empty sentence (see Vocabulary::is_empty) stays as it is. A source that is longer
+  /// than the examples of training is translated in parts, or where decode.split-sentences is never cut off behind
+  /// model.max-positions. Of what may be lost by that and of `<unk>` in a source `lost` is told before anything is
+  /// translated. Throws Error for an unknown language or task.
   /// Terms of a glossary that the vocabulary cannot write are told by a remark and left out.
   /// `demands.partial` is told of a sentence with terms or placeholders to hold when its translation is complete, of
   /// others as far as all hypotheses agree.
@@ -132,6 +136,8 @@ class Translator {
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
+  /// Tokens of a text that are translated at once.
+  std::size_t longest_part(const Frame& frame) const;
   std::vector<std::string> parts_of(const std::string& text, std::int32_t language, const Frame& frame) const;
   void make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const;
   const SignPieces& sign_pieces() const;
@@ -167,6 +173,7 @@ class Translator {
   std::unique_ptr<BatchRunner> runner_;
   Vocabulary vocabulary_;
   SearchSymbols symbols_;  // of no frame
+  std::int64_t trained_length_ = 0;
   DecodeOptions options_;
   std::unique_ptr<LazySignPieces> sign_pieces_;  // empty until a placeholder is met
   std::unique_ptr<LazyPieceTexts> piece_texts_;  // empty until something needs them

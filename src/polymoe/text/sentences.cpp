@@ -26,6 +26,17 @@ struct Characters {
   std::vector<std::size_t> begin;
 };
 
+using Views = std::span<const std::string_view>;
+
+/// Whether a cut at `place` of the text goes through one of `whole`.
+bool cuts(std::string_view text, std::size_t place, Views whole) {
+  const char* const at = text.data() + place;
+  const std::less<> before;  // the views may be of another part of the text
+  return std::any_of(whole.begin(), whole.end(), [&](std::string_view view) {
+    return before(view.data(), at) && before(at, view.data() + view.size());
+  });
+}
+
 bool is_one_of(char32_t c, std::u32string_view set) { return set.find(c) != std::u32string_view::npos; }
 
 constexpr std::u32string_view kStops = U".!?…؟।", kWideStops = U"。！？", kClosing = U"\"')]}»”’」』）";
@@ -48,8 +59,12 @@ bool is_small_letter(char32_t c) {
          unicode_category(c) != UnicodeCategory::kNumber && c != U'_';
 }
 
-/// Where the sentence ends that goes on at `at`: behind its last character.
-std::size_t end_of_sentence(std::u32string_view text, std::size_t at) {
+bool has_capitals(std::u32string_view text) { return to_lower(text) != text; }
+
+bool stands_alone(std::u32string_view text, std::size_t at) { return at > 0 && is_space(text[at - 1]); }
+
+/// Where the sentence ends that goes on at `at`: behind its last character. `by_case`: no small letter begins one.
+std::size_t end_of_sentence(std::u32string_view text, std::size_t at, bool by_case) {
   for (; at < text.size(); ++at) {
     const bool wide = is_one_of(text[at], kWideStops);
     if (!wide && !is_one_of(text[at], kStops)) continue;
@@ -60,7 +75,8 @@ std::size_t end_of_sentence(std::u32string_view text, std::size_t at) {
     std::size_t next = end;
     while (next < text.size() && is_space(text[next])) ++next;
     if (next == text.size() || wide) return end;
-    if (next > end && !(text[at] == U'.' && is_small_letter(text[next]))) return end;
+    const bool goes_on = text[at] == U'.' && by_case && !stands_alone(text, at) && is_small_letter(text[next]);
+    if (next > end && !goes_on) return end;
     at = end - 1;
   }
   return text.size();
@@ -78,17 +94,28 @@ std::size_t nearest_end(const Characters& text, const std::function<bool(std::si
   return 0;
 }
 
-std::size_t best_cut(const Characters& text) {
+/// 0: everywhere it would go through one of `whole`.
+std::size_t best_cut(std::string_view text, const Characters& characters, Views whole) {
+  const std::u32string& all = characters.all;
+  const auto may_end = [&](std::size_t place) { return !cuts(text, characters.begin[place], whole); };
   const auto behind = [&](std::u32string_view signs) {
-    return [&text, signs](std::size_t place) {
-      return is_one_of(text.all[place - 1], signs) && (is_space(text.all[place]) || text.all[place - 1] > 0x7F);
+    return [&, signs](std::size_t place) {
+      return is_one_of(all[place - 1], signs) && (is_space(all[place]) || all[place - 1] > 0x7F) && may_end(place);
     };
   };
   for (const std::u32string_view signs : {kStops, kWideStops, kClauseEnds}) {
-    if (const std::size_t place = nearest_end(text, behind(signs))) return place;
+    if (const std::size_t place = nearest_end(characters, behind(signs))) return place;
   }
-  const std::size_t space = nearest_end(text, [&](std::size_t place) { return is_space(text.all[place]); });
-  return space > 0 ? space : text.all.size() / 2;
+  const std::size_t space =
+      nearest_end(characters, [&](std::size_t place) { return is_space(all[place]) && may_end(place); });
+  if (space > 0) return space;
+  for (std::size_t distance = 0; distance < all.size(); ++distance) {
+    const std::size_t middle = all.size() / 2;
+    for (const std::size_t place : {middle - std::min(middle, distance), middle + distance}) {
+      if (place > 0 && place < all.size() && may_end(place)) return place;
+    }
+  }
+  return 0;
 }
 
 std::string_view stripped(std::string_view text) {
@@ -101,11 +128,13 @@ std::string_view stripped(std::string_view text) {
 
 }  // namespace
 
-std::vector<std::string_view> split_sentences(std::string_view text) {
+std::vector<std::string_view> split_sentences(std::string_view text, Views whole) {
   std::vector<std::string_view> sentences;
   const Characters characters(text);
+  const bool by_case = has_capitals(characters.all);
   for (std::size_t begin = 0; begin < characters.all.size();) {
-    const std::size_t end = end_of_sentence(characters.all, begin);
+    std::size_t end = end_of_sentence(characters.all, begin, by_case);
+    while (cuts(text, characters.begin[end], whole)) end = end_of_sentence(characters.all, end, by_case);
     const std::string_view own =
         stripped(text.substr(characters.begin[begin], characters.begin[end] - characters.begin[begin]));
     if (!own.empty()) sentences.push_back(own);
@@ -114,14 +143,17 @@ std::vector<std::string_view> split_sentences(std::string_view text) {
   return sentences;
 }
 
-std::vector<std::string_view> split_to_fit(std::string_view text, const std::function<bool(std::string_view)>& fits) {
+std::vector<std::string_view> split_to_fit(std::string_view text, const std::function<bool(std::string_view)>& fits,
+                                           Views whole) {
   const std::string_view own = stripped(text);
   if (own.empty()) return {};
   const Characters characters(own);
   if (characters.all.size() == 1 || fits(own)) return {own};
-  const std::size_t cut = characters.begin[best_cut(characters)];
-  std::vector<std::string_view> parts = split_to_fit(own.substr(0, cut), fits);
-  for (const std::string_view part : split_to_fit(own.substr(cut), fits)) parts.push_back(part);
+  std::size_t place = best_cut(own, characters, whole);
+  if (place == 0) place = best_cut(own, characters, {});
+  const std::size_t cut = characters.begin[place];
+  std::vector<std::string_view> parts = split_to_fit(own.substr(0, cut), fits, whole);
+  for (const std::string_view part : split_to_fit(own.substr(cut), fits, whole)) parts.push_back(part);
   return parts;
 }
 

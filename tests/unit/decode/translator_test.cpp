@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,13 +23,15 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::Ids;
 using testing::TableModel;
+using ::testing::UnorderedElementsAre;
 
 const std::string& vocabulary_bytes() {
   static const std::string bytes = [] {
     std::vector<std::string> text;
     for (int i = 0; i < 200; ++i) {
       text.push_back("Open the file %s in the folder number " + std::to_string(i) + ".");
-      text.push_back("Die Datei %s im Ordner mit der Nummer " + std::to_string(i) + " <b>ist</b> offen, {name}.");
+      text.push_back("Die Datei %s im Ordner mit der Nummer " + std::to_string(i) +
+                     " <b a=\"d\">ist</b> offen, {name}.");
     }
     VocabularyOptions options;
     options.size = 130;
@@ -43,22 +47,21 @@ Vocabulary vocabulary() { return Vocabulary::parse(vocabulary_bytes(), "test"); 
 Ids text_of(const Ids& source) { return {source.begin() + 1, source.end() - 1}; }
 
 /// Writes the source again, sure of itself.
-TableModel copying_model(std::int64_t max_positions = 100) {
-  const std::int32_t end = vocabulary().eos();
-  return {vocabulary().size(),
-          [end](const Ids& source, const Ids& read) -> std::map<std::int32_t, float> {
-            const Ids text = text_of(source);
-            const std::size_t at = read.size() - 1;
-            return {{at < text.size() ? text[at] : end, -0.1f}};
-          },
-          max_positions};
+TableModel::Next copying() {
+  return [end = vocabulary().eos()](const Ids& source, const Ids& read) -> std::map<std::int32_t, float> {
+    const Ids text = text_of(source);
+    const std::size_t at = read.size() - 1;
+    return {{at < text.size() ? text[at] : end, -0.1f}};
+  };
 }
+
+TableModel copying_model(std::int64_t max_positions = 100) { return {vocabulary().size(), copying(), max_positions}; }
 
 class TranslatorTest : public ::testing::Test {
  protected:
   std::vector<std::vector<Translation>> translate(TableModel model, const std::vector<std::string>& lines,
                                                   const TextDemands& demands = {}) {
-    Translator translator(std::make_shared<TableModel>(std::move(model)), vocabulary(), options_);
+    Translator translator(std::make_shared<TableModel>(std::move(model)), vocabulary(), options_, trained_length_);
     return translator.translate(
         lines, "en", "de", {}, "translation", [&](const LossySource& lost) { lost_.push_back(lost); }, demands);
   }
@@ -70,6 +73,7 @@ class TranslatorTest : public ::testing::Test {
   }
 
   DecodeOptions options_;
+  std::int64_t trained_length_ = 0;
   std::vector<LossySource> lost_;
 };
 
@@ -89,6 +93,26 @@ TEST_F(TranslatorTest, TranslatesInPartsWhatIsTooLong) {
   EXPECT_NE(best(translate(copying_model(longest), {text}))[0], text);
   ASSERT_EQ(lost_.size(), 1u);
   EXPECT_EQ(lost_[0].tokens, tokens);
+}
+
+TEST_F(TranslatorTest, TranslatesInPartsWhatIsLongerThanItsTraining) {
+  const std::string text = "open the file . open the folder <b a=\"d . d\"> . open the file";
+  const std::string longest = "open the folder <b a=\"d . d\"> .";
+  const std::size_t tokens = vocabulary().encode(longest).size();
+  trained_length_ = static_cast<std::int64_t>(tokens) + 2;  // with tag and end mark
+  std::set<std::string> read;
+  const auto reads = [&read, next = copying()](const Ids& source, const Ids& ids) {
+    read.insert(vocabulary().decode(text_of(source)));
+    return next(source, ids);
+  };
+  EXPECT_EQ(best(translate({vocabulary().size(), reads}, {text}))[0], text);
+  EXPECT_THAT(read, UnorderedElementsAre("open the file", "open the file .", longest));
+  EXPECT_TRUE(lost_.empty());
+  options_.split_sentences = SentenceSplit::kNever;
+  EXPECT_EQ(best(translate(copying_model(), {text}))[0], text);
+  ASSERT_EQ(lost_.size(), 1u);
+  EXPECT_EQ(lost_[0].read, lost_[0].tokens);
+  EXPECT_EQ(lost_[0].trained, tokens);
 }
 
 TEST_F(TranslatorTest, ScoresOfPartsAreThatOfTheWhole) {
