@@ -3,7 +3,9 @@
  * Usage: translate_c MODEL SOURCE-LANGUAGE TARGET-LANGUAGE [OPTION VALUE]...   options: beam-size, precision,
  * threads...
  */
+#define _POSIX_C_SOURCE 200809L /* getline */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <polymoe/polymoe.h>
@@ -21,8 +23,10 @@ static void write_more(void* user, size_t line, const char* text, size_t known, 
 }
 
 static int translate(const polymoe_translator* translator, const char* source, const char* target) {
-  char buffer[4096];
-  while (fgets(buffer, sizeof buffer, stdin) != NULL) {
+  char* buffer = NULL;
+  size_t room = 0;
+  int status = 0;
+  while (getline(&buffer, &room, stdin) >= 0) {
     const char* line = buffer;
     polymoe_results* results;
     polymoe_request request = {.size = sizeof request};
@@ -30,11 +34,15 @@ static int translate(const polymoe_translator* translator, const char* source, c
     request.user = stdout;
     buffer[strcspn(buffer, "\n")] = '\0';
     results = polymoe_translate(translator, &line, 1, source, target, &request);
-    if (results == NULL) return fail();
+    if (results == NULL) {
+      status = fail();
+      break;
+    }
     if (polymoe_unknown_tokens(results, 0) > 0) fprintf(stderr, "translate_c: unknown characters in: %s\n", line);
     polymoe_results_free(results);
   }
-  return 0;
+  free(buffer);
+  return status;
 }
 
 int main(int count, char** values) {

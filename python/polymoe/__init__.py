@@ -204,6 +204,9 @@ class Translator:
         hypotheses agree; what it raises ends the call. It must not use the translator.
         """
         many = [lines] if isinstance(lines, str) else list(lines)
+        for name, texts in (("prefixes", prefixes), ("forbidden", forbidden)):
+            if isinstance(texts, str):
+                raise TypeError(f"{name}: a list of strings is wanted, not one string")
         if prefixes is not None and len(prefixes) != len(many):
             raise ValueError(f"{len(prefixes)} prefixes for {len(many)} lines")
         canceller = canceller or Canceller()

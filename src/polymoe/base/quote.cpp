@@ -27,9 +27,14 @@ std::string in_quotes(std::string_view text) {
 }
 
 std::string one_line(std::string_view text) {
-  std::string line(text);
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  std::string line;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0u;
+    const bool is_c1 = byte == 0xC2 && next >= 0x80 && next <= 0x9F;  // U+0080 to U+009F
+    const bool is_separator = text.substr(i, 3) == "\u2028" || text.substr(i, 3) == "\u2029";
+    line += byte < 0x20 || byte == 0x7F || is_c1 || is_separator ? ' ' : text[i];
+    i += is_c1 ? 1 : is_separator ? 2 : 0;
   }
   return line;
 }

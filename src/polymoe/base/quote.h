@@ -9,7 +9,8 @@ namespace polymoe {
 /// UTF-8 made visible as \xNN.
 std::string in_quotes(std::string_view text);
 
-/// `text` with a space for each control character: one line that cannot disturb a terminal.
+/// `text` with a space for each control character and separator of lines, those beyond ASCII too: one line that cannot
+/// disturb a terminal.
 std::string one_line(std::string_view text);
 
 }  // namespace polymoe

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -41,20 +42,21 @@ std::string left_out(const PairCounts& counts) {
 }
 
 void print_summary(const GettextSummary& summary) {
-  fmt::print(stderr, "{:<16}", "language");
-  for (const std::string& split : summary.splits) fmt::print(stderr, "{:>10}", split);
-  fmt::print(stderr, "\n{:<16}", "en (lines)");
-  for (const std::uint64_t lines : summary.lines) fmt::print(stderr, "{:>10}", lines);
+  std::string text = fmt::format("{:<16}", "language");
+  for (const std::string& split : summary.splits) text += fmt::format("{:>10}", split);
+  text += fmt::format("\n{:<16}", "en (lines)");
+  for (const std::uint64_t lines : summary.lines) text += fmt::format("{:>10}", lines);
   for (const auto& [language, counts] : summary.segments) {
-    fmt::print(stderr, "\n{:<16}", language);
-    for (const std::uint64_t count : counts) fmt::print(stderr, "{:>10}", count);
+    text += fmt::format("\n{:<16}", language);
+    for (const std::uint64_t count : counts) text += fmt::format("{:>10}", count);
   }
   const PairCounts& counts = summary.counts;
-  fmt::print(stderr,
-             "\n\n{} messages read from {} packages; left out:{}, {} undecodable, {} with unknown directives; {} "
-             "catalogues of English, of no language or damaged\n",
-             counts.messages, summary.packages.size(), left_out(counts), counts.undecodable, counts.unknown_directives,
-             summary.skipped_catalogs);
+  text += fmt::format(
+      "\n\n{} messages read from {} packages; left out:{}, {} undecodable, {} with unknown directives; {} catalogues "
+      "of English, of no language or damaged\n",
+      counts.messages, summary.packages.size(), left_out(counts), counts.undecodable, counts.unknown_directives,
+      summary.skipped_catalogs);
+  std::fputs(text.c_str(), stderr);
 }
 
 void run_gettext(GettextOptions options) {

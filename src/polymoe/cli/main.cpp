@@ -63,7 +63,8 @@ constexpr const char* kTour = R"(A tour, from text to translations:
 
 void print_error(const std::string& message) {
   end_progress_line();
-  fmt::print(stderr, "polymoe: error: {}\n", one_line(message.substr(0, message.find('\n'))));
+  // fmt::print() throws where standard error is full, and an error that cannot be told is still one.
+  std::fputs(fmt::format("polymoe: error: {}\n", one_line(message.substr(0, message.find('\n')))).c_str(), stderr);
 }
 
 /// A full disk behind standard output shows only when the last of it is written.

@@ -64,7 +64,11 @@ TEST(InQuotes, CutsLongTextBetweenCharacters) {
   EXPECT_EQ(find_bad_utf8(shown), kNone);
 }
 
-TEST(OneLine, TurnsControlCharactersIntoSpaces) { EXPECT_EQ(one_line("a\nb\tc\x1b[0mé"), "a b c [0mé"); }
+TEST(OneLine, TurnsControlCharactersIntoSpaces) {
+  EXPECT_EQ(one_line("a\nb\tc\x1b[0mé"), "a b c [0mé");
+  EXPECT_EQ(one_line("a\u0085b\u2028c\u2029d\u009F"), "a b c d ");
+  EXPECT_EQ(one_line("\u00A0\u2027\xC2"), "\u00A0\u2027\xC2");
+}
 
 TEST(Utf8, KnowsTextThatShowsNothing) {
   for (const char* text : {"", " \t", "\u3000", "\u00A0", "\u200B", "\uFEFF", "\u2060", "\u00AD", "\u200C\u200D",
