@@ -120,9 +120,9 @@ std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<s
   return text + whole.substr(done);
 }
 
-std::vector<Phrase> phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
-                               std::int32_t language) {
-  std::vector<Phrase> phrases;
+TermPhrases phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
+                       std::int32_t language) {
+  TermPhrases result;
   const std::vector<Placeholder> kept = find_placeholders(sentence);
   for (const GlossaryMatch& match : glossary.find(sentence)) {
     const bool is_kept = std::any_of(kept.begin(), kept.end(), [&](const Placeholder& place) {
@@ -141,9 +141,13 @@ std::vector<Phrase> phrases_of(const Glossary& glossary, std::string_view senten
       remark(fmt::format("the vocabulary cannot write the term {} of the glossary", in_quotes(target)), {},
              "it is left out; use a model whose vocabulary has --byte-fallback");
     }
-    if (!phrase.forms.empty()) phrases.push_back(std::move(phrase));
+    if (phrase.forms.empty()) {
+      ++result.unwritable;
+    } else {
+      result.phrases.push_back(std::move(phrase));
+    }
   }
-  return phrases;
+  return result;
 }
 
 }  // namespace polymoe

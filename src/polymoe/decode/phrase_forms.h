@@ -34,10 +34,15 @@ std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<s
 /// way to tell. `language` is that of the text.
 std::vector<std::int32_t> encode_inside(const Vocabulary& vocabulary, std::string_view text, std::int32_t language);
 
+struct TermPhrases {
+  std::vector<Phrase> phrases;
+  std::size_t unwritable = 0;  ///< terms that have no phrase, since the vocabulary cannot write any of their targets
+};
+
 /// What the translation of `sentence` must hold: one phrase for each term that the sentence holds. Terms that begin
 /// with a letter stand at the beginning of a word (and may go on, as inflected words do), others also right behind
 /// other text. Targets that the vocabulary cannot write are told by a remark and left out.
-std::vector<Phrase> phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
-                               std::int32_t language);
+TermPhrases phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
+                       std::int32_t language);
 
 }  // namespace polymoe

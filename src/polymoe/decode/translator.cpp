@@ -208,7 +208,9 @@ void Translator::make_demands(SentenceWork& work, const TextDemands& demands, st
       options_.protect == Protection::kAlways || (options_.protect == Protection::kDocuments && demands.of_document);
   if (options_.temperature > 0) return;  // what samples lose is told
   if (demands.glossary != nullptr) {
-    work.demands.phrases = phrases_of(*demands.glossary, work.text, vocabulary_, language);
+    TermPhrases terms = phrases_of(*demands.glossary, work.text, vocabulary_, language);
+    work.demands.phrases = std::move(terms.phrases);
+    work.unwritable_terms = terms.unwritable;
   }
   if (!work.protects) return;
   const std::size_t count = find_placeholders(work.text).size();
@@ -376,6 +378,7 @@ Translation Translator::translation_of(const Hypothesis& hypothesis, const Sente
   translation.text = one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, vocabulary_)
                                                      : vocabulary_.decode(hypothesis.ids));
   check_text(translation, work);
+  translation.unmet_terms = work.unwritable_terms;
   std::vector<bool> met(work.demands.phrases.size());
   for (const PhrasePlace& place : hypothesis.placements) met[place.phrase] = true;
   for (std::size_t i = 0; i < met.size(); ++i) {

@@ -73,6 +73,7 @@ struct SentenceWork {
   std::vector<std::int32_t> source = {};
   Demands demands = {};
   std::vector<std::string> literals = {};  ///< of the phrases that are placeholders, their texts; "" for terms
+  std::size_t unwritable_terms = 0;        ///< of the glossary: no translation can hold them
   bool protects = false;                   ///< whether placeholders are to be kept
   const TextDemands* asked = nullptr;      ///< lives as long as the work
   std::size_t first_text = 0;              ///< of `source`, where the tokens of the text begin
