@@ -105,6 +105,9 @@ void print_report(const nlohmann::json& report) {
 
 void run_quantize(QuantizeArguments arguments) {
   if (arguments.compare.empty() && !arguments.references.empty()) fail("--references goes with --compare");
+  if (arguments.compare.empty() && !(arguments.source.empty() && arguments.target.empty())) {
+    fail("--source-language and --target-language go with --compare");
+  }
   if (!arguments.compare.empty() && (arguments.source.empty() || arguments.target.empty())) {
     fail("--compare needs --source-language and --target-language");
   }
