@@ -121,17 +121,23 @@ inline void fuzz_glossary(std::span<const std::byte> bytes) {
   const std::string_view sentence(reinterpret_cast<const char*>(rest.data()), rest.size());
   if (find_bad_utf8(sentence) != std::string::npos) return;
   std::size_t done = 0;
+  std::vector<std::string_view> whole;
   for (const Placeholder& place : find_placeholders(sentence)) {
     if (place.begin < done || place.end <= place.begin || place.end > sentence.size()) std::abort();
     done = place.end;
+    whole.push_back(sentence.substr(place.begin, place.end - place.begin));
   }
   if (!keeps_placeholders(sentence, sentence)) std::abort();
   std::size_t shown = 0;
-  for (const std::string_view part : split_to_fit(sentence, [](std::string_view text) { return text.size() < 9; })) {
+  const auto fits = [](std::string_view text) { return text.size() < 9; };
+  for (const std::string_view part : split_to_fit(sentence, fits, whole)) {
     if (part.empty() || find_bad_utf8(part) != std::string::npos) std::abort();
     shown += part.size();
   }
   if (shown > sentence.size()) std::abort();
+  for (const std::string_view part : split_sentences(sentence, whole)) {
+    if (part.empty() || find_bad_utf8(part) != std::string::npos) std::abort();
+  }
   try {
     done = 0;
     for (const GlossaryMatch& match : Glossary::load(MemoryFile(bytes.first(end)).path()).find(sentence)) {

@@ -9,9 +9,9 @@
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
+#include "polymoe/cli/direction.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
-#include "polymoe/cli/untrained.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/evaluate/segments.h"
@@ -52,12 +52,9 @@ Pairs read_pairs(const ScoreArguments& arguments) {
   }
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::size_t tab = lines[i].find('\t');
-    if (tab == std::string::npos) {
-      throw Error(fmt::format("no tab in {}", in_quotes(lines[i])), {input, i + 1},
-                  "write SOURCE TAB TARGET, or name the file of translations with --translations");
-    }
-    if (lines[i].find('\t', tab + 1) != std::string::npos) {
-      throw Error(fmt::format("more than one tab in {}", in_quotes(lines[i])), {input, i + 1},
+    if (tab == std::string::npos || lines[i].find('\t', tab + 1) != std::string::npos) {
+      const char* const count = tab == std::string::npos ? "no tab" : "more than one tab";
+      throw Error(fmt::format("{} in {}", count, in_quotes(lines[i])), {input, i + 1},
                   "write SOURCE TAB TARGET, or name the file of translations with --translations");
     }
     pairs.sources.push_back(lines[i].substr(0, tab));
@@ -88,12 +85,8 @@ void score(const ScoreArguments& arguments, const DecodeOptions& options) {
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Vocabulary& vocabulary = translator.vocabulary();
-  const auto language_named = [&](const std::string& name) {
-    return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
-  };
   parse_task(arguments.task, vocabulary);
-  remark_untrained(arguments.model, arguments.task,
-                   {language_named(arguments.source), language_named(arguments.target)});
+  remark_untrained(arguments.model, arguments.task, direction_named(arguments.source, arguments.target, vocabulary));
   remark_unknown(arguments, pairs, vocabulary);
   const auto scores =
       translator.score(pairs.sources, pairs.targets, arguments.source, arguments.target, arguments.task);

@@ -17,9 +17,9 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
+#include "polymoe/cli/direction.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
-#include "polymoe/cli/untrained.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/formats/document.h"
@@ -159,10 +159,6 @@ std::string lines_of(const std::vector<std::vector<Translation>>& results, std::
   return lines;
 }
 
-const std::string& language_named(const std::string& name, const Vocabulary& vocabulary) {
-  return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
-}
-
 std::size_t most_forbidden(const std::vector<Translation>& list) {
   std::size_t most = 0;
   for (const Translation& translation : list) most = std::max(most, translation.forbidden_phrases);
@@ -273,10 +269,11 @@ void translate_document(const TranslateArguments& arguments, DocumentFormat form
       read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   Output output(arguments.output);  // before the work, which a folder that takes no file would waste
-  std::size_t forbidden = 0;
+  std::size_t forbidden = 0, long_texts = 0;
   const auto translate = [&](const std::vector<std::string>& lines) {
     std::vector<LineTranslation> translations(lines.size());
     const auto tell_lost = [&](const LossySource& lost) {
+      if (lost.trained > 0) ++long_texts;
       translations[lost.sentence].whole = lost.read == lost.tokens;
       translations[lost.sentence].unknown = lost.unknown;
     };
@@ -296,6 +293,10 @@ void translate_document(const TranslateArguments& arguments, DocumentFormat form
     left.add(message, {arguments.input, line});
   });
   left.finish();
+  if (long_texts > 0) {
+    remark(fmt::format("{} of the texts are longer than the examples that the model was trained on", long_texts),
+           {arguments.input, 0}, "leave --split-sentences out");
+  }
   if (report.unknown > 0) {
     remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown),
            {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
@@ -345,8 +346,7 @@ void translate(const TranslateArguments& arguments, const DecodeOptions& options
   use_threads(arguments.threads);
   Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
-  const Direction direction{language_named(arguments.source, translator.vocabulary()),
-                            language_named(arguments.target, translator.vocabulary())};
+  const Direction direction = direction_named(arguments.source, arguments.target, translator.vocabulary());
   const auto forbidden = phrases.empty() ? nullptr : translator.forbid(phrases, direction.target);
   demands.forbidden = forbidden.get();
   parse_task(arguments.task, translator.vocabulary());

@@ -7,8 +7,7 @@
 namespace polymoe {
 
 /// Memory that begins at a cache line and is not set to anything. From a mebibyte on it is pages of its own: in the
-/// heap, weights and what they were read into left holes of a quarter of a MoE model. Throws std::bad_alloc where the
-/// system has none.
+/// heap, loading a MoE model took a quarter of its weights more. Throws std::bad_alloc where the system has none.
 void* take_aligned(std::size_t bytes);
 void give_aligned(void* data, std::size_t bytes) noexcept;
 

@@ -1,4 +1,4 @@
-#include "polymoe/cli/untrained.h"
+#include "polymoe/cli/direction.h"
 
 #include <fmt/core.h>
 
@@ -6,6 +6,13 @@
 #include "polymoe/checkpoint/model_checkpoint.h"
 
 namespace polymoe::cli {
+
+Direction direction_named(const std::string& source, const std::string& target, const Vocabulary& vocabulary) {
+  const auto named = [&](const std::string& name) {
+    return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
+  };
+  return {named(source), named(target)};
+}
 
 void remark_untrained(const std::string& model, const std::string& task, const Direction& direction) {
   const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(model), Check::kHeaders);
