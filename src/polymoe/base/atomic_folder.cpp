@@ -32,6 +32,7 @@ void sync_everything_of(const fs::path& folder) {
 AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) path_ = path_.parent_path();  // "corpus/" names the same folder as "corpus"
   temporary_ = partial_name(path_);
+  listed_ = std::make_unique<ListedPartial>(temporary_);
   remove_stale_partials(path_);
   do {
     if (lock_ >= 0) close(lock_);

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
 namespace polymoe {
+
+class ListedPartial;
 
 /// Builds a folder so that it appears whole or not at all: under a temporary name beside it, then renamed. Dropped
 /// without commit(), everything written is removed and an older folder of that name is untouched. What killed processes
@@ -29,6 +32,7 @@ class AtomicFolder {
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  std::unique_ptr<ListedPartial> listed_;
   int lock_ = -1;  // on the temporary folder, and on the older one where it steps aside
   int old_lock_ = -1;
 };

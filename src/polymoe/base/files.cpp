@@ -187,6 +187,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
     throw Error("is not a regular file", {path_, 0}, "choose another name for the result");
   }
   temporary_ = partial_name(path_);
+  listed_ = std::make_unique<ListedPartial>(temporary_);
   do {
     if (descriptor_ >= 0) close(descriptor_);
     descriptor_ = open(temporary_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);

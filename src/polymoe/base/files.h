@@ -11,6 +11,8 @@
 
 namespace polymoe {
 
+class ListedPartial;
+
 /// Reads a text file line by line; gzip files are recognised by their content and unpacked on the way.
 class LineReader {
  public:
@@ -61,6 +63,7 @@ class AtomicFile {
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  std::unique_ptr<ListedPartial> listed_;
   std::string buffer_;
   std::uint64_t size_ = 0;
   int descriptor_ = -1;

@@ -1,7 +1,10 @@
 #include "polymoe/base/partial.h"
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -9,6 +12,7 @@
 #include <system_error>
 #include <thread>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -82,7 +86,57 @@ void remove_stale(const fs::path& folder, const std::function<bool(std::string_v
   }
 }
 
+/// Names of what is being written, in memory that stays: a handler may read them at any time.
+struct ListedName {
+  std::array<char, 4096> path;  // the longest that the system takes
+  std::atomic<bool> is_taken, is_whole;
+};
+constexpr std::size_t kMostListed = 16;
+std::array<ListedName, kMostListed> listed_names;
+
+/// A file, or a folder with what is in it, by means that handlers of signals may use.
+void remove_in_handler(int parent, const char* name, int depth) noexcept {
+  if (unlinkat(parent, name, 0) == 0 || errno != EISDIR || depth == 0) return;
+  const int folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (folder < 0) return;
+  alignas(dirent64) std::array<char, 4096> entries;
+  for (ssize_t got = 0; (got = getdents64(folder, entries.data(), entries.size())) > 0;) {
+    for (ssize_t at = 0; at < got;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(entries.data() + at);
+      at += entry->d_reclen;
+      const bool is_itself = std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0;
+      if (!is_itself) remove_in_handler(folder, entry->d_name, depth - 1);
+    }
+  }
+  close(folder);
+  unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 }  // namespace
+
+ListedPartial::ListedPartial(const fs::path& partial) : slot_(kMostListed) {
+  const std::string& path = partial.native();
+  for (std::size_t i = 0; i < kMostListed && path.size() < listed_names[i].path.size(); ++i) {
+    if (listed_names[i].is_taken.exchange(true)) continue;
+    slot_ = i;
+    std::memcpy(listed_names[i].path.data(), path.c_str(), path.size() + 1);
+    listed_names[i].is_whole = true;
+    return;
+  }
+}
+
+ListedPartial::~ListedPartial() {
+  if (slot_ == kMostListed) return;
+  listed_names[slot_].is_whole = false;
+  listed_names[slot_].is_taken = false;
+}
+
+void remove_listed_partials() noexcept {
+  constexpr int kDeepest = 4;  // folders in folders
+  for (const ListedName& name : listed_names) {
+    if (name.is_whole) remove_in_handler(AT_FDCWD, name.path.data(), kDeepest);
+  }
+}
 
 fs::path partial_name(const fs::path& path) { return marked(path, kPartialMark); }
 fs::path old_name(const fs::path& path) { return marked(path, kOldMark); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string_view>
 
@@ -22,5 +23,21 @@ void remove_stale_partials(const std::filesystem::path& path);
 
 /// The same for all in `folder` whose names begin with `prefix`.
 void remove_stale_partials(const std::filesystem::path& folder, std::string_view prefix);
+
+/// While it is there, remove_listed_partials() removes this file or folder.
+class ListedPartial {
+ public:
+  explicit ListedPartial(const std::filesystem::path& partial);
+  ~ListedPartial();
+  ListedPartial(const ListedPartial&) = delete;
+  ListedPartial& operator=(const ListedPartial&) = delete;
+
+ private:
+  std::size_t slot_;
+};
+
+/// For handlers of signals that end the process: it allocates and locks nothing. A folder that is still written to may
+/// stay; the next one of its name clears it away.
+void remove_listed_partials() noexcept;
 
 }  // namespace polymoe

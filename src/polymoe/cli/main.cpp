@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include "polymoe/base/files.h"
+#include "polymoe/base/partial.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
@@ -125,6 +126,24 @@ void watch_mapped_files() {
   sigaction(SIGBUS, &action, nullptr);
 }
 
+/// Ends as the signal does by itself, but leaves nothing half-written behind.
+extern "C" void end_without_partials(int signal) {
+  remove_listed_partials();
+  raise(signal);  // with its own action again
+}
+
+/// Commands that save before they end have handlers of their own later. What a parent ignores (nohup) stays ignored.
+void clear_away_on_signals() {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    struct sigaction action {
+    }, before{};
+    action.sa_handler = end_without_partials;
+    action.sa_flags = SA_RESETHAND;
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
+}
+
 /// A standard stream that is closed would be the first file that is opened: a log in the middle of somebody's metrics.
 /// What takes its place fails as the closed one would, but for stderr.
 void hold_standard_streams() {
@@ -139,6 +158,7 @@ int run(int argc, char** argv) {
   hold_standard_streams();
   map_large_tensors();
   watch_mapped_files();
+  clear_away_on_signals();
   // A closed pipe (`polymoe translate | head`) ends the program silently, also where a parent ignores the signal.
   std::signal(SIGPIPE, SIG_DFL);
   // Over a limit on the size of files (ulimit -f) a write fails with a message, as on a full disk.

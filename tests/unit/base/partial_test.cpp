@@ -1,5 +1,7 @@
 #include "polymoe/base/partial.h"
 
+#include <csignal>
+#include <cstdlib>
 #include <string>
 
 #include <fcntl.h>
@@ -45,6 +47,27 @@ TEST(Partial, OfAProcessWhoseNumberIsUsedAgainGoesToo) {
   write_file(folder / "list", "whole");
   EXPECT_THAT(testing::names_in(folder.path()), ElementsAre("list"));
   EXPECT_EQ(read_file(folder / "list"), "whole");
+}
+
+TEST(PartialDeathTest, GoesWithASignalWhoseHandlerRemovesWhatIsListed) {
+  const testing::TemporaryFolder folder;
+  folder.write("list", "older");
+  const auto work = [&] {
+    std::signal(SIGTERM, [](int) {
+      remove_listed_partials();
+      std::_Exit(7);
+    });
+    AtomicFile list(folder / "list");
+    list.write("newer");
+    const AtomicFolder data(folder / "data");
+    fs::create_directory(data.temporary() / "train");
+    write_file(data.temporary() / "train" / "ids", "1 2 3");
+    { const AtomicFile dropped(folder / "dropped"); }
+    raise(SIGTERM);
+  };
+  EXPECT_EXIT(work(), ::testing::ExitedWithCode(7), "");
+  EXPECT_THAT(testing::names_in(folder.path()), ElementsAre("list"));
+  EXPECT_EQ(read_file(folder / "list"), "older");
 }
 
 TEST(Partial, ThatIsBeingWrittenStays) {
