@@ -49,15 +49,41 @@ std::string unused_argument(const CLI::App& app) {
   return unused.empty() ? "" : unused.front();
 }
 
+/// "--format: doc not in {auto,text}" and "--threads: Value -3 not in range 0 to 8" in words like those of other
+/// errors.
+std::string quote_value(const std::string& text) {
+  const std::size_t colon = text.find(": ");
+  if (colon == std::string::npos) return text;
+  const std::string option = text.substr(0, colon);
+  const std::string_view rest = std::string_view(text).substr(colon + 2);
+  constexpr std::string_view kNone = " not in {", kRange = " not in range ", kValue = "Value ";
+  if (const std::size_t at = rest.find(kNone); at != std::string_view::npos && rest.ends_with('}')) {
+    std::string choices(rest.substr(at + kNone.size(), rest.size() - at - kNone.size() - 1));
+    for (std::size_t comma = 0; (comma = choices.find(',', comma)) != std::string::npos; comma += 2) {
+      choices.insert(comma + 1, " ");
+    }
+    return fmt::format("{}: {} is none of its choices: {}", option, in_quotes(rest.substr(0, at)), choices);
+  }
+  if (const std::size_t at = rest.find(kRange); at != std::string_view::npos && rest.starts_with(kValue)) {
+    return fmt::format("{}: {} is no number from {}", option, in_quotes(rest.substr(kValue.size(), at - kValue.size())),
+                       rest.substr(at + kRange.size()));
+  }
+  return text;
+}
+
 /// CLI11's own words where they are clear.
 std::string cli11_message(const CLI::App& command, const CLI::ParseError& error) {
   const std::string text = error.what();
   const bool needs_value = dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && text.ends_with("missing");
   if (needs_value) return text.substr(0, text.find(':')) + " needs a value";
+  constexpr std::string_view kTimes = ": At Most 1 required but received ";
+  if (const std::size_t at = text.find(kTimes); at != std::string::npos) {
+    return fmt::format("{} is given {} times", text.substr(0, at), text.substr(at + kTimes.size()));
+  }
   const bool needs_subcommand = error.get_name() == "RequiredError" && command.get_subcommands().empty() &&
                                 command.get_require_subcommand_min() > 0;
   if (needs_subcommand) return fmt::format("a subcommand is missing: {}", fmt::join(subcommand_names(command), ", "));
-  return text.substr(0, text.find('\n'));
+  return quote_value(text.substr(0, text.find('\n')));
 }
 
 }  // namespace
