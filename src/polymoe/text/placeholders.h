@@ -22,8 +22,8 @@ struct Placeholder {
 /// addresses ("https://..."), without the punctuation behind them.
 std::vector<Placeholder> find_placeholders(std::string_view text);
 
-/// Whether `translation` holds the placeholders of `source`, each as often, and no others; its tags closed and not
-/// crossing, its directives without a number in the order of the source.
+/// Whether `translation` holds the placeholders of `source`, each as often, and no others; its directives without a
+/// number in the order of the source, and no more tags unclosed or crossing than there.
 bool keeps_placeholders(std::string_view source, std::string_view translation);
 
 }  // namespace polymoe

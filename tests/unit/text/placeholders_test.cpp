@@ -54,6 +54,7 @@ TEST(KeepsPlaceholders, ComparesThemAsTheyMustStand) {
   EXPECT_TRUE(keeps_placeholders("a <b>c</b> <i>d</i>", "<i>d</i> a <b>c</b>"));
   EXPECT_FALSE(keeps_placeholders("a <b>c</b>", "a </b>c<b>"));
   EXPECT_FALSE(keeps_placeholders("a <b>c</b> <i>d</i>", "<b>a <i>c</b></i>"));
+  EXPECT_TRUE(keeps_placeholders("<b>a <i>c</b> d</i>", "<b>a</b> <i>c d</i>")) << "better formed than its source";
 }
 
 }  // namespace
