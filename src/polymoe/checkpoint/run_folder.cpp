@@ -42,7 +42,8 @@ std::vector<std::string> checkpoint_folders(const fs::path& run_folder) {
     std::error_code ignored;
     if (name.starts_with(kCheckpointPrefix) && it->is_directory(ignored)) names.push_back(name);
   }
-  if (code && code != std::errc::no_such_file_or_directory) {
+  const bool holds_nothing = code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory;
+  if (code && !holds_nothing) {
     throw Error("cannot read the folder: " + code.message(), {run_folder, 0});
   }
   return names;

@@ -177,7 +177,7 @@ class Filler {
 }  // namespace
 
 std::string FillReport::summary() const {
-  std::string text = fmt::format("{} segments, {} filled", segments, filled);
+  std::string text = fmt::format("{} segment{}, {} filled", segments, segments == 1 ? "" : "s", filled);
   const char* separator = " (of them ";
   for (const auto& [count, what] : {std::pair{copied, "without letters, copied"},
                                     std::pair{piecewise, "piece by piece between tags that the model lost"},
