@@ -18,9 +18,10 @@
 namespace polymoe {
 inline namespace v0 {
 
-/// The number format of a model's weights. kInt8 is for the CPU: a quarter of the memory and the fastest.
-/// kInt4 is kInt8 with the experts at half that size, for models that have some.
-enum class Precision { kFloat32, kBFloat16, kFloat16, kInt8, kInt4 };
+/// The number format of a model's weights. kAuto: that of a quantized checkpoint, else float32. kInt8 is for the CPU: a
+/// quarter of the memory and the fastest. kInt4 is kInt8 with the experts at half that size, for models that have some.
+/// What is quantized in the checkpoint stays so.
+enum class Precision { kAuto, kFloat32, kBFloat16, kFloat16, kInt8, kInt4 };
 
 /// Where a model computes.
 enum class Device { kCpu, kCuda };
@@ -55,7 +56,7 @@ struct SearchOptions {
 /// How a model is loaded, and how it translates.
 struct TranslatorOptions {
   std::filesystem::path vocabulary = {};  ///< empty: the one that lies beside the checkpoint
-  Precision precision = Precision::kFloat32;
+  Precision precision = Precision::kAuto;
   Device device = Device::kCpu;
   std::int64_t threads = 0;  ///< for computing, of all calls together; 0: as many as LibTorch has, which is one a core
   bool verify = true;        ///< hold the checkpoint's bytes against its checksums
@@ -94,7 +95,8 @@ struct PartialTranslation {
 /// What is asked of one call.
 struct RequestOptions {
   std::string task = "translation";         ///< or "denoising", or another that the model was trained for
-  std::vector<std::string> prefixes = {};   ///< what the translations of each line begin with; or none
+  std::vector<std::string> prefixes = {};   ///< what the translations of each line begin with; or none. Lines without
+                                            ///< visible text stay as they are
   Glossary glossary = {};                   ///< not for samples
   std::vector<std::string> forbidden = {};  ///< phrases that no translation holds as whole words; those in small
                                             ///< letters are meant in any case, others as they are written
@@ -114,6 +116,7 @@ struct RequestOptions {
 struct Hypothesis {
   std::string text;
   double score = 0.0;                 ///< log probability / length^length_penalty, end mark counted
+  double log_probability = 0.0;       ///< of all its tokens and the end mark
   bool cut_off = false;               ///< it does not end by itself: it reached the greatest length
   std::size_t unmet_terms = 0;        ///< terms of the glossary that it lacks
   bool keeps_placeholders = true;     ///< those of the line, where SearchOptions::protect asks for it
@@ -159,7 +162,8 @@ class Translator {
 
   /// Translates lines of UTF-8, a sentence each, into one result each, in their order. They are sorted by length into
   /// batches, so many lines at once are faster than one after another. Throws Error for an unknown language or task,
-  /// and Cancelled; the translator can be used on.
+  /// for text that is not UTF-8 or holds NUL bytes, and for a prefix of more tokens than the model writes; and
+  /// Cancelled. The translator can be used on.
   std::vector<Translation> translate(std::span<const std::string> lines, std::string_view source_language,
                                      std::string_view target_language, const RequestOptions& options = {}) const;
   /// The same for one line.
@@ -176,7 +180,12 @@ class Translator {
                                       std::string_view source_language, std::string_view target_language,
                                       std::string_view task = "translation") const;
 
-  /// The codes of the languages that the model has tags for. It need not have been trained in all directions.
+  /// Whether the model was trained for a task in a direction, as far as is known: what it writes otherwise may be of
+  /// little use. Throws Error for an unknown language or task.
+  bool is_trained(std::string_view source_language, std::string_view target_language,
+                  std::string_view task = "translation") const;
+
+  /// The codes of the languages that the model has tags for, see is_trained().
   const std::vector<std::string>& languages() const;
 
  private:

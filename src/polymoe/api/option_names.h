@@ -10,7 +10,7 @@ namespace polymoe {
 
 template <>
 struct Words<v0::Precision> {
-  static constexpr std::string_view kAll[] = {"float32", "bfloat16", "float16", "int8", "int4"};
+  static constexpr std::string_view kAll[] = {"auto", "float32", "bfloat16", "float16", "int8", "int4"};
 };
 template <>
 struct Words<v0::Device> {

@@ -9,6 +9,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/config/merge.h"
 #include "polymoe/tensor/torch_headers.h"
+#include "polymoe/text/text_encoding.h"
 
 // The public names below are those of other headers, in an inline namespace: from there on, they mean both.
 namespace polymoe {
@@ -46,6 +47,13 @@ DecodingTranslator load(const std::filesystem::path& model, const v0::Translator
   const ComputingThreads threads(options.threads > 0 ? static_cast<int>(options.threads) : at::get_num_threads());
   return DecodingTranslator::load(model, options.vocabulary, search, word_of(options.precision),
                                   word_of(options.device), options.verify ? Check::kValues : Check::kHeaders);
+}
+
+void check_texts(std::span<const std::string> texts, const char* what) {
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const TextFault fault = find_text_fault(texts[i]);
+    if (!fault.message.empty()) fail("{} {}: {}", what, i + 1, fault.message);
+  }
 }
 
 }  // namespace
@@ -108,6 +116,8 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
       options.on_partial({text.sentence, text.text, text.added, text.complete});
     };
   }
+  check_texts(lines, "line");
+  check_texts(options.prefixes, "prefix");
   std::vector<Translation> translations(lines.size());
   const auto note_loss = [&](const LossySource& lost) {
     translations[lost.sentence].unknown_tokens = lost.unknown;
@@ -117,9 +127,9 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
                                                     {}, options.task, note_loss, demands);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     for (const auto& result : results[i]) {
-      translations[i].hypotheses.push_back({result.text, result.score, result.cut_off, result.unmet_terms,
-                                            result.keeps_placeholders, result.forbidden_phrases, result.word_scores,
-                                            result.alignment});
+      translations[i].hypotheses.push_back({result.text, result.score, result.log_probability, result.cut_off,
+                                            result.unmet_terms, result.keeps_placeholders, result.forbidden_phrases,
+                                            result.word_scores, result.alignment});
     }
   }
   return translations;
@@ -149,12 +159,19 @@ std::vector<v0::TranslationScore> v0::Translator::score(std::span<const std::str
   if (lines.size() != translations.size()) {
     fail("{} translations of {} lines; give one of each line", translations.size(), lines.size());
   }
+  check_texts(lines, "line");
+  check_texts(translations, "translation");
   std::vector<TranslationScore> scores;
   for (auto& result : state_->translator.score(lines, translations, std::string(source_language),
                                                std::string(target_language), task)) {
     scores.push_back({result.log_probability, result.score, std::move(result.word_scores)});
   }
   return scores;
+}
+
+bool v0::Translator::is_trained(std::string_view source_language, std::string_view target_language,
+                                std::string_view task) const {
+  return state_->translator.is_trained(std::string(source_language), std::string(target_language), task);
 }
 
 const std::vector<std::string>& v0::Translator::languages() const {

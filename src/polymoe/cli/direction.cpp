@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include "polymoe/base/remarks.h"
-#include "polymoe/checkpoint/model_checkpoint.h"
 
 namespace polymoe::cli {
 
@@ -14,11 +13,9 @@ Direction direction_named(const std::string& source, const std::string& target, 
   return {named(source), named(target)};
 }
 
-void remark_untrained(const std::string& model, const std::string& task, const Direction& direction) {
-  const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(model), Check::kHeaders);
-  // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
-  if (!checkpoint.meta().contains("data")) return;
-  if (may_be_trained(options_of(checkpoint).data, task, direction)) return;
+void remark_untrained(const Translator& translator, const std::string& model, const std::string& task,
+                      const Direction& direction) {
+  if (!translator.trained_directions({direction}, task).empty()) return;
   remark(fmt::format("the model was not trained for {} {}", task, direction.name()), {model, 0},
          "what it writes may be of little use");
 }

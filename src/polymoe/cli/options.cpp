@@ -54,12 +54,13 @@ Assignment given_on_command_line(const std::string& key, const CLI::Option& opti
 
 void add_model_placement(CLI::App& app, std::string& precision, std::string& device, bool decodes) {
   std::vector<std::string> precisions{"float32", "bfloat16", "float16"};
-  if (decodes) precisions.insert(precisions.end(), {"int8", "int4"});
+  if (decodes) precisions = {"auto", "float32", "bfloat16", "float16", "int8", "int4"};
   app.add_option("--precision", precision,
-                 decodes
-                     ? "number format of the weights; int8 is for the CPU, a quarter of the memory and the fastest; "
-                       "int4, for models with experts, is int8 with experts of half that size"
-                     : "number format of weights and activations")
+                 decodes ? "number format of the weights; auto: that of a quantized checkpoint, else float32; int8 is "
+                           "for the CPU, a "
+                           "quarter of the memory and the fastest; "
+                           "int4, for models with experts, is int8 with experts of half that size"
+                         : "number format of weights and activations")
       ->check(CLI::IsMember(precisions))
       ->capture_default_str();
   app.add_option("--device", device, "where the model lives")

@@ -45,7 +45,7 @@ std::vector<std::string> read_lines(const std::string& path) {
 
 std::vector<std::string> translate(const std::filesystem::path& model, const std::vector<std::string>& lines,
                                    const QuantizeArguments& arguments) {
-  Translator translator = Translator::load(model, {}, DecodeOptions{}, "float32", "cpu");
+  Translator translator = Translator::load(model, {}, DecodeOptions{}, "auto", "cpu");
   std::vector<std::string> texts;
   for (const auto& translations : translator.translate(lines, arguments.source, arguments.target, console_progress())) {
     texts.push_back(translations.front().text);

@@ -27,7 +27,7 @@ struct ScoreArguments {
   std::string task = "translation";
   std::string input = "-";
   std::string translations;
-  std::string precision = "float32";
+  std::string precision = "auto";
   std::string device = "cpu";
   std::int64_t threads = 0;
   bool verify = true;
@@ -86,10 +86,13 @@ void score(const ScoreArguments& arguments, const DecodeOptions& options) {
                                            arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
   const Vocabulary& vocabulary = translator.vocabulary();
   parse_task(arguments.task, vocabulary);
-  remark_untrained(arguments.model, arguments.task, direction_named(arguments.source, arguments.target, vocabulary));
+  remark_untrained(translator, arguments.model, arguments.task,
+                   direction_named(arguments.source, arguments.target, vocabulary));
   remark_unknown(arguments, pairs, vocabulary);
-  const auto scores =
-      translator.score(pairs.sources, pairs.targets, arguments.source, arguments.target, arguments.task);
+  const auto name_of = [](const std::string& path) { return path == "-" ? "standard input" : path; };
+  const std::string& targets = arguments.translations.empty() ? arguments.input : arguments.translations;
+  const auto scores = translator.score(pairs.sources, pairs.targets, arguments.source, arguments.target, arguments.task,
+                                       {name_of(arguments.input), name_of(targets)});
   for (const TargetScore& own : scores) {
     std::string line = fmt::format("{:.4f}", arguments.normalized ? own.score : own.log_probability);
     if (arguments.word_scores) {

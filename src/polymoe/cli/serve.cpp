@@ -14,13 +14,11 @@
 #include "polymoe/base/log.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/base/remarks.h"
-#include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/threads.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/data/frame.h"
-#include "polymoe/data/trained.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/serve/api.h"
 #include "polymoe/serve/server.h"
@@ -31,7 +29,7 @@ namespace {
 struct ServeArguments {
   std::vector<std::string> models;
   std::string keys;
-  std::string precision = "float32";
+  std::string precision = "auto";
   std::string device = "cpu";
   std::int64_t threads = 0;
   bool verify = true;
@@ -51,10 +49,6 @@ class TranslatorModel : public ServedModel {
         translator_(Translator::load(path, "", options, arguments.precision, arguments.device,
                                      arguments.verify ? Check::kValues : Check::kHeaders)),
         metrics_(metrics) {
-    const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(path), Check::kHeaders);
-    // Models made of others' weights know more than one run's directions, see `polymoe translate`.
-    const bool knows_data = checkpoint.meta().contains("data");
-    const DataOptions data = knows_data ? options_of(checkpoint).data : DataOptions{};
     std::vector<Direction> directions;
     const auto count = static_cast<std::int32_t>(languages().size());
     for (std::int32_t i = 0; i < count; ++i) {
@@ -62,8 +56,9 @@ class TranslatorModel : public ServedModel {
         if (i != j && has_direction(translator_.vocabulary(), i, j)) directions.push_back({name_of(i), name_of(j)});
       }
     }
-    if (knows_data) directions = trained_directions(data, "translation", directions);
-    for (const Direction& direction : directions) directions_.emplace(direction.source, direction.target);
+    for (const Direction& direction : translator_.trained_directions(directions)) {
+      directions_.emplace(direction.source, direction.target);
+    }
   }
 
   const std::string& name() const override { return name_; }

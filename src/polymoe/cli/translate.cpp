@@ -19,6 +19,7 @@
 #include "polymoe/cli/console.h"
 #include "polymoe/cli/direction.h"
 #include "polymoe/cli/options.h"
+#include "polymoe/cli/output_file.h"
 #include "polymoe/cli/threads.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/decode/translator.h"
@@ -42,7 +43,7 @@ struct TranslateArguments {
   std::string glossary;
   std::string forbidden;
   std::string prefixes;
-  std::string precision = "float32";
+  std::string precision = "auto";
   std::string device = "cpu";
   std::int64_t threads = 0;
   bool verify = true;
@@ -84,27 +85,6 @@ std::vector<std::string> next_prefixes(LineReader* prefixes, std::size_t count, 
   throw Error(fmt::format("ends after line {}, but {} goes on", prefixes->line_number(), lines.path()),
               {prefixes->path(), 0}, "give a prefix for each line of the input, an empty one for none");
 }
-
-// Standard output, or a file that appears when it is whole.
-class Output {
- public:
-  explicit Output(const std::string& path) {
-    if (path != "-") file_ = std::make_unique<AtomicFile>(path);
-  }
-
-  void write(const std::string& text) {
-    if (file_) return file_->write(text);
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  }
-
-  void finish() {
-    if (file_) file_->commit();
-  }
-
- private:
-  std::unique_ptr<AtomicFile> file_;
-};
 
 // "-0.1204 -0.3310": of each word and of the end mark.
 std::string word_scores_of(const Translation& translation) {
@@ -175,7 +155,7 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
   RemarkTally cut_lines("lines of which the model read only the beginning");
   RemarkTally long_lines("lines longer than the examples that the model was trained on");
   RemarkTally unknown_lines("lines with text that the vocabulary does not know");
-  RemarkTally unknown_prefixes("prefixes with text that the vocabulary does not know");
+  RemarkTally idle_prefixes("prefixes of lines without visible text");
   const auto wanted = static_cast<std::size_t>(options.n_best);
   std::uint64_t done = 0, copied = 0;
   const auto tell_lost = [&](const LossySource& lost) {
@@ -201,10 +181,10 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
     copied += list.front().copied;
     const auto cut = std::count_if(list.begin(), list.end(), [](const Translation& t) { return t.cut_off; });
     if (cut > 0) {
-      endless_lines.add(list.size() == 1
-                            ? "the translation does not end by itself and is cut at the longest output"
-                            : fmt::format("{} of the translations do not end by themselves and are cut", cut),
-                        {reader.path(), line}, "raise --max-length-factor or --max-length-offset");
+      endless_lines.add(
+          list.size() == 1 ? "the translation does not end by itself and is cut at the longest output"
+                           : fmt::format("{} of the translations do not end by themselves and are cut", cut),
+          {reader.path(), line}, "raise --max-length-factor or --max-length-offset, or give it a shorter line");
     }
     if (list.front().unmet_terms > 0) {
       unmet_lines.add(fmt::format("the translation lacks {} terms of the glossary", list.front().unmet_terms),
@@ -229,12 +209,11 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
     const std::vector<std::string> prefixes = next_prefixes(prefix_reader.get(), lines.size(), reader);
     TextDemands own = demands;
     own.prefixes = prefixes;
-    const std::int32_t language = translator.vocabulary().language_index(direction.target);
     for (std::size_t i = 0; i < prefixes.size(); ++i) {
-      const std::vector<std::string> unknown = translator.vocabulary().unknown_texts(prefixes[i], language);
-      if (unknown.empty()) continue;
-      unknown_prefixes.add(fmt::format("the vocabulary does not know {} of the prefix", in_quotes(unknown.front())),
-                           {prefix_reader->path(), done + i + 1}, "write it with other characters");
+      const Vocabulary& vocabulary = translator.vocabulary();
+      if (!vocabulary.is_empty(lines[i]) || vocabulary.is_empty(prefixes[i])) continue;
+      idle_prefixes.add("the prefix has no effect: the line has no visible text, and stays as it is",
+                        {prefix_reader->path(), done + i + 1}, "leave it empty");
     }
     own.first_number = done;
     const auto results =
@@ -253,7 +232,7 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
   cut_lines.finish();
   long_lines.finish();
   unknown_lines.finish();
-  unknown_prefixes.finish();
+  idle_prefixes.finish();
   endless_lines.finish();
   short_lists.finish();
   unmet_lines.finish();
@@ -265,8 +244,8 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
 
 void translate_document(const TranslateArguments& arguments, DocumentFormat format, Translator& translator,
                         const Direction& direction, const TextDemands& demands) {
-  const auto document =
-      read_document(format, read_whole(arguments.input), {arguments.input, direction.source, direction.target});
+  const std::string name = arguments.input == "-" ? "standard input" : arguments.input;
+  const auto document = read_document(format, read_whole(arguments.input), {name, direction.source, direction.target});
   const ProgressSink progress = arguments.show_progress ? console_progress() : ProgressSink{};
   Output output(arguments.output);  // before the work, which a folder that takes no file would waste
   std::size_t forbidden = 0, long_texts = 0;
@@ -290,33 +269,33 @@ void translate_document(const TranslateArguments& arguments, DocumentFormat form
   };
   RemarkTally left("segments that were left untranslated");
   const FillReport report = fill_document(*document, translate, [&](const std::string& message, std::uint64_t line) {
-    left.add(message, {arguments.input, line});
+    left.add(message, {name, line});
   });
   left.finish();
   if (long_texts > 0) {
     remark(fmt::format("{} of the texts are longer than the examples that the model was trained on", long_texts),
-           {arguments.input, 0}, "leave --split-sentences out");
+           {name, 0}, "leave --split-sentences out");
   }
   if (report.unknown > 0) {
-    remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown),
-           {arguments.input, 0}, "use a model whose vocabulary has --byte-fallback");
+    remark(fmt::format("{} of the texts hold characters that the vocabulary does not know", report.unknown), {name, 0},
+           "use a model whose vocabulary has --byte-fallback");
   }
   if (report.broken > 0) {
-    remark(fmt::format("{} of the texts lost or gained a placeholder, a tag or an address", report.broken),
-           {arguments.input, 0}, "look at them, or raise --beam-size");
+    remark(fmt::format("{} of the texts lost or gained a placeholder, a tag or an address", report.broken), {name, 0},
+           "look at them, or raise --beam-size");
   }
   if (report.unmet > 0) {
-    remark(fmt::format("{} of the texts lack terms of the glossary", report.unmet), {arguments.input, 0},
+    remark(fmt::format("{} of the texts lack terms of the glossary", report.unmet), {name, 0},
            "raise --max-length-offset or --beam-size");
   }
   if (forbidden > 0) {
-    remark(fmt::format("{} of the texts hold forbidden phrases", forbidden), {arguments.input, 0},
+    remark(fmt::format("{} of the texts hold forbidden phrases", forbidden), {name, 0},
            "the glossary or a placeholder asks for them, or nothing else could be written");
   }
   output.write(document->text());
   output.finish();
-  log_info("{}: {}", arguments.input, report.summary());
-  for (const auto& [what, count] : document->passed_over()) log_info("{}: {} {}", arguments.input, count, what);
+  log_info("{}: {}", name, report.summary());
+  for (const auto& [what, count] : document->passed_over()) log_info("{}: {} {}", name, count, what);
 }
 
 void translate(const TranslateArguments& arguments, const DecodeOptions& options) {
@@ -350,7 +329,7 @@ void translate(const TranslateArguments& arguments, const DecodeOptions& options
   const auto forbidden = phrases.empty() ? nullptr : translator.forbid(phrases, direction.target);
   demands.forbidden = forbidden.get();
   parse_task(arguments.task, translator.vocabulary());
-  remark_untrained(arguments.model, arguments.task, direction);
+  remark_untrained(translator, arguments.model, arguments.task, direction);
   if (format == DocumentFormat::kText) {
     translate_lines(arguments, options, translator, direction, demands);
   } else {
@@ -391,7 +370,9 @@ void add_translate(CLI::App& app) {
   command->add_option("--input", arguments->input, "file to translate, of text gzip too; - is standard input")
       ->capture_default_str()
       ->type_name("FILE");
-  command->add_option("--output,-o", arguments->output, "file to write, whole or not at all; - is standard output")
+  command
+      ->add_option("--output,-o", arguments->output,
+                   "file to write, whole or not at all, with gzip where its name ends with .gz; - is standard output")
       ->capture_default_str()
       ->type_name("FILE");
   std::vector<std::string> formats = document_format_names();

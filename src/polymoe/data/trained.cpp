@@ -80,8 +80,4 @@ std::vector<Direction> trained_directions(const DataOptions& options, const std:
   return trained;
 }
 
-bool may_be_trained(const DataOptions& options, const std::string& task, const Direction& direction) {
-  return !trained_directions(options, task, {direction}).empty();
-}
-
 }  // namespace polymoe

@@ -14,7 +14,4 @@ struct DataOptions;
 std::vector<Direction> trained_directions(const DataOptions& options, const std::string& task,
                                           const std::vector<Direction>& directions);
 
-/// The same of one direction.
-bool may_be_trained(const DataOptions& options, const std::string& task, const Direction& direction);
-
 }  // namespace polymoe

@@ -97,29 +97,6 @@ void protect_placeholders(std::string_view sentence, const Vocabulary& vocabular
   }
 }
 
-std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<std::string>& literals,
-                               const Vocabulary& vocabulary) {
-  const Ids& ids = hypothesis.ids;
-  const auto decoded = [&](std::size_t count) {
-    return vocabulary.decode({ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count)});
-  };
-  std::string whole = vocabulary.decode(ids);
-  std::string text;
-  std::size_t done = 0;  // bytes of `whole`
-  for (const PhrasePlace& place : hypothesis.placements) {
-    if (literals[place.phrase].empty()) continue;
-    const std::string before = decoded(place.begin), through = decoded(place.end);
-    if (!whole.starts_with(before) || !whole.starts_with(through) || through.size() < done) return whole;
-    text += whole.substr(done, std::max(before.size(), done) - done);
-    // Its first form begins a word; `<unk>` shows a space in any form.
-    const bool begins_word = place.form == 0 && before.size() < whole.size() && whole[before.size()] == ' ';
-    if (begins_word && !text.empty() && text.back() != ' ') text += ' ';
-    text += literals[place.phrase];
-    done = through.size();
-  }
-  return text + whole.substr(done);
-}
-
 TermPhrases phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
                        std::int32_t language) {
   TermPhrases result;

@@ -26,10 +26,6 @@ SignPieces find_sign_pieces(const Vocabulary& vocabulary);
 void protect_placeholders(std::string_view sentence, const Vocabulary& vocabulary, const SignPieces& pieces,
                           std::int32_t language, Demands& demands, std::vector<std::string>& literals);
 
-/// The text of a hypothesis with its placeholders as the source has them: pieces may be `<unk>`, or normalised.
-std::string text_with_literals(const Hypothesis& hypothesis, const std::vector<std::string>& literals,
-                               const Vocabulary& vocabulary);
-
 /// The ids of a text that stands right behind other text, without a space between; empty where the vocabulary has no
 /// way to tell. `language` is that of the text.
 std::vector<std::int32_t> encode_inside(const Vocabulary& vocabulary, std::string_view text, std::int32_t language);

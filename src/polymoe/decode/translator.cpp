@@ -9,10 +9,11 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/quote.h"
-#include "polymoe/base/utf8.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/config/data_options.h"
 #include "polymoe/config/run_options.h"
 #include "polymoe/data/task.h"
+#include "polymoe/data/trained.h"
 #include "polymoe/decode/forced.h"
 #include "polymoe/inference/load.h"
 #include "polymoe/tensor/torch_headers.h"
@@ -67,25 +68,6 @@ std::int64_t tokens_of_batch(const std::vector<SentenceWork*>& works, std::int64
   std::int64_t tokens = 0;
   for (const SentenceWork* work : works) tokens += static_cast<std::int64_t>(work->source.size());
   return std::clamp<std::int64_t>(tokens / (2 * at_once), 1, max_tokens);
-}
-
-// The scores of words, which are what spaces divide, from those of tokens; that of the end mark is the last. A token
-// that shows nothing by itself belongs to the word behind it.
-std::vector<double> word_scores(const std::vector<std::int32_t>& ids, const std::vector<float>& token_scores,
-                                const Vocabulary& vocabulary, const std::vector<std::int32_t>& blank) {
-  std::vector<double> scores;
-  std::vector<std::int32_t> read;
-  double waiting = 0.0;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    read.push_back(ids[i]);
-    waiting += static_cast<double>(token_scores[i]);
-    if (i + 1 < ids.size() && std::binary_search(blank.begin(), blank.end(), ids[i])) continue;
-    const std::size_t words = std::max<std::size_t>(1, split_words(decode_utf8(vocabulary.decode(read))).size());
-    scores.resize(std::max(scores.size(), words));
-    scores.back() += std::exchange(waiting, 0.0);
-  }
-  if (token_scores.size() > ids.size()) scores.push_back(static_cast<double>(token_scores.back()));
-  return scores;
 }
 
 // A work as it would be without terms and placeholders to hold.
@@ -156,12 +138,34 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
   const Checkpoint checkpoint = Checkpoint::open(folder, check);
   const std::filesystem::path file = vocabulary.empty() ? vocabulary_of(folder) : vocabulary;
   check_vocabulary(checkpoint, file);
-  return {load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options,
-          options_of(checkpoint).data.max_length};
+  const DataOptions data = options_of(checkpoint).data;
+  Translator translator(load_decoding_model(checkpoint, precision, device), Vocabulary::load(file), options,
+                        data.max_length);
+  // Models made of others' weights hold no place in the data of their own, and know more than one run's directions.
+  if (checkpoint.meta().contains("data")) translator.trained_on_ = std::make_shared<DataOptions>(data);
+  return translator;
+}
+
+bool Translator::is_trained(const std::string& source, const std::string& target, std::string_view task) const {
+  parse_task(task, vocabulary_);
+  const auto own_name = [&](const std::string& name) {
+    return vocabulary_.languages().at(static_cast<std::size_t>(vocabulary_.language_index(name)));
+  };
+  return !trained_directions({{own_name(source), own_name(target)}}, task).empty();
+}
+
+std::vector<Direction> Translator::trained_directions(const std::vector<Direction>& directions,
+                                                      std::string_view task) const {
+  if (trained_on_ == nullptr) return directions;
+  return polymoe::trained_directions(*trained_on_, std::string(task), directions);
 }
 
 std::size_t Translator::longest_part(const Frame& frame) const {
   return static_cast<std::size_t>(std::max<std::int64_t>(1, trained_length_ - frame.source_marks()));
+}
+
+std::size_t Translator::longest_target(const Frame& frame) const {
+  return static_cast<std::size_t>(model_->max_positions()) - 1 - frame.target_head.size();
 }
 
 std::vector<std::string> Translator::parts_of(const std::string& text, std::int32_t language,
@@ -268,7 +272,14 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
     works[i] = works_of(sentences[i], source_language, target_language, frame, demands, found);
     stream.set_parts(i, works[i].size());
     if (!demands.prefixes.empty()) {
-      works[i].front().demands.prefix = vocabulary_.encode(demands.prefixes[i], target_language);
+      SentenceWork& begun = works[i].front();
+      begun.prefix = parse_prefix(demands.prefixes[i], vocabulary_, target_language);
+      if (begun.prefix.ids.size() > longest_target(frame)) {
+        throw Error(fmt::format("the prefix of line {} has {} tokens, but the model writes at most {}",
+                                demands.first_number + i + 1, begun.prefix.ids.size(), longest_target(frame)),
+                    {}, "give a shorter one");
+      }
+      begun.demands.prefix = begun.prefix.ids;
     }
     if ((found.read < found.tokens || found.unknown > 0 || found.trained > 0) && lost) {
       lost(found);
@@ -349,12 +360,13 @@ void Translator::search(std::span<SentenceWork* const> works, std::int32_t start
   SearchWatch watch{.stop = stop};
   if (stream.is_watched()) {
     watch.known = [&](std::size_t i, std::span<const std::int32_t> ids) {
+      const SentenceWork& work = *works[i];
+      const auto begun = work.prefix.ids.size();
+      if (work.is_attempt || !work.demands.phrases.empty() || ids.size() < begun) return;
       // What becomes of an unknown token is told when all is written.
-      ids = ids.first(static_cast<std::size_t>(std::find(ids.begin(), ids.end(), vocabulary_.unk()) - ids.begin()));
-      if (!works[i]->is_attempt && works[i]->demands.phrases.empty()) {
-        stream.update(works[i]->sentence, works[i]->part, one_line(vocabulary_.decode({ids.begin(), ids.end()})),
-                      false);
-      }
+      const auto unknown = std::find(ids.begin() + static_cast<std::ptrdiff_t>(begun), ids.end(), vocabulary_.unk());
+      stream.update(work.sentence, work.part, one_line(written_text({ids.begin(), unknown}, work.prefix, vocabulary_)),
+                    false);
     };
   }
   const auto hypotheses = beam_search(*model_, sources, first_ids, symbols, options, {}, demands, watch);
@@ -375,8 +387,7 @@ Translation Translator::translation_of(const Hypothesis& hypothesis, const Sente
   Translation translation;
   translation.score = hypothesis.score;
   translation.cut_off = hypothesis.cut_off;
-  translation.text = one_line(!work.literals.empty() ? text_with_literals(hypothesis, work.literals, vocabulary_)
-                                                     : vocabulary_.decode(hypothesis.ids));
+  translation.text = one_line(written_text(hypothesis, work.prefix, work.literals, vocabulary_));
   check_text(translation, work);
   translation.unmet_terms = work.unwritable_terms;
   std::vector<bool> met(work.demands.phrases.size());
@@ -386,7 +397,8 @@ Translation Translator::translation_of(const Hypothesis& hypothesis, const Sente
     if (is_term && !met[i]) ++translation.unmet_terms;
   }
   if (work.demands.token_scores) {
-    translation.word_scores = word_scores(hypothesis.ids, hypothesis.token_scores, vocabulary_, symbols.blank);
+    translation.word_scores =
+        word_scores(hypothesis.ids, hypothesis.token_scores, work.prefix, vocabulary_, symbols.blank);
   }
   translation.tokens = hypothesis.ids.size() + (hypothesis.cut_off ? 0 : 1) + symbols.forced.size();
   translation.log_probability =
@@ -421,12 +433,12 @@ Translation Translator::join(std::span<const SentenceWork> parts, std::size_t ra
 
 std::vector<TargetScore> Translator::score(std::span<const std::string> sentences, std::span<const std::string> targets,
                                            const std::string& source, const std::string& target,
-                                           std::string_view task_name) const {
+                                           std::string_view task_name, const TextNames& names) const {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
   const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
-  const auto longest = static_cast<std::size_t>(model_->max_positions()) - 1 - frame.target_head.size();
+  const std::size_t longest = longest_target(frame);
   std::vector<ForcedTarget> works;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
     LossySource found;
@@ -434,11 +446,12 @@ std::vector<TargetScore> Translator::score(std::span<const std::string> sentence
         .source = make_source(vocabulary_, sentences[i], frame, source_language, model_->max_positions(), found),
         .target = vocabulary_.encode(targets[i], target_language)};
     if (found.read < found.tokens) {
-      fail("line {} of the input: {} tokens, but the model reads at most {}", i + 1, found.tokens, found.read);
+      throw Error(fmt::format("{} tokens, but the model reads at most {}", found.tokens, found.read),
+                  {names.sources, i + 1}, "leave it out, or divide it");
     }
     if (work.target.size() > longest) {
-      fail("line {} of the translations: {} tokens, but the model writes at most {}", i + 1, work.target.size(),
-           longest);
+      throw Error(fmt::format("{} tokens, but the model writes at most {}", work.target.size(), longest),
+                  {names.targets, i + 1}, "leave it out, or divide it");
     }
     works.push_back(std::move(work));
   }
@@ -463,7 +476,7 @@ std::vector<TargetScore> Translator::score(std::span<const std::string> sentence
       result.tokens = own.size() + frame.target_head.size();
       for (const float value : own) result.log_probability += static_cast<double>(value);
       result.score = result.log_probability / std::pow(static_cast<double>(result.tokens), options_.length_penalty);
-      result.word_scores = word_scores(works[order[i]].target, own, vocabulary_, symbols_.blank);
+      result.word_scores = word_scores(works[order[i]].target, own, {}, vocabulary_, symbols_.blank);
     }
     first = end;
   }

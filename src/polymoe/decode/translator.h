@@ -19,11 +19,14 @@
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/phrase_forms.h"
 #include "polymoe/decode/text_stream.h"
+#include "polymoe/decode/written_text.h"
 #include "polymoe/inference/decoding_model.h"
 #include "polymoe/text/glossary.h"
 #include "polymoe/text/vocabulary.h"
 
 namespace polymoe {
+
+struct DataOptions;
 
 /// One translation of a sentence.
 struct Translation {
@@ -44,7 +47,8 @@ struct Translation {
 struct TextDemands {
   const Glossary* glossary = nullptr;           ///< its terms are translated as it says
   const ForbiddenPhrases* forbidden = nullptr;  ///< what translations do not hold, see Translator::forbid()
-  std::span<const std::string> prefixes = {};   ///< for each sentence what its translations begin with; or empty
+  std::span<const std::string> prefixes = {};   ///< for each sentence what its translations begin with; or empty.
+                                                ///< An empty sentence has no use for one
   std::uint64_t first_number = 0;               ///< number of the first sentence; samples depend on it
   bool of_document = false;                     ///< for decode.protect
   bool word_scores = false;                     ///< whether they are wanted
@@ -72,6 +76,7 @@ struct SentenceWork {
   std::size_t part = 0;      ///< which of the sentence's
   std::vector<std::int32_t> source = {};
   Demands demands = {};
+  GivenPrefix prefix = {};                 ///< whose ids `demands` have, too
   std::vector<std::string> literals = {};  ///< of the phrases that are placeholders, their texts; "" for terms
   std::size_t unwritable_terms = 0;        ///< of the glossary: no translation can hold them
   bool protects = false;                   ///< whether placeholders are to be kept
@@ -90,6 +95,12 @@ struct TargetScore {
   double score = 0.0;                    ///< the same over length^length-penalty, as translations have it
   std::size_t tokens = 0;                ///< the end mark and forced ids counted
   std::vector<double> word_scores = {};  ///< log probability of each word and of the end mark
+};
+
+/// How errors name the texts that are scored: as files of lines.
+struct TextNames {
+  std::string sources = "the lines";
+  std::string targets = "the translations";
 };
 
 /// Translates text: a model, its vocabulary and beam search. Sentences are sorted by length into batches; results come
@@ -126,10 +137,17 @@ class Translator {
   std::shared_ptr<const ForbiddenPhrases> forbid(std::span<const std::string> phrases, const std::string& target) const;
 
   /// Scores translations that are there: `targets` of `sentences`, by forced decoding. Throws Error where a side is
-  /// longer than the model reads (`where` names it by its index), and as translate() does.
+  /// longer than the model reads (`where` has the name and the line), and as translate() does.
   std::vector<TargetScore> score(std::span<const std::string> sentences, std::span<const std::string> targets,
                                  const std::string& source, const std::string& target,
-                                 std::string_view task = "translation") const;
+                                 std::string_view task = "translation", const TextNames& names = {}) const;
+
+  /// Those of the directions, by the vocabulary's names, in which the model can have been trained for a task, as far as
+  /// is known (see data/trained.h). Models that are made of others' weights count as trained for all.
+  std::vector<Direction> trained_directions(const std::vector<Direction>& directions,
+                                            std::string_view task = "translation") const;
+  /// The same of one direction. Throws Error for an unknown language or task.
+  bool is_trained(const std::string& source, const std::string& target, std::string_view task = "translation") const;
 
   /// How many translations of each sentence translate() gives from now on, up to the beam size.
   void set_n_best(std::int64_t n_best) { options_.n_best = n_best; }
@@ -139,6 +157,8 @@ class Translator {
  private:
   /// Tokens of a text that are translated at once.
   std::size_t longest_part(const Frame& frame) const;
+  /// Tokens that the model can write, without the end mark.
+  std::size_t longest_target(const Frame& frame) const;
   std::vector<std::string> parts_of(const std::string& text, std::int32_t language, const Frame& frame) const;
   void make_demands(SentenceWork& work, const TextDemands& demands, std::int32_t language) const;
   const SignPieces& sign_pieces() const;
@@ -175,6 +195,7 @@ class Translator {
   Vocabulary vocabulary_;
   SearchSymbols symbols_;  // of no frame
   std::int64_t trained_length_ = 0;
+  std::shared_ptr<const DataOptions> trained_on_;  // of the run that wrote the checkpoint; null where that is not known
   DecodeOptions options_;
   std::unique_ptr<LazySignPieces> sign_pieces_;  // empty until a placeholder is met
   std::unique_ptr<LazyPieceTexts> piece_texts_;  // empty until something needs them

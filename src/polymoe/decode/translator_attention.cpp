@@ -14,9 +14,6 @@
 namespace polymoe {
 namespace {
 
-// How many words spaces divide a text into.
-std::size_t count_words(std::string_view text) { return split_words(decode_utf8(text)).size(); }
-
 // The scores of words from those of tokens; that of the end mark is the last.
 std::vector<double> word_scores(const TokenTexts& texts, const std::vector<float>& token_scores) {
   const std::vector<std::size_t> words = words_of_tokens(texts);
@@ -59,17 +56,19 @@ void Translator::take_attention(const SentenceWork& work, Translation& translati
   const std::int32_t unk = vocabulary_.unk();
   const TokenTexts source_texts =
       texts_of_tokens(source, pieces(), unk, vocabulary_.unknown_texts(work.text, work.language));
-  std::vector<std::string> copies;
+  const std::size_t given = work.prefix.unknown.size();  // of the unknown tokens, those of the prefix
+  std::vector<std::string> unknown = work.prefix.unknown;
   if (work.asked->replace_unknowns && work.literals.empty()) {
-    copies = copies_of_unknown(attention, work.first_text, source, source_texts, ids, unk);
+    unknown = copies_of_unknown(attention, work.first_text, source, source_texts, ids, unk);
+    std::copy_n(work.prefix.unknown.begin(), given, unknown.begin());
   }
-  const TokenTexts target_texts = texts_of_tokens(ids, pieces(), unk, copies);
-  if (!copies.empty()) {
+  const TokenTexts target_texts = texts_of_tokens(ids, pieces(), unk, unknown);
+  if (unknown.size() > given) {
     std::u32string text;
-    for (const std::u32string& part : target_texts) text += part;
-    translation.text = one_line(encode_utf8(strip_end(text)));
+    for (std::size_t i = work.prefix.ids.size(); i < target_texts.size(); ++i) text += target_texts[i];
+    translation.text = work.prefix.text + one_line(encode_utf8(strip_end(text)));
     translation.text.erase(0, translation.text.find_first_not_of(' '));
-    translation.copied = copies.size();
+    translation.copied = unknown.size() - given;
     if (work.demands.token_scores) translation.word_scores = word_scores(target_texts, hypothesis.token_scores);
     check_text(translation, work);
   }

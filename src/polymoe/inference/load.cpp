@@ -26,7 +26,8 @@ std::optional<WeightFormats> weight_formats(const std::string& precision) {
 
 std::shared_ptr<DecodingModel> load_decoding_model(const Checkpoint& checkpoint, const std::string& precision,
                                                    const std::string& device) {
-  const std::optional<WeightFormats> formats = weight_formats(precision);
+  const std::string others = precision == "auto" ? "float32" : precision;  // where weights are not quantized already
+  const std::optional<WeightFormats> formats = weight_formats(others);
   const ModelOptions options = options_of(checkpoint).model;
   const std::string stored = quantized_to(checkpoint);
   if (!stored.empty() && device != "cpu") {
@@ -47,11 +48,11 @@ std::shared_ptr<DecodingModel> load_decoding_model(const Checkpoint& checkpoint,
     throw Error(fmt::format("its weights are {}, which do not compute in {}", stored, precision),
                 {checkpoint.path(), 0}, "leave --precision out");
   }
-  if (!stored.empty() && rounds && precision != stored) {
+  if (!stored.empty() && precision != "auto" && precision != stored) {
     remark(fmt::format("its weights are {}, and stay so", stored), {checkpoint.path(), 0}, "leave --precision out");
   }
   if (device == "cpu" && formats && can_pack(options)) return load_packed_model(checkpoint, *formats);
-  return std::make_shared<ModuleModel>(load_model(checkpoint, parse_precision(precision), open_device(device)));
+  return std::make_shared<ModuleModel>(load_model(checkpoint, parse_precision(others), open_device(device)));
 }
 
 }  // namespace polymoe

@@ -8,7 +8,11 @@
 namespace polymoe {
 namespace {
 
-TEST(MayBeTrained, FollowsTheDirectionsOfTheRun) {
+bool may_be_trained(const DataOptions& options, const std::string& task, const Direction& direction) {
+  return !trained_directions(options, task, {direction}).empty();
+}
+
+TEST(TrainedDirections, FollowsTheDirectionsOfTheRun) {
   DataOptions options;
   EXPECT_TRUE(may_be_trained(options, "translation", {"en", "de"})) << "nothing is known";
   options.directions = {"en-de", "fr-*", "no-en"};
@@ -24,7 +28,7 @@ TEST(MayBeTrained, FollowsTheDirectionsOfTheRun) {
   EXPECT_FALSE(may_be_trained(options, "translation", {"en", "de"}));
 }
 
-TEST(MayBeTrained, FollowsTheDatasetWhereItIsStillThere) {
+TEST(TrainedDirections, FollowsTheDatasetWhereItIsStillThere) {
   const testing::TemporaryFolder folder;
   DataOptions options;
   options.path = testing::prepare_test_data(

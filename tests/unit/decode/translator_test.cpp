@@ -205,6 +205,31 @@ TEST_F(TranslatorTest, BeginsWithThePrefix) {
   EXPECT_EQ(texts[1], "Open it.");
 }
 
+TEST_F(TranslatorTest, KeepsAPrefixAsItWasGiven) {
+  // With characters that the vocabulary does not know or writes otherwise, and with parts of the line's own
+  // placeholders.
+  options_.protect = Protection::kAlways;
+  const std::vector<std::string> lines{"Open the file.", "Open <b>%s</b> file.", "Open it."};
+  const std::vector<std::string> prefixes{" \u2603\u4E2Di  Die\tDatei\u2603 ", "</b> 100 % <", "\uFB01le"};
+  const std::vector<std::string> begins{"\u2603\u4E2Di  Die Datei\u2603", "</b> 100 % <", "\uFB01le"};
+  const auto results = translate(copying_model(), lines, {.prefixes = prefixes, .word_scores = true});
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const Translation& found = results[i][0];
+    EXPECT_THAT(found.text, ::testing::StartsWith(begins[i]));
+    EXPECT_EQ(found.word_scores.size(), count_words(found.text) + (found.cut_off ? 0 : 1)) << found.text;
+  }
+}
+
+TEST_F(TranslatorTest, RefusesAPrefixLongerThanTheModelWrites) {
+  const std::vector<std::string> lines{"Open.", "Open."}, prefixes{"", "Die Datei im Ordner mit der Nummer 1"};
+  try {
+    translate(copying_model(10), lines, {.prefixes = prefixes, .first_number = 4});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the prefix of line 6 has "));
+  }
+}
+
 TEST_F(TranslatorTest, WordScoresBelongToTheWords) {
   const auto result = translate(copying_model(), {"Open the file number 12."}, {.word_scores = true})[0][0];
   ASSERT_EQ(result.word_scores.size(), 6u);  // five words and the end
@@ -239,7 +264,7 @@ TEST_F(TranslatorTest, ForcedDecodingNamesWhatIsTooLong) {
     translator.score(lines, lines, "en", "de");
     ADD_FAILURE();
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("line 2 of the input: "));
+    EXPECT_THAT(error.what(), HasSubstr("the lines:2: "));
   }
 }
 
