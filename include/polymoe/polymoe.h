@@ -32,8 +32,8 @@ int polymoe_was_cancelled(void);
 
 /* How a model is loaded and how it translates: names and values as text. Those of the section decode of
  * docs/configuration.md ("beam-size", "temperature", ...), of which protect is "always" or "never"; "vocabulary" (a
- * path), "precision" ("float32", "bfloat16", "float16", "int8", "int4"), "device" ("cpu", "cuda"), "threads" and
- * "verify" ("true", "false"). */
+ * path), "precision" ("auto", "float32", "bfloat16", "float16", "int8", "int4"), "device" ("cpu", "cuda"), "threads"
+ * and "verify" ("true", "false"). */
 typedef struct polymoe_options polymoe_options;
 polymoe_options* polymoe_options_new(void);
 /* 0, or -1 for a name or value that is none. Ranges are looked at by polymoe_load(). */
@@ -48,6 +48,10 @@ polymoe_translator* polymoe_load(const char* model, const polymoe_options* optio
 void polymoe_translator_free(polymoe_translator* translator);
 /* The code of the language of this index; NULL behind the last. */
 const char* polymoe_language(const polymoe_translator* translator, size_t index);
+/* Whether the model was trained for a task (NULL: "translation") in a direction, as far as is known; -1 for an unknown
+ * language or task. What it writes otherwise may be of little use. */
+int polymoe_is_trained(const polymoe_translator* translator, const char* source_language, const char* target_language,
+                       const char* task);
 
 /* Terms with their translations, from lines of `source TAB target`; see docs/decoding.md. */
 typedef struct polymoe_glossary polymoe_glossary;
@@ -77,6 +81,8 @@ typedef struct polymoe_request {
   const char* const* forbidden; /* phrases that no translation holds as whole words; or NULL */
   size_t num_forbidden;
   int replace_unknowns; /* whether unknown pieces may be written and are copied from the source */
+  int word_scores;      /* whether they are wanted */
+  int alignments;       /* likewise */
 } polymoe_request;
 
 typedef struct polymoe_results polymoe_results;
@@ -84,6 +90,11 @@ typedef struct polymoe_results polymoe_results;
 polymoe_results* polymoe_translate(const polymoe_translator* translator, const char* const* lines, size_t count,
                                    const char* source_language, const char* target_language,
                                    const polymoe_request* request);
+/* Scores translations that are there, one of each line, by forced decoding: results with them and what the model thinks
+ * of them. `task` may be NULL. Fails where a text is longer than the model reads or writes. */
+polymoe_results* polymoe_score_translations(const polymoe_translator* translator, const char* const* lines,
+                                            const char* const* translations, size_t count, const char* source_language,
+                                            const char* target_language, const char* task);
 void polymoe_results_free(polymoe_results* results);
 
 size_t polymoe_num_lines(const polymoe_results* results);
@@ -92,14 +103,26 @@ size_t polymoe_num_translations(const polymoe_results* results, size_t line);
 const char* polymoe_text(const polymoe_results* results, size_t line, size_t rank);
 /* Log probability / length^length-penalty. */
 double polymoe_score(const polymoe_results* results, size_t line, size_t rank);
+/* Of all tokens and the end mark. */
+double polymoe_log_probability(const polymoe_results* results, size_t line, size_t rank);
+/* The log probability of each word, which are what spaces divide, and of the end mark, where they were asked for; their
+ * number in `count`. NULL where there are none. */
+const double* polymoe_word_scores(const polymoe_results* results, size_t line, size_t rank, size_t* count);
+/* Where alignments were asked for, how much a word of the translation attends to each word of the line; the number of
+ * these in `count`. NULL behind the last word. */
+const float* polymoe_alignment(const polymoe_results* results, size_t line, size_t rank, size_t word, size_t* count);
 /* Whether it does not end by itself: it reached the greatest length. */
 int polymoe_cut_off(const polymoe_results* results, size_t line, size_t rank);
+/* Whether it holds the placeholders of the line, where the option "protect" asks for it. */
+int polymoe_keeps_placeholders(const polymoe_results* results, size_t line, size_t rank);
 /* Terms of the glossary that it lacks. */
 size_t polymoe_unmet_terms(const polymoe_results* results, size_t line, size_t rank);
 /* Forbidden phrases that it holds all the same, since the glossary, a prefix or a placeholder asked for them. */
 size_t polymoe_forbidden_phrases(const polymoe_results* results, size_t line, size_t rank);
 /* Tokens of a line that the vocabulary does not know. */
 size_t polymoe_unknown_tokens(const polymoe_results* results, size_t line);
+/* Whether the model read all of a line; else, with "split-sentences" "never", only its beginning. */
+int polymoe_read_whole(const polymoe_results* results, size_t line);
 
 #ifdef __cplusplus
 }

@@ -20,7 +20,8 @@ from typing import Optional, Union, overload
 
 from ._library import PartialCallback, Request, library
 
-__all__ = ["Cancelled", "Canceller", "Error", "Glossary", "Hypothesis", "Partial", "Translation", "Translator"]
+__all__ = ["Cancelled", "Canceller", "Error", "Glossary", "Hypothesis", "Partial", "Score", "Translation",
+           "Translator"]
 __version__: str = library.polymoe_library_version().decode()
 
 Path = Union[str, "os.PathLike[str]"]
@@ -40,9 +41,13 @@ class Hypothesis:
 
     text: str
     score: float  #: log probability / length**length_penalty
+    log_probability: float  #: of all its tokens and the end mark
     cut_off: bool  #: it does not end by itself: it reached the greatest length
     unmet_terms: int  #: terms of the glossary that it lacks
+    keeps_placeholders: bool  #: those of the line, where `protect` asks for it
     forbidden_phrases: int  #: that it holds all the same
+    word_scores: list[float]  #: where asked for: log probability of each word and of the end mark
+    alignment: list[list[float]]  #: where asked for: how much each word attends to each word of the line
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,20 @@ class Translation:
 
     hypotheses: list[Hypothesis]  #: best first, at least one
     unknown_tokens: int  #: of the line, those that the vocabulary does not know
+    read_whole: bool  #: else the model read only the line's beginning (split_sentences="never")
 
     @property
     def text(self) -> str:
         return self.hypotheses[0].text
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the model thinks of a translation that is there already."""
+
+    log_probability: float  #: of all its tokens and the end mark
+    score: float  #: log probability / length**length_penalty
+    word_scores: list[float]  #: log probability of each word and of the end mark
 
 
 @dataclass(frozen=True)
@@ -99,8 +114,10 @@ class Glossary:
 
     def __init__(self, terms: Mapping[str, Union[str, Sequence[str]]]) -> None:
         """Each term has one translation, or several of which any will do."""
-        lines = ["\t".join([term, targets] if isinstance(targets, str) else [term, *targets])
-                 for term, targets in terms.items()]
+        entries = [[term, targets] if isinstance(targets, str) else [term, *targets] for term, targets in terms.items()]
+        if broken := [text for entry in entries for text in entry if set(text) & set("\t\n\r")]:
+            raise ValueError(f"a term or its translation holds a tab or a line end: {broken[0]!r}")
+        lines = [" " + "\t".join(entry) for entry in entries]  # a line that begins with "#" would be a comment
         self._handle = _checked(library.polymoe_glossary_parse(_encoded("\n".join(lines))))
 
     @classmethod
@@ -168,10 +185,19 @@ class Translator:
             codes.append(code.decode())
         return codes
 
+    def is_trained(self, source: str, target: str, task: str = "translation") -> bool:
+        """Whether the model was trained for a direction, as far as is known: what it writes otherwise may be of little
+        use."""
+        found = library.polymoe_is_trained(self._handle, _encoded(source), _encoded(target), _encoded(task))
+        if found < 0:
+            _checked(None)
+        return bool(found)
+
     @overload  # a str is a Sequence[str], too, but the first signature counts
     def translate(self, lines: str, source: str, target: str, *, task: str = ...,  # type: ignore[overload-overlap]
                   prefixes: Optional[Sequence[str]] = ..., glossary: Optional[Glossary] = ...,
                   forbidden: Optional[Sequence[str]] = ..., replace_unknowns: bool = ...,
+                  word_scores: bool = ..., alignments: bool = ...,
                   on_partial: Optional[Callable[[Partial], None]] = ...,
                   canceller: Optional[Canceller] = ...) -> Translation: ...
 
@@ -179,6 +205,7 @@ class Translator:
     def translate(self, lines: Sequence[str], source: str, target: str, *, task: str = ...,
                   prefixes: Optional[Sequence[str]] = ..., glossary: Optional[Glossary] = ...,
                   forbidden: Optional[Sequence[str]] = ..., replace_unknowns: bool = ...,
+                  word_scores: bool = ..., alignments: bool = ...,
                   on_partial: Optional[Callable[[Partial], None]] = ...,
                   canceller: Optional[Canceller] = ...) -> list[Translation]: ...
 
@@ -193,14 +220,16 @@ class Translator:
         glossary: Optional[Glossary] = None,
         forbidden: Optional[Sequence[str]] = None,
         replace_unknowns: bool = False,
+        word_scores: bool = False,
+        alignments: bool = False,
         on_partial: Optional[Callable[[Partial], None]] = None,
         canceller: Optional[Canceller] = None,
     ) -> Union[Translation, list[Translation]]:
         """Translates a line, or many, which is faster than one after another.
 
         `prefixes`: what the translation of each line begins with. `forbidden`: phrases that no translation holds as whole
-        words. `replace_unknowns`: unknown pieces may be written, and are copied from the line. `on_partial` is told of
-        translations while they are made, on another thread: with beam_size=1 token by token, else as far as all
+        words. `replace_unknowns`: unknown pieces may be written, and are copied from the line. `word_scores` and
+        `alignments`: whether hypotheses shall have them. `on_partial` is told of translations while they are made, on another thread: with beam_size=1 token by token, else as far as all
         hypotheses agree; what it raises ends the call. It must not use the translator.
         """
         many = [lines] if isinstance(lines, str) else list(lines)
@@ -230,6 +259,8 @@ class Translator:
             request.forbidden = _array(forbidden)
             request.num_forbidden = len(forbidden)
         request.replace_unknowns = int(replace_unknowns)
+        request.word_scores = int(word_scores)
+        request.alignments = int(alignments)
         if on_partial is not None:
             request.on_partial = PartialCallback(tell)
         arguments = (self._handle, _array(many), len(many), _encoded(source), _encoded(target), ctypes.byref(request))
@@ -246,6 +277,22 @@ class Translator:
 
         translations = _interruptible(call, canceller)
         return translations[0] if isinstance(lines, str) else translations
+
+    def score(self, lines: Sequence[str], translations: Sequence[str], source: str, target: str, *,
+              task: str = "translation") -> list[Score]:
+        """Scores one translation of each line."""
+        if isinstance(lines, str) or isinstance(translations, str):
+            raise TypeError("lists of strings are wanted, not one string")
+        if len(lines) != len(translations):
+            raise ValueError(f"{len(translations)} translations of {len(lines)} lines")
+        results = _checked(library.polymoe_score_translations(
+            self._handle, _array(lines), _array(translations), len(lines), _encoded(source), _encoded(target),
+            _encoded(task)))
+        try:
+            scored = [_translation(results, line).hypotheses[0] for line in range(len(lines))]
+        finally:
+            library.polymoe_results_free(results)
+        return [Score(own.log_probability, own.score, own.word_scores) for own in scored]
 
 
 def _interruptible(call: Callable[[], list[Translation]], canceller: Canceller) -> list[Translation]:
@@ -265,15 +312,29 @@ def _array(texts: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
     return (ctypes.c_char_p * len(texts))(*map(_encoded, texts))
 
 
+def _hypothesis(results: int, line: int, rank: int) -> Hypothesis:
+    count = ctypes.c_size_t()
+    word_scores = library.polymoe_word_scores(results, line, rank, ctypes.byref(count))[:count.value]
+    alignment: list[list[float]] = []
+    while row := library.polymoe_alignment(results, line, rank, len(alignment), ctypes.byref(count)):
+        alignment.append(row[:count.value])
+    return Hypothesis(
+        text=library.polymoe_text(results, line, rank).decode(errors="replace"),
+        score=library.polymoe_score(results, line, rank),
+        log_probability=library.polymoe_log_probability(results, line, rank),
+        cut_off=bool(library.polymoe_cut_off(results, line, rank)),
+        unmet_terms=library.polymoe_unmet_terms(results, line, rank),
+        keeps_placeholders=bool(library.polymoe_keeps_placeholders(results, line, rank)),
+        forbidden_phrases=library.polymoe_forbidden_phrases(results, line, rank),
+        word_scores=word_scores,
+        alignment=alignment,
+    )
+
+
 def _translation(results: int, line: int) -> Translation:
-    hypotheses = [
-        Hypothesis(
-            library.polymoe_text(results, line, rank).decode(errors="replace"),
-            library.polymoe_score(results, line, rank),
-            bool(library.polymoe_cut_off(results, line, rank)),
-            library.polymoe_unmet_terms(results, line, rank),
-            library.polymoe_forbidden_phrases(results, line, rank),
-        )
-        for rank in range(library.polymoe_num_translations(results, line))
-    ]
-    return Translation(hypotheses, library.polymoe_unknown_tokens(results, line))
+    count = library.polymoe_num_translations(results, line)
+    return Translation(
+        hypotheses=[_hypothesis(results, line, rank) for rank in range(count)],
+        unknown_tokens=library.polymoe_unknown_tokens(results, line),
+        read_whole=bool(library.polymoe_read_whole(results, line)),
+    )

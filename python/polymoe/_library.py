@@ -8,7 +8,7 @@ import importlib.util
 import os
 import pathlib
 import re
-from ctypes import POINTER, c_char_p, c_double, c_int, c_size_t, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_size_t, c_void_p
 
 from ._built import TORCH, TORCH_VERSION  # written when the package is built
 
@@ -30,6 +30,8 @@ class Request(ctypes.Structure):
         ("forbidden", POINTER(c_char_p)),
         ("num_forbidden", c_size_t),
         ("replace_unknowns", c_int),
+        ("word_scores", c_int),
+        ("alignments", c_int),
     ]
 
 
@@ -68,7 +70,7 @@ def _load() -> ctypes.CDLL:
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    texts = POINTER(c_char_p)
+    texts, size = POINTER(c_char_p), POINTER(c_size_t)
     functions: dict[str, tuple[object, list[object]]] = {
         "polymoe_library_version": (c_char_p, []),
         "polymoe_last_error": (c_char_p, []),
@@ -79,6 +81,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "polymoe_load": (c_void_p, [c_char_p, c_void_p]),
         "polymoe_translator_free": (None, [c_void_p]),
         "polymoe_language": (c_char_p, [c_void_p, c_size_t]),
+        "polymoe_is_trained": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p]),
         "polymoe_glossary_load": (c_void_p, [c_char_p]),
         "polymoe_glossary_parse": (c_void_p, [c_char_p]),
         "polymoe_glossary_free": (None, [c_void_p]),
@@ -86,14 +89,20 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "polymoe_cancel": (None, [c_void_p]),
         "polymoe_canceller_free": (None, [c_void_p]),
         "polymoe_translate": (c_void_p, [c_void_p, texts, c_size_t, c_char_p, c_char_p, POINTER(Request)]),
+        "polymoe_score_translations": (c_void_p, [c_void_p, texts, texts, c_size_t, c_char_p, c_char_p, c_char_p]),
         "polymoe_results_free": (None, [c_void_p]),
         "polymoe_num_translations": (c_size_t, [c_void_p, c_size_t]),
         "polymoe_text": (c_char_p, [c_void_p, c_size_t, c_size_t]),
         "polymoe_score": (c_double, [c_void_p, c_size_t, c_size_t]),
+        "polymoe_log_probability": (c_double, [c_void_p, c_size_t, c_size_t]),
+        "polymoe_word_scores": (POINTER(c_double), [c_void_p, c_size_t, c_size_t, size]),
+        "polymoe_alignment": (POINTER(c_float), [c_void_p, c_size_t, c_size_t, c_size_t, size]),
         "polymoe_cut_off": (c_int, [c_void_p, c_size_t, c_size_t]),
+        "polymoe_keeps_placeholders": (c_int, [c_void_p, c_size_t, c_size_t]),
         "polymoe_unmet_terms": (c_size_t, [c_void_p, c_size_t, c_size_t]),
         "polymoe_forbidden_phrases": (c_size_t, [c_void_p, c_size_t, c_size_t]),
         "polymoe_unknown_tokens": (c_size_t, [c_void_p, c_size_t]),
+        "polymoe_read_whole": (c_int, [c_void_p, c_size_t]),
     }
     for name, (result, arguments) in functions.items():
         function = getattr(library, name)

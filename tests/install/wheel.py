@@ -95,7 +95,21 @@ expect(all(translation.text.startswith("Das") for translation in begun), begun)
 word = listed.translate(lines[0], "en", "de").text.split()[0]
 others = listed.translate(lines[0], "en", "de", forbidden=[word], replace_unknowns=True).hypotheses
 expect(all(word not in other.text.split() and other.forbidden_phrases == 0 for other in others), others)
+scored = translator.translate(lines[0], "en", "de", word_scores=True, alignments=True).hypotheses[0]
+words = scored.text.split()
+expect(len(scored.word_scores) == len(words) + 1, scored)
+expect(abs(sum(scored.word_scores) - scored.log_probability) < 1e-3, scored)
+expect([len(row) for row in scored.alignment] == [len(lines[0].split())] * len(words), scored.alignment)
+expect(translations[0].hypotheses[0].word_scores == [] and translations[0].hypotheses[0].alignment == [], "not asked for")
+expect(translations[0].read_whole and scored.keeps_placeholders, scored)
+scores = translator.score(lines, expected, "en", "de")
+expect(abs(scores[0].score - translations[0].hypotheses[0].score) < 0.1, scores[0])
+expect(translator.is_trained("en", "de"), "en-de is not trained")
+sharp = polymoe.Glossary({"#file": "Seite"})
+expect("Seite" in (text := listed.translate("Open the #file", "en", "de", glossary=sharp).text), text)
 for call, word in (
+    (lambda: translator.score(lines[:1], ["das " * 3000], "en", "de"), "the translations:1"),
+    (lambda: translator.is_trained("en", "xx"), "xx"),
     (lambda: polymoe.Translator("nowhere"), "nowhere"),
     (lambda: polymoe.Translator(model, beam_size=0), "beam-size"),
     (lambda: translator.translate("Open", "en", "xx"), "xx"),
@@ -107,11 +121,13 @@ for call, word in (
         expect(False, f"nothing is wrong with {word}")
     except polymoe.Error as error:
         expect(word in str(error), error)
-try:
-    translator.translate("Open\0", "en", "de")
-    expect(False, "a NUL is taken")
-except ValueError:
-    pass
+for call in (lambda: translator.translate("Open\0", "en", "de"), lambda: polymoe.Glossary({"a\tb": "c"}),
+             lambda: translator.score(lines, [], "en", "de")):
+    try:
+        call()
+        expect(False, "a bad value is taken")
+    except ValueError:
+        pass
 
 # LibTorch is there once, and Python's torch computes with it.
 loaded = {line.split()[-1] for line in open("/proc/self/maps") if "/libtorch_cpu.so" in line}

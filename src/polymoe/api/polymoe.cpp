@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iterator>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -114,6 +115,8 @@ RequestOptions request_options(const polymoe_request& request, std::size_t lines
   if (request.glossary != nullptr) options.glossary = request.glossary->glossary;
   options.forbidden = texts_of(request.forbidden, request.num_forbidden, "a forbidden phrase");
   options.replace_unknowns = request.replace_unknowns != 0;
+  options.word_scores = request.word_scores != 0;
+  options.alignments = request.alignments != 0;
   if (request.canceller != nullptr) options.stop = request.canceller->source.get_token();
   if (request.on_partial != nullptr) {
     options.on_partial = [tell = request.on_partial, user = request.user](const PartialTranslation& partial) {
@@ -141,6 +144,12 @@ polymoe_request whole_request(const polymoe_request* request) {
 const Hypothesis* hypothesis_of(const polymoe_results* results, std::size_t line, std::size_t rank) {
   if (rank >= polymoe_num_translations(results, line)) return nullptr;
   return &results->translations[line].hypotheses[rank];
+}
+
+template <typename T>
+const T* items_of(std::span<const T> items, std::size_t* count) {
+  if (count != nullptr) *count = items.size();
+  return items.empty() ? nullptr : items.data();
 }
 
 }  // namespace
@@ -193,6 +202,17 @@ const char* polymoe_language(const polymoe_translator* translator, size_t index)
   });
 }
 
+int polymoe_is_trained(const polymoe_translator* translator, const char* source_language, const char* target_language,
+                       const char* task) {
+  return guarded(-1, [&] {
+    const bool is_trained = given(translator, "the translator")
+                                .translator.is_trained(given(source_language, "the source language"),
+                                                       given(target_language, "the target language"),
+                                                       task == nullptr ? "translation" : task);
+    return is_trained ? 1 : 0;
+  });
+}
+
 polymoe_glossary* polymoe_glossary_load(const char* path) {
   return guarded<polymoe_glossary*>(
       nullptr, [&] { return new polymoe_glossary{polymoe::Glossary::load(given(path, "the path"))}; });
@@ -228,6 +248,28 @@ polymoe_results* polymoe_translate(const polymoe_translator* translator, const c
   });
 }
 
+polymoe_results* polymoe_score_translations(const polymoe_translator* translator, const char* const* lines,
+                                            const char* const* translations, size_t count, const char* source_language,
+                                            const char* target_language, const char* task) {
+  return guarded<polymoe_results*>(nullptr, [&] {
+    std::vector<std::string> texts = polymoe::texts_of(translations, count, "a translation");
+    auto scores =
+        given(translator, "the translator")
+            .translator.score(polymoe::texts_of(lines, count, "a line"), texts,
+                              given(source_language, "the source language"),
+                              given(target_language, "the target language"), task == nullptr ? "translation" : task);
+    auto results = std::make_unique<polymoe_results>();
+    for (std::size_t i = 0; i < count; ++i) {
+      polymoe::Hypothesis scored{.text = std::move(texts[i]),
+                                 .score = scores[i].score,
+                                 .log_probability = scores[i].log_probability,
+                                 .word_scores = std::move(scores[i].word_scores)};
+      results->translations.push_back({.hypotheses = {std::move(scored)}});
+    }
+    return results.release();
+  });
+}
+
 void polymoe_results_free(polymoe_results* results) { delete results; }
 
 size_t polymoe_num_lines(const polymoe_results* results) {
@@ -248,9 +290,30 @@ double polymoe_score(const polymoe_results* results, size_t line, size_t rank) {
   return found == nullptr ? 0.0 : found->score;
 }
 
+double polymoe_log_probability(const polymoe_results* results, size_t line, size_t rank) {
+  const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
+  return found == nullptr ? 0.0 : found->log_probability;
+}
+
+const double* polymoe_word_scores(const polymoe_results* results, size_t line, size_t rank, size_t* count) {
+  const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
+  return found == nullptr ? polymoe::items_of<double>({}, count) : polymoe::items_of<double>(found->word_scores, count);
+}
+
+const float* polymoe_alignment(const polymoe_results* results, size_t line, size_t rank, size_t word, size_t* count) {
+  const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
+  const bool is_there = found != nullptr && word < found->alignment.size();
+  return is_there ? polymoe::items_of<float>(found->alignment[word], count) : polymoe::items_of<float>({}, count);
+}
+
 int polymoe_cut_off(const polymoe_results* results, size_t line, size_t rank) {
   const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
   return found != nullptr && found->cut_off ? 1 : 0;
+}
+
+int polymoe_keeps_placeholders(const polymoe_results* results, size_t line, size_t rank) {
+  const polymoe::Hypothesis* found = polymoe::hypothesis_of(results, line, rank);
+  return found != nullptr && found->keeps_placeholders ? 1 : 0;
 }
 
 size_t polymoe_unmet_terms(const polymoe_results* results, size_t line, size_t rank) {
@@ -265,6 +328,10 @@ size_t polymoe_forbidden_phrases(const polymoe_results* results, size_t line, si
 
 size_t polymoe_unknown_tokens(const polymoe_results* results, size_t line) {
   return line < polymoe_num_lines(results) ? results->translations[line].unknown_tokens : 0;
+}
+
+int polymoe_read_whole(const polymoe_results* results, size_t line) {
+  return line < polymoe_num_lines(results) && results->translations[line].read_whole ? 1 : 0;
 }
 
 }  // extern "C"

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "polymoe/polymoe.h"
 #include "polymoe/text/vocabulary.h"
 #include "polymoe/translator.h"
 #include "support/temporary_folder.h"
@@ -237,6 +238,79 @@ TEST(LibraryCalls, ScoresAreThoseOfSearches) {
   EXPECT_LT(scores[0].log_probability, scores[0].score);
   EXPECT_EQ(scores[0].word_scores.size(), 3U);
   EXPECT_THAT(message_of([&] { translator.score(lines, {}, "en", "de"); }), HasSubstr("0 translations of 1 lines"));
+}
+
+TEST(LibraryCalls, RefuseTextThatIsNotUtf8) {
+  const Translator translator = load({});
+  const std::vector<std::string> lines = {"Open the file.", "Open \xFF"};
+  EXPECT_THAT(message_of([&] { translator.translate(lines, "en", "de"); }), HasSubstr("line 2: not UTF-8 text"));
+  EXPECT_THAT(message_of([&] { translator.translate("Open", "en", "de", {.prefixes = {std::string(1, '\0')}}); }),
+              HasSubstr("prefix 1: a NUL byte"));
+  EXPECT_THAT(message_of([&] { translator.score(lines, lines, "en", "de"); }), HasSubstr("line 2: not UTF-8 text"));
+}
+
+TEST(LibraryCalls, TellWhetherADirectionWasTrained) {
+  const Translator translator = load({});  // of no run that is known
+  EXPECT_TRUE(translator.is_trained("en", "de"));
+  EXPECT_THAT(message_of([&] { translator.is_trained("en", "xx"); }), HasSubstr("no language 'xx'"));
+  EXPECT_THAT(message_of([&] { translator.is_trained("en", "de", "xx"); }), HasSubstr("xx"));
+}
+
+TEST(LibraryCalls, AreInCWhatTheyAreInCpp) {
+  polymoe_options* const options = polymoe_options_new();
+  ASSERT_EQ(polymoe_options_set(options, "beam-size", "2"), 0);
+  ASSERT_EQ(polymoe_options_set(options, "precision", "auto"), 0);
+  polymoe_translator* const translator = polymoe_load(model_path().c_str(), options);
+  ASSERT_NE(translator, nullptr) << polymoe_last_error();
+  const std::vector<const char*> lines = {"Open the file.", "Open it."};
+  polymoe_request request{};
+  request.size = sizeof request;
+  request.word_scores = request.alignments = 1;
+  polymoe_results* const results = polymoe_translate(translator, lines.data(), 2, "en", "de", &request);
+  ASSERT_NE(results, nullptr) << polymoe_last_error();
+
+  const auto expected = load({.beam_size = 2})
+                            .translate(std::vector<std::string>(lines.begin(), lines.end()), "en", "de",
+                                       {.word_scores = true, .alignments = true});
+  for (std::size_t line = 0; line < 2; ++line) {
+    const Hypothesis& own = expected[line].hypotheses[0];
+    std::size_t count = 0;
+    EXPECT_EQ(polymoe_text(results, line, 0), own.text);
+    EXPECT_EQ(polymoe_log_probability(results, line, 0), own.log_probability);
+    const double* const scores = polymoe_word_scores(results, line, 0, &count);
+    EXPECT_EQ(std::vector<double>(scores, scores + count), own.word_scores);
+    for (std::size_t word = 0; word < own.alignment.size(); ++word) {
+      const float* const row = polymoe_alignment(results, line, 0, word, &count);
+      EXPECT_EQ(std::vector<float>(row, row + count), own.alignment[word]);
+    }
+    EXPECT_EQ(polymoe_alignment(results, line, 0, own.alignment.size(), nullptr), nullptr);
+    EXPECT_EQ(polymoe_keeps_placeholders(results, line, 0), 1);
+    EXPECT_EQ(polymoe_read_whole(results, line), 1);
+  }
+  EXPECT_EQ(polymoe_read_whole(results, 2), 0);
+  EXPECT_EQ(polymoe_word_scores(results, 0, 1, nullptr), nullptr);
+
+  const std::vector<const char*> texts = {"Die Datei", "Offen"};
+  polymoe_results* const scored =
+      polymoe_score_translations(translator, lines.data(), texts.data(), 2, "en", "de", nullptr);
+  ASSERT_NE(scored, nullptr) << polymoe_last_error();
+  const auto scores = load({.beam_size = 2})
+                          .score(std::vector<std::string>(lines.begin(), lines.end()),
+                                 std::vector<std::string>(texts.begin(), texts.end()), "en", "de");
+  EXPECT_EQ(polymoe_text(scored, 1, 0), std::string("Offen"));
+  EXPECT_EQ(polymoe_log_probability(scored, 1, 0), scores[1].log_probability);
+  EXPECT_EQ(polymoe_score(scored, 1, 0), scores[1].score);
+
+  EXPECT_EQ(polymoe_is_trained(translator, "en", "de", nullptr), 1);
+  EXPECT_EQ(polymoe_is_trained(translator, "en", "xx", nullptr), -1);
+  EXPECT_THAT(polymoe_last_error(), HasSubstr("'xx'"));
+  const char* const bad = "\xFF";
+  EXPECT_EQ(polymoe_translate(translator, &bad, 1, "en", "de", nullptr), nullptr);
+  EXPECT_THAT(polymoe_last_error(), HasSubstr("line 1: not UTF-8 text"));
+  polymoe_results_free(scored);
+  polymoe_results_free(results);
+  polymoe_translator_free(translator);
+  polymoe_options_free(options);
 }
 
 TEST(LibraryCalls, AGlossaryIsNotForSamples) {
