@@ -164,7 +164,8 @@ void add_usage(CLI::App& app) {
   command->add_option("--max-tokens", arguments->usage.max_tokens, "tokens of a batch, padding included")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 26))
       ->capture_default_str();
-  add_model_placement(*command, arguments->precision, arguments->device);
+  add_precision(*command, arguments->precision);
+  add_device(*command, arguments->device);
   add_no_verify(*command, arguments->verify);
   command->add_option("-o,--out", arguments->out, "write the JSON to a file instead of standard output")
       ->type_name("FILE");

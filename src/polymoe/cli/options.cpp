@@ -52,17 +52,13 @@ Assignment given_on_command_line(const std::string& key, const CLI::Option& opti
 
 }  // namespace
 
-void add_model_placement(CLI::App& app, std::string& precision, std::string& device, bool decodes) {
-  std::vector<std::string> precisions{"float32", "bfloat16", "float16"};
-  if (decodes) precisions = {"auto", "float32", "bfloat16", "float16", "int8", "int4"};
-  app.add_option("--precision", precision,
-                 decodes ? "number format of the weights; auto: that of a quantized checkpoint, else float32; int8 is "
-                           "for the CPU, a "
-                           "quarter of the memory and the fastest; "
-                           "int4, for models with experts, is int8 with experts of half that size"
-                         : "number format of weights and activations")
-      ->check(CLI::IsMember(precisions))
+void add_precision(CLI::App& app, std::string& precision) {
+  app.add_option("--precision", precision, "number format of weights and activations")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
       ->capture_default_str();
+}
+
+void add_device(CLI::App& app, std::string& device) {
   app.add_option("--device", device, "where the model lives")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();

@@ -15,9 +15,9 @@ class Option;
 
 namespace polymoe::cli {
 
-/// How a command holds the model that it loads: adds `--precision` and `--device`, with the values given as defaults.
-/// `decodes`: int8 and int4 are among the precisions.
-void add_model_placement(CLI::App& app, std::string& precision, std::string& device, bool decodes = false);
+/// --precision, of what computes with the modules that are trained, and --device, with the values given as defaults.
+void add_precision(CLI::App& app, std::string& precision);
+void add_device(CLI::App& app, std::string& device);
 /// --no-verify, of subcommands that compute with a checkpoint: sets `verify` to false.
 void add_no_verify(CLI::App& app, bool& verify);
 

@@ -16,7 +16,7 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
-#include "polymoe/cli/threads.h"
+#include "polymoe/cli/translator_options.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/data/frame.h"
 #include "polymoe/decode/translator.h"
@@ -29,10 +29,7 @@ namespace {
 struct ServeArguments {
   std::vector<std::string> models;
   std::string keys;
-  std::string precision = "auto";
-  std::string device = "cpu";
-  std::int64_t threads = 0;
-  bool verify = true;
+  Placement placement;
   ServerOptions server;
   RequestLimits limits;
   BatchOptions batch;
@@ -46,8 +43,7 @@ class TranslatorModel : public ServedModel {
   TranslatorModel(std::string name, const std::string& path, const ServeArguments& arguments,
                   const DecodeOptions& options, ServerMetrics& metrics)
       : name_(std::move(name)),
-        translator_(Translator::load(path, "", options, arguments.precision, arguments.device,
-                                     arguments.verify ? Check::kValues : Check::kHeaders)),
+        translator_(load_translator(path, "", options, arguments.placement)),
         metrics_(metrics) {
     std::vector<Direction> directions;
     const auto count = static_cast<std::int32_t>(languages().size());
@@ -171,7 +167,7 @@ void serve(ServeArguments arguments, const DecodeOptions& options) {
   const Signals signals;
   // Each reload starts new threads, to which the heap would give arenas of their own that never shrink.
   mallopt(M_ARENA_MAX, 2);
-  use_threads(arguments.threads);
+  use_threads(arguments.placement.threads);
   if (options.n_best != 1) {
     remark("decode.n-best has no effect on a server", {}, "clients ask for more translations by \"alternatives\"");
   }
@@ -248,9 +244,7 @@ void add_serve(CLI::App& app) {
   command->add_option("--connections", arguments->server.connections, "connections that are answered at a time")
       ->check(CLI::Range(std::size_t{1}, std::size_t{10'000}))
       ->capture_default_str();
-  add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
-  add_threads(*command, arguments->threads);
-  add_no_verify(*command, arguments->verify);
+  add_placement(*command, arguments->placement);
   command->footer(kServeFooter);
   run_with_options(*command, {"decode"}, [arguments](const RunOptions& options, const GivenKeys& given) {
     remark_without_effect(without_effect_on_translations(options, given));

@@ -17,10 +17,9 @@
 #include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
-#include "polymoe/cli/direction.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/cli/output_file.h"
-#include "polymoe/cli/threads.h"
+#include "polymoe/cli/translator_options.h"
 #include "polymoe/config/effects.h"
 #include "polymoe/decode/translator.h"
 #include "polymoe/formats/document.h"
@@ -32,21 +31,13 @@ namespace polymoe::cli {
 namespace {
 
 struct TranslateArguments {
-  std::string model;
-  std::string vocabulary;
-  std::string source;
-  std::string target;
-  std::string task = "translation";
+  ModelTask asked;
   std::string input = "-";
   std::string output = "-";
   std::string format = "auto";
   std::string glossary;
   std::string forbidden;
   std::string prefixes;
-  std::string precision = "auto";
-  std::string device = "cpu";
-  std::int64_t threads = 0;
-  bool verify = true;
   std::int64_t lines_at_a_time = 1000;
   bool with_scores = false;
   bool word_scores = false;
@@ -217,7 +208,7 @@ void translate_lines(const TranslateArguments& arguments, const DecodeOptions& o
     }
     own.first_number = done;
     const auto results =
-        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, own);
+        translator.translate(lines, direction.source, direction.target, progress, arguments.asked.task, tell_lost, own);
     const bool lists = arguments.with_scores || arguments.word_scores || options.n_best > 1;
     output.write(lines_of(results, done, lists, arguments));
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -256,8 +247,8 @@ void translate_document(const TranslateArguments& arguments, DocumentFormat form
       translations[lost.sentence].whole = lost.read == lost.tokens;
       translations[lost.sentence].unknown = lost.unknown;
     };
-    const auto results =
-        translator.translate(lines, direction.source, direction.target, progress, arguments.task, tell_lost, demands);
+    const auto results = translator.translate(lines, direction.source, direction.target, progress, arguments.asked.task,
+                                              tell_lost, demands);
     for (std::size_t i = 0; i < lines.size(); ++i) {
       forbidden += most_forbidden(results[i]) > 0 ? 1 : 0;
       translations[i].text = results[i].front().text;
@@ -322,14 +313,10 @@ void translate(const TranslateArguments& arguments, const DecodeOptions& options
                       .word_scores = arguments.word_scores,
                       .alignments = !arguments.alignment.empty(),
                       .replace_unknowns = arguments.replace_unknowns};
-  use_threads(arguments.threads);
-  Translator translator = Translator::load(arguments.model, arguments.vocabulary, options, arguments.precision,
-                                           arguments.device, arguments.verify ? Check::kValues : Check::kHeaders);
-  const Direction direction = direction_named(arguments.source, arguments.target, translator.vocabulary());
+  Translator translator = load_translator(arguments.asked, options);
+  const Direction direction = check_direction(translator, arguments.asked);
   const auto forbidden = phrases.empty() ? nullptr : translator.forbid(phrases, direction.target);
   demands.forbidden = forbidden.get();
-  parse_task(arguments.task, translator.vocabulary());
-  remark_untrained(translator, arguments.model, arguments.task, direction);
   if (format == DocumentFormat::kText) {
     translate_lines(arguments, options, translator, direction, demands);
   } else {
@@ -343,18 +330,7 @@ void add_translate(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "translate", "Translate sentences, one a line, or the files of translators; or do another task with them");
   auto arguments = std::make_shared<TranslateArguments>();
-  command->add_option("--model", arguments->model, "run folder or checkpoint; a run folder means its best checkpoint")
-      ->required()
-      ->type_name("DIR");
-  command->add_option("--vocab", arguments->vocabulary, "vocabulary, where it does not lie beside the checkpoint")
-      ->type_name("FILE");
-  command->add_option("--source-language,-s", arguments->source, "language of the input, e.g. en")->required();
-  command->add_option("--target-language,-t", arguments->target, "language to translate into, e.g. de")->required();
-  command
-      ->add_option("--task", arguments->task,
-                   "what to do with the input: translation, or another task that the model was trained for")
-      ->capture_default_str()
-      ->type_name("NAME");
+  add_model_task(*command, arguments->asked);
   command
       ->add_option("--glossary", arguments->glossary,
                    "terms and how to translate them: lines of SOURCE TAB TARGET, see docs/decoding.md")
@@ -380,9 +356,7 @@ void add_translate(CLI::App& app) {
   command->add_option("--format", arguments->format, "what the input is; auto: by its name's extension, else text")
       ->check(CLI::IsMember(formats))
       ->capture_default_str();
-  add_model_placement(*command, arguments->precision, arguments->device, /*decodes=*/true);
-  add_threads(*command, arguments->threads);
-  add_no_verify(*command, arguments->verify);
+  add_placement(*command, arguments->asked.placement);
   command
       ->add_option("--lines-at-a-time", arguments->lines_at_a_time,
                    "lines read before they are sorted into batches and translated; 1 answers line by line")
