@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include "polymoe/base/error.h"
 #include "polymoe/base/quote.h"
 #include "polymoe/checkpoint/model_checkpoint.h"
