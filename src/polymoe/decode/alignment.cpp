@@ -39,6 +39,14 @@ std::vector<std::size_t> words_of_tokens(const TokenTexts& texts) {
   return words;
 }
 
+std::vector<double> word_scores(const TokenTexts& texts, const std::vector<float>& token_scores) {
+  const std::vector<std::size_t> words = words_of_tokens(texts);
+  std::vector<double> scores(words.empty() ? 0 : words.back() + 1);
+  for (std::size_t i = 0; i < words.size(); ++i) scores[words[i]] += static_cast<double>(token_scores[i]);
+  if (token_scores.size() > texts.size()) scores.push_back(static_cast<double>(token_scores.back()));
+  return scores;
+}
+
 WordAlignment align_words(const AttentionRows& attention, std::size_t first, const TokenTexts& source,
                           const TokenTexts& target) {
   const std::vector<std::size_t> from = words_of_tokens(source), to = words_of_tokens(target);

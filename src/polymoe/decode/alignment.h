@@ -24,6 +24,9 @@ TokenTexts texts_of_tokens(const std::vector<std::int32_t>& ids, const std::vect
 /// The word that each token belongs to; one that shows nothing belongs to the word behind it.
 std::vector<std::size_t> words_of_tokens(const TokenTexts& texts);
 
+/// The scores of words from those of tokens; that of the end mark, where there is one, is the last.
+std::vector<double> word_scores(const TokenTexts& texts, const std::vector<float>& token_scores);
+
 /// From the attention of tokens: a word's is the mean of its tokens', to a word it is the sum of that to its tokens.
 /// `first`: of the source's rows, the column where its text begins.
 WordAlignment align_words(const AttentionRows& attention, std::size_t first, const TokenTexts& source,

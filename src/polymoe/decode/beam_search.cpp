@@ -85,7 +85,7 @@ class Search {
       const auto prefix = static_cast<std::int64_t>(demands[i].prefix.size());
       sentence.max_length = std::max(sentence.max_length, prefix + options_.max_length_offset);
       if (!demands[i].phrases.empty()) {
-        sentence.progress.assign(sentence.beams.size(), begin_phrases(demands[i].phrases));
+        sentence.progress.assign(sentence.beams.size(), begin_phrases(demands[i].phrases, demands[i].prefix.size()));
         sentence.max_length += static_cast<std::int64_t>(sentence.left(0));
         has_phrases_ = true;
       }
@@ -274,7 +274,7 @@ class Search {
     if (sentence.has_phrases()) {
       const PhraseProgress& progress = sentence.progress[beam];
       hypothesis.placements = progress.placements;
-      hypothesis.unmet = sentence.demands->phrases.size() - progress.placements.size();
+      hypothesis.unmet = static_cast<std::size_t>(std::count(progress.met.begin(), progress.met.end(), false));
     }
     sentence.finished.push_back(std::move(hypothesis));
   }

@@ -97,6 +97,19 @@ void protect_placeholders(std::string_view sentence, const Vocabulary& vocabular
   }
 }
 
+void mark_given(std::string_view prefix, const std::vector<std::string>& literals, std::vector<Phrase>& phrases) {
+  std::multiset<std::string_view> held;
+  for (const Placeholder& place : find_placeholders(prefix)) {
+    held.insert(prefix.substr(place.begin, place.end - place.begin));
+  }
+  for (std::size_t i = 0; i < literals.size(); ++i) {
+    const auto found = held.find(literals[i]);
+    if (found == held.end()) continue;
+    held.erase(found);
+    phrases[i].given = true;
+  }
+}
+
 TermPhrases phrases_of(const Glossary& glossary, std::string_view sentence, const Vocabulary& vocabulary,
                        std::int32_t language) {
   TermPhrases result;

@@ -26,6 +26,9 @@ SignPieces find_sign_pieces(const Vocabulary& vocabulary);
 void protect_placeholders(std::string_view sentence, const Vocabulary& vocabulary, const SignPieces& pieces,
                           std::int32_t language, Demands& demands, std::vector<std::string>& literals);
 
+/// Marks the phrases whose `literals` the text of a prefix holds.
+void mark_given(std::string_view prefix, const std::vector<std::string>& literals, std::vector<Phrase>& phrases);
+
 /// The ids of a text that stands right behind other text, without a space between; empty where the vocabulary has no
 /// way to tell. `language` is that of the text.
 std::vector<std::int32_t> encode_inside(const Vocabulary& vocabulary, std::string_view text, std::int32_t language);

@@ -7,13 +7,16 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-// Where the tokens begin that no phrase has used.
-std::size_t unused_from(const PhraseProgress& progress) {
-  return progress.placements.empty() ? 0 : progress.placements.back().end;
+// Where the tokens begin that no phrase has used and this one may. A prefix is a text of its own, whose `<unk>` are not
+// those of a placeholder.
+std::size_t unused_from(const PhraseProgress& progress, const Phrase& phrase) {
+  const std::size_t end = progress.placements.empty() ? 0 : progress.placements.back().end;
+  return phrase.bound.empty() ? end : std::max(end, progress.prefix);
 }
 
 // How many tokens at the end of `ids`, from `begin` on, `form` begins with.
 std::size_t begun(const Ids& form, const Ids& ids, std::size_t begin) {
+  if (begin >= ids.size()) return 0;
   for (std::size_t count = std::min(form.size(), ids.size() - begin); count > 0; --count) {
     if (std::equal(ids.end() - static_cast<std::ptrdiff_t>(count), ids.end(), form.begin())) return count;
   }
@@ -36,7 +39,8 @@ std::size_t innermost(const std::vector<Phrase>& phrases, const PhraseProgress& 
   const auto last =
       std::find_first_of(progress.placements.rbegin(), progress.placements.rend(), open.begin(), open.end(),
                          [](const PhrasePlace& place, std::size_t opening) { return place.phrase == opening; });
-  return last == progress.placements.rend() ? Phrase::kNone : last->phrase;
+  if (last != progress.placements.rend()) return last->phrase;
+  return open.empty() ? Phrase::kNone : open.back();  // given by the prefix
 }
 
 // The phrases that may come next.
@@ -68,7 +72,7 @@ void count_begun(const std::vector<Phrase>& phrases, const Ids& ids, PhraseProgr
   progress.bound = false;
   for (const std::size_t i : possible(phrases, progress)) {
     for (std::size_t form = 0; form < phrases[i].forms.size(); ++form) {
-      const std::size_t count = begun(phrases[i].forms[form], ids, unused_from(progress));
+      const std::size_t count = begun(phrases[i].forms[form], ids, unused_from(progress, phrases[i]));
       if (count == 0) continue;
       saved = std::max(saved, longest_form(phrases[i]) - (phrases[i].forms[form].size() - count));
       const std::size_t bound = bound_of(phrases[i], form);
@@ -84,7 +88,7 @@ bool find_completed(const std::vector<Phrase>& phrases, const PhraseProgress& pr
   for (const std::size_t i : possible(phrases, progress)) {
     for (std::size_t form = 0; form < phrases[i].forms.size(); ++form) {
       const std::size_t size = phrases[i].forms[form].size();
-      if (begun(phrases[i].forms[form], ids, unused_from(progress)) != size) continue;
+      if (begun(phrases[i].forms[form], ids, unused_from(progress, phrases[i])) != size) continue;
       place = {i, form, ids.size() - size, ids.size()};
       return true;
     }
@@ -94,10 +98,15 @@ bool find_completed(const std::vector<Phrase>& phrases, const PhraseProgress& pr
 
 }  // namespace
 
-PhraseProgress begin_phrases(const std::vector<Phrase>& phrases) {
-  PhraseProgress progress{.met = std::vector<bool>(phrases.size()), .placements = {}};
+PhraseProgress begin_phrases(const std::vector<Phrase>& phrases, std::size_t prefix) {
+  PhraseProgress progress{.met = {}, .placements = {}, .prefix = prefix};
+  for (const Phrase& phrase : phrases) progress.met.push_back(phrase.given);
   progress.left = tokens_unmet(phrases, progress);
   return progress;
+}
+
+bool all_met(const PhraseProgress& progress) {
+  return std::find(progress.met.begin(), progress.met.end(), false) == progress.met.end();
 }
 
 PhraseProgress continue_phrases(const std::vector<Phrase>& phrases, const PhraseProgress& progress, const Ids& ids) {
@@ -116,7 +125,7 @@ Ids next_of_phrases(const std::vector<Phrase>& phrases, const PhraseProgress& pr
   for (const std::size_t i : possible(phrases, progress)) {
     for (std::size_t form = 0; form < phrases[i].forms.size(); ++form) {
       const Ids& own = phrases[i].forms[form];
-      const std::size_t count = begun(own, ids, unused_from(progress)), bound = bound_of(phrases[i], form);
+      const std::size_t count = begun(own, ids, unused_from(progress, phrases[i])), bound = bound_of(phrases[i], form);
       const bool goes_on = bound > 0 && count >= bound;
       if (goes_on || !progress.bound) next.push_back(own[count]);
       if (!progress.bound) next.push_back(own.front());

@@ -20,6 +20,7 @@ struct Phrase {
   std::size_t after = kNone;    ///< the phrase that must be met before it
   std::size_t opening = kNone;  ///< of a closing tag, its opening one: no other may then be open that was opened later
   bool whole = false;           ///< no word goes on with it
+  bool given = false;           ///< the prefix holds it
 };
 
 /// A phrase where a hypothesis holds it.
@@ -31,13 +32,16 @@ struct PhrasePlace {
 /// How far a hypothesis has come with the phrases of its sentence.
 struct PhraseProgress {
   std::vector<bool> met;                ///< [phrases]
-  std::vector<PhrasePlace> placements;  ///< of those met, in their order
+  std::vector<PhrasePlace> placements;  ///< of those met that were not given, in their order
+  std::size_t prefix = 0;               ///< tokens, which those with Phrase::bound have no part in
   std::size_t left = 0;                 ///< fewest tokens with which all phrases would be met
   bool bound = false;                   ///< it has to go on with a phrase
 };
 
-/// Where every hypothesis begins.
-PhraseProgress begin_phrases(const std::vector<Phrase>& phrases);
+/// Where every hypothesis begins, behind whose prefix of so many tokens it goes on by itself.
+PhraseProgress begin_phrases(const std::vector<Phrase>& phrases, std::size_t prefix = 0);
+
+bool all_met(const PhraseProgress& progress);
 
 /// `progress` after one more token, the last one of `ids`. Of phrases that it completes, the first counts. What was
 /// begun and is not gone on with counts no more.

@@ -99,7 +99,7 @@ bool hold_phrases(const std::vector<Translation>& translations, const SentenceWo
       read.push_back(id);
       progress = continue_phrases(terms, progress, read);
     }
-    return translation.keeps_placeholders && progress.placements.size() == terms.size();
+    return translation.keeps_placeholders && all_met(progress);
   });
 }
 
@@ -282,6 +282,7 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
                     {}, "give a shorter one");
       }
       begun.demands.prefix = begun.prefix.ids;
+      mark_given(begun.prefix.text, begun.literals, begun.demands.phrases);
     }
     if ((found.read < found.tokens || found.unknown > 0 || found.trained > 0) && lost) {
       lost(found);
@@ -399,8 +400,7 @@ Translation Translator::translation_of(const Hypothesis& hypothesis, const Sente
     if (is_term && !met[i]) ++translation.unmet_terms;
   }
   if (work.demands.token_scores) {
-    translation.word_scores =
-        word_scores(hypothesis.ids, hypothesis.token_scores, work.prefix, vocabulary_, symbols.blank);
+    translation.word_scores = word_scores(hypothesis, work.prefix, work.literals, vocabulary_, symbols.blank);
   }
   translation.tokens = hypothesis.ids.size() + (hypothesis.cut_off ? 0 : 1) + symbols.forced.size();
   translation.log_probability =
@@ -419,13 +419,13 @@ Translation Translator::join(std::span<const SentenceWork> parts, std::size_t ra
     joined.unmet_terms += own.unmet_terms;
     joined.forbidden_phrases += own.forbidden_phrases;
     joined.keeps_placeholders = joined.keeps_placeholders && own.keeps_placeholders;
-    joined.word_scores.insert(joined.word_scores.end(), own.word_scores.begin(), own.word_scores.end());
     joined.copied += own.copied;
     joined.log_probability += own.log_probability;
     joined.tokens += own.tokens;
     joined.score = own.score;
   }
   joined.text = texts.size() == 1 ? texts[0] : join_sentences(texts);
+  if (parts.front().asked->word_scores) joined.word_scores = join_word_scores(parts, rank);
   if (parts.front().asked->alignments) joined.alignment = join_alignments(parts, rank);
   if (texts.size() > 1) {
     joined.score = joined.log_probability / std::pow(static_cast<double>(joined.tokens), options_.length_penalty);
@@ -435,7 +435,8 @@ Translation Translator::join(std::span<const SentenceWork> parts, std::size_t ra
 
 std::vector<TargetScore> Translator::score(std::span<const std::string> sentences, std::span<const std::string> targets,
                                            const std::string& source, const std::string& target,
-                                           std::string_view task_name, const TextNames& names) const {
+                                           std::string_view task_name, const TextNames& names,
+                                           const std::stop_token& stop) const {
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
@@ -469,16 +470,23 @@ std::vector<TargetScore> Translator::score(std::span<const std::string> sentence
     std::vector<ForcedTarget> batch;
     for (std::size_t i = first; i < end; ++i) batch.push_back(works[order[i]]);
     std::vector<std::vector<float>> token_scores;
-    runner_->run(1, [&](std::size_t) {
+    const auto score_batch = [&](std::size_t) {
       token_scores = forced_scores(*model_, batch, frame.start, frame.target_head, vocabulary_.eos());
-    });
+    };
+    runner_->run(1, score_batch, stop);
     for (std::size_t i = first; i < end; ++i) {
       const std::vector<float>& own = token_scores[i - first];
       TargetScore& result = scores[order[i]];
       result.tokens = own.size() + frame.target_head.size();
       for (const float value : own) result.log_probability += static_cast<double>(value);
       result.score = result.log_probability / std::pow(static_cast<double>(result.tokens), options_.length_penalty);
-      result.word_scores = word_scores(works[order[i]].target, own, {}, vocabulary_, symbols_.blank);
+      const std::vector<std::int32_t>& target = works[order[i]].target;
+      const bool has_unknown = std::find(target.begin(), target.end(), vocabulary_.unk()) != target.end();
+      result.word_scores =
+          has_unknown ? word_scores(texts_of_tokens(target, pieces(), vocabulary_.unk(),
+                                                    vocabulary_.unknown_texts(targets[order[i]], target_language)),
+                                    own)
+                      : word_scores({.ids = target, .token_scores = own}, {}, {}, vocabulary_, symbols_.blank);
     }
     first = end;
   }

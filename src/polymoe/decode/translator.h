@@ -137,10 +137,12 @@ class Translator {
   std::shared_ptr<const ForbiddenPhrases> forbid(std::span<const std::string> phrases, const std::string& target) const;
 
   /// Scores translations that are there: `targets` of `sentences`, by forced decoding. Throws Error where a side is
-  /// longer than the model reads (`where` has the name and the line), and as translate() does.
+  /// longer than the model reads (`where` has the name and the line), and as translate() does; Cancelled where `stop`
+  /// asks to stop, within a batch.
   std::vector<TargetScore> score(std::span<const std::string> sentences, std::span<const std::string> targets,
                                  const std::string& source, const std::string& target,
-                                 std::string_view task = "translation", const TextNames& names = {}) const;
+                                 std::string_view task = "translation", const TextNames& names = {},
+                                 const std::stop_token& stop = {}) const;
 
   /// Those of the directions, by the vocabulary's names, in which the model can have been trained for a task, as far as
   /// is known (see data/trained.h). Models that are made of others' weights count as trained for all.
@@ -174,6 +176,8 @@ class Translator {
   void check_text(Translation& translation, const SentenceWork& work) const;
   /// The alignments of the parts' translations of one rank, or of the last rank that a part has, as that of the whole.
   static WordAlignment join_alignments(std::span<const SentenceWork> parts, std::size_t rank);
+  /// The scores of the parts' words likewise; the end marks of all parts are the last.
+  static std::vector<double> join_word_scores(std::span<const SentenceWork> parts, std::size_t rank);
   const std::vector<std::u32string>& pieces() const;
   void search(std::span<SentenceWork* const> works, std::int32_t start, const SearchSymbols& symbols,
               TextStream& stream, const std::stop_token& stop) const;

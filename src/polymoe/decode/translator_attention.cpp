@@ -12,18 +12,6 @@
 
 // What translators make of a model's attention.
 namespace polymoe {
-namespace {
-
-// The scores of words from those of tokens; that of the end mark is the last.
-std::vector<double> word_scores(const TokenTexts& texts, const std::vector<float>& token_scores) {
-  const std::vector<std::size_t> words = words_of_tokens(texts);
-  std::vector<double> scores(words.empty() ? 0 : words.back() + 1);
-  for (std::size_t i = 0; i < words.size(); ++i) scores[words[i]] += static_cast<double>(token_scores[i]);
-  if (token_scores.size() > texts.size()) scores.push_back(static_cast<double>(token_scores.back()));
-  return scores;
-}
-
-}  // namespace
 
 // Alignments of translations, and texts for their unknown tokens: the model reads them once more.
 void Translator::attend(std::span<SentenceWork* const> works, const std::vector<std::vector<Hypothesis>>& hypotheses,
@@ -82,6 +70,29 @@ void Translator::check_text(Translation& translation, const SentenceWork& work) 
   if (work.demands.forbidden != nullptr) {
     translation.forbidden_phrases = work.demands.forbidden->count_in(translation.text);
   }
+}
+
+std::vector<double> Translator::join_word_scores(std::span<const SentenceWork> parts, std::size_t rank) {
+  std::vector<std::string> texts;
+  std::vector<double> scores;
+  double ends = 0.0;
+  bool has_end = false;
+  for (const SentenceWork& part : parts) {
+    const Translation& own = part.translations[std::min(rank, part.translations.size() - 1)];
+    texts.push_back(own.text);
+    const std::size_t through = count_words(join_sentences(texts)), words = count_words(own.text);
+    scores.resize(std::max(scores.size(), through));
+    for (std::size_t i = 0; i < own.word_scores.size(); ++i) {
+      if (i < words) {
+        scores[through - words + i] += own.word_scores[i];
+      } else {
+        ends += own.word_scores[i];
+        has_end = true;
+      }
+    }
+  }
+  if (has_end) scores.push_back(ends);
+  return scores;
 }
 
 // The parts of both sides are divided by spaces, but for scripts without, whose words then join.

@@ -1,6 +1,7 @@
 #include "polymoe/decode/written_text.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "polymoe/base/quote.h"
@@ -66,17 +67,30 @@ std::string written_text(const Hypothesis& hypothesis, const GivenPrefix& prefix
   return with_prefix(text + whole.substr(done), ids, prefix, vocabulary);
 }
 
-std::vector<double> word_scores(const Ids& ids, const std::vector<float>& token_scores, const GivenPrefix& prefix,
-                                const Vocabulary& vocabulary, const std::vector<std::int32_t>& blank) {
+std::vector<double> word_scores(const Hypothesis& hypothesis, const GivenPrefix& prefix,
+                                const std::vector<std::string>& literals, const Vocabulary& vocabulary,
+                                const std::vector<std::int32_t>& blank) {
+  const Ids& ids = hypothesis.ids;
+  const std::vector<float>& token_scores = hypothesis.token_scores;
+  const auto is_inside = [&](const PhrasePlace& place, std::size_t token) {
+    const bool is_literal = place.phrase < literals.size() && !literals[place.phrase].empty();
+    return is_literal && place.begin <= token && token + 1 < place.end;
+  };
   std::vector<double> scores;
-  Ids read;
+  Hypothesis read;
   double waiting = 0.0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    read.push_back(ids[i]);
+    read.ids.push_back(ids[i]);
     waiting += static_cast<double>(token_scores[i]);
-    if (i + 1 < ids.size() && std::binary_search(blank.begin(), blank.end(), ids[i])) continue;
-    std::size_t words = std::max<std::size_t>(1, count_words(written_text(read, prefix, vocabulary)));
-    if (read.size() < prefix.ids.size()) words = std::min(words, count_words(prefix.text));  // `<unk>` shows spaces
+    const bool is_blank = i + 1 < ids.size() && std::binary_search(blank.begin(), blank.end(), ids[i]);
+    const auto& places = hypothesis.placements;
+    if (is_blank || std::any_of(places.begin(), places.end(), [&](auto& place) { return is_inside(place, i); }))
+      continue;
+    read.placements.clear();
+    std::copy_if(places.begin(), places.end(), std::back_inserter(read.placements),
+                 [&](const PhrasePlace& place) { return place.end <= read.ids.size(); });
+    std::size_t words = std::max<std::size_t>(1, count_words(written_text(read, prefix, literals, vocabulary)));
+    if (read.ids.size() < prefix.ids.size()) words = std::min(words, count_words(prefix.text));  // `<unk>` shows spaces
     scores.resize(std::max(scores.size(), words));
     scores.back() += std::exchange(waiting, 0.0);
   }

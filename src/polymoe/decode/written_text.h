@@ -33,9 +33,10 @@ std::string written_text(const Hypothesis& hypothesis, const GivenPrefix& prefix
 std::size_t count_words(std::string_view text);
 
 /// The scores of words, which are what spaces divide, from those of tokens; that of the end mark is the last. A token
-/// of `blank` (sorted), which shows nothing by itself, belongs to the word behind it.
-std::vector<double> word_scores(const std::vector<std::int32_t>& ids, const std::vector<float>& token_scores,
-                                const GivenPrefix& prefix, const Vocabulary& vocabulary,
+/// of `blank` (sorted), which shows nothing by itself, belongs to the word behind it; a placeholder to the word that it
+/// ends in.
+std::vector<double> word_scores(const Hypothesis& hypothesis, const GivenPrefix& prefix,
+                                const std::vector<std::string>& literals, const Vocabulary& vocabulary,
                                 const std::vector<std::int32_t>& blank);
 
 }  // namespace polymoe

@@ -220,6 +220,37 @@ TEST_F(TranslatorTest, KeepsAPrefixAsItWasGiven) {
   }
 }
 
+TEST_F(TranslatorTest, PlaceholdersAreNoneOfThePrefixButWhereItsTextHoldsThem) {
+  options_.protect = Protection::kAlways;
+  const std::vector<std::string> lines{"Open %s.", "Open {name} file.", "Open <i>the</i> file.", "Open %s."};
+  const std::vector<std::string> prefixes{"Die \u2603", "Die {x}", "Die \u4E2D", "Die %s"};
+  const auto results = translate(copying_model(), lines, {.prefixes = prefixes, .word_scores = true});
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const Translation& found = results[i][0];
+    EXPECT_THAT(found.text, ::testing::StartsWith(prefixes[i]));
+    EXPECT_THAT(found.text, ::testing::Not(HasSubstr("\u2047")));
+    EXPECT_EQ(found.keeps_placeholders, i != 1) << found.text;  // whose prefix has one more
+    EXPECT_EQ(found.word_scores.size(), count_words(found.text) + (found.cut_off ? 0 : 1)) << found.text;
+  }
+}
+
+TEST_F(TranslatorTest, WordScoresBelongToTheWordsOfTextThatTheVocabularyDoesNotKnow) {
+  options_.protect = Protection::kAlways;
+  options_.split_sentences = SentenceSplit::kAlways;
+  const std::vector<std::string> lines{"Open %s {name} <b a=\"d\">it</b>.",
+                                       "Open it. Open %s. Open https://a.org/b?c=d now."};
+  for (const auto& list : translate(copying_model(), lines, {.word_scores = true})) {
+    EXPECT_TRUE(list[0].keeps_placeholders);
+    EXPECT_EQ(list[0].word_scores.size(), count_words(list[0].text) + 1) << list[0].text;
+    double sum = 0.0;
+    for (const double score : list[0].word_scores) sum += score;
+    EXPECT_NEAR(sum, list[0].log_probability, 1e-3);
+  }
+  Translator translator(std::make_shared<TableModel>(copying_model()), vocabulary(), options_);
+  const std::vector<std::string> one{"Open"}, text{"Die \u4E2D\u6587 \u2603x."};
+  EXPECT_EQ(translator.score(one, text, "en", "de")[0].word_scores.size(), 4u);
+}
+
 TEST_F(TranslatorTest, RefusesAPrefixLongerThanTheModelWrites) {
   const std::vector<std::string> lines{"Open.", "Open."}, prefixes{"", "Die Datei im Ordner mit der Nummer 1"};
   try {
