@@ -9,9 +9,8 @@
  *     polymoe_translator_free(translator);
  *
  * Text is UTF-8 and ends with a NUL. What fails returns NULL or -1, and polymoe_last_error() tells why; no exception
- * comes out. What a *_new(), polymoe_load() or polymoe_translate() gives belongs to the caller, who frees it once; each
- * *_free() takes NULL. Strings that are returned live as long as what they were asked of. Indices out of range give
- * NULL or 0.
+ * comes out. What is returned without const belongs to the caller, who frees it once; each *_free() takes NULL. Strings
+ * that are returned live as long as what they were asked of. Indices out of range give NULL or 0.
  */
 #ifndef POLYMOE_POLYMOE_H
 #define POLYMOE_POLYMOE_H
@@ -36,7 +35,7 @@ int polymoe_was_cancelled(void);
  * and "verify" ("true", "false"). */
 typedef struct polymoe_options polymoe_options;
 polymoe_options* polymoe_options_new(void);
-/* 0, or -1 for a name or value that is none. Ranges are looked at by polymoe_load(). */
+/* 0, or -1 for an unknown name or an invalid value. Ranges are checked by polymoe_load(). */
 int polymoe_options_set(polymoe_options* options, const char* name, const char* value);
 void polymoe_options_free(polymoe_options* options);
 
@@ -46,7 +45,7 @@ typedef struct polymoe_translator polymoe_translator;
 polymoe_translator* polymoe_load(const char* model, const polymoe_options* options);
 /* Not while a call with it is under way. */
 void polymoe_translator_free(polymoe_translator* translator);
-/* The code of the language of this index; NULL behind the last. */
+/* The code of the language of this index; NULL past the last. */
 const char* polymoe_language(const polymoe_translator* translator, size_t index);
 /* Whether the model was trained for a task (NULL: "translation") in a direction, as far as is known; -1 for an unknown
  * language or task. What it writes otherwise may be of little use. */
@@ -73,9 +72,9 @@ typedef struct polymoe_request {
   const char* const* prefixes;        /* as many as lines, what their translations begin with; or NULL */
   const polymoe_glossary* glossary;   /* or NULL */
   const polymoe_canceller* canceller; /* or NULL */
-  /* Told of the best translation of each line while it is made, by one thread at a time, which may be another than the
-   * caller's. `text` begins with what was told before, `known` of its bytes; it is valid during the call. It must not
-   * call the translator. When it comes is told in polymoe/translator.h, RequestOptions::on_partial. */
+  /* Receives the best translation of each line while it is made, by one thread at a time, which may be other than
+   * the caller's. `text` begins with what was told before, `known` of its bytes; it is valid during the call. It must
+   * not call the translator. polymoe/translator.h, RequestOptions::on_partial, says when it is called. */
   void (*on_partial)(void* user, size_t line, const char* text, size_t known, int complete);
   void* user;
   const char* const* forbidden; /* phrases that no translation holds as whole words; or NULL */
@@ -90,11 +89,12 @@ typedef struct polymoe_results polymoe_results;
 polymoe_results* polymoe_translate(const polymoe_translator* translator, const char* const* lines, size_t count,
                                    const char* source_language, const char* target_language,
                                    const polymoe_request* request);
-/* Scores translations that are there, one of each line, by forced decoding: results with them and what the model thinks
- * of them. `task` may be NULL. Fails where a text is longer than the model reads or writes. */
+/* Scores translations that are there, one of each line, by forced decoding: results with their texts, scores, word
+ * scores and nothing else. Of `request`, which may be NULL, `task` and `canceller` count. Fails where a text is longer
+ * than the model reads or writes. */
 polymoe_results* polymoe_score_translations(const polymoe_translator* translator, const char* const* lines,
                                             const char* const* translations, size_t count, const char* source_language,
-                                            const char* target_language, const char* task);
+                                            const char* target_language, const polymoe_request* request);
 void polymoe_results_free(polymoe_results* results);
 
 size_t polymoe_num_lines(const polymoe_results* results);
@@ -105,11 +105,11 @@ const char* polymoe_text(const polymoe_results* results, size_t line, size_t ran
 double polymoe_score(const polymoe_results* results, size_t line, size_t rank);
 /* Of all tokens and the end mark. */
 double polymoe_log_probability(const polymoe_results* results, size_t line, size_t rank);
-/* The log probability of each word, which are what spaces divide, and of the end mark, where they were asked for; their
+/* The log probability of each word, separated by spaces, and of the end mark, where they were asked for; their
  * number in `count`. NULL where there are none. */
 const double* polymoe_word_scores(const polymoe_results* results, size_t line, size_t rank, size_t* count);
 /* Where alignments were asked for, how much a word of the translation attends to each word of the line; the number of
- * these in `count`. NULL behind the last word. */
+ * these in `count`. NULL past the last word. */
 const float* polymoe_alignment(const polymoe_results* results, size_t line, size_t rank, size_t word, size_t* count);
 /* Whether it does not end by itself: it reached the greatest length. */
 int polymoe_cut_off(const polymoe_results* results, size_t line, size_t rank);

@@ -18,9 +18,9 @@
 namespace polymoe {
 inline namespace v0 {
 
-/// The number format of a model's weights. kAuto: that of a quantized checkpoint, else float32. kInt8 is for the CPU: a
-/// quarter of the memory and the fastest. kInt4 is kInt8 with the experts at half that size, for models that have some.
-/// What is quantized in the checkpoint stays so.
+/// The number format of a model's weights. kAuto: int8 or int4 where the checkpoint has it, else float32. kInt8 is for
+/// the CPU: a quarter of the memory and the fastest. kInt4 is kInt8 with the experts at half that size, for models that
+/// have some. What has int8 or int4 in the checkpoint keeps it.
 enum class Precision { kAuto, kFloat32, kBFloat16, kFloat16, kInt8, kInt4 };
 
 /// Where a model computes.
@@ -46,7 +46,7 @@ struct SearchOptions {
   double repetition_penalty = 1.0;      ///< log probabilities of tokens that are there already, times this; 1: as is
   std::int64_t max_tokens = 4096;       ///< source tokens of a batch, padding included: more is faster and takes memory
   double temperature = 0.0;             ///< above 0, n_best samples are drawn, log probabilities divided by it
-  std::int64_t top_k = 0;               ///< samples: only so many of the likeliest tokens are drawn; 0: all
+  std::int64_t top_k = 0;               ///< samples: only this many of the likeliest tokens are drawn; 0: all
   double top_p = 1.0;                   ///< samples: only the likeliest tokens that have this probability together
   std::int64_t seed = 1;                ///< samples depend on it, on the line and on its number in the call alone
   bool protect = false;                 ///< %s, {name}, tags and addresses come once each, as they are; not in samples
@@ -59,7 +59,7 @@ struct TranslatorOptions {
   Precision precision = Precision::kAuto;
   Device device = Device::kCpu;
   std::int64_t threads = 0;  ///< for computing, of all calls together; 0: as many as LibTorch has, which is one a core
-  bool verify = true;        ///< hold the checkpoint's bytes against its checksums
+  bool verify = true;        ///< check the checkpoint's bytes against its checksums
   SearchOptions search = {};
 };
 
@@ -175,10 +175,10 @@ class Translator {
                                                         std::string target_language, RequestOptions options = {}) const;
 
   /// Scores one translation of each line, by forced decoding. Throws Error as translate() does, and where a side is
-  /// longer than the model reads.
+  /// longer than the model reads; Cancelled where `stop` asks to stop, within one batch.
   std::vector<TranslationScore> score(std::span<const std::string> lines, std::span<const std::string> translations,
                                       std::string_view source_language, std::string_view target_language,
-                                      std::string_view task = "translation") const;
+                                      std::string_view task = "translation", const std::stop_token& stop = {}) const;
 
   /// Whether the model was trained for a task in a direction, as far as is known: what it writes otherwise may be of
   /// little use. Throws Error for an unknown language or task.

@@ -13,8 +13,9 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional, Union, overload
 
@@ -83,9 +84,18 @@ class Partial:
 
 
 def _encoded(text: str) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"a str is wanted, not {type(text).__name__}")
     if "\0" in text:
         raise ValueError("a text holds a NUL character")
     return text.encode()
+
+
+def _path(path: Path) -> bytes:
+    name = os.fsencode(path)
+    if b"\0" in name:
+        raise ValueError("a path holds a NUL character")
+    return name
 
 
 def _checked(handle: Optional[int]) -> int:
@@ -100,9 +110,32 @@ class Canceller:
 
     def __init__(self) -> None:
         self._handle = _checked(library.polymoe_canceller_new())
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._calls: set[Canceller] = set()
 
     def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            calls = list(self._calls)
         library.polymoe_cancel(self._handle)
+        for call in calls:
+            call.cancel()
+
+    @contextmanager
+    def _of_call(self) -> Iterator[Canceller]:
+        """One that ends a single call: when this one is told to, or for a reason of the call's own."""
+        own = Canceller()
+        with self._lock:
+            self._calls.add(own)
+            cancelled = self._cancelled
+        if cancelled:
+            own.cancel()
+        try:
+            yield own
+        finally:
+            with self._lock:
+                self._calls.discard(own)
 
     def __del__(self) -> None:
         if hasattr(self, "_handle"):
@@ -115,6 +148,10 @@ class Glossary:
     def __init__(self, terms: Mapping[str, Union[str, Sequence[str]]]) -> None:
         """Each term has one translation, or several of which any will do."""
         entries = [[term, targets] if isinstance(targets, str) else [term, *targets] for term, targets in terms.items()]
+        if not entries:
+            raise ValueError("no terms")
+        if bare := [entry[0] for entry in entries if len(entry) < 2]:
+            raise ValueError(f"a term without a translation: {bare[0]!r}")
         if broken := [text for entry in entries for text in entry if set(text) & set("\t\n\r")]:
             raise ValueError(f"a term or its translation holds a tab or a line end: {broken[0]!r}")
         lines = [" " + "\t".join(entry) for entry in entries]  # a line that begins with "#" would be a comment
@@ -124,7 +161,7 @@ class Glossary:
     def load(cls, path: Path) -> Glossary:
         """From a file of lines `source TAB target`."""
         glossary = cls.__new__(cls)
-        glossary._handle = _checked(library.polymoe_glossary_load(os.fsencode(path)))
+        glossary._handle = _checked(library.polymoe_glossary_load(_path(path)))
         return glossary
 
     def __del__(self) -> None:
@@ -166,10 +203,10 @@ class Translator:
         options = _checked(library.polymoe_options_new())
         try:
             for name, value in given.items():
-                text = str(value).lower() if isinstance(value, bool) else os.fspath(value) if name == "vocabulary" else str(value)
-                if library.polymoe_options_set(options, name.replace("_", "-").encode(), os.fsencode(text)) != 0:
+                text = str(value).lower() if isinstance(value, bool) else value if name == "vocabulary" else str(value)
+                if library.polymoe_options_set(options, name.replace("_", "-").encode(), _path(text)) != 0:
                     _checked(None)
-            self._handle = _checked(library.polymoe_load(os.fsencode(model), options))
+            self._handle = _checked(library.polymoe_load(_path(model), options))
         finally:
             library.polymoe_options_free(options)
 
@@ -236,9 +273,21 @@ class Translator:
         for name, texts in (("prefixes", prefixes), ("forbidden", forbidden)):
             if isinstance(texts, str):
                 raise TypeError(f"{name}: a list of strings is wanted, not one string")
+        prefixes = None if prefixes is None else list(prefixes)
+        forbidden = None if forbidden is None else list(forbidden)
         if prefixes is not None and len(prefixes) != len(many):
             raise ValueError(f"{len(prefixes)} prefixes for {len(many)} lines")
-        canceller = canceller or Canceller()
+        if glossary is not None and not isinstance(glossary, Glossary):
+            raise TypeError(f"glossary: a polymoe.Glossary is wanted, not {type(glossary).__name__}")
+        with (canceller or Canceller())._of_call() as own:
+            translations = self._translate(many, source, target, task, prefixes, glossary, forbidden, replace_unknowns,
+                                           word_scores, alignments, on_partial, own)
+        return translations[0] if isinstance(lines, str) else translations
+
+    def _translate(self, many: list[str], source: str, target: str, task: str, prefixes: Optional[Sequence[str]],
+                   glossary: Optional[Glossary], forbidden: Optional[Sequence[str]], replace_unknowns: bool,
+                   word_scores: bool, alignments: bool, on_partial: Optional[Callable[[Partial], None]],
+                   canceller: Canceller) -> list[Translation]:
         raised: list[BaseException] = []
 
         def tell(_: int, line: int, text: bytes, known: int, complete: int) -> None:
@@ -275,24 +324,30 @@ class Translator:
             finally:
                 library.polymoe_results_free(results)
 
-        translations = _interruptible(call, canceller)
-        return translations[0] if isinstance(lines, str) else translations
+        return _interruptible(call, canceller)
 
     def score(self, lines: Sequence[str], translations: Sequence[str], source: str, target: str, *,
-              task: str = "translation") -> list[Score]:
+              task: str = "translation", canceller: Optional[Canceller] = None) -> list[Score]:
         """Scores one translation of each line."""
         if isinstance(lines, str) or isinstance(translations, str):
             raise TypeError("lists of strings are wanted, not one string")
+        lines, translations = list(lines), list(translations)
         if len(lines) != len(translations):
             raise ValueError(f"{len(translations)} translations of {len(lines)} lines")
-        results = _checked(library.polymoe_score_translations(
-            self._handle, _array(lines), _array(translations), len(lines), _encoded(source), _encoded(target),
-            _encoded(task)))
-        try:
-            scored = [_translation(results, line).hypotheses[0] for line in range(len(lines))]
-        finally:
-            library.polymoe_results_free(results)
-        return [Score(own.log_probability, own.score, own.word_scores) for own in scored]
+        with (canceller or Canceller())._of_call() as own:
+            request = Request(size=ctypes.sizeof(Request), task=_encoded(task), canceller=own._handle)
+            arguments = (self._handle, _array(lines), _array(translations), len(lines), _encoded(source),
+                         _encoded(target), ctypes.byref(request))
+
+            def call() -> list[Translation]:
+                results = _checked(library.polymoe_score_translations(*arguments))
+                try:
+                    return [_translation(results, line) for line in range(len(lines))]
+                finally:
+                    library.polymoe_results_free(results)
+
+            scored = [translation.hypotheses[0] for translation in _interruptible(call, own)]
+        return [Score(one.log_probability, one.score, one.word_scores) for one in scored]
 
 
 def _interruptible(call: Callable[[], list[Translation]], canceller: Canceller) -> list[Translation]:

@@ -89,7 +89,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "polymoe_cancel": (None, [c_void_p]),
         "polymoe_canceller_free": (None, [c_void_p]),
         "polymoe_translate": (c_void_p, [c_void_p, texts, c_size_t, c_char_p, c_char_p, POINTER(Request)]),
-        "polymoe_score_translations": (c_void_p, [c_void_p, texts, texts, c_size_t, c_char_p, c_char_p, c_char_p]),
+        "polymoe_score_translations": (c_void_p, [c_void_p, texts, texts, c_size_t, c_char_p, c_char_p, POINTER(Request)]),
         "polymoe_results_free": (None, [c_void_p]),
         "polymoe_num_translations": (c_size_t, [c_void_p, c_size_t]),
         "polymoe_text": (c_char_p, [c_void_p, c_size_t, c_size_t]),

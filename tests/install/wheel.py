@@ -7,6 +7,7 @@ import pathlib
 import signal
 import sys
 import threading
+from typing import Any
 
 for name in sys.argv[4:]:
     importlib.import_module(name)
@@ -85,6 +86,19 @@ try:
 except polymoe.Cancelled:
     pass
 
+try:
+    translator.score(lines, expected, "en", "de", canceller=canceller)
+    expect(False, "a cancelled scoring goes on")
+except polymoe.Cancelled:
+    pass
+shared = polymoe.Canceller()
+try:
+    greedy.translate(lines, "en", "de", on_partial=stop, canceller=shared)
+    expect(False, "a listener's exception is lost")
+except KeyError:
+    pass
+expect(greedy.translate(lines[0], "en", "de", canceller=shared).text == whole.text, "a failed call cancels others")
+
 # Options and errors.
 listed = polymoe.Translator(model, n_best=3, protect=True, split_sentences="always")
 expect(len(listed.translate(lines[0], "en", "de").hypotheses) == 3, "three translations")
@@ -121,12 +135,15 @@ for call, word in (
         expect(False, f"nothing is wrong with {word}")
     except polymoe.Error as error:
         expect(word in str(error), error)
+wrong: Any = [1]
 for call in (lambda: translator.translate("Open\0", "en", "de"), lambda: polymoe.Glossary({"a\tb": "c"}),
-             lambda: translator.score(lines, [], "en", "de")):
+             lambda: polymoe.Glossary({"a": []}), lambda: polymoe.Translator(model + "\0"),
+             lambda: translator.score(lines, [], "en", "de"), lambda: translator.translate(wrong, "en", "de"),
+             lambda: translator.translate(lines, "en", "de", glossary=wrong)):
     try:
         call()
         expect(False, "a bad value is taken")
-    except ValueError:
+    except (TypeError, ValueError):
         pass
 
 # LibTorch is there once, and Python's torch computes with it.

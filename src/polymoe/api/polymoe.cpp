@@ -250,14 +250,14 @@ polymoe_results* polymoe_translate(const polymoe_translator* translator, const c
 
 polymoe_results* polymoe_score_translations(const polymoe_translator* translator, const char* const* lines,
                                             const char* const* translations, size_t count, const char* source_language,
-                                            const char* target_language, const char* task) {
+                                            const char* target_language, const polymoe_request* request) {
   return guarded<polymoe_results*>(nullptr, [&] {
+    const polymoe::RequestOptions asked = polymoe::request_options(polymoe::whole_request(request), 0);
     std::vector<std::string> texts = polymoe::texts_of(translations, count, "a translation");
-    auto scores =
-        given(translator, "the translator")
-            .translator.score(polymoe::texts_of(lines, count, "a line"), texts,
-                              given(source_language, "the source language"),
-                              given(target_language, "the target language"), task == nullptr ? "translation" : task);
+    auto scores = given(translator, "the translator")
+                      .translator.score(polymoe::texts_of(lines, count, "a line"), texts,
+                                        given(source_language, "the source language"),
+                                        given(target_language, "the target language"), asked.task, asked.stop);
     auto results = std::make_unique<polymoe_results>();
     for (std::size_t i = 0; i < count; ++i) {
       polymoe::Hypothesis scored{.text = std::move(texts[i]),

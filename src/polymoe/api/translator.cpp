@@ -43,7 +43,10 @@ DecodeOptions decode_options(const v0::SearchOptions& search) {
 
 DecodingTranslator load(const std::filesystem::path& model, const v0::TranslatorOptions& options) {
   const DecodeOptions search = decode_options(options.search);
-  if (options.threads < 0) fail("{} threads; give 0 for as many as there are, or more", options.threads);
+  constexpr std::int64_t kMostThreads = 4096;
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    fail("{} threads; give 0 for as many as there are, or up to {}", options.threads, kMostThreads);
+  }
   const ComputingThreads threads(options.threads > 0 ? static_cast<int>(options.threads) : at::get_num_threads());
   return DecodingTranslator::load(model, options.vocabulary, search, word_of(options.precision),
                                   word_of(options.device), options.verify ? Check::kValues : Check::kHeaders);
@@ -97,6 +100,9 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
     fail("{} prefixes for {} lines; give one for each line, an empty one for none", options.prefixes.size(),
          lines.size());
   }
+  check_texts(lines, "line");
+  check_texts(options.prefixes, "prefix");
+  check_texts(options.forbidden, "forbidden phrase");
   if (state_->samples && !options.glossary.empty()) {
     fail("a glossary needs beam search, but temperature asks for samples; leave one of them out");
   }
@@ -116,8 +122,6 @@ std::vector<v0::Translation> v0::Translator::translate(std::span<const std::stri
       options.on_partial({text.sentence, text.text, text.added, text.complete});
     };
   }
-  check_texts(lines, "line");
-  check_texts(options.prefixes, "prefix");
   std::vector<Translation> translations(lines.size());
   const auto note_loss = [&](const LossySource& lost) {
     translations[lost.sentence].unknown_tokens = lost.unknown;
@@ -155,7 +159,8 @@ std::future<std::vector<v0::Translation>> v0::Translator::translate_async(std::v
 std::vector<v0::TranslationScore> v0::Translator::score(std::span<const std::string> lines,
                                                         std::span<const std::string> translations,
                                                         std::string_view source_language,
-                                                        std::string_view target_language, std::string_view task) const {
+                                                        std::string_view target_language, std::string_view task,
+                                                        const std::stop_token& stop) const {
   if (lines.size() != translations.size()) {
     fail("{} translations of {} lines; give one of each line", translations.size(), lines.size());
   }
@@ -163,7 +168,7 @@ std::vector<v0::TranslationScore> v0::Translator::score(std::span<const std::str
   check_texts(translations, "translation");
   std::vector<TranslationScore> scores;
   for (auto& result : state_->translator.score(lines, translations, std::string(source_language),
-                                               std::string(target_language), task)) {
+                                               std::string(target_language), task, {}, stop)) {
     scores.push_back({result.log_probability, result.score, std::move(result.word_scores)});
   }
   return scores;

@@ -13,6 +13,8 @@
 #include "polymoe/base/files.h"
 #include "polymoe/base/json_text.h"
 #include "polymoe/base/quote.h"
+#include "polymoe/checkpoint/model_checkpoint.h"
+#include "polymoe/checkpoint/vocabulary_file.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
 #include "polymoe/decode/translator.h"
@@ -112,6 +114,10 @@ void run_quantize(QuantizeArguments arguments) {
     fail("--compare needs --source-language and --target-language");
   }
   const std::optional<TestSet> test = arguments.compare.empty() ? std::nullopt : std::optional<TestSet>(arguments);
+  if (test) {
+    const Vocabulary vocabulary = Vocabulary::load(vocabulary_of(resolve_checkpoint(arguments.options.checkpoint)));
+    for (const std::string& language : {arguments.source, arguments.target}) vocabulary.language_index(language);
+  }
   arguments.options.to = kFormats.at(arguments.to);
   const QuantizeReport sizes = quantize_checkpoint(arguments.options, console_progress());
   nlohmann::json report{{"checkpoint", arguments.options.output.string()},

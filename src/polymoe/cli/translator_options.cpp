@@ -9,10 +9,11 @@
 namespace polymoe::cli {
 
 void add_placement(CLI::App& app, Placement& placement) {
-  app.add_option("--precision", placement.precision,
-                 "number format of the weights; auto: that of a quantized checkpoint, else float32; int8 is for the "
-                 "CPU, a quarter of the memory and the fastest; int4, for models with experts, is int8 with experts of "
-                 "half that size")
+  app.add_option(
+         "--precision", placement.precision,
+         "number format of the weights; auto: int8 or int4 where the checkpoint has it, else float32; int8 is for the "
+         "CPU, a quarter of the memory and the fastest; int4, for models with experts, is int8 with experts of "
+         "half that size")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16", "float16", "int8", "int4"}))
       ->capture_default_str();
   add_device(app, placement.device);

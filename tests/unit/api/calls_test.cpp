@@ -246,7 +246,20 @@ TEST(LibraryCalls, RefuseTextThatIsNotUtf8) {
   EXPECT_THAT(message_of([&] { translator.translate(lines, "en", "de"); }), HasSubstr("line 2: not UTF-8 text"));
   EXPECT_THAT(message_of([&] { translator.translate("Open", "en", "de", {.prefixes = {std::string(1, '\0')}}); }),
               HasSubstr("prefix 1: a NUL byte"));
+  EXPECT_THAT(message_of([&] {
+                translator.translate("Open", "en", "de", {.forbidden = {"Datei", "\xFF"}});
+              }),
+              HasSubstr("forbidden phrase 2: not UTF-8 text"));
   EXPECT_THAT(message_of([&] { translator.score(lines, lines, "en", "de"); }), HasSubstr("line 2: not UTF-8 text"));
+}
+
+TEST(LibraryCalls, ScoringStopsWhereItIsAskedTo) {
+  const Translator translator = load({});
+  std::stop_source stop;
+  stop.request_stop();
+  const std::vector<std::string> lines = {"Open it.", "Open the file."};
+  EXPECT_THROW(translator.score(lines, lines, "en", "de", "translation", stop.get_token()), Cancelled);
+  EXPECT_EQ(translator.score(lines, lines, "en", "de").size(), 2U);
 }
 
 TEST(LibraryCalls, TellWhetherADirectionWasTrained) {

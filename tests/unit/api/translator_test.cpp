@@ -50,6 +50,7 @@ TEST(LibraryTranslator, RefusesOptionsOutOfRange) {
   EXPECT_THAT(message_of(folder.path(), {.search = {.beam_size = 2, .n_best = 3}}),
               ::testing::HasSubstr("decode.n-best"));
   EXPECT_THAT(message_of(folder.path(), {.threads = -1}), ::testing::HasSubstr("-1 threads"));
+  EXPECT_THAT(message_of(folder.path(), {.threads = 100'000}), ::testing::HasSubstr("100000 threads"));
 }
 
 TEST(LibraryTranslator, NamesAFolderThatHoldsNoModel) {
