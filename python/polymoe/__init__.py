@@ -280,51 +280,44 @@ class Translator:
         if glossary is not None and not isinstance(glossary, Glossary):
             raise TypeError(f"glossary: a polymoe.Glossary is wanted, not {type(glossary).__name__}")
         with (canceller or Canceller())._of_call() as own:
-            translations = self._translate(many, source, target, task, prefixes, glossary, forbidden, replace_unknowns,
-                                           word_scores, alignments, on_partial, own)
+            raised: list[BaseException] = []
+
+            def tell(_: int, line: int, text: bytes, known: int, complete: int) -> None:
+                if raised or on_partial is None:
+                    return
+                try:
+                    on_partial(Partial(line, text.decode(), text[known:].decode(), bool(complete)))
+                except BaseException as error:  # raised again by the call
+                    raised.append(error)
+                    own.cancel()
+
+            request = Request(size=ctypes.sizeof(Request), task=_encoded(task), canceller=own._handle)
+            if prefixes is not None:
+                request.prefixes = _array(prefixes)
+            if glossary is not None:
+                request.glossary = glossary._handle
+            if forbidden is not None:
+                request.forbidden = _array(forbidden)
+                request.num_forbidden = len(forbidden)
+            request.replace_unknowns = int(replace_unknowns)
+            request.word_scores = int(word_scores)
+            request.alignments = int(alignments)
+            if on_partial is not None:
+                request.on_partial = PartialCallback(tell)
+            arguments = (self._handle, _array(many), len(many), _encoded(source), _encoded(target), ctypes.byref(request))
+
+            def call() -> list[Translation]:
+                results = library.polymoe_translate(*arguments)
+                try:
+                    if raised:
+                        raise raised[0]
+                    _checked(results)
+                    return [_translation(results, line) for line in range(len(many))]
+                finally:
+                    library.polymoe_results_free(results)
+
+            translations = _interruptible(call, own)
         return translations[0] if isinstance(lines, str) else translations
-
-    def _translate(self, many: list[str], source: str, target: str, task: str, prefixes: Optional[Sequence[str]],
-                   glossary: Optional[Glossary], forbidden: Optional[Sequence[str]], replace_unknowns: bool,
-                   word_scores: bool, alignments: bool, on_partial: Optional[Callable[[Partial], None]],
-                   canceller: Canceller) -> list[Translation]:
-        raised: list[BaseException] = []
-
-        def tell(_: int, line: int, text: bytes, known: int, complete: int) -> None:
-            if raised or on_partial is None:
-                return
-            try:
-                on_partial(Partial(line, text.decode(), text[known:].decode(), bool(complete)))
-            except BaseException as error:  # raised again by the call
-                raised.append(error)
-                canceller.cancel()
-
-        request = Request(size=ctypes.sizeof(Request), task=_encoded(task), canceller=canceller._handle)
-        if prefixes is not None:
-            request.prefixes = _array(prefixes)
-        if glossary is not None:
-            request.glossary = glossary._handle
-        if forbidden is not None:
-            request.forbidden = _array(forbidden)
-            request.num_forbidden = len(forbidden)
-        request.replace_unknowns = int(replace_unknowns)
-        request.word_scores = int(word_scores)
-        request.alignments = int(alignments)
-        if on_partial is not None:
-            request.on_partial = PartialCallback(tell)
-        arguments = (self._handle, _array(many), len(many), _encoded(source), _encoded(target), ctypes.byref(request))
-
-        def call() -> list[Translation]:
-            results = library.polymoe_translate(*arguments)
-            try:
-                if raised:
-                    raise raised[0]
-                _checked(results)
-                return [_translation(results, line) for line in range(len(many))]
-            finally:
-                library.polymoe_results_free(results)
-
-        return _interruptible(call, canceller)
 
     def score(self, lines: Sequence[str], translations: Sequence[str], source: str, target: str, *,
               task: str = "translation", canceller: Optional[Canceller] = None) -> list[Score]:

@@ -32,7 +32,6 @@ void sync_everything_of(const fs::path& folder) {
 AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   if (!path_.has_filename()) path_ = path_.parent_path();  // "corpus/" names the same folder as "corpus"
   temporary_ = partial_name(path_);
-  listed_ = std::make_unique<ListedPartial>(temporary_);
   remove_stale_partials(path_);
   do {
     if (lock_ >= 0) close(lock_);
@@ -42,6 +41,7 @@ AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
     lock_ = open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock_ < 0 && errno != ENOENT) fail_errno("cannot open", temporary_);
   } while (lock_ < 0 || !lock_partial(lock_, temporary_));
+  listed_ = std::make_unique<ListedPartial>(temporary_);  // ours alone from here on
 }
 
 AtomicFolder::~AtomicFolder() {

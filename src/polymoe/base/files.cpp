@@ -187,12 +187,12 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
     throw Error("is not a regular file", {path_, 0}, "choose another name for the result");
   }
   temporary_ = partial_name(path_);
-  listed_ = std::make_unique<ListedPartial>(temporary_);
   do {
     if (descriptor_ >= 0) close(descriptor_);
     descriptor_ = open(temporary_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
     if (descriptor_ < 0) fail_errno("cannot create", temporary_);
   } while (!lock_partial(descriptor_, temporary_));
+  listed_ = std::make_unique<ListedPartial>(temporary_);  // ours alone from here on
   if (ftruncate(descriptor_, 0) != 0) fail_errno("cannot write", temporary_);
   remove_stale_partials(path_);
 }

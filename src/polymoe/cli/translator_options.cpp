@@ -54,11 +54,7 @@ Translator load_translator(const ModelTask& asked, const DecodeOptions& options)
 }
 
 Direction check_direction(const Translator& translator, const ModelTask& asked) {
-  const Vocabulary& vocabulary = translator.vocabulary();
-  const auto named = [&](const std::string& name) {
-    return vocabulary.languages().at(static_cast<std::size_t>(vocabulary.language_index(name)));
-  };
-  Direction direction{named(asked.source), named(asked.target)};
+  Direction direction = translator.direction(asked.source, asked.target);
   if (translator.trained_directions({direction}, asked.task).empty()) {
     remark(fmt::format("the model was not trained for {} {}", asked.task, direction.name()), {asked.model, 0},
            "what it writes may be of little use");

@@ -150,10 +150,14 @@ Translator Translator::load(const std::filesystem::path& path, const std::filesy
 
 bool Translator::is_trained(const std::string& source, const std::string& target, std::string_view task) const {
   parse_task(task, vocabulary_);
+  return !trained_directions({direction(source, target)}, task).empty();
+}
+
+Direction Translator::direction(const std::string& source, const std::string& target) const {
   const auto own_name = [&](const std::string& name) {
     return vocabulary_.languages().at(static_cast<std::size_t>(vocabulary_.language_index(name)));
   };
-  return !trained_directions({{own_name(source), own_name(target)}}, task).empty();
+  return {own_name(source), own_name(target)};
 }
 
 std::vector<Direction> Translator::trained_directions(const std::vector<Direction>& directions,

@@ -144,6 +144,9 @@ class Translator {
                                  std::string_view task = "translation", const TextNames& names = {},
                                  const std::stop_token& stop = {}) const;
 
+  /// A direction by the vocabulary's own names of its languages. Throws Error for an unknown one.
+  Direction direction(const std::string& source, const std::string& target) const;
+
   /// Those of the directions, by the vocabulary's names, in which the model can have been trained for a task, as far as
   /// is known (see data/trained.h). Models that are made of others' weights count as trained for all.
   std::vector<Direction> trained_directions(const std::vector<Direction>& directions,
