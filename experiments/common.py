@@ -127,6 +127,20 @@ class Experiment:
             self.call("corpus", "gettext", "--languages", ",".join(self.gettext_languages), "--out", corpus)
         return self.prepare([corpus], self.size["vocabulary"], tail=["--byte-fallback"])
 
+    def verses(self, languages):
+        """A corpus folder of the verses of `languages`: a line for each verse, empty where a language lacks it."""
+        folder = self.out / "corpus"
+        folder.mkdir(exist_ok=True)
+        counts = {}
+        for language in languages:
+            for part in ("train", "valid"):
+                lines = read_verses(self.data, language, part)
+                write_lines(folder / f"{part}.{language}.gz", lines)
+                counts[part] = len(lines)
+        about = {"name": "verses", "languages": languages, "splits": counts}
+        (folder / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
+        return folder
+
     def call(self, *arguments):
         return trainings.call([self.program, *arguments])
 
