@@ -1,7 +1,9 @@
 #include "polymoe/train/trainer.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
+#include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -151,6 +153,62 @@ TEST_F(TrainerTest, TrainsTranslatesAndValidatesInBFloat16) {
   const auto results = translator.translate(sentences, "en", "xx");
   ASSERT_EQ(results.size(), 3u);
   EXPECT_EQ(results[1][0].text, "");
+}
+
+// A reduced form of experiments/ciphers: languages that share nothing, and a dense model that is too small for them.
+TEST_F(TrainerTest, ExpertsPayWhereLanguagesShareNothing) {
+  constexpr int kLanguages = 16;
+  const std::string words = "abcdefghijklmnopqrstuvwxyz012345";  // each is one letter
+  std::mt19937 random(1);
+  std::vector<double> frequencies;  // as in texts, 1/rank
+  for (std::size_t rank = 1; rank <= words.size(); ++rank) frequencies.push_back(1.0 / static_cast<double>(rank));
+  std::discrete_distribution<std::size_t> word(frequencies.begin(), frequencies.end());
+  std::uniform_int_distribution<int> length(4, 16);
+  std::map<std::string, std::string> ciphers{{"xx", words}};
+  for (int i = 0; i < kLanguages; ++i) {
+    std::string cipher = words;
+    std::shuffle(cipher.begin(), cipher.end(), random);
+    ciphers[fmt::format("a{}", static_cast<char>('a' + i))] = cipher;
+  }
+  std::map<std::string, std::vector<std::string>> train_lines, valid_lines;
+  for (int line = 0; line < 2020; ++line) {
+    auto& split = line < 2000 ? train_lines : valid_lines;
+    for (const auto& [language, cipher] : ciphers) split[language].emplace_back();
+    for (int n = length(random); n > 0; --n) {
+      const std::size_t place = word(random);
+      for (const auto& [language, cipher] : ciphers) split[language].back() += cipher[place];
+    }
+  }
+  make_data(train_lines, valid_lines, static_cast<std::int64_t>(words.size()) + kLanguages + 12);
+
+  const auto loss_with = [&](std::int64_t experts) {
+    RunOptions options = run_options(fmt::format("experts-{}", experts));
+    options.model.ffn = 16;
+    options.model.heads = 2;
+    options.model.encoder_layers = 1;
+    options.model.decoder_layers = 1;
+    options.model.dropout = 0.0;
+    options.model.moe.experts = experts;
+    options.model.moe.every = 1;
+    options.model.moe.capacity = CapacityKind::kDropless;
+    options.data.directions = {"xx-*"};
+    options.data.denoising_weight = 0.0;
+    options.data.bucket_examples = 16384;
+    options.train.threads = 1;  // such small products gain nothing from more
+    options.train.max_tokens = 1500;
+    options.train.micro_batches = 1;
+    options.train.label_smoothing = 0.0;
+    options.train.max_updates = 1000;
+    options.train.valid_beam_size = 0;
+    options.train.keep_best = ValidMetric::kLoss;
+    options.train.log_freq = 100;
+    options.optimizer.learning_rate = 1e-2;
+    options.optimizer.schedule = Schedule::kLinear;
+    options.optimizer.warmup_updates = 100;
+    train(options);
+    return records(options, "valid").back().at("nll").get<double>();
+  };
+  EXPECT_LT(loss_with(kLanguages), loss_with(0) - 0.5);
 }
 
 TEST_F(TrainerTest, OverfitsSixtyFourSentencesOfMulti30kInAllDirections) {
