@@ -185,7 +185,11 @@ class Experiment:
                 partial.write_text(json.dumps(row) + "\n", encoding="utf-8")
                 partial.replace(path)
             return json.loads(path.read_text(encoding="utf-8"))
-        return self.parallel(one, [unit for unit in units if self.arms is None or unit[0] in self.arms])
+        return self.parallel(one, [unit for unit in units if self.wants(unit[0])])
+
+    def wants(self, arm):
+        """Whether rows of this arm are asked for."""
+        return self.arms is None or arm in self.arms
 
     def parallel(self, function, items):
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
