@@ -12,6 +12,7 @@ import html
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -213,6 +214,11 @@ class Experiment:
         seeds = sorted({arm["seeds"] for arm in summary.values()})
         print(f"\n{' or '.join(map(str, seeds))} seeds, {self.size['updates']} updates; mean (lowest to highest over the seeds)")
         print(f"written: build/results/{self.name}.json and .svg")
+
+
+def folder_name(arm, seed):
+    """The folder of a training by the name of its arm."""
+    return re.sub("[ ,']+", "-", arm) + f".{seed}"
 
 
 def _corpora(specs):
