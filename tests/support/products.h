@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -18,10 +19,29 @@ inline std::vector<float> numbers(std::int64_t count, const char* place) {
   return values;
 }
 
+/// Such numbers as elements of a kernel's type.
+template <typename Element>
+std::vector<Element> elements_of(const std::vector<float>& values) {
+  std::vector<Element> elements(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) from_float(values[i], elements[i]);
+  return elements;
+}
+template <typename Element>
+std::vector<float> floats_of(const std::vector<Element>& elements) {
+  std::vector<float> values;
+  for (const Element element : elements) values.push_back(to_float(element));
+  return values;
+}
+
+/// The most by which rounding to Element changes a value, over it.
+template <typename Element>
+constexpr double kRounding = sizeof(Element) == sizeof(float) ? 0.0 : 1.0 / 256;
+
 /// What products can be computed with here.
 inline std::vector<Vectors> all_vectors() {
   std::vector<Vectors> all;
-  for (const Vectors v : {Vectors::kPlain, Vectors::kAvx2, Vectors::kAvx512, Vectors::kAvx512Vnni}) {
+  for (const Vectors v :
+       {Vectors::kPlain, Vectors::kAvx2, Vectors::kAvx512, Vectors::kAvx512Vnni, Vectors::kAvx512Bfloat16}) {
     if (v <= best_vectors()) all.push_back(v);
   }
   return all;

@@ -16,8 +16,9 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Where blocks of rows begin, of a size that stays in a core's cache while the weight passes by.
+template <typename Element>
 std::vector<std::int64_t> row_blocks(std::int64_t rows, std::int64_t width) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 16, kFewest = 96;
+  constexpr std::int64_t kElements = (std::int64_t{1} << 18) / sizeof(Element), kFewest = 96;
   const std::int64_t block = std::max(kFewest, kElements / width);
   std::vector<std::int64_t> begin;
   for (std::int64_t row = 0; row < rows; row += block) begin.push_back(row);
@@ -25,48 +26,46 @@ std::vector<std::int64_t> row_blocks(std::int64_t rows, std::int64_t width) {
   return begin;
 }
 
-template <typename Function>
+template <typename Element, typename Function>
 void share_blocks(const std::vector<std::int64_t>& begin, std::int64_t width, std::int64_t outputs, std::int64_t inputs,
                   const Function& f) {
   share_products(
       begin.data(), static_cast<std::int64_t>(begin.size()) - 1, width, outputs * inputs,
-      [=](std::int64_t rows) { return kernels::expert_scratch(rows, outputs, inputs); }, f);
+      [=](std::int64_t rows) { return product_scratch<Element>(rows, outputs, inputs); }, f);
 }
 
-at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+template <typename Element>
+void product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& y) {
   const std::int64_t rows = x.size(0), inputs = x.size(1), outputs = weight.size(0);
-  at::Tensor y = at::empty({rows, outputs}, x.options());
-  const auto *from = x.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
-  const float* biases = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
-  auto* to = y.mutable_data_ptr<float>();
-  share_blocks(
-      row_blocks(rows, inputs), outputs, outputs, inputs,
+  const auto *from = elements<Element>(x), *weights = elements<Element>(weight);
+  const auto* biases = bias.defined() ? elements<Element>(bias) : nullptr;
+  auto* to = mutable_elements<Element>(y);
+  share_blocks<Element>(
+      row_blocks<Element>(rows, inputs), outputs, outputs, inputs,
       [&](std::int64_t, std::int64_t row, std::int64_t count, std::int64_t first, std::int64_t last, float* scratch) {
         kernels::expert_forward(from + row * inputs, count, weights, outputs, inputs, biases, first, last,
                                 to + row * outputs, scratch);
       });
-  return y;
 }
 
-at::Tensor product_backward(const at::Tensor& dy, const at::Tensor& weight) {
+template <typename Element>
+void product_backward(const at::Tensor& dy, const at::Tensor& weight, const at::Tensor& dx) {
   const std::int64_t rows = dy.size(0), outputs = weight.size(0), inputs = weight.size(1);
-  at::Tensor dx = at::empty({rows, inputs}, dy.options());
-  const auto *from = dy.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
-  auto* to = dx.mutable_data_ptr<float>();
-  share_blocks(
-      row_blocks(rows, inputs), inputs, outputs, inputs,
+  const auto *from = elements<Element>(dy), *weights = elements<Element>(weight);
+  auto* to = mutable_elements<Element>(dx);
+  share_blocks<Element>(
+      row_blocks<Element>(rows, inputs), inputs, outputs, inputs,
       [&](std::int64_t, std::int64_t row, std::int64_t count, std::int64_t first, std::int64_t last, float* scratch) {
         kernels::expert_backward(from + row * outputs, count, weights, outputs, inputs, first, last, to + row * inputs,
                                  scratch);
       });
-  return dx;
 }
 
-at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
+template <typename Element>
+void weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& dw) {
   const std::int64_t rows = dy.size(0), outputs = dy.size(1), inputs = x.size(1);
-  at::Tensor dw = rows > 0 ? at::empty({outputs, inputs}, x.options()) : at::zeros({outputs, inputs}, x.options());
-  const auto *gradients = dy.const_data_ptr<float>(), *from = x.const_data_ptr<float>();
-  auto* to = dw.mutable_data_ptr<float>();
+  const auto *gradients = elements<Element>(dy), *from = elements<Element>(x);
+  auto* to = mutable_elements<Element>(dw);
   // Where there are fewer panels than threads, these share the outputs too.
   const std::int64_t panels = kernels::panels_of(inputs);
   const std::int64_t parts = std::clamp<std::int64_t>((at::get_num_threads() + panels - 1) / panels, 1, outputs);
@@ -74,13 +73,12 @@ at::Tensor weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   for (std::int64_t i = 0; i <= parts; ++i) begin.push_back(outputs * i / parts);
   share_products(
       begin.data(), parts, inputs, rows * inputs,
-      [=](std::int64_t count) { return kernels::expert_scratch(rows, count, inputs); },
+      [=](std::int64_t count) { return product_scratch<Element>(rows, count, inputs); },
       [&](std::int64_t, std::int64_t output, std::int64_t count, std::int64_t first, std::int64_t last,
           float* scratch) {
         kernels::expert_weight_gradient(gradients + output, outputs, from, rows, count, inputs, first, last,
                                         to + output * inputs, scratch);
       });
-  return dw;
 }
 
 class LinearProduct : public torch::autograd::Function<LinearProduct> {
@@ -89,15 +87,27 @@ class LinearProduct : public torch::autograd::Function<LinearProduct> {
                             const std::optional<at::Tensor>& bias) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["has_bias"] = bias.has_value();
-    return product(x, weight, bias.has_value() ? bias->contiguous() : at::Tensor());
+    at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+    const at::Tensor added = bias.has_value() ? bias->contiguous() : at::Tensor();
+    with_elements(x, [&](auto element) { product<decltype(element)>(x, weight, added, y); });
+    return y;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &x = saved[0], &weight = saved[1], dy = grads[0].contiguous();
     variable_list gradients(3);
-    if (ctx->needs_input_grad(0)) gradients[0] = product_backward(dy, weight);
-    if (ctx->needs_input_grad(1)) gradients[1] = weight_gradient(dy, x);
+    with_elements(x, [&](auto element) {
+      using Element = decltype(element);
+      if (ctx->needs_input_grad(0)) {
+        gradients[0] = at::empty_like(x);
+        product_backward<Element>(dy, weight, gradients[0]);
+      }
+      if (ctx->needs_input_grad(1)) {
+        gradients[1] = x.size(0) > 0 ? at::empty_like(weight) : at::zeros_like(weight);
+        weight_gradient<Element>(dy, x, gradients[1]);
+      }
+    });
     if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) gradients[2] = dy.sum(0);
     return gradients;
   }
@@ -111,8 +121,9 @@ at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const a
   // Autograd refuses undefined tensors as arguments.
   std::optional<at::Tensor> given;
   if (bias.defined()) given = bias;
-  const at::Tensor y = has_own_products(x) ? LinearProduct::apply(x.contiguous(), weight.contiguous(), given)
-                                           : at::linear(x, weight, given);
+  const at::Tensor y = has_own_products(x, weight.size(0), weight.size(1))
+                           ? LinearProduct::apply(x.contiguous(), weight.contiguous(), given)
+                           : at::linear(x, weight, given);
   return activation.has_value() ? activate(y, *activation) : y;
 }
 

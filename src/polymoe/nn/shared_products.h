@@ -2,14 +2,28 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
+#include "polymoe/kernels/cpu/bfloat16_products.h"
 #include "polymoe/kernels/cpu/expert_products.h"
+#include "polymoe/tensor/gpu.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 
-/// Whether the products of `x` are those of kernels/cpu/expert_products.h.
-inline bool has_own_products(const at::Tensor& x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
+/// Whether the products of `x` and weights [outputs, inputs] are those of kernels/cpu: see expert_products.h for
+/// float32 and bfloat16_products.h, which wants even numbers.
+inline bool has_own_products(const at::Tensor& x, std::int64_t outputs, std::int64_t inputs) {
+  if (!x.device().is_cpu()) return false;
+  return x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && outputs % 2 == 0 && inputs % 2 == 0);
+}
+
+/// Floats of scratch that a thread needs for products of Element.
+template <typename Element>
+std::int64_t product_scratch(std::int64_t rows, std::int64_t outputs, std::int64_t inputs) {
+  return std::is_same_v<Element, float> ? kernels::expert_scratch(rows, outputs, inputs)
+                                        : kernels::bfloat16_scratch(rows, outputs, inputs);
+}
 
 /// Spreads the products of `parts` over threads, cut into panels of the results' `width` columns. Part i has the rows
 /// [begin[i], begin[i + 1]), each of `of_a_row` products. Calls f(part, first row, rows, first panel, last panel,

@@ -1,86 +1,122 @@
 #include "polymoe/kernels/cpu/expert_products.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <functional>
+#include <type_traits>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "polymoe/kernels/cpu/bfloat16_products.h"
 #include "support/products.h"
 
 namespace polymoe::kernels {
 namespace {
 
-// An expert's layer, with what comes of it. Sizes that fill tiles, panels and blocks, and others.
+// An expert's layer, with what comes of it. Sizes that fill tiles, panels and blocks, and others; bfloat16 has even
+// ones.
+template <typename Element>
 struct Expert {
   std::int64_t rows, inputs, outputs;
-  std::vector<float> x = numbers(rows * inputs, "x");
-  std::vector<float> weight = numbers(outputs * inputs, "weight");
-  std::vector<float> bias = numbers(outputs, "bias");
-  std::vector<float> dy = numbers(rows * outputs, "dy");
-  std::vector<float> scratch = std::vector<float>(static_cast<std::size_t>(expert_scratch(rows, outputs, inputs)));
+  std::vector<Element> x, weight, bias, dy;
+  std::vector<float> scratch;
 
+  Expert(std::int64_t rows, std::int64_t inputs, std::int64_t outputs)
+      : rows(rows),
+        inputs(inputs),
+        outputs(outputs),
+        x(elements_of<Element>(numbers(rows * inputs, "x"))),
+        weight(elements_of<Element>(numbers(outputs * inputs, "weight"))),
+        bias(elements_of<Element>(numbers(outputs, "bias"))),
+        dy(elements_of<Element>(numbers(rows * outputs, "dy"))),
+        scratch(static_cast<std::size_t>(std::is_same_v<Element, float> ? expert_scratch(rows, outputs, inputs)
+                                                                        : bfloat16_scratch(rows, outputs, inputs))) {}
+
+  static std::vector<Element> room(std::int64_t count) {
+    return elements_of<Element>(std::vector<float>(static_cast<std::size_t>(count), 9.0f));
+  }
   std::vector<float> forward(Vectors vectors, std::int64_t count, std::int64_t first, std::int64_t last) {
-    std::vector<float> y(static_cast<std::size_t>(count * outputs), 9.0f);
+    std::vector<Element> y = room(count * outputs);
     expert_forward(x.data(), count, weight.data(), outputs, inputs, bias.data(), first, last, y.data(), scratch.data(),
                    vectors);
-    return y;
+    return floats_of(y);
   }
   std::vector<float> backward(Vectors vectors, std::int64_t count, std::int64_t first, std::int64_t last) {
-    std::vector<float> dx(static_cast<std::size_t>(count * inputs), 9.0f);
+    std::vector<Element> dx = room(count * inputs);
     expert_backward(dy.data(), count, weight.data(), outputs, inputs, first, last, dx.data(), scratch.data(), vectors);
-    return dx;
+    return floats_of(dx);
   }
   std::vector<float> gradient(Vectors vectors, std::int64_t first, std::int64_t last) {
-    std::vector<float> dw(weight.size(), 9.0f);
-    expert_weight_gradient(dy.data(), outputs, x.data(), rows, outputs, inputs, first, last, dw.data(), scratch.data(),
-                           vectors);
-    return dw;
+    return some_gradient(vectors, 0, outputs, first, last);
+  }
+  // Of the outputs [begin, begin + count).
+  std::vector<float> some_gradient(Vectors vectors, std::int64_t begin, std::int64_t count, std::int64_t first,
+                                   std::int64_t last) {
+    std::vector<Element> dw = room(count * inputs);
+    expert_weight_gradient(dy.data() + begin, outputs, x.data(), rows, count, inputs, first, last, dw.data(),
+                           scratch.data(), vectors);
+    return floats_of(dw);
   }
 };
-std::vector<Expert> experts() { return {{1, 64, 64}, {7, 37, 70}, {13, 129, 64}, {64, 128, 192}, {300, 65, 90}}; }
 
-// sum over i < terms of a(r, i) * b(i, c), in double.
-using Element = std::function<double(std::int64_t, std::int64_t)>;
+template <typename Element>
+std::vector<Expert<Element>> experts() {
+  return {{1, 64, 64}, {7, 38, 70}, {13, 130, 64}, {64, 128, 192}, {300, 66, 90}};
+}
+template <>
+std::vector<Expert<float>> experts() {
+  return {{1, 64, 64}, {7, 37, 70}, {13, 129, 64}, {64, 128, 192}, {300, 65, 90}};
+}
+
+// sum over i < terms of a(r, i) * b(i, c) + added(c), in double.
+using Factor = std::function<double(std::int64_t, std::int64_t)>;
 void expect_product(const std::vector<float>& found, std::int64_t rows, std::int64_t columns, std::int64_t terms,
-                    const Element& a, const Element& b) {
+                    const Factor& a, const Factor& b, double rounding, const std::vector<float>& added = {}) {
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
-      double sum = 0.0;
+      double sum = added.empty() ? 0.0 : static_cast<double>(added[static_cast<std::size_t>(c)]);
       for (std::int64_t i = 0; i < terms; ++i) sum += a(r, i) * b(i, c);
-      ASSERT_NEAR(found[static_cast<std::size_t>(r * columns + c)], sum, 2e-6 * static_cast<double>(terms + 1));
+      ASSERT_NEAR(found[static_cast<std::size_t>(r * columns + c)], sum,
+                  2e-6 * static_cast<double>(terms + 1) + rounding * std::abs(sum));
     }
   }
 }
 
-Element of(const std::vector<float>& values, std::int64_t width) {
-  return [&values, width](std::int64_t r, std::int64_t c) {
+Factor of(const std::vector<float>& values, std::int64_t width) {
+  return [values, width](std::int64_t r, std::int64_t c) {
     return static_cast<double>(values[static_cast<std::size_t>(r * width + c)]);
   };
 }
 
-Element transposed(const Element& element) {
-  return [element](std::int64_t r, std::int64_t c) { return element(c, r); };
+Factor transposed(const Factor& factor) {
+  return [factor](std::int64_t r, std::int64_t c) { return factor(c, r); };
 }
 
-TEST(ExpertProducts, AreTheProducts) {
-  for (Expert& e : experts()) {
-    const Element x = of(e.x, e.inputs), w = of(e.weight, e.inputs), dy = of(e.dy, e.outputs);
+template <typename Element>
+class ExpertProducts : public testing::Test {};
+using Elements = testing::Types<float, BFloat16>;
+TYPED_TEST_SUITE(ExpertProducts, Elements);
+
+TYPED_TEST(ExpertProducts, AreTheProducts) {
+  constexpr double kOwnRounding = kRounding<TypeParam>;
+  for (Expert<TypeParam>& e : experts<TypeParam>()) {
+    const Factor x = of(floats_of(e.x), e.inputs), w = of(floats_of(e.weight), e.inputs),
+                 dy = of(floats_of(e.dy), e.outputs);
     for (const Vectors vectors : all_vectors()) {
-      std::vector<float> y = e.forward(vectors, e.rows, 0, panels_of(e.outputs));
-      for (std::size_t i = 0; i < y.size(); ++i) y[i] -= e.bias[i % e.bias.size()];
-      expect_product(y, e.rows, e.outputs, e.inputs, x, transposed(w));
-      const std::vector<float> dx = e.backward(vectors, e.rows, 0, panels_of(e.inputs));
-      expect_product(dx, e.rows, e.inputs, e.outputs, dy, w);
-      const std::vector<float> dw = e.gradient(vectors, 0, panels_of(e.inputs));
-      expect_product(dw, e.outputs, e.inputs, e.rows, transposed(dy), x);
+      expect_product(e.forward(vectors, e.rows, 0, panels_of(e.outputs)), e.rows, e.outputs, e.inputs, x, transposed(w),
+                     kOwnRounding, floats_of(e.bias));
+      expect_product(e.backward(vectors, e.rows, 0, panels_of(e.inputs)), e.rows, e.inputs, e.outputs, dy, w,
+                     kOwnRounding);
+      expect_product(e.gradient(vectors, 0, panels_of(e.inputs)), e.outputs, e.inputs, e.rows, transposed(dy), x,
+                     kOwnRounding);
     }
   }
 }
 
-TEST(ExpertProducts, RangesOfPanelsPutTheWholeTogether) {
-  for (Expert& e : experts()) {
+TYPED_TEST(ExpertProducts, RangesOfPanelsPutTheWholeTogether) {
+  for (Expert<TypeParam>& e : experts<TypeParam>()) {
     const Vectors vectors = best_vectors();
     const auto joined = [](const std::vector<float>& first, const std::vector<float>& second) {
       std::vector<float> all = first;
@@ -96,19 +132,24 @@ TEST(ExpertProducts, RangesOfPanelsPutTheWholeTogether) {
   }
 }
 
-TEST(ExpertProducts, SomeOutputsHaveTheirPartOfTheGradient) {
-  Expert e{300, 65, 90};
+TYPED_TEST(ExpertProducts, SomeOutputsHaveTheirPartOfTheGradient) {
+  Expert<TypeParam> e{300, 66, 90};
   const std::vector<float> whole = e.gradient(best_vectors(), 0, panels_of(e.inputs));
   constexpr std::int64_t kFirst = 31, kCount = 40;
-  std::vector<float> some(static_cast<std::size_t>(kCount * e.inputs));
-  expert_weight_gradient(e.dy.data() + kFirst, e.outputs, e.x.data(), e.rows, kCount, e.inputs, 0, panels_of(e.inputs),
-                         some.data(), e.scratch.data());
+  const std::vector<float> some = e.some_gradient(best_vectors(), kFirst, kCount, 0, panels_of(e.inputs));
   EXPECT_TRUE(std::equal(some.begin(), some.end(), whole.begin() + kFirst * e.inputs));
 }
 
+// More than are laid out or summed at a time.
+TYPED_TEST(ExpertProducts, ManyRowsAddUp) {
+  Expert<TypeParam> e{2501, 8, 212};
+  expect_product(e.gradient(best_vectors(), 0, panels_of(e.inputs)), e.outputs, e.inputs, e.rows,
+                 transposed(of(floats_of(e.dy), e.outputs)), of(floats_of(e.x), e.inputs), kRounding<TypeParam>);
+}
+
 // Tiles of other heights, and another place in them, change no bit.
-TEST(ExpertProducts, ARowIsTheSameWhateverElseIsThere) {
-  for (Expert& e : experts()) {
+TYPED_TEST(ExpertProducts, ARowIsTheSameWhateverElseIsThere) {
+  for (Expert<TypeParam>& e : experts<TypeParam>()) {
     const std::vector<float> y = e.forward(best_vectors(), e.rows, 0, panels_of(e.outputs));
     const std::vector<float> dx = e.backward(best_vectors(), e.rows, 0, panels_of(e.inputs));
     for (const std::int64_t count : {std::int64_t{1}, e.rows / 2, e.rows - 1}) {

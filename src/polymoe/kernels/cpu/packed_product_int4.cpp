@@ -264,7 +264,7 @@ void packed_product(const GroupedRows& x, std::int64_t rows, const GroupedWeight
                     Vectors vectors) {
   const GroupedTile tile{x, weight, scale_groups_of(inputs)};
 #if defined(__x86_64__)
-  if (vectors == Vectors::kAvx512Vnni) return product_vnni(tile, rows, outputs, first, last, end, y);
+  if (vectors >= Vectors::kAvx512Vnni) return product_vnni(tile, rows, outputs, first, last, end, y);
   if (vectors >= Vectors::kAvx2) return product_avx2(tile, rows, outputs, first, last, end, y);
 #endif
   product_plain(tile, rows, outputs, first, last, end, y);

@@ -29,7 +29,7 @@ std::int64_t order_stride(std::int64_t groups) { return 1 + groups; }
 // With more groups than 16 bits can index, the plain layout is used.
 bool has_strips([[maybe_unused]] std::int64_t groups, [[maybe_unused]] Vectors vectors) {
 #if defined(__x86_64__)
-  return vectors >= Vectors::kAvx2 && vectors != Vectors::kAvx512Vnni && groups < 65536;
+  return vectors >= Vectors::kAvx2 && vectors < Vectors::kAvx512Vnni && groups < 65536;
 #else
   return false;
 #endif
@@ -298,7 +298,7 @@ void packed_product(const QuantizedRows& x, std::int64_t rows, const QuantizedWe
                     Vectors vectors) {
   const QuantizedTile tile{x, weight, groups_of(inputs), outputs};
 #if defined(__x86_64__)
-  if (vectors == Vectors::kAvx512Vnni) return product_vnni(tile, rows, first, last, end, y);
+  if (vectors >= Vectors::kAvx512Vnni) return product_vnni(tile, rows, first, last, end, y);
   if (weight.order != nullptr) return product_avx2(tile, rows, first, last, end, y);
 #endif
   product_plain(tile, rows, first, last, end, y);

@@ -17,9 +17,29 @@ inline constexpr std::int64_t kBlock = 64;
 /// Floats of a cache line.
 inline constexpr std::int64_t kLine = 16;
 
+/// 32 bits: a float, or two bfloat16 (pair_terms.h).
+typedef float Word __attribute__((may_alias));
+
+/// A term of a sum that is the product of two floats.
+struct FloatTerms {
+  using Element = float;
+
+  /// sums[r] += a[r * row] * panel.
+  template <int kLanes, int kVectors, int kRows>
+  static POLYMOE_INLINE void add(const Word* a, std::int64_t row, const float* panel,
+                                 typename Lanes<kLanes>::Floats (&sums)[kRows][kVectors]) {
+    typename Lanes<kLanes>::Floats factors[kVectors];
+    for (int v = 0; v < kVectors; ++v) Lanes<kLanes>::load(panel + v * kLanes, factors[v]);
+    for (int r = 0; r < kRows; ++r) {
+      const float value = a[r * row];
+      for (int v = 0; v < kVectors; ++v) sums[r][v] += value * factors[v];
+    }
+  }
+};
+
 /// out[r, c] = (or +=) the sum over i of a[r, i] * panel[i, c], for kPanel columns.
 struct Tile {
-  const float* a;
+  const Word* a;
   std::int64_t row;   ///< from a row of `a` to the next
   std::int64_t step;  ///< from a term to the next
   const float* panel;
@@ -32,7 +52,7 @@ struct Tile {
   std::int64_t ahead_step;
 };
 
-template <int kLanes, int kVectors, int kRows>
+template <typename Terms, int kLanes, int kVectors, int kRows>
 POLYMOE_INLINE void sum_tile(const Tile& t) {
   using Floats = typename Lanes<kLanes>::Floats;
   for (std::int64_t c = 0; c < kPanel; c += std::int64_t{kLanes} * kVectors) {
@@ -43,16 +63,11 @@ POLYMOE_INLINE void sum_tile(const Tile& t) {
           sums[r][v] = *reinterpret_cast<const Floats*>(t.out + r * t.out_row + c + v * kLanes);
       }
     }
-    const float* a = t.a;
+    const Word* a = t.a;
     const float* panel = t.panel + c;
     for (std::int64_t i = 0; i < t.terms; ++i, a += t.step, panel += kPanel) {
-      Floats factors[kVectors];
       if (c == 0) __builtin_prefetch(t.ahead + i * t.ahead_step);
-      for (int v = 0; v < kVectors; ++v) factors[v] = *reinterpret_cast<const Floats*>(panel + v * kLanes);
-      for (int r = 0; r < kRows; ++r) {
-        const float value = a[r * t.row];
-        for (int v = 0; v < kVectors; ++v) sums[r][v] += value * factors[v];
-      }
+      Terms::template add<kLanes, kVectors, kRows>(a, t.row, panel, sums);
     }
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v)
@@ -61,28 +76,28 @@ POLYMOE_INLINE void sum_tile(const Tile& t) {
   }
 }
 
-template <int kLanes, int kVectors>
+template <int kLanes, int kVectors, typename Terms = FloatTerms>
 POLYMOE_INLINE void sum_rows(const Tile& tile, std::int64_t rows) {
   switch (rows) {
     case 1:
-      return sum_tile<kLanes, kVectors, 1>(tile);
+      return sum_tile<Terms, kLanes, kVectors, 1>(tile);
     case 2:
-      return sum_tile<kLanes, kVectors, 2>(tile);
+      return sum_tile<Terms, kLanes, kVectors, 2>(tile);
     case 3:
-      return sum_tile<kLanes, kVectors, 3>(tile);
+      return sum_tile<Terms, kLanes, kVectors, 3>(tile);
     case 4:
-      return sum_tile<kLanes, kVectors, 4>(tile);
+      return sum_tile<Terms, kLanes, kVectors, 4>(tile);
     case 5:
-      return sum_tile<kLanes, kVectors, 5>(tile);
+      return sum_tile<Terms, kLanes, kVectors, 5>(tile);
     default:
-      return sum_tile<kLanes, kVectors, 6>(tile);
+      return sum_tile<Terms, kLanes, kVectors, 6>(tile);
   }
 }
 
 /// A tile of which only `columns` are there in memory.
-template <int kLanes, int kVectors>
+template <int kLanes, int kVectors, typename Terms = FloatTerms>
 POLYMOE_INLINE void sum_columns(Tile tile, std::int64_t rows, std::int64_t columns) {
-  if (columns == kPanel) return sum_rows<kLanes, kVectors>(tile, rows);
+  if (columns == kPanel) return sum_rows<kLanes, kVectors, Terms>(tile, rows);
   alignas(64) float sums[kTileRows * kPanel] = {};
   float* out = tile.out;
   const std::int64_t out_row = tile.out_row;
@@ -91,7 +106,7 @@ POLYMOE_INLINE void sum_columns(Tile tile, std::int64_t rows, std::int64_t colum
   }
   tile.out = sums;
   tile.out_row = kPanel;
-  sum_rows<kLanes, kVectors>(tile, rows);
+  sum_rows<kLanes, kVectors, Terms>(tile, rows);
   for (std::int64_t r = 0; r < rows; ++r) std::copy_n(sums + r * kPanel, columns, out + r * out_row);
 }
 

@@ -8,7 +8,8 @@ Vectors best_vectors() {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")) {
-      return __builtin_cpu_supports("avx512vnni") ? Vectors::kAvx512Vnni : Vectors::kAvx512;
+      if (!__builtin_cpu_supports("avx512vnni")) return Vectors::kAvx512;
+      return __builtin_cpu_supports("avx512bf16") ? Vectors::kAvx512Bfloat16 : Vectors::kAvx512Vnni;
     }
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Vectors::kAvx2 : Vectors::kPlain;
   }();

@@ -3,9 +3,9 @@
 /// Kernels that are compiled once for each size of the CPU's vectors.
 namespace polymoe::kernels {
 
-/// What the CPU's vectors are used for. Products of 8-bit and 4-bit weights are the same with all of them; sums of
-/// floats differ in their order.
-enum class Vectors { kPlain, kAvx2, kAvx512, kAvx512Vnni };
+/// What the CPU's vectors are used for, each with what those before it have. Products of 8-bit and 4-bit weights are
+/// the same with all of them; sums of floats differ in their order.
+enum class Vectors { kPlain, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bfloat16 };
 
 /// The best that this CPU has.
 Vectors best_vectors();

@@ -20,12 +20,12 @@ void for_each_expert(const at::Tensor& expert_begin, const Function& f) {
 }
 
 // The products of all experts with rows.
-template <typename Function>
+template <typename Element, typename Function>
 void share_experts(const at::Tensor& expert_begin, std::int64_t width, std::int64_t outputs, std::int64_t inputs,
                    const Function& f) {
   share_products(
       expert_begin.const_data_ptr<std::int64_t>(), expert_begin.size(0) - 1, width, outputs * inputs,
-      [=](std::int64_t rows) { return kernels::expert_scratch(rows, outputs, inputs); }, f);
+      [=](std::int64_t rows) { return product_scratch<Element>(rows, outputs, inputs); }, f);
 }
 
 }  // namespace
@@ -33,17 +33,21 @@ void share_experts(const at::Tensor& expert_begin, std::int64_t width, std::int6
 void multiply_experts(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       const at::Tensor& expert_begin, const at::Tensor& plan, at::Tensor& y) {
   const std::int64_t outputs = weight.size(1), inputs = weight.size(2);
-  if (has_own_products(x)) {
-    const float *from = x.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
-    const float* biases = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
-    float* to = y.mutable_data_ptr<float>();
-    share_experts(expert_begin, outputs, outputs, inputs,
-                  [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
-                      float* scratch) {
-                    kernels::expert_forward(from + row * inputs, rows, weights + e * outputs * inputs, outputs, inputs,
-                                            biases == nullptr ? nullptr : biases + e * outputs, first, last,
-                                            to + row * outputs, scratch);
-                  });
+  if (has_own_products(x, outputs, inputs)) {
+    with_elements(x, [&](auto element) {
+      using Element = decltype(element);
+      const auto *from = elements<Element>(x), *weights = elements<Element>(weight);
+      const auto* biases = bias.defined() ? elements<Element>(bias) : nullptr;
+      auto* to = mutable_elements<Element>(y);
+      share_experts<Element>(expert_begin, outputs, outputs, inputs,
+                             [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first,
+                                 std::int64_t last, float* scratch) {
+                               kernels::expert_forward(from + row * inputs, rows, weights + e * outputs * inputs,
+                                                       outputs, inputs,
+                                                       biases == nullptr ? nullptr : biases + e * outputs, first, last,
+                                                       to + row * outputs, scratch);
+                             });
+    });
     return;
   }
   const auto* segments = reinterpret_cast<const kernels::Segment*>(plan.const_data_ptr<std::int64_t>());
@@ -62,15 +66,18 @@ void multiply_experts(const at::Tensor& x, const at::Tensor& weight, const at::T
 void multiply_experts_backward(const at::Tensor& dy, const at::Tensor& weight, const at::Tensor& expert_begin,
                                at::Tensor& dx) {
   const std::int64_t outputs = weight.size(1), inputs = weight.size(2);
-  if (has_own_products(dy)) {
-    const float *from = dy.const_data_ptr<float>(), *weights = weight.const_data_ptr<float>();
-    float* to = dx.mutable_data_ptr<float>();
-    share_experts(expert_begin, inputs, outputs, inputs,
-                  [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
-                      float* scratch) {
-                    kernels::expert_backward(from + row * outputs, rows, weights + e * outputs * inputs, outputs,
-                                             inputs, first, last, to + row * inputs, scratch);
-                  });
+  if (has_own_products(dy, outputs, inputs)) {
+    with_elements(dy, [&](auto element) {
+      using Element = decltype(element);
+      const auto *from = elements<Element>(dy), *weights = elements<Element>(weight);
+      auto* to = mutable_elements<Element>(dx);
+      share_experts<Element>(expert_begin, inputs, outputs, inputs,
+                             [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first,
+                                 std::int64_t last, float* scratch) {
+                               kernels::expert_backward(from + row * outputs, rows, weights + e * outputs * inputs,
+                                                        outputs, inputs, first, last, to + row * inputs, scratch);
+                             });
+    });
     return;
   }
   for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
@@ -92,15 +99,19 @@ void expert_weight_gradients(const at::Tensor& dy, const at::Tensor& x, const at
     at::Tensor sum = db[e];
     at::sum_out(sum, dy.narrow(0, first, count), 0);
   });
-  if (has_own_products(dy)) {
-    const float *gradients = dy.const_data_ptr<float>(), *from = x.const_data_ptr<float>();
-    float* to = dw.mutable_data_ptr<float>();
-    share_experts(expert_begin, inputs, outputs, inputs,
-                  [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t last,
-                      float* scratch) {
-                    kernels::expert_weight_gradient(gradients + row * outputs, outputs, from + row * inputs, rows,
-                                                    outputs, inputs, first, last, to + e * outputs * inputs, scratch);
-                  });
+  if (has_own_products(dy, outputs, inputs)) {
+    with_elements(dy, [&](auto element) {
+      using Element = decltype(element);
+      const auto *gradients = elements<Element>(dy), *from = elements<Element>(x);
+      auto* to = mutable_elements<Element>(dw);
+      share_experts<Element>(expert_begin, inputs, outputs, inputs,
+                             [&](std::int64_t e, std::int64_t row, std::int64_t rows, std::int64_t first,
+                                 std::int64_t last, float* scratch) {
+                               kernels::expert_weight_gradient(gradients + row * outputs, outputs, from + row * inputs,
+                                                               rows, outputs, inputs, first, last,
+                                                               to + e * outputs * inputs, scratch);
+                             });
+    });
     return;
   }
   for_each_expert(expert_begin, [&](std::int64_t e, std::int64_t first, std::int64_t count) {
