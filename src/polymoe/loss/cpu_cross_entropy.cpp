@@ -8,6 +8,7 @@
 
 #include "polymoe/kernels/cpu/cross_entropy.h"
 #include "polymoe/loss/cross_entropy.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 namespace {
@@ -15,21 +16,22 @@ namespace {
 using kernels::kPanel;
 
 // The memory of one chunk's groups of tokens, used again for each chunk.
+template <typename Element>
 class Groups {
  public:
-  Groups(const kernels::Entries& entries, const Projection& projection, std::int64_t most)
+  Groups(const kernels::Entries<Element>& entries, const Projection& projection, std::int64_t most)
       : entries_(entries),
         projection_(projection),
         blocks_(kernels::entry_blocks(entries.count)),
         packed_size_(kernels::packed_states_size(entries.hidden)) {
     packed_ = at::empty({most, packed_size_}, at::kFloat);
-    logits_ = at::empty({most, entries.count, kPanel}, at::kFloat);
+    logits_ = at::empty({most, kernels::logit_rows(entries.count), kPanel}, at::kFloat);
     of_blocks_ = at::empty({most, blocks_, 2, kPanel}, at::kFloat);
     factors_ = at::empty({2, most, kPanel}, at::kFloat);
   }
 
   // The losses of `tokens` tokens.
-  void find_losses(const float* states, const std::int64_t* labels, std::int64_t tokens, double smoothing,
+  void find_losses(const Element* states, const std::int64_t* labels, std::int64_t tokens, double smoothing,
                    float* token_nll, float* token_loss) {
     tokens_ = tokens;
     labels_ = labels;
@@ -53,7 +55,7 @@ class Groups {
 
   // The gradients of the losses found last, over `normaliser`; those of the weight and the bias (null: none) are added
   // to what is there if `continues`.
-  void find_gradients(double smoothing, double normaliser, bool continues, float* grad_states, float* grad_weight,
+  void find_gradients(double smoothing, double normaliser, bool continues, Element* grad_states, float* grad_weight,
                       float* grad_bias) {
     find_factors(smoothing, normaliser);
     const auto label_share = static_cast<float>((1.0 - smoothing) / normaliser);
@@ -71,7 +73,7 @@ class Groups {
     });
     const std::int64_t panels = kernels::panels_of(entries_.hidden);
     at::parallel_for(0, count() * panels, 1, [&](std::int64_t begin, std::int64_t end) {
-      at::Tensor scratch = at::empty({kPanel, kPanel}, at::kFloat);
+      at::Tensor scratch = at::empty({kernels::kStatesGradientScratch}, at::kFloat);
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t g = i / panels;
         kernels::states_gradient(entries_, logits(g), tokens_of(g), i % panels,
@@ -85,7 +87,7 @@ class Groups {
   std::int64_t tokens_of(std::int64_t group) const { return std::min(kPanel, tokens_ - group * kPanel); }
   float* packed(std::int64_t group) const { return packed_.mutable_data_ptr<float>() + group * packed_size_; }
   float* logits(std::int64_t group) const {
-    return logits_.mutable_data_ptr<float>() + group * entries_.count * kPanel;
+    return logits_.mutable_data_ptr<float>() + group * kernels::logit_rows(entries_.count) * kPanel;
   }
   float* of_block(std::int64_t group, std::int64_t block) const {
     return of_blocks_.mutable_data_ptr<float>() + (group * blocks_ + block) * 2 * kPanel;
@@ -99,7 +101,7 @@ class Groups {
     });
   }
 
-  void find_logits(const float* states) {
+  void find_logits(const Element* states) {
     at::parallel_for(0, count(), 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t g = begin; g < end; ++g)
         kernels::pack_states(states + g * kPanel * entries_.hidden, tokens_of(g), entries_.hidden, packed(g));
@@ -136,7 +138,7 @@ class Groups {
 
   void find_sums(const float* highest) {
     for_each_block([&](std::int64_t g, std::int64_t block) {
-      kernels::entry_sums(entries_, block, highest + g * kPanel, logits(g), of_block(g, block),
+      kernels::entry_sums(entries_.count, block, highest + g * kPanel, logits(g), of_block(g, block),
                           of_block(g, block) + kPanel);
     });
     auto* sums = sums_.mutable_data_ptr<float>();
@@ -164,7 +166,7 @@ class Groups {
     }
   }
 
-  const kernels::Entries entries_;
+  const kernels::Entries<Element> entries_;
   const Projection& projection_;
   const std::int64_t blocks_, packed_size_;
   at::Tensor packed_, logits_;
@@ -176,37 +178,55 @@ class Groups {
   at::Tensor own_labels_, sums_;
 };
 
+// The losses, and where there is room for it their gradients, of all tokens.
+template <typename Element>
+void find_all(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& labels,
+              const Projection& projection, double smoothing, double normaliser, const ProjectedLosses& losses) {
+  const std::int64_t tokens = states.size(0), hidden = states.size(1);
+  // Slices may differ by an entry, but must agree on the chunks.
+  const std::int64_t chunk =
+      std::min(tokens, tokens_of_chunk(projection.vocabulary / projection.axis->size(), /*on_gpu=*/false));
+  Groups<Element> groups(
+      {elements<Element>(weight), bias.defined() ? elements<Element>(bias) : nullptr, weight.size(0), hidden},
+      projection, kernels::panels_of(chunk));
+  for (std::int64_t first = 0; first < tokens; first += chunk) {
+    groups.find_losses(elements<Element>(states) + first * hidden, labels.const_data_ptr<std::int64_t>() + first,
+                       std::min(chunk, tokens - first), smoothing, losses.token_nll.mutable_data_ptr<float>() + first,
+                       losses.token_loss.mutable_data_ptr<float>() + first);
+    if (!losses.grad_states.defined()) continue;
+    groups.find_gradients(smoothing, normaliser, first > 0,
+                          mutable_elements<Element>(losses.grad_states) + first * hidden,
+                          losses.grad_weight.mutable_data_ptr<float>(),
+                          bias.defined() ? losses.grad_bias.mutable_data_ptr<float>() : nullptr);
+  }
+}
+
 }  // namespace
+
+bool has_cpu_cross_entropy(const at::Tensor& states) {
+  return states.is_cpu() &&
+         (states.scalar_type() == at::kFloat || (states.scalar_type() == at::kBFloat16 && states.size(1) % 2 == 0));
+}
 
 ProjectedLosses cpu_cross_entropy(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias,
                                   const at::Tensor& labels, const Projection& projection, double smoothing,
                                   double normaliser, bool want_gradient) {
   const at::Tensor x = states.contiguous(), matrix = weight.contiguous(), wanted = labels.contiguous();
   const at::Tensor offsets = bias.defined() ? bias.contiguous() : bias;
-  const std::int64_t tokens = x.size(0), hidden = x.size(1);
+  const std::int64_t tokens = x.size(0);
   ProjectedLosses losses{at::empty({tokens}, at::kFloat), at::empty({tokens}, at::kFloat), {}, {}, {}};
   if (want_gradient) {
     losses.grad_states = at::empty_like(x);
     // The first tokens write them.
-    losses.grad_weight = tokens > 0 ? at::empty_like(matrix) : at::zeros_like(matrix);
-    if (bias.defined()) losses.grad_bias = tokens > 0 ? at::empty_like(offsets) : at::zeros_like(offsets);
+    const auto room = [tokens](const at::Tensor& values) {
+      return tokens > 0 ? at::empty(values.sizes(), at::kFloat) : at::zeros(values.sizes(), at::kFloat);
+    };
+    losses.grad_weight = room(matrix);
+    if (bias.defined()) losses.grad_bias = room(offsets);
   }
-  // Slices may differ by an entry, but must agree on the chunks.
-  const std::int64_t chunk =
-      std::min(tokens, tokens_of_chunk(projection.vocabulary / projection.axis->size(), /*on_gpu=*/false));
-  Groups groups({matrix.const_data_ptr<float>(), bias.defined() ? offsets.const_data_ptr<float>() : nullptr,
-                 matrix.size(0), hidden},
-                projection, kernels::panels_of(chunk));
-  for (std::int64_t first = 0; first < tokens; first += chunk) {
-    groups.find_losses(x.const_data_ptr<float>() + first * hidden, wanted.const_data_ptr<std::int64_t>() + first,
-                       std::min(chunk, tokens - first), smoothing, losses.token_nll.mutable_data_ptr<float>() + first,
-                       losses.token_loss.mutable_data_ptr<float>() + first);
-    if (!want_gradient) continue;
-    groups.find_gradients(smoothing, normaliser, first > 0,
-                          losses.grad_states.mutable_data_ptr<float>() + first * hidden,
-                          losses.grad_weight.mutable_data_ptr<float>(),
-                          bias.defined() ? losses.grad_bias.mutable_data_ptr<float>() : nullptr);
-  }
+  with_elements(x, [&](auto element) {
+    find_all<decltype(element)>(x, matrix, offsets, wanted, projection, smoothing, normaliser, losses);
+  });
   return losses;
 }
 

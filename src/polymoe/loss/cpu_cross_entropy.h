@@ -12,8 +12,11 @@ struct ProjectedLosses {
   at::Tensor grad_states, grad_weight, grad_bias;  ///< of sum(token_loss) / normaliser; undefined where not wanted
 };
 
-/// projected_cross_entropy() of float32 states on a CPU, by kernels/cpu/cross_entropy.h. A token's losses and gradient
-/// do not depend on which other tokens are there, nor on threads, bit for bit.
+/// Whether the states are on a CPU, in float32 or in bfloat16 of an even width, as cpu_cross_entropy() wants them.
+bool has_cpu_cross_entropy(const at::Tensor& states);
+
+/// projected_cross_entropy() by kernels/cpu/cross_entropy.h. A token's losses and gradient do not depend on which other
+/// tokens are there, nor on threads, bit for bit.
 ProjectedLosses cpu_cross_entropy(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias,
                                   const at::Tensor& labels, const Projection& projection, double smoothing,
                                   double normaliser, bool want_gradient);

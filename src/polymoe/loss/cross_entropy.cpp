@@ -142,11 +142,7 @@ ProjectedLosses chunked_cross_entropy(const at::Tensor& states, const at::Tensor
     at::mm_out(grad_part, part_result.gradient, weight);
     // The sum over chunks is wide: of many small addends a narrow one would lose the last.
     if (bias.defined()) losses.grad_bias.add_(part_result.gradient.sum(0, /*keepdim=*/false, wide));
-    if (states.is_cpu()) {
-      losses.grad_weight.addmm_(logits.t(), part.to(wide));
-    } else {
-      losses.grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
-    }
+    losses.grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
   }
   return losses;
 }
@@ -157,8 +153,7 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
                                const std::optional<at::Tensor>& given_bias, const at::Tensor& labels,
                                const Projection& projection, double smoothing, double normaliser, bool want_gradient) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
-    const bool is_ours = states.is_cpu() && states.scalar_type() == at::kFloat;
-    const ProjectedLosses losses = (is_ours ? cpu_cross_entropy : chunked_cross_entropy)(
+    const ProjectedLosses losses = (has_cpu_cross_entropy(states) ? cpu_cross_entropy : chunked_cross_entropy)(
         states, weight, bias, labels, projection, smoothing, normaliser, want_gradient);
     ctx->save_for_backward({losses.grad_states, losses.grad_weight, losses.grad_bias});
     ctx->mark_non_differentiable({losses.token_nll, losses.token_loss});
