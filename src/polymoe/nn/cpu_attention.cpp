@@ -6,6 +6,7 @@
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cpu/attention.h"
+#include "polymoe/tensor/gpu.h"
 
 namespace polymoe {
 namespace {
@@ -49,10 +50,11 @@ void for_each_head(const at::Tensor& query_begins, const at::Tensor& key_begins,
   });
 }
 
-kernels::AttentionRow attention_row(const at::Tensor& queries, const at::Tensor& keys, const Places& places,
-                                    const std::int32_t* query_begins, const std::int32_t* key_begins, std::int64_t row,
-                                    std::int64_t head, bool causal) {
-  const auto *q = queries.const_data_ptr<float>(), *k = keys.const_data_ptr<float>();
+template <typename Element>
+kernels::AttentionRow<Element> attention_row(const at::Tensor& queries, const at::Tensor& keys, const Places& places,
+                                             const std::int32_t* query_begins, const std::int32_t* key_begins,
+                                             std::int64_t row, std::int64_t head, bool causal) {
+  const auto *q = elements<Element>(queries), *k = elements<Element>(keys);
   const std::int64_t query = query_begins[row], key = key_begins[row];
   return {{q + places.query(query, head), places.query_row},
           {k + places.key(key, head), places.key_row},
@@ -72,12 +74,15 @@ class CpuAttention : public torch::autograd::Function<CpuAttention> {
     const at::Tensor& keys = own_keys ? queries : *keys_and_values;
     const Places places(queries, keys, own_keys, heads);
     at::Tensor y = at::empty({queries.size(0), heads * places.width}, queries.options());
-    auto* out = y.mutable_data_ptr<float>();
     const auto *of_query = query_begins.const_data_ptr<std::int32_t>(),
                *of_key = key_begins.const_data_ptr<std::int32_t>();
-    for_each_head(query_begins, key_begins, places, [&](std::int64_t row, std::int64_t head, float* scratch) {
-      kernels::attend(attention_row(queries, keys, places, of_query, of_key, row, head, causal),
-                      {out + places.result(of_query[row], head), y.size(1)}, scratch);
+    with_elements(queries, [&](auto element) {
+      using Element = decltype(element);
+      auto* out = mutable_elements<Element>(y);
+      for_each_head(query_begins, key_begins, places, [&](std::int64_t row, std::int64_t head, float* scratch) {
+        kernels::attend<Element>(attention_row<Element>(queries, keys, places, of_query, of_key, row, head, causal),
+                                 {out + places.result(of_query[row], head), y.size(1)}, scratch);
+      });
     });
     ctx->save_for_backward({queries, keys, query_begins, key_begins});
     ctx->saved_data["heads"] = heads;
@@ -92,15 +97,18 @@ class CpuAttention : public torch::autograd::Function<CpuAttention> {
     const bool own_keys = ctx->saved_data["own_keys"].toBool(), causal = ctx->saved_data["causal"].toBool();
     const Places places(queries, keys, own_keys, ctx->saved_data["heads"].toInt());
     at::Tensor grad_queries = at::empty_like(queries), grad_keys = own_keys ? grad_queries : at::empty_like(keys);
-    auto *dq = grad_queries.mutable_data_ptr<float>(), *dk = grad_keys.mutable_data_ptr<float>();
-    const auto* from = dy.const_data_ptr<float>();
     const auto *of_query = saved[2].const_data_ptr<std::int32_t>(), *of_key = saved[3].const_data_ptr<std::int32_t>();
-    for_each_head(saved[2], saved[3], places, [&](std::int64_t row, std::int64_t head, float* scratch) {
-      const std::int64_t query = of_query[row], key = of_key[row];
-      kernels::attend_backward(
-          attention_row(queries, keys, places, of_query, of_key, row, head, causal),
-          {from + places.result(query, head), dy.size(1)}, {dq + places.query(query, head), places.query_row},
-          {dk + places.key(key, head), places.key_row}, {dk + places.value(key, head), places.key_row}, scratch);
+    with_elements(queries, [&](auto element) {
+      using Element = decltype(element);
+      auto *dq = mutable_elements<Element>(grad_queries), *dk = mutable_elements<Element>(grad_keys);
+      const auto* from = elements<Element>(dy);
+      for_each_head(saved[2], saved[3], places, [&](std::int64_t row, std::int64_t head, float* scratch) {
+        const std::int64_t query = of_query[row], key = of_key[row];
+        kernels::attend_backward<Element>(
+            attention_row<Element>(queries, keys, places, of_query, of_key, row, head, causal),
+            {from + places.result(query, head), dy.size(1)}, {dq + places.query(query, head), places.query_row},
+            {dk + places.key(key, head), places.key_row}, {dk + places.value(key, head), places.key_row}, scratch);
+      });
     });
     variable_list gradients(6);
     gradients[0] = grad_queries;

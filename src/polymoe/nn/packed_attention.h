@@ -8,9 +8,9 @@
 
 namespace polymoe {
 
-/// Whether packed_attention() can compute on `projected` [tokens, width], in heads of `head_width`: a CPU's float32
-/// by our own kernel; a GPU's bfloat16, where LibTorch's fused attention may be used (it may not where every run must
-/// give the same bits).
+/// Whether packed_attention() can compute on `projected` [tokens, width], in heads of `head_width`: a CPU's float32 and
+/// bfloat16 by our own kernel; a GPU's bfloat16, where LibTorch's fused attention may be used (it may not where every
+/// run must give the same bits).
 bool can_attend_packed(const at::Tensor& projected, std::int64_t head_width);
 
 /// Softmax attention of packed rows, each over the keys of its own row, without padding anything: queries, keys and

@@ -56,6 +56,22 @@ TEST(CpuAttention, OfARowsOwnKeysIsLibTorchs) {
   }
 }
 
+// Numbers of bfloat16 have the sums of float32, rounded at the end.
+TEST(CpuAttention, OfBfloat16IsTheRoundedOfFloat32) {
+  const at::Tensor x = at::randn({std::accumulate(kLengths.begin(), kLengths.end(), 0), 3 * kHeads * 32})
+                           .to(at::kBFloat16)
+                           .requires_grad_(),
+                   same = x.detach().to(at::kFloat).requires_grad_();
+  const Packing rows = packing_of(kLengths);
+  const at::Tensor y = cpu_attention(x, {}, kHeads, rows, rows, true),
+                   wide = cpu_attention(same, {}, kHeads, rows, rows, true);
+  EXPECT_TRUE(at::equal(y, wide.to(at::kBFloat16)));
+  const at::Tensor dy = at::randn_like(y);
+  y.backward(dy);
+  wide.backward(dy.to(at::kFloat));
+  EXPECT_TRUE(at::equal(x.grad(), same.grad().to(at::kBFloat16)));
+}
+
 TEST(CpuAttention, OfOtherKeysIsLibTorchs) {
   const std::int64_t hidden = kHeads * 32;
   const at::Tensor q = at::randn({std::accumulate(kLengths.begin(), kLengths.end(), 0), hidden}).requires_grad_(),
@@ -88,13 +104,13 @@ TEST(CpuAttention, ScoresFarFromZeroAreFine) {
 TEST(CpuAttention, AllVectorsAgree) {
   const at::Tensor x = at::randn({70, 3 * 32}), dy = at::randn({70, 32});
   const auto* q = x.const_data_ptr<float>();
-  const kernels::AttentionRow row{{q, 96}, {q + 32, 96}, {q + 64, 96}, 70, 70, 32, true};
+  const kernels::AttentionRow<float> row{{q, 96}, {q + 32, 96}, {q + 64, 96}, 70, 70, 32, true};
   const auto run = [&](kernels::Vectors vectors) {
     at::Tensor y = at::empty({70, 32}), dx = at::empty({70, 96}),
                scratch = at::empty({kernels::attention_scratch(70, 70, 32)});
     auto *grad = dx.mutable_data_ptr<float>(), *some = scratch.mutable_data_ptr<float>();
-    kernels::attend(row, {y.mutable_data_ptr<float>(), 32}, some, vectors);
-    kernels::attend_backward(row, {dy.const_data_ptr<float>(), 32}, {grad, 96}, {grad + 32, 96}, {grad + 64, 96}, some,
+    kernels::attend<float>(row, {y.mutable_data_ptr<float>(), 32}, some, vectors);
+    kernels::attend_backward<float>(row, {dy.const_data_ptr<float>(), 32}, {grad, 96}, {grad + 32, 96}, {grad + 64, 96}, some,
                              vectors);
     return at::cat({y, dx}, 1);
   };
