@@ -1,6 +1,6 @@
 // Times the products of our own beside LibTorch's (MKL on most builds), in turn, for several numbers of rows: one
-// linear layer as decoding computes it, in each format, and the layers of many experts as training does. Prints one
-// JSON object: microseconds, and GFLOP/s of training's products; medians of the repeats.
+// linear layer as decoding computes it, in each format, and the layers of many experts as training does, in float32 and
+// bfloat16. Prints one JSON object: microseconds, and GFLOP/s of training's products; medians of the repeats.
 
 #include <algorithm>
 #include <functional>
@@ -40,12 +40,13 @@ std::vector<double> times_of(const Ways& ways, std::int64_t repeats) {
 }
 
 // GFLOP/s of the three products of experts with so many rows each, ours and LibTorch's expert by expert.
-nlohmann::json measure_experts(const bench::Arguments& arguments, std::int64_t rows) {
+nlohmann::json measure_experts(const bench::Arguments& arguments, std::int64_t rows, at::ScalarType type) {
   const std::int64_t experts = arguments.number("experts"), inputs = arguments.number("inputs"),
                      outputs = arguments.number("outputs");
-  const at::Tensor x = at::randn({experts * rows, inputs}), weight = at::randn({experts, outputs, inputs});
-  at::Tensor dy = at::randn({experts * rows, outputs}), y = at::empty_like(dy), dx = at::empty_like(x),
-             dw = at::empty_like(weight), db = at::empty({experts, outputs});
+  const at::Tensor x = at::randn({experts * rows, inputs}).to(type),
+                   weight = at::randn({experts, outputs, inputs}).to(type);
+  at::Tensor dy = at::randn({experts * rows, outputs}).to(type), y = at::empty_like(dy), dx = at::empty_like(x),
+             dw = at::empty_like(weight), db = at::empty({experts, outputs}, dy.options());
   const at::Tensor begin = at::arange(experts + 1, at::kLong) * rows;
   const auto each = [&](const auto& f) {
     for (std::int64_t e = 0; e < experts; ++e) f(e, e * rows);
@@ -108,7 +109,10 @@ void measure(int argc, char** argv) {
     for (std::size_t way = 0; way < ways.size(); ++way) row[ways[way].first] = 1e6 * seconds[way];
     result["microseconds"].push_back(row);
   }
-  for (const std::int64_t rows : {16, 64, 256}) result["experts"].push_back(measure_experts(arguments, rows));
+  for (const std::int64_t rows : {16, 64, 256}) {
+    result["experts"].push_back(measure_experts(arguments, rows, at::kFloat));
+    result["experts, bfloat16"].push_back(measure_experts(arguments, rows, at::kBFloat16));
+  }
   fmt::print("{}\n", dump_json(result));
 }
 
