@@ -23,15 +23,10 @@ struct Sums {
 };
 
 /// out[r, c] = the rounded sums[r, c] of a tile, plus bias[c] where it is not null.
+template <typename Terms>
 POLYMOE_INLINE void round_tile(const float* sums, std::int64_t rows, std::int64_t columns, const BFloat16* bias,
                                BFloat16* out, std::int64_t out_row) {
-  for (std::int64_t r = 0; r < rows; ++r, sums += kPanel, out += out_row) {
-    if (bias != nullptr) {
-      for (std::int64_t c = 0; c < columns; ++c) from_float(sums[c] + to_float(bias[c]), out[c]);
-    } else {
-      for (std::int64_t c = 0; c < columns; ++c) from_float(sums[c], out[c]);
-    }
-  }
+  for (std::int64_t r = 0; r < rows; ++r) Terms::round(sums + r * kPanel, columns, bias, out + r * out_row);
 }
 
 template <typename Terms>
@@ -60,8 +55,8 @@ struct Forward {
             sum_rows<kLanes, kVectors, Terms>({words_of(x) + row * pairs, pairs, 1, scratch, pairs, sums.of_tile,
                                                kPanel, false, ahead, columns * height / rows},
                                               height);
-            round_tile(sums.of_tile, height, columns, bias == nullptr ? nullptr : bias + column,
-                       y + row * outputs + column, outputs);
+            round_tile<Terms>(sums.of_tile, height, columns, bias == nullptr ? nullptr : bias + column,
+                              y + row * outputs + column, outputs);
           });
     }
   }
@@ -93,7 +88,7 @@ struct Backward {
             sum_rows<kLanes, kVectors, Terms>(
                 {words_of(dy) + row * pairs, pairs, 1, scratch, pairs, sums.of_tile, kPanel, false, ahead, inputs},
                 height);
-            round_tile(sums.of_tile, height, columns, nullptr, dx + row * inputs + column, inputs);
+            round_tile<Terms>(sums.of_tile, height, columns, nullptr, dx + row * inputs + column, inputs);
           });
     }
   }
@@ -160,11 +155,13 @@ struct WeightGradient {
             some, [&](std::int64_t o, std::int64_t height) __attribute__((always_inline)) {
               const float* tile = by_tile + o * pairs + begin / 2 * height;
               float* own = sums + o * kPanel;
+              BFloat16* out = dw + (first_output + o) * inputs + column;
+              if (o + height < some) fetch_to_write(words_of(out + height * inputs), inputs / 2, columns / 2);
               sum_rows<kLanes, kVectors, Terms>(
                   {tile, 1, height, panel, (count + 1) / 2, own, kPanel, begin > 0, tile + height * pairs, height},
                   height);
               if (begin + count < rows) return;
-              round_tile(own, height, columns, nullptr, dw + (first_output + o) * inputs + column, inputs);
+              round_tile<Terms>(own, height, columns, nullptr, out, inputs);
             });
       }
     }

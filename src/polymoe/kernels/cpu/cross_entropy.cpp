@@ -86,12 +86,12 @@ constexpr std::int64_t kHalf = kPanel / 2;
 
 /// The gradients of a block rounded, in place, for both products that follow: the first half of a row has an entry's
 /// pairs of tokens, the second halves of two rows have pairs of both entries, for half of the tokens each.
+template <typename Terms>
 POLYMOE_INLINE void round_gradients(float* gradient, std::int64_t entries) {
   for (std::int64_t e = 0; e < entries; e += 2, gradient += 2 * kPanel) {
     alignas(64) BFloat16 rounded[2][kPanel] = {};
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(2, entries - e); ++i) {
-      for (std::int64_t t = 0; t < kPanel; ++t) from_float(gradient[i * kPanel + t], rounded[i][t]);
-    }
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(2, entries - e); ++i)
+      Terms::round(gradient + i * kPanel, kPanel, nullptr, rounded[i]);
     for (std::int64_t i = 0; i < 2; ++i) {
       float* row = gradient + i * kPanel;
       std::copy_n(words_of(rounded[i]), kHalf, row);
@@ -128,7 +128,7 @@ struct Gradients {
     if (bias_gradient != nullptr) sum_tokens(gradient, bias_gradient + block.first);
 
     using Element = typename Terms::Element;
-    if constexpr (kTermsOfWord < Element >> 1) round_gradients(gradient, block.count);
+    if constexpr (kTermsOfWord < Element >> 1) round_gradients<Terms>(gradient, block.count);
     const std::int64_t hidden = entries.hidden, words = words_for<Element>(factors.tokens);
     const float* by_token = packed + words_for<Element>(hidden) * kPanel;
     for (std::int64_t p = 0; p < panels_of(hidden); ++p) {
@@ -172,9 +172,8 @@ struct StatesGradient {
     } else {
       float* sums = scratch + kPanel * kPanel;
       add_up<kLanes, kVectors>(sums, kPanel);
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        for (std::int64_t c = 0; c < columns; ++c) from_float(sums[t * kPanel + c], to[t * hidden + column + c]);
-      }
+      for (std::int64_t t = 0; t < tokens; ++t)
+        Terms::round(sums + t * kPanel, columns, nullptr, to + t * hidden + column);
     }
   }
 

@@ -40,6 +40,32 @@ struct PairTerms {
     add_halves<kLanes, kVectors, kRows, true>(a, row, pairs, sums);
   }
 
+  /// to[i] = sums[i], plus bias[i] where it is not null, rounded.
+  static POLYMOE_INLINE void round(const float* sums, std::int64_t count, const BFloat16* bias, BFloat16* to) {
+    std::int64_t i = 0;
+#if defined(__x86_64__)
+    if constexpr (kNative) {
+      using L = Lanes<16>;
+      for (; i + 16 <= count; i += 16) {
+        L::Floats values, added;
+        L::load(sums + i, values);
+        if (bias != nullptr) {
+          L::load(bias + i, added);
+          values += added;
+        }
+        L::Halves rounded;
+        asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(values));
+        *reinterpret_cast<L::Halves*>(to + i) = rounded;
+      }
+    }
+#endif
+    if (bias != nullptr) {
+      for (; i < count; ++i) from_float(sums[i] + to_float(bias[i]), to[i]);
+    } else {
+      for (; i < count; ++i) from_float(sums[i], to[i]);
+    }
+  }
+
  private:
   template <int kLanes, int kVectors, int kRows, bool kUpper>
   static POLYMOE_INLINE void add_halves(const Word* a, std::int64_t row,

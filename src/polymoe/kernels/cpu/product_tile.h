@@ -175,7 +175,7 @@ POLYMOE_INLINE void transpose_panel(const float* rows, std::int64_t row, std::in
 }
 
 /// Has the CPU fetch the next tile's place while this one is computed.
-POLYMOE_INLINE void fetch_to_write(float* out, std::int64_t row, std::int64_t columns) {
+POLYMOE_INLINE void fetch_to_write(const float* out, std::int64_t row, std::int64_t columns) {
   for (std::int64_t r = 0; r < kTileRows; ++r) {
     for (std::int64_t c = 0; c < columns; c += kLine) __builtin_prefetch(out + r * row + c, /*to write*/ 1);
   }
