@@ -48,6 +48,8 @@ class Experiment:
                             help=f"updates of a whole training (default: {sizes['default']['updates']})")
         parser.add_argument("--jobs", type=int,
                             help="trainings at a time, a thread each (default: one for each core; with --large, one)")
+        parser.add_argument("--precision", choices=("float32", "bfloat16"),
+                            help="number format of all trainings (default: that of their configuration)")
         if separable:
             parser.add_argument("--arms", nargs="+", metavar="NAME", help="only these arms, by their names in the table")
         if gettext:
@@ -63,6 +65,9 @@ class Experiment:
         self.size_name = "reduced" if options.reduced else "large" if options.large else "default"
         self.size = dict(sizes[self.size_name])
         self.size["updates"] = options.updates or self.size["updates"]
+        self.precision = ["--precision", options.precision] if options.precision else []
+        if options.precision:
+            self.size["precision"] = options.precision
         self.size["seeds"] = options.seeds or self.size["seeds"]
         self.jobs = max(1, options.jobs if options.jobs else 1 if options.large else len(os.sched_getaffinity(0)))
         self.arms = options.arms if separable else None
@@ -149,7 +154,8 @@ class Experiment:
         """Trains in the folder `name`, or goes on there; returns the folder. Options win over the configuration."""
         out = self.out / name
         arguments = ["train", "--config", self.config, "--data.path", data or self.out / "data", "--out", out,
-                     "--train.seed", seed, "--max-updates", self.size["updates"] if updates is None else updates, *options]
+                     "--train.seed", seed, "--max-updates", self.size["updates"] if updates is None else updates,
+                     *self.precision, *options]
         done, text = out / "done", " ".join(map(str, arguments))
         if done.exists() and done.read_text(encoding="utf-8") == text:
             return out
