@@ -29,6 +29,7 @@ def parser():
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data" / "multi30k", metavar="DIR",
                          help="folder with the text of Multi30k")
+    options.add_argument("--bfloat16", action="store_true", help="ours in bfloat16 too, in turn")
     options.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help=" ")
     return options
 
@@ -64,11 +65,12 @@ def make_pieces(python, data):
         raise Failure(f"our dataset has {ours} tokens, the peers' {theirs}: not comparable; remove {FOLDER}")
 
 
-def our_command(program, core, updates):
+def our_command(program, core, updates, precision):
     """Without what the peers do not do either: averages, validations, other spellings of the text."""
     return ["taskset", "-c", str(core), program, "train", "--config", RECIPE, "--data.path", FOLDER / "data", "--out",
             FOLDER / "ours", "--max-updates", updates, "--log-freq", REPEAT_UPDATES, "--ema", 0, "--valid-freq", 0,
-            "--valid-examples", 1, "--keep-best", "loss", "--save-freq", 0, "--data.subword-dropout", 0]
+            "--valid-examples", 1, "--keep-best", "loss", "--save-freq", 0, "--data.subword-dropout", 0,
+            "--precision", precision]
 
 
 def our_repeats(metrics):
@@ -118,21 +120,24 @@ def check_same_batches(sides):
 
 def print_sides(sides, ratios):
     print(f"\nTraining the tiny model of Multi30k, one core each in turn: target tokens/s\n"
-          f"  {'':<10}{'median':>10}{'min':>10}{'max':>10}{'an update':>12}")
+          f"  {'':<16}{'median':>10}{'min':>10}{'max':>10}{'an update':>12}")
     for name, side in sides.items():
         rate = side["tokens_per_second"]
-        print(f"  {name:<10}{rate['median']:>10.0f}{rate['min']:>10.0f}{rate['max']:>10.0f}"
+        print(f"  {name:<16}{rate['median']:>10.0f}{rate['min']:>10.0f}{rate['max']:>10.0f}"
               f"{side['tokens_per_update']:>12.0f}")
-    for name, ratio in ratios.items():
-        verdict = "held" if ratio["median"] >= BARS[name] else "missed"
-        print(f"  over {name}: {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})   bar {BARS[name]:g}: {verdict}")
+    for own, over in ratios.items():
+        for name, ratio in over.items():
+            verdict = "held" if ratio["median"] >= BARS[name] else "missed"
+            print(f"  {own} over {name}: {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})   "
+                  f"bar {BARS[name]:g}: {verdict}")
 
 
 def train_small(program, python, options):
     core = max(os.sched_getaffinity(0))
     make_dataset(program, options.data)
     updates = (WARM_UP_REPEATS + options.repeats) * REPEAT_UPDATES
-    commands = {"ours": our_command(program, core, updates)}
+    ours = {"ours": "float32", **({"ours, bfloat16": "bfloat16"} if options.bfloat16 else {})}
+    commands = {name: our_command(program, core, updates, precision) for name, precision in ours.items()}
     if python:
         make_pieces(python, options.data)
         for peer in options.peers:
@@ -143,7 +148,7 @@ def train_small(program, python, options):
     for turn in range(1, options.rounds + 1):
         for name, command in commands.items():
             say(f"train-small, round {turn} of {options.rounds}: {name}")
-            if name == "ours":
+            if name in ours:
                 rounds[name].append(train_ours(command))
                 continue
             result = measure(command, 1)
@@ -151,7 +156,7 @@ def train_small(program, python, options):
             packages[name] = result["package"]
     sides = {name: summarise(repeats) for name, repeats in rounds.items()}
     check_same_batches(sides)
-    ratios = {name: times_faster(rounds["ours"], rounds[name]) for name in rounds if name != "ours"}
+    ratios = {own: {name: times_faster(rounds[own], rounds[name]) for name in rounds if name not in ours} for own in ours}
     print_sides(sides, ratios)
     return {"recipe": str(RECIPE.relative_to(root)), "vocabulary": VOCABULARY, "core": core, "updates": updates,
             "updates_of_a_repeat": REPEAT_UPDATES, "packages": packages, "ratio": ratios, "sides": sides,
