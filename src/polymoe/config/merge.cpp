@@ -234,6 +234,8 @@ LoadedOptions load_run_options(const std::optional<std::string>& yaml_path, cons
   ModelOptions& model = loaded.options.model;
   if (model.preset != "none") apply_preset(model, model.preset);
   apply(sections, assignments, loaded.given);
+  if (loaded.given.count("optimizer.learning-rate") == 0)
+    loaded.options.optimizer.learning_rate = default_learning_rate(model.hidden);
   validate(loaded.options, loaded.given);
   return loaded;
 }

@@ -41,7 +41,8 @@ struct LoadedOptions {
 };
 
 /// defaults -> model.preset, wherever it stands -> the YAML file -> `overrides` -> validate(). Keys given beside a
-/// preset win over it, wherever they stand. Throws Error as set_option(), read_yaml() and validate() do.
+/// preset win over it, wherever they stand. A learning rate that is not given follows the width. Throws Error as
+/// set_option(), read_yaml() and validate() do.
 LoadedOptions load_run_options(const std::optional<std::string>& yaml_path, const std::vector<Assignment>& overrides,
                                const PlannerOptions& defaults = {});
 

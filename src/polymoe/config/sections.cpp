@@ -211,7 +211,7 @@ Section offload_section(OffloadOptions& o) {
 Section optimizer_section(OptimizerOptions& o) {
   return {"optimizer",
           "Adam and its schedule",
-          {number("learning-rate", o.learning_rate, "peak learning rate", 0, 1e6),
+          {number("learning-rate", o.learning_rate, "peak learning rate; not given: 0.4 / model.hidden", 0, 1e6),
            choice("schedule", o.schedule, "how the rate falls after the warm-up"),
            number("warmup-updates", o.warmup_updates, "updates of linear warm-up", 0),
            number("min-learning-rate", o.min_learning_rate, "rate at the end of cosine and linear schedules", 0, 1e6),

@@ -235,6 +235,16 @@ TEST_F(LoadRunOptions, KeysBesideAPresetWinWhereverBothStand) {
   }
 }
 
+TEST_F(LoadRunOptions, ALearningRateThatIsNotGivenFollowsTheWidth) {
+  EXPECT_EQ(load("").options.optimizer.learning_rate, 0.4 / 512);
+  EXPECT_EQ(load("model: {hidden: 128}\n").options.optimizer.learning_rate, 0.4 / 128);
+  EXPECT_EQ(load("", {override("model.preset", "large")}).options.optimizer.learning_rate, 0.4 / 1024);
+  EXPECT_EQ(load("optimizer: {learning-rate: 0}\n").options.optimizer.learning_rate, 0.0);
+  EXPECT_EQ(
+      load("model: {hidden: 128}\n", {override("optimizer.learning-rate", "5e-4")}).options.optimizer.learning_rate,
+      5e-4);
+}
+
 TEST_F(LoadRunOptions, APresetCanBeTakenBack) {
   EXPECT_EQ(load("model: {preset: small}\n", {override("model.preset", "none")}).options.model.hidden, 512);
 }
