@@ -8,7 +8,7 @@
 
 #include "polymoe/kernels/cpu/cross_entropy.h"
 #include "polymoe/loss/cross_entropy.h"
-#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/elements.h"
 
 namespace polymoe {
 namespace {
@@ -204,8 +204,7 @@ void find_all(const at::Tensor& states, const at::Tensor& weight, const at::Tens
 }  // namespace
 
 bool has_cpu_cross_entropy(const at::Tensor& states) {
-  return states.is_cpu() &&
-         (states.scalar_type() == at::kFloat || (states.scalar_type() == at::kBFloat16 && states.size(1) % 2 == 0));
+  return has_cpu_kernel(states) && (states.scalar_type() == at::kFloat || states.size(1) % 2 == 0);
 }
 
 ProjectedLosses cpu_cross_entropy(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias,

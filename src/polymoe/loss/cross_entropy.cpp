@@ -142,7 +142,11 @@ ProjectedLosses chunked_cross_entropy(const at::Tensor& states, const at::Tensor
     at::mm_out(grad_part, part_result.gradient, weight);
     // The sum over chunks is wide: of many small addends a narrow one would lose the last.
     if (bias.defined()) losses.grad_bias.add_(part_result.gradient.sum(0, /*keepdim=*/false, wide));
-    losses.grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
+    if (states.is_cpu()) {
+      losses.grad_weight.addmm_(logits.t(), part.to(wide));
+    } else {
+      losses.grad_weight.add_(wide_product(part_result.gradient.t(), part, wide));
+    }
   }
   return losses;
 }
@@ -163,7 +167,9 @@ class ProjectedCrossEntropy : public torch::autograd::Function<ProjectedCrossEnt
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor& scale = grads[0];
-    const at::Tensor grad_states = saved[0] * scale.to(saved[0].scalar_type());
+    // float16 has no room for a scale of 65536.
+    const at::ScalarType type = saved[0].scalar_type(), product = type == at::kHalf ? at::kFloat : type;
+    const at::Tensor grad_states = (saved[0].to(product) * scale.to(product)).to(type);
     const at::Tensor grad_weight = saved[1] * scale.to(saved[1].scalar_type());
     at::Tensor grad_bias;
     if (saved[2].defined()) grad_bias = (saved[2] * scale.to(saved[2].scalar_type())).to(saved[0].scalar_type());

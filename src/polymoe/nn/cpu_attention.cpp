@@ -6,7 +6,7 @@
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/cpu/attention.h"
-#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/elements.h"
 
 namespace polymoe {
 namespace {

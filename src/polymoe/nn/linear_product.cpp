@@ -105,7 +105,7 @@ class LinearProduct : public torch::autograd::Function<LinearProduct> {
       }
       if (ctx->needs_input_grad(1)) {
         gradients[1] = x.size(0) > 0 ? at::empty_like(weight) : at::zeros_like(weight);
-        weight_gradient<Element>(dy, x, gradients[1]);
+        if (x.size(0) > 0) weight_gradient<Element>(dy, x, gradients[1]);
       }
     });
     if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(2)) gradients[2] = dy.sum(0);

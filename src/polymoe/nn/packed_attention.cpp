@@ -129,10 +129,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 }  // namespace
 
 bool can_attend_packed(const at::Tensor& projected, std::int64_t head_width) {
-  if (projected.is_cpu()) {
-    return (projected.scalar_type() == at::kFloat || projected.scalar_type() == at::kBFloat16) &&
-           head_width % kernels::kHeadWidths == 0;
-  }
+  if (projected.is_cpu()) return has_cpu_kernel(projected) && head_width % kernels::kHeadWidths == 0;
   // Heads of multiples of 8, or LibTorch would pad them.
   if (!projected.is_cuda() || projected.scalar_type() != at::kBFloat16 || head_width % 8 != 0) return false;
   // Its own choice for some rows of this kind knows the GPU's generation and what the user allows.

@@ -6,16 +6,17 @@
 
 #include "polymoe/kernels/cpu/bfloat16_products.h"
 #include "polymoe/kernels/cpu/expert_products.h"
-#include "polymoe/tensor/gpu.h"
+#include "polymoe/tensor/elements.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 
-/// Whether the products of `x` and weights [outputs, inputs] are those of kernels/cpu: see expert_products.h for
-/// float32 and bfloat16_products.h, which wants even numbers.
+/// Whether the products of `x` and weights [outputs, inputs] are those of kernels/cpu: of float32 all
+/// (expert_products.h); of bfloat16 those of even sizes (bfloat16_products.h), unless the CPU has AMX, which LibTorch's
+/// products use.
 inline bool has_own_products(const at::Tensor& x, std::int64_t outputs, std::int64_t inputs) {
-  if (!x.device().is_cpu()) return false;
-  return x.scalar_type() == at::kFloat || (x.scalar_type() == at::kBFloat16 && outputs % 2 == 0 && inputs % 2 == 0);
+  if (!has_cpu_kernel(x)) return false;
+  return x.scalar_type() == at::kFloat || (outputs % 2 == 0 && inputs % 2 == 0 && !kernels::has_amx_bfloat16());
 }
 
 /// Floats of scratch that a thread needs for products of Element.

@@ -140,6 +140,16 @@ TYPED_TEST(ExpertProducts, SomeOutputsHaveTheirPartOfTheGradient) {
   EXPECT_TRUE(std::equal(some.begin(), some.end(), whole.begin() + kFirst * e.inputs));
 }
 
+// Scratch of the most rows of several experts serves each of them.
+TEST(ExpertProductsScratch, IsNeverLessForMoreRows) {
+  for (const std::int64_t outputs : {64, 512, 2048}) {
+    for (std::int64_t rows = 1; rows < 9000; ++rows) {
+      ASSERT_LE(bfloat16_scratch(rows - 1, outputs, 64), bfloat16_scratch(rows, outputs, 64)) << rows;
+      ASSERT_LE(expert_scratch(rows - 1, outputs, 64), expert_scratch(rows, outputs, 64)) << rows;
+    }
+  }
+}
+
 // More than are laid out or summed at a time.
 TYPED_TEST(ExpertProducts, ManyRowsAddUp) {
   Expert<TypeParam> e{2501, 8, 212};

@@ -159,6 +159,36 @@ TEST(SlicedCrossEntropy, OfFloat32EqualsThatOfTheWholeVocabulary) {
   });
 }
 
+TEST(SlicedCrossEntropy, OfBfloat16IsNearThatOfFloat32) {
+  for (const std::int64_t hidden : {20, 21}) {  // ours, and LibTorch's products
+    const Case c = make_case(71, hidden, 2001, at::kFloat, at::kCPU);
+    const at::Tensor states = c.states.detach().to(at::kBFloat16), projection = c.projection.detach().to(at::kBFloat16);
+    const Case wide{states.to(at::kFloat).requires_grad_(), projection.to(at::kFloat).requires_grad_(), c.labels};
+    const CrossEntropy whole = projected_cross_entropy(wide.states, wide.projection, c.labels, 0.1, 71.0);
+    whole.loss.backward();
+    run_slices(3, [&](const std::shared_ptr<ModelAxis>& axis) {
+      const at::Tensor own = states.clone().requires_grad_(), weight = projection.clone().requires_grad_();
+      const CrossEntropy ours = projected_cross_entropy(own, slice_of(weight, axis), c.labels, 0.1, 71.0);
+      ours.loss.backward();
+      // LibTorch's logits are rounded, ours are not.
+      EXPECT_TRUE(at::allclose(ours.token_loss, whole.token_loss, hidden == 20 ? 1e-5 : 1e-2, 1e-3));
+      const auto distance = [](const at::Tensor& a, const at::Tensor& b) {
+        return ((a.to(at::kFloat) - b).norm() / b.norm()).item<double>();
+      };
+      EXPECT_LT(distance(own.grad(), wide.states.grad()), 0.02);
+      EXPECT_LT(distance(weight.grad(), wide.projection.grad()), 0.02);
+    });
+  }
+}
+
+// The largest loss scale is beyond float16.
+TEST(ProjectedCrossEntropy, AGreatScaleLeavesFloat16Finite) {
+  const Case c = make_case(4, 6, 9, at::kHalf, at::kCPU);
+  (projected_cross_entropy(c.states, c.projection, c.labels, 0.1, 1000.0).loss * 65536.0).backward();
+  EXPECT_TRUE(at::isfinite(c.states.grad()).all().item<bool>());
+  EXPECT_GT(c.states.grad().abs().max().item<float>(), 1.0f);
+}
+
 TEST(SlicedCrossEntropy, GradientsMatchFiniteDifferences) {
   const Case c = make_case(5, 3, 7, at::kDouble, at::kCPU);
   run_slices(3, [&](const std::shared_ptr<ModelAxis>& axis) {

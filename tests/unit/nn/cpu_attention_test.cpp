@@ -110,8 +110,8 @@ TEST(CpuAttention, AllVectorsAgree) {
                scratch = at::empty({kernels::attention_scratch(70, 70, 32)});
     auto *grad = dx.mutable_data_ptr<float>(), *some = scratch.mutable_data_ptr<float>();
     kernels::attend<float>(row, {y.mutable_data_ptr<float>(), 32}, some, vectors);
-    kernels::attend_backward<float>(row, {dy.const_data_ptr<float>(), 32}, {grad, 96}, {grad + 32, 96}, {grad + 64, 96}, some,
-                             vectors);
+    kernels::attend_backward<float>(row, {dy.const_data_ptr<float>(), 32}, {grad, 96}, {grad + 32, 96}, {grad + 64, 96},
+                                    some, vectors);
     return at::cat({y, dx}, 1);
   };
   const at::Tensor best = run(kernels::best_vectors());

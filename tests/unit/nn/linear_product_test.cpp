@@ -106,6 +106,32 @@ TEST(LinearProduct, ThreadsChangeNoBit) {
   EXPECT_TRUE(at::equal(one.weight.grad(), two.weight.grad()));
 }
 
+// Sums of float32, rounded once; also of odd sizes, which are LibTorch's, and of no rows.
+TEST(LinearProduct, OfBfloat16IsNearThatOfFloat32) {
+  for (const auto& [rows, inputs, outputs] : std::vector<std::array<std::int64_t, 3>>{
+           {0, 64, 32}, {1, 6, 4}, {701, 128, 384}, {2500, 70, 100}, {9, 35, 17}}) {
+    Layer narrow(rows, inputs, outputs);
+    for (at::Tensor* tensor : {&narrow.x, &narrow.weight, &narrow.bias, &narrow.dy})
+      *tensor = tensor->to(at::kBFloat16);
+    Layer wide(narrow, rows);
+    for (at::Tensor* tensor : {&wide.x, &wide.weight, &wide.bias, &wide.dy}) *tensor = tensor->to(at::kFloat);
+    narrow.run(product);
+    wide.run(product);
+    const auto near = [](const at::Tensor& a, const at::Tensor& b) {
+      return at::allclose(a.to(at::kFloat), b, 1.0 / 128, 1e-2);
+    };
+    EXPECT_TRUE(near(narrow.y, wide.y));
+    EXPECT_TRUE(near(narrow.x.grad(), wide.x.grad()));
+    EXPECT_TRUE(near(narrow.weight.grad(), wide.weight.grad()));
+    EXPECT_EQ(narrow.weight.grad().scalar_type(), at::kBFloat16);
+  }
+}
+
+TEST(LinearProduct, RefusesWeightsOfAnotherType) {
+  EXPECT_THROW(linear_product(at::randn({4, 6}), at::randn({8, 6}).to(at::kBFloat16), {}), c10::Error);
+  EXPECT_THROW(linear_product(at::randn({4, 6}).to(at::kBFloat16), at::randn({8, 6}), {}), c10::Error);
+}
+
 TEST(LinearProduct, OtherTypesAreLibTorchs) {
   const at::Tensor x = at::randn({4, 7}, at::kDouble), weight = at::randn({9, 7}, at::kDouble);
   EXPECT_TRUE(at::equal(linear_product(x, weight, {}), at::linear(x, weight)));

@@ -11,14 +11,13 @@ namespace {
 /// Rows of a weight gradient that are summed at a time: their panel stays in a core's second cache.
 constexpr std::int64_t kRowBlock = 2048;
 
-/// Outputs of a weight gradient whose rows are laid out at a time, which a cache holds too.
-constexpr std::int64_t output_block(std::int64_t rows) {
-  constexpr std::int64_t kPairs = std::int64_t{1} << 18, kFewest = 8 * kTileRows;
-  return std::max(kFewest, kPairs / ((rows + 1) / 2));
-}
+/// Pairs of rows of dy that are laid out at a time for a weight gradient, 1 MB, but those of so many outputs at least.
+constexpr std::int64_t kPairs = std::int64_t{1} << 18, kFewestOutputs = 8 * kTileRows;
+
+constexpr std::int64_t output_block(std::int64_t pairs) { return std::max(kFewestOutputs, kPairs / pairs); }
 
 /// The sums of a tile before they are rounded.
-struct Sums {
+struct TileSums {
   alignas(64) float of_tile[kTileRows * kPanel];
 };
 
@@ -43,7 +42,7 @@ struct Forward {
   template <int kLanes, int kVectors>
   POLYMOE_INLINE void run() const {
     const std::int64_t pairs = inputs / 2;
-    Sums sums;
+    TileSums sums;
     for (std::int64_t p = first; p < last; ++p) {
       const std::int64_t column = p * kPanel, columns = columns_of(p, outputs);
       transpose_panel(words_of(weight) + column * pairs, pairs, pairs, columns, scratch);
@@ -75,7 +74,7 @@ struct Backward {
   template <int kLanes, int kVectors>
   POLYMOE_INLINE void run() const {
     const std::int64_t pairs = outputs / 2;
-    Sums sums;
+    TileSums sums;
     for (std::int64_t p = first; p < last; ++p) {
       const std::int64_t column = p * kPanel, columns = columns_of(p, inputs);
       lay_out_rows(weight + column, inputs, outputs, columns, scratch);
@@ -94,13 +93,14 @@ struct Backward {
   }
 };
 
-/// to[i, c] = the pair of rows[2 i, c] and rows[2 i + 1, c] of a tile's columns; zero behind `count` rows.
+/// to[i, c] = the pair of rows[2 i, c] and rows[2 i + 1, c] of a tile's columns; zero stands for a last odd row's other
+/// half. `can_read_eight`: eight columns lie in memory, and the tile has four of them at least.
 POLYMOE_INLINE void pair_columns(const BFloat16* rows, std::int64_t row, std::int64_t count, std::int64_t columns,
                                  bool can_read_eight, float* to) {
   using L = Lanes<8>;
   for (std::int64_t i = 0; i < count; i += 2, rows += 2 * row, to += columns) {
     if (can_read_eight && i + 3 < count) {
-      // What is written behind the columns, the next pair overwrites.
+      // Eight are written; the next pair overwrites those behind the columns.
       *reinterpret_cast<L::Words*>(to) =
           __builtin_convertvector(*reinterpret_cast<const L::Halves*>(rows), L::Words) |
           __builtin_convertvector(*reinterpret_cast<const L::Halves*>(rows + row), L::Words) << 16;
@@ -125,7 +125,8 @@ struct WeightGradient {
 
   template <int kLanes, int kVectors>
   POLYMOE_INLINE void run() const {
-    const std::int64_t block = output_block(rows);
+    if (rows == 0) return;
+    const std::int64_t block = output_block((rows + 1) / 2);
     for (std::int64_t o = 0; o < outputs; o += block) add_up<kLanes, kVectors>(o, std::min(block, outputs - o));
   }
 
@@ -172,8 +173,10 @@ struct WeightGradient {
 
 std::int64_t bfloat16_scratch(std::int64_t rows, std::int64_t outputs, std::int64_t inputs) {
   const std::int64_t forward = kPanel * inputs / 2, backward = kPanel * outputs / 2;
-  const std::int64_t some = std::min(output_block(rows), outputs);
-  return std::max({forward, backward, kRowBlock / 2 * kPanel + some * (kPanel + (rows + 1) / 2)});
+  const std::int64_t pairs = (rows + 1) / 2;
+  // Never less for more rows, though a block then has fewer outputs.
+  const std::int64_t by_tile = std::min(outputs * pairs, std::max(kPairs, kFewestOutputs * pairs));
+  return std::max({forward, backward, kRowBlock / 2 * kPanel + outputs * kPanel + by_tile});
 }
 
 void expert_forward(const BFloat16* x, std::int64_t rows, const BFloat16* weight, std::int64_t outputs,

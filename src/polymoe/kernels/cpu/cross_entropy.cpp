@@ -128,7 +128,12 @@ struct Gradients {
     if (bias_gradient != nullptr) sum_tokens(gradient, bias_gradient + block.first);
 
     using Element = typename Terms::Element;
-    if constexpr (kTermsOfWord < Element >> 1) round_gradients<Terms>(gradient, block.count);
+    if constexpr (!std::is_same_v<Element, float>) {
+      // The last token's pair: places without a token may hold what is no number.
+      for (std::int64_t e = 0; e < block.count && factors.tokens % 2 == 1; ++e)
+        gradient[e * kPanel + factors.tokens] = 0.0f;
+      round_gradients<Terms>(gradient, block.count);
+    }
     const std::int64_t hidden = entries.hidden, words = words_for<Element>(factors.tokens);
     const float* by_token = packed + words_for<Element>(hidden) * kPanel;
     for (std::int64_t p = 0; p < panels_of(hidden); ++p) {
@@ -239,6 +244,7 @@ void states_gradient(const Entries<Element>& entries, const float* gradient, std
   run_products<StatesGradient, Element>(vectors, entries, gradient, tokens, panel, states_gradient, scratch);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in them.
 #define POLYMOE_CROSS_ENTROPY(Element)                                                                               \
   template void pack_states(const Element*, std::int64_t, std::int64_t, float*);                                     \
   template void entry_logits(const Entries<Element>&, std::int64_t, const float*, float*, float*, Vectors);          \
@@ -249,5 +255,6 @@ void states_gradient(const Entries<Element>& entries, const float* gradient, std
 POLYMOE_CROSS_ENTROPY(float)
 POLYMOE_CROSS_ENTROPY(BFloat16)
 #undef POLYMOE_CROSS_ENTROPY
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace polymoe::kernels

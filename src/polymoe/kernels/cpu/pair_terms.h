@@ -7,11 +7,17 @@
 #include "polymoe/kernels/bfloat16.h"
 #include "polymoe/kernels/cpu/product_tile.h"
 
+// The CPU's own instructions for bfloat16. Clang refuses vectors of 512 bits in assembly outside of functions that are
+// compiled for them.
+#if defined(__x86_64__) && !defined(__clang__)
+#define POLYMOE_NATIVE_PAIRS
+#endif
+
 /// Products of float32 and of bfloat16 by the same tiles. A word of 32 bits holds one float or, of bfloat16, two terms
-/// of a sum beside each other, whose products are added to it in float32.
+/// of a sum beside each other, whose products are added to the sum in float32.
 namespace polymoe::kernels {
 
-/// Terms that are pairs of bfloat16. kNative: by the CPU's own instruction (AVX-512 BF16), which wants kLanes = 16.
+/// Terms that are pairs of bfloat16. kNative: by AVX-512 BF16, which takes numbers below 2^-126 for zero.
 template <bool kNative>
 struct PairTerms {
   using Element = BFloat16;
@@ -22,12 +28,13 @@ struct PairTerms {
     using L = Lanes<kLanes>;
     typename L::Floats pairs[kVectors];
     for (int v = 0; v < kVectors; ++v) L::load(panel + v * kLanes, pairs[v]);
-#if defined(__x86_64__)
+#ifdef POLYMOE_NATIVE_PAIRS
     if constexpr (kNative) {
+      static_assert(kLanes == 16);
       for (int r = 0; r < kRows; ++r) {
         const auto values = typename L::Words{} + std::bit_cast<std::uint32_t>(a[r * row]);
         for (int v = 0; v < kVectors; ++v) {
-          // In words: the compiler may not know the instruction where the rest of the file is compiled.
+          // As text: intrinsics are only for functions that are compiled for this instruction.
           typename L::Floats sum = sums[r][v];
           asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(values), "v"(pairs[v]));
           sums[r][v] = sum;
@@ -43,7 +50,7 @@ struct PairTerms {
   /// to[i] = sums[i], plus bias[i] where it is not null, rounded.
   static POLYMOE_INLINE void round(const float* sums, std::int64_t count, const BFloat16* bias, BFloat16* to) {
     std::int64_t i = 0;
-#if defined(__x86_64__)
+#ifdef POLYMOE_NATIVE_PAIRS
     if constexpr (kNative) {
       using L = Lanes<16>;
       for (; i + 16 <= count; i += 16) {
@@ -91,7 +98,7 @@ void run_products(Vectors vectors, const Arguments&... arguments) {
   if constexpr (std::is_same_v<Element, float>) {
     run_kernel(Kernel<FloatTerms>{arguments...}, vectors);
   } else {
-#if defined(__x86_64__)
+#ifdef POLYMOE_NATIVE_PAIRS
     if (vectors == Vectors::kAvx512Bfloat16) return run_avx512(Kernel<PairTerms<true>>{arguments...});
 #endif
     run_kernel(Kernel<PairTerms<false>>{arguments...}, vectors);
@@ -108,14 +115,14 @@ constexpr std::int64_t words_for(std::int64_t terms) {
   return (terms + kTermsOfWord<Element> - 1) / kTermsOfWord<Element>;
 }
 
-/// Elements as words: whole ones, at addresses that are multiples of theirs.
+/// Elements as words, which must be whole and at multiples of 4 bytes.
 template <typename Element>
 POLYMOE_INLINE const float* words_of(const Element* elements) {
   return reinterpret_cast<const float*>(elements);
 }
 
 /// panel[i, c] = rows[i, c], where a row begins `row` elements after the one before; of bfloat16 the pair of rows
-/// 2 i and 2 i + 1. Zero behind `count` rows and `columns` columns.
+/// 2 i and 2 i + 1, where zero stands for a last odd row's other half. Zero behind `columns` columns.
 POLYMOE_INLINE void lay_out_rows(const float* rows, std::int64_t row, std::int64_t count, std::int64_t columns,
                                  float* panel) {
   copy_panel(rows, row, count, columns, panel);

@@ -1,5 +1,9 @@
 #include "polymoe/kernels/cpu/vectors.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace polymoe::kernels {
 
 Vectors best_vectors() {
@@ -16,6 +20,18 @@ Vectors best_vectors() {
   return best;
 #else
   return Vectors::kPlain;
+#endif
+}
+
+bool has_amx_bfloat16() {
+#if defined(__x86_64__)
+  static const bool has = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1u) != 0;
+  }();
+  return has;
+#else
+  return false;
 #endif
 }
 

@@ -4,11 +4,15 @@
 namespace polymoe::kernels {
 
 /// What the CPU's vectors are used for, each with what those before it have. Products of 8-bit and 4-bit weights are
-/// the same with all of them; sums of floats differ in their order.
+/// the same with all of them; sums of floats differ in their order, and those of bfloat16 in what becomes of numbers
+/// below 2^-126.
 enum class Vectors { kPlain, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bfloat16 };
 
 /// The best that this CPU has.
 Vectors best_vectors();
+
+/// Whether this CPU multiplies matrices of bfloat16 in registers of their own (AMX), faster than by any vectors.
+bool has_amx_bfloat16();
 
 /// kernel.run<lanes, vectors>(): floats in a vector, and vectors in a row of a tile whose sums stay in registers. All
 /// that it calls must be inlined to be compiled for such vectors.

@@ -6,8 +6,8 @@ namespace polymoe {
 
 /// The matrix products of experts whose rows lie in memory expert after expert: those of expert e are
 /// [expert_begin[e], expert_begin[e + 1]), an int64 tensor [experts + 1] on the CPU. Weights are [experts, outputs,
-/// inputs]. In float32 and bfloat16 on a CPU the products are those of kernels/cpu (see nn/shared_products.h), shared
-/// among threads by experts and columns; else LibTorch's, expert by expert.
+/// inputs]. On a CPU the products are those of kernels/cpu where nn/shared_products.h has it so, shared among threads
+/// by experts and columns; else LibTorch's, expert by expert.
 
 /// x [rows, inputs] times the transposes of `weight`, plus `bias` [experts, outputs] where it is defined, into
 /// y [rows, outputs]. What a row becomes must not depend on which other micro-batches are there, or a router further on

@@ -16,10 +16,6 @@ constexpr std::int64_t kGrainElements = 1 << 15;
 
 std::int64_t grain(std::int64_t width) { return std::max<std::int64_t>(1, kGrainElements / width); }
 
-bool has_kernel(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
 // What sums are taken in.
 at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
 
@@ -40,7 +36,7 @@ at::Tensor in_table(const at::Tensor& values, const at::Tensor& table, double no
 }  // namespace
 
 at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index) {
-  if (!has_kernel(x)) return x.index_select(0, index);
+  if (!has_cpu_kernel(x)) return x.index_select(0, index);
   const std::int64_t row_bytes = x.size(1) * static_cast<std::int64_t>(x.element_size());
   at::Tensor out = at::empty({index.size(0), x.size(1)}, x.options());
   const void* from = x.const_data_ptr();
@@ -54,7 +50,7 @@ at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index) {
 
 at::Tensor combine_slots(const at::Tensor& slots, const at::Tensor& weights, const at::Tensor& slot_of,
                          const at::Tensor& token_begin) {
-  if (!has_kernel(slots) && !has_gpu_kernel(slots)) {
+  if (!has_cpu_kernel(slots) && !has_gpu_kernel(slots)) {
     return combine_slots_without_kernel(slots, weights, slot_of, token_begin);
   }
   const kernels::TokenRanges tokens = ranges_of(slot_of, token_begin);
@@ -103,7 +99,7 @@ at::Tensor combine_slots_without_kernel(const at::Tensor& slots, const at::Tenso
 
 CombineGradients combine_slots_backward(const at::Tensor& grad, const at::Tensor& slots, const at::Tensor& weights,
                                         const at::Tensor& slot_of, const at::Tensor& token_begin) {
-  if (!has_kernel(slots) && !has_gpu_kernel(slots)) {
+  if (!has_cpu_kernel(slots) && !has_gpu_kernel(slots)) {
     return combine_slots_backward_without_kernel(grad, slots, weights, slot_of, token_begin);
   }
   const kernels::TokenRanges tokens = ranges_of(slot_of, token_begin);
