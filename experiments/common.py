@@ -49,7 +49,7 @@ class Experiment:
         parser.add_argument("--jobs", type=int,
                             help="trainings at a time, a thread each (default: one for each core; with --large, one)")
         parser.add_argument("--precision", choices=("float32", "bfloat16"),
-                            help="number format of all trainings (default: that of their configuration)")
+                            help="number format of trainings whose arm sets none (default: their configuration's)")
         if separable:
             parser.add_argument("--arms", nargs="+", metavar="NAME", help="only these arms, by their names in the table")
         if gettext:
