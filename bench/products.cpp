@@ -40,9 +40,9 @@ std::vector<double> times_of(const Ways& ways, std::int64_t repeats) {
 }
 
 // GFLOP/s of the three products of experts with so many rows each, ours and LibTorch's expert by expert.
-nlohmann::json measure_experts(const bench::Arguments& arguments, std::int64_t rows, at::ScalarType type) {
-  const std::int64_t experts = arguments.number("experts"), inputs = arguments.number("inputs"),
-                     outputs = arguments.number("outputs");
+nlohmann::json measure_experts(const bench::Arguments& arguments, std::int64_t experts, std::int64_t rows,
+                               at::ScalarType type) {
+  const std::int64_t inputs = arguments.number("inputs"), outputs = arguments.number("outputs");
   const at::Tensor x = at::randn({experts * rows, inputs}).to(type),
                    weight = at::randn({experts, outputs, inputs}).to(type);
   at::Tensor dy = at::randn({experts * rows, outputs}).to(type), y = at::empty_like(dy), dx = at::empty_like(x),
@@ -77,7 +77,7 @@ nlohmann::json measure_experts(const bench::Arguments& arguments, std::int64_t r
                    }}};
   const std::vector<double> seconds = times_of(ways, std::max<std::int64_t>(3, arguments.number("repeats") / 10));
   const double flops = 2.0 * static_cast<double>(experts * rows * inputs * outputs);
-  nlohmann::json result{{"rows", rows}};
+  nlohmann::json result{{"experts", experts}, {"rows", rows}};
   for (std::size_t way = 0; way < ways.size(); ++way) result[ways[way].first] = flops / seconds[way] / 1e9;
   return result;
 }
@@ -109,9 +109,11 @@ void measure(int argc, char** argv) {
     for (std::size_t way = 0; way < ways.size(); ++way) row[ways[way].first] = 1e6 * seconds[way];
     result["microseconds"].push_back(row);
   }
-  for (const std::int64_t rows : {16, 64, 256}) {
-    result["experts"].push_back(measure_experts(arguments, rows, at::kFloat));
-    result["experts, bfloat16"].push_back(measure_experts(arguments, rows, at::kBFloat16));
+  // The last is a dense layer.
+  const std::int64_t experts = arguments.number("experts");
+  for (const auto& [count, rows] : {std::pair{experts, 16}, {experts, 64}, {experts, 256}, {std::int64_t{1}, 4096}}) {
+    result["experts"].push_back(measure_experts(arguments, count, rows, at::kFloat));
+    result["experts, bfloat16"].push_back(measure_experts(arguments, count, rows, at::kBFloat16));
   }
   fmt::print("{}\n", dump_json(result));
 }

@@ -31,7 +31,7 @@ void share_blocks(const std::vector<std::int64_t>& begin, std::int64_t width, st
                   const Function& f) {
   share_products(
       begin.data(), static_cast<std::int64_t>(begin.size()) - 1, width, outputs * inputs,
-      [=](std::int64_t rows) { return product_scratch<Element>(rows, outputs, inputs); }, f);
+      [=](std::int64_t rows) { return kernels::expert_scratch<Element>(rows, outputs, inputs); }, f);
 }
 
 template <typename Element>
@@ -73,7 +73,7 @@ void weight_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor
   for (std::int64_t i = 0; i <= parts; ++i) begin.push_back(outputs * i / parts);
   share_products(
       begin.data(), parts, inputs, rows * inputs,
-      [=](std::int64_t count) { return product_scratch<Element>(rows, count, inputs); },
+      [=](std::int64_t count) { return kernels::expert_scratch<Element>(rows, count, inputs); },
       [&](std::int64_t, std::int64_t output, std::int64_t count, std::int64_t first, std::int64_t last,
           float* scratch) {
         kernels::expert_weight_gradient(gradients + output, outputs, from, rows, count, inputs, first, last,

@@ -2,28 +2,18 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 
-#include "polymoe/kernels/cpu/bfloat16_products.h"
 #include "polymoe/kernels/cpu/expert_products.h"
 #include "polymoe/tensor/elements.h"
 #include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 
-/// Whether the products of `x` and weights [outputs, inputs] are those of kernels/cpu: of float32 all
-/// (expert_products.h); of bfloat16 those of even sizes (bfloat16_products.h), unless the CPU has AMX, which LibTorch's
-/// products use.
+/// Whether the products of `x` and weights [outputs, inputs] are those of kernels/cpu/expert_products.h: of float32
+/// all; of bfloat16 those of even sizes, unless the CPU has AMX, which LibTorch's products use.
 inline bool has_own_products(const at::Tensor& x, std::int64_t outputs, std::int64_t inputs) {
   if (!has_cpu_kernel(x)) return false;
   return x.scalar_type() == at::kFloat || (outputs % 2 == 0 && inputs % 2 == 0 && !kernels::has_amx_bfloat16());
-}
-
-/// Floats of scratch that a thread needs for products of Element.
-template <typename Element>
-std::int64_t product_scratch(std::int64_t rows, std::int64_t outputs, std::int64_t inputs) {
-  return std::is_same_v<Element, float> ? kernels::expert_scratch(rows, outputs, inputs)
-                                        : kernels::bfloat16_scratch(rows, outputs, inputs);
 }
 
 /// Spreads the products of `parts` over threads, cut into panels of the results' `width` columns. Part i has the rows

@@ -4,12 +4,10 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
-#include <type_traits>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "polymoe/kernels/cpu/bfloat16_products.h"
 #include "support/products.h"
 
 namespace polymoe::kernels {
@@ -31,8 +29,7 @@ struct Expert {
         weight(elements_of<Element>(numbers(outputs * inputs, "weight"))),
         bias(elements_of<Element>(numbers(outputs, "bias"))),
         dy(elements_of<Element>(numbers(rows * outputs, "dy"))),
-        scratch(static_cast<std::size_t>(std::is_same_v<Element, float> ? expert_scratch(rows, outputs, inputs)
-                                                                        : bfloat16_scratch(rows, outputs, inputs))) {}
+        scratch(static_cast<std::size_t>(expert_scratch<Element>(rows, outputs, inputs))) {}
 
   static std::vector<Element> room(std::int64_t count) {
     return elements_of<Element>(std::vector<float>(static_cast<std::size_t>(count), 9.0f));
@@ -141,20 +138,21 @@ TYPED_TEST(ExpertProducts, SomeOutputsHaveTheirPartOfTheGradient) {
 }
 
 // Scratch of the most rows of several experts serves each of them.
-TEST(ExpertProductsScratch, IsNeverLessForMoreRows) {
+TYPED_TEST(ExpertProducts, NeedNoLessScratchForMoreRows) {
   for (const std::int64_t outputs : {64, 512, 2048}) {
-    for (std::int64_t rows = 1; rows < 9000; ++rows) {
-      ASSERT_LE(bfloat16_scratch(rows - 1, outputs, 64), bfloat16_scratch(rows, outputs, 64)) << rows;
-      ASSERT_LE(expert_scratch(rows - 1, outputs, 64), expert_scratch(rows, outputs, 64)) << rows;
-    }
+    for (std::int64_t rows = 1; rows < 9000; ++rows)
+      ASSERT_LE(expert_scratch<TypeParam>(rows - 1, outputs, 64), expert_scratch<TypeParam>(rows, outputs, 64)) << rows;
   }
 }
 
-// More than are laid out or summed at a time.
-TYPED_TEST(ExpertProducts, ManyRowsAddUp) {
-  Expert<TypeParam> e{2501, 8, 212};
-  expect_product(e.gradient(best_vectors(), 0, panels_of(e.inputs)), e.outputs, e.inputs, e.rows,
-                 transposed(of(floats_of(e.dy), e.outputs)), of(floats_of(e.x), e.inputs), kRounding<TypeParam>);
+// More terms than are laid out or summed at a time.
+TYPED_TEST(ExpertProducts, ManyTermsAddUp) {
+  Expert<TypeParam> many_rows{2501, 8, 212};
+  expect_product(many_rows.gradient(best_vectors(), 0, panels_of(8)), 212, 8, 2501,
+                 transposed(of(floats_of(many_rows.dy), 212)), of(floats_of(many_rows.x), 8), kRounding<TypeParam>);
+  Expert<TypeParam> many_outputs{15, 38, 2502};
+  expect_product(many_outputs.backward(best_vectors(), 15, 0, panels_of(38)), 15, 38, 2502,
+                 of(floats_of(many_outputs.dy), 2502), of(floats_of(many_outputs.weight), 38), kRounding<TypeParam>);
 }
 
 // Tiles of other heights, and another place in them, change no bit.

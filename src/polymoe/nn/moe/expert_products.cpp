@@ -25,7 +25,7 @@ void share_experts(const at::Tensor& expert_begin, std::int64_t width, std::int6
                    const Function& f) {
   share_products(
       expert_begin.const_data_ptr<std::int64_t>(), expert_begin.size(0) - 1, width, outputs * inputs,
-      [=](std::int64_t rows) { return product_scratch<Element>(rows, outputs, inputs); }, f);
+      [=](std::int64_t rows) { return kernels::expert_scratch<Element>(rows, outputs, inputs); }, f);
 }
 
 }  // namespace
