@@ -283,6 +283,7 @@ Model load_model(const Checkpoint& checkpoint, at::ScalarType precision, const a
 }
 
 fs::path resolve_checkpoint(const fs::path& path) {
+  if (path.empty()) throw Error("the name of the model's folder is empty");
   if (path_exists(path / "index.json")) return path;
   if (path_exists(path / kBestCheckpoint / "index.json")) return path / kBestCheckpoint;
   if (const auto latest = find_latest(path, Check::kHeaders)) return *latest;

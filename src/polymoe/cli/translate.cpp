@@ -60,9 +60,7 @@ std::vector<std::string> read_lines(LineReader& reader, std::int64_t count) {
   std::vector<std::string> lines;
   std::string line;
   while (static_cast<std::int64_t>(lines.size()) < count && reader.next(line)) {
-    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
-      throw Error(fault.message, {reader.path(), reader.line_number()}, fault.remedy);
-    }
+    check_text(line, {reader.path(), reader.line_number()});
     lines.push_back(line);
   }
   return lines;

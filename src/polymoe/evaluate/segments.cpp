@@ -12,9 +12,7 @@ std::vector<std::string> read_segments(const std::string& path) {
   std::vector<std::string> segments;
   std::string line;
   while (reader.next(line)) {
-    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
-      throw Error(fault.message, {reader.path(), reader.line_number()}, fault.remedy);
-    }
+    check_text(line, {reader.path(), reader.line_number()});
     segments.push_back(line);
   }
   return segments;

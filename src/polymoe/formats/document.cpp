@@ -122,8 +122,7 @@ void check_document_text(std::string_view bytes, const std::string& path) {
   std::uint64_t number = 1;
   for (std::size_t begin = 0; begin < bytes.size(); ++number) {
     const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
-    const TextFault fault = find_text_fault(bytes.substr(begin, end - begin));
-    if (!fault.message.empty()) throw Error(fault.message, {path, number}, fault.remedy);
+    check_text(bytes.substr(begin, end - begin), {path, number});
     begin = end + 1;
   }
 }

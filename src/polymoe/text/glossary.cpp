@@ -97,9 +97,7 @@ Glossary Glossary::parse(std::string_view text, const std::filesystem::path& pat
 }
 
 void Glossary::read_line(const std::string& line, const Where& where) {
-  if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
-    throw Error(fault.message, where, fault.remedy);
-  }
+  check_text(line, where);
   if (line.starts_with('#') || shows_nothing(line)) return;
   const std::vector<std::string_view> fields = fields_of(line);
   if (fields.size() < 2) {

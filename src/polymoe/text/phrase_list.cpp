@@ -13,9 +13,7 @@ std::vector<std::string> load_phrases(const std::filesystem::path& path) {
   check_beginning(reader);
   std::vector<std::string> phrases;
   for (std::string line; reader.next(line);) {
-    if (const TextFault fault = find_text_fault(line); !fault.message.empty()) {
-      throw Error(fault.message, {path.string(), reader.line_number()}, fault.remedy);
-    }
+    check_text(line, {reader.path(), reader.line_number()});
     if (!line.starts_with('#') && !shows_nothing(line)) phrases.push_back(line);
   }
   if (phrases.empty()) throw Error("no phrases", {path.string(), 0}, "write one a line");

@@ -110,4 +110,9 @@ TextFault find_text_fault(std::string_view line) {
           "'iconv -f NAME -t UTF-8'"};
 }
 
+void check_text(std::string_view line, const Where& where) {
+  const TextFault fault = find_text_fault(line);
+  if (!fault.message.empty()) throw Error(fault.message, where, fault.remedy);
+}
+
 }  // namespace polymoe

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "polymoe/base/error.h"
 #include "polymoe/base/files.h"
 
 /// What is said of text that is not UTF-8: what it is instead, and what to do about it.
@@ -20,5 +21,8 @@ struct TextFault {
   std::string remedy;
 };
 TextFault find_text_fault(std::string_view line);
+
+/// Throws Error with the fault of a line that is no text.
+void check_text(std::string_view line, const Where& where);
 
 }  // namespace polymoe

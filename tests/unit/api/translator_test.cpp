@@ -56,6 +56,7 @@ TEST(LibraryTranslator, RefusesOptionsOutOfRange) {
 TEST(LibraryTranslator, NamesAFolderThatHoldsNoModel) {
   const testing::TemporaryFolder folder;
   EXPECT_THAT(message_of(folder.path(), {}), ::testing::HasSubstr(folder.path().string()));
+  EXPECT_THAT(message_of("", {}), ::testing::HasSubstr("is empty"));
 }
 
 }  // namespace
