@@ -19,7 +19,7 @@ constexpr const char* kImportFooter =
     "one tensor is in memory at a time. The result is a checkpoint; its path is printed (docs/interchange.md).\n\n"
     "Example: translate with NLLB-200\n"
     "  polymoe import hf nllb-200-distilled-600M --out nllb\n"
-    "  echo 'A cold wind blows.' | polymoe translate --model nllb --source eng_Latn --target deu_Latn\n"
+    "  echo 'A cold wind blows.' | polymoe translate --model nllb -s eng_Latn -t deu_Latn\n"
     "Train it on\n"
     "  polymoe prepare --vocab nllb/vocab.model --corpus corpus --out data\n"
     "  polymoe train --init nllb --data.path data --out tuned --max-updates 2000";
