@@ -13,10 +13,16 @@ namespace polymoe {
 
 namespace fs = std::filesystem;
 
+void on_rank0(Communicator& world, const std::function<void()>& work) {
+  run_collectively(world, [&] {
+    if (world.rank() == 0) work();
+  });
+}
+
 RunFolder::RunFolder(Communicator& world, const RunOptions& options)
     : world_(world), path_(options.train.output), data_vocabulary_(fs::path(options.data.path) / "vocab.model") {
   const Check check = options.train.verify ? Check::kValues : Check::kHeaders;
-  on_rank0([&] {
+  on_rank0(world_, [&] {
     fs::create_directories(path_);
     lock_.emplace(path_, "training");
     // What killed trainings left; other files there may be anyone's.
@@ -36,7 +42,7 @@ RunFolder::RunFolder(Communicator& world, const RunOptions& options)
 }
 
 void RunFolder::write_basics(const std::string& config) const {
-  on_rank0([&] {
+  on_rank0(world_, [&] {
     const fs::path own = path_ / "vocab.model";
     const std::string vocabulary = read_file(data_vocabulary_);
     const bool is_there = path_exists(own);
@@ -55,26 +61,20 @@ void RunFolder::check_start(const Checkpoint& checkpoint, const RunOptions& opti
 
 bool RunFolder::has(const char* name) const {
   std::optional<fs::path> found;
-  on_rank0([&] {
+  on_rank0(world_, [&] {
     if (path_exists(path_ / name)) found = path_ / name;
   });
   return from_first(found).has_value();
 }
 
 void RunFolder::check() const {
-  on_rank0([&] { lock_->check(); });
+  on_rank0(world_, [&] { lock_->check(); });
 }
 
 std::optional<fs::path> RunFolder::newest() const {
   std::optional<fs::path> found;
-  on_rank0([&] { found = find_latest(path_); });
+  on_rank0(world_, [&] { found = find_latest(path_); });
   return from_first(found);
-}
-
-void RunFolder::on_rank0(const std::function<void()>& work) const {
-  run_collectively(world_, [&] {
-    if (world_.rank() == 0) work();
-  });
 }
 
 std::optional<fs::path> RunFolder::from_first(const std::optional<fs::path>& path) const {

@@ -13,6 +13,9 @@ namespace polymoe {
 
 struct RunOptions;
 
+/// Work on the run's folder, which is the first process's alone; where it fails, all processes fail. All call it.
+void on_rank0(Communicator& world, const std::function<void()>& work);
+
 /// The folder of a run, train.output. Its first process works on it; all processes call everything here together, and
 /// where something fails, all of them throw.
 class RunFolder {
@@ -39,7 +42,6 @@ class RunFolder {
 
  private:
   void check_start(const Checkpoint& checkpoint, const RunOptions& options) const;
-  void on_rank0(const std::function<void()>& work) const;
   std::optional<std::filesystem::path> from_first(const std::optional<std::filesystem::path>& path) const;
 
   Communicator& world_;

@@ -32,12 +32,6 @@ const RunOptions& that_fit(const TrainSetup& setup) {
 
 }  // namespace
 
-void on_rank0(Communicator& world, const std::function<void()>& work) {
-  run_collectively(world, [&] {
-    if (world.rank() == 0) work();
-  });
-}
-
 RunState::RunState(TrainSetup& setup)
     : folder(setup.world, setup.options), train(that_fit(setup), setup.world), setup_(setup) {
   has_metrics = folder.has("metrics.jsonl");
@@ -117,10 +111,6 @@ void RunState::save() {
   const fs::path path = output() / checkpoint_name(train.update);
   // A validation after the last save has changed what the run knows of its best.
   if (saved_update_ == train.update && saved_validation_ == counters.validated_update) return;
-  if (skipped_in_a_row > 0) {
-    log_info("not saved after update {}: its gradient was not finite", train.update);
-    return;
-  }
   folder.check();
   const MemoryScope scope = on_host();
   CheckpointWriter writer(setup_.world, path);

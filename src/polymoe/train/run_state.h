@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -15,9 +14,6 @@
 #include "polymoe/train/window.h"
 
 namespace polymoe {
-
-/// Work on the run's folder, which is the first process's alone; where it fails, all processes fail. All call it.
-void on_rank0(Communicator& world, const std::function<void()>& work);
 
 /// What changes as a run goes on: the model, its optimiser, counters, the sums of the log line in progress and the
 /// place in the data; and the checkpoints of it in the run's folder. All processes call everything here together.

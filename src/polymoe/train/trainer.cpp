@@ -213,6 +213,13 @@ struct Trainer::State {
     progress(report);
   }
 
+  // Weights whose gradient is not finite may be what makes the run diverge: those of before stay the newest ones. At
+  // the end they are saved all the same, for a skipped update has not changed them.
+  void save_on_the_way() {
+    if (run.skipped_in_a_row == 0) return run.save();
+    log_info("not saved after update {}: its gradient was not finite", train.update);
+  }
+
   TrainSummary loop(const std::atomic<bool>& stop, const ProgressSink& progress) {
     if (!run.folder.latest() || !run.has_metrics) record_start();
     const TrainOptions& t = options.train;
@@ -233,7 +240,7 @@ struct Trainer::State {
       if (is_first()) show(progress, run.window.total(), false);
       if (train.update % t.log_freq == 0) record_window(learning_rate);
       if (t.valid_freq > 0 && train.update % t.valid_freq == 0) validate_now();
-      if (t.save_freq > 0 && train.update % t.save_freq == 0 && train.update < t.max_updates) run.save();
+      if (t.save_freq > 0 && train.update % t.save_freq == 0 && train.update < t.max_updates) save_on_the_way();
       read_clock();
     }
     if (!summary.interrupted && counters.validated_update != train.update) validate_now();

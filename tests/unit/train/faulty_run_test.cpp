@@ -78,6 +78,21 @@ TEST_F(FaultyRunTest, ADivergedTrainingEndsAndKeepsTheLastGoodCheckpoint) {
   }
 }
 
+// In float16 an update that is skipped is no fault: the loss scale was too high.
+TEST_F(FaultyRunTest, ARunThatEndsWithASkippedUpdateIsSaved) {
+  make_number_data();
+  RunOptions options = run_options("run");
+  options.train.precision = NumberFormat::kFloat16;
+  options.train.loss_scale = 1e9;
+  options.train.max_updates = 2;
+  options.train.save_freq = 1;
+  options.train.keep_checkpoints = 2;
+  const TrainSummary summary = train(options);
+  ASSERT_EQ(records(options, "train").back()["skipped_updates"], 2) << "the case is not what it should be";
+  EXPECT_EQ(find_latest(options.train.output), summary.checkpoint);
+  EXPECT_FALSE(fs::exists(fs::path(options.train.output) / checkpoint_name(1))) << "but not on the way";
+}
+
 TEST_F(FaultyRunTest, AValidationThatIsNotFiniteEndsTheTraining) {
   make_number_data();
   RunOptions options = run_options("run");
