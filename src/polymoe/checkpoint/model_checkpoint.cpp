@@ -11,6 +11,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/path_kind.h"
 #include "polymoe/config/sections.h"
+#include "polymoe/config/validate.h"
 #include "polymoe/config/yaml_reader.h"
 #include "polymoe/model/model.h"
 #include "polymoe/nn/parameter_module.h"
@@ -249,6 +250,11 @@ void check_int4(const ModelOptions& options, const fs::path& path) {
 
 ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   ModelOptions options = options_of(checkpoint).model;
+  try {
+    validate(options);
+  } catch (const Error& error) {
+    throw Error(error.message(), {checkpoint.path() / "index.json", 0}, error.remedy());
+  }
   // Before a model of that size is made: a damaged configuration may name any.
   const OnMetaDevice scope;
   const Model model = make_model(options);

@@ -34,8 +34,8 @@ std::vector<LogicalTensor> logical_tensors(const std::string& name, const Parame
 /// Adds the master weights and the routers' state to `writer`, group "model". Each process writes what it answers for;
 /// all members of the writer's group call it together.
 void add_model(CheckpointWriter& writer, const ParallelModel& model);
-/// Adds Adam's moments, group "optimizer": "first_moment/NAME" and "second_moment/NAME", and where a moving average of
-/// the weights is kept, "average/NAME".
+/// Adds Adam's moments, group "optimizer": "first_moment/NAME" and "second_moment/NAME"; where a moving average of
+/// the weights is kept, "average/NAME", and where updates are delayed, "late_gradient/NAME".
 void add_optimizer(CheckpointWriter& writer, const ParallelModel& model);
 
 /// Fills the master weights that this process keeps, and publishes them, and the routers' state; all processes call it
