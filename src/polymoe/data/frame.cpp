@@ -1,5 +1,7 @@
 #include "polymoe/data/frame.h"
 
+#include <algorithm>
+
 #include "polymoe/base/error.h"
 
 namespace polymoe {
@@ -64,6 +66,13 @@ Frame make_frame(const Vocabulary& vocabulary, Task task, std::int32_t source_la
       break;
   }
   return frame;
+}
+
+void check_room(const Frame& frame, std::int64_t positions) {
+  const std::int64_t marks = std::max(frame.source_marks(), frame.target_marks());
+  if (positions <= marks) {
+    fail("a sentence has {} marks, but the model (model.max-positions) reads and writes {} tokens", marks, positions);
+  }
 }
 
 }  // namespace polymoe

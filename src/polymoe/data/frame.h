@@ -24,6 +24,9 @@ struct Frame {
 /// for a language without the tag that it needs.
 Frame make_frame(const Vocabulary& vocabulary, Task task, std::int32_t source_language, std::int32_t target_language);
 
+/// Throws Error where `positions` tokens hold no more than the marks of a source or of a target.
+void check_room(const Frame& frame, std::int64_t positions);
+
 /// Whether the vocabulary lets a model read one language and write the other, both by index: a vocabulary with sides
 /// has languages for each.
 bool has_direction(const Vocabulary& vocabulary, std::int32_t source, std::int32_t target);

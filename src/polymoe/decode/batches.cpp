@@ -30,8 +30,9 @@ class BatchRunner::Place {
  public:
   Place(BatchRunner& runner, const std::stop_token& stop) : runner_(runner) {
     std::unique_lock lock(runner_.mutex_);
-    runner_.freed_.wait(lock, stop, [&] { return runner_.running_ < runner_.at_once_; });
-    if (stop.stop_requested()) throw Cancelled();
+    // A place that is free is taken even then: whoever was woken for it would leave the others asleep.
+    const auto is_free = [&] { return runner_.running_ < runner_.at_once_; };
+    if (stop.stop_requested() || !runner_.freed_.wait(lock, stop, is_free)) throw Cancelled();
     is_alone_ = ++runner_.running_ == 1;
   }
   ~Place() {

@@ -2,9 +2,10 @@
 
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "polymoe/decode/phrases.h"
 #include "polymoe/decode/search_sentence.h"
-#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "polymoe/config/decode_options.h"
+#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 namespace {

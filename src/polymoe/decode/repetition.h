@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "polymoe/tensor/torch_headers.h"
+#include <ATen/core/Tensor.h>
 
 namespace polymoe {
 

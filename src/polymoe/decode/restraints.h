@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "polymoe/decode/beam_search.h"
 #include "polymoe/decode/search_sentence.h"
-#include "polymoe/tensor/torch_headers.h"
 
 namespace polymoe {
 

@@ -256,14 +256,13 @@ std::vector<std::vector<Translation>> Translator::translate(std::span<const std:
                                                             const ProgressSink& progress, std::string_view task_name,
                                                             const LossSink& lost, const TextDemands& demands) const {
   if ((demands.alignments || demands.replace_unknowns) && !model_->gives_attention()) {
-    fail(
-        "alignments and copies of unknown text need a model on the CPU, not in float16, without experts that choose "
-        "their tokens");
+    fail("alignments and copies of unknown text need a model on the CPU, not in float16, without expert choice");
   }
   const Task task = parse_task(task_name, vocabulary_);
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
   const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
+  check_room(frame, model_->max_positions());
 
   std::vector<std::vector<SentenceWork>> works(sentences.size());  // by sentence its parts
   std::vector<SentenceWork*> order;
@@ -445,6 +444,7 @@ std::vector<TargetScore> Translator::score(std::span<const std::string> sentence
   const std::int32_t source_language = vocabulary_.language_index(source);
   const std::int32_t target_language = vocabulary_.language_index(target);
   const Frame frame = make_frame(vocabulary_, task, source_language, target_language);
+  check_room(frame, model_->max_positions());
   const std::size_t longest = longest_target(frame);
   std::vector<ForcedTarget> works;
   for (std::size_t i = 0; i < sentences.size(); ++i) {

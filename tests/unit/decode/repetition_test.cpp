@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "polymoe/tensor/torch_headers.h"
 #include "support/device.h"
 
 namespace polymoe {

@@ -251,6 +251,13 @@ TEST_F(TranslatorTest, WordScoresBelongToTheWordsOfTextThatTheVocabularyDoesNotK
   EXPECT_EQ(translator.score(one, text, "en", "de")[0].word_scores.size(), 4u);
 }
 
+TEST_F(TranslatorTest, RefusesAModelWithRoomForMarksAlone) {
+  const std::vector<std::string> lines{"Open"};
+  EXPECT_THROW(translate(copying_model(2), lines), Error);
+  const Translator translator(std::make_shared<TableModel>(copying_model(2)), vocabulary(), options_);
+  EXPECT_THROW(translator.score(lines, lines, "en", "de"), Error);
+}
+
 TEST_F(TranslatorTest, RefusesAPrefixLongerThanTheModelWrites) {
   const std::vector<std::string> lines{"Open.", "Open."}, prefixes{"", "Die Datei im Ordner mit der Nummer 1"};
   try {
