@@ -58,8 +58,9 @@ class MoeLayerImpl : public torch::nn::Module {
   explicit MoeLayerImpl(const MoeLayerOptions& options);
   ~MoeLayerImpl() override;
 
-  /// x [..., hidden] -> [..., hidden]. All of x is one batch for the capacity, padding too, so leave it out. No
-  /// residual connection is inside: add x, which carries on tokens that were dropped. Throws Error for another width.
+  /// x [..., hidden] -> [..., hidden], of the parameters' element type and on their device. All of x is one batch for
+  /// the capacity, padding too, so leave it out. No residual connection is inside: add x, which carries on tokens that
+  /// were dropped. Throws Error for another width, type or device.
   at::Tensor forward(const at::Tensor& x);
 
   /// Scalars of the last forward(), to be added to the objective with small weights, 0.01 and 0.001 say; undefined

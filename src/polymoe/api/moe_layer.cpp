@@ -102,6 +102,11 @@ at::Tensor v0::MoeLayerImpl::forward(const at::Tensor& x) {
     fail("x has {} elements in its last dimension, but the layer's tokens are {} wide", x.dim() == 0 ? 0 : x.size(-1),
          hidden);
   }
+  if (const at::Tensor weight = named_parameters()["experts.up_weight"];
+      x.scalar_type() != weight.scalar_type() || x.device() != weight.device()) {
+    fail("x is {} on {}, but the layer's parameters are {} on {}", c10::toString(x.scalar_type()), x.device().str(),
+         c10::toString(weight.scalar_type()), weight.device().str());
+  }
   if (x.numel() == 0) {
     state.balance_loss = state.router_z_loss = at::zeros({}, x.options());
     const std::vector<std::int64_t> none(static_cast<std::size_t>(state.options.experts));

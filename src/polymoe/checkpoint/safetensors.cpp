@@ -139,8 +139,10 @@ class HeaderReader {
     entry.spec.name = name;
     const json& dtype = field("dtype");
     if (!dtype.is_string() || !parse_dtype(dtype.get<std::string>(), entry.spec.dtype)) {
+      std::vector<std::string_view> names;
+      for (const DtypeEntry& known : kDtypes) names.push_back(known.name);
       throw Error(fmt::format("tensor {} has the element type {}", in_quotes(name), dump_json(dtype)), {path_, 0},
-                  "convert it to one of F64, F32, F16, BF16, I64, I32, U8, BOOL");
+                  fmt::format("convert it to one of {}", fmt::join(names, ", ")));
     }
     const json& shape = field("shape");
     if (!shape.is_array()) bad(fmt::format("the shape of tensor {} is not a list", in_quotes(name)));

@@ -13,9 +13,9 @@
 
 namespace polymoe {
 
-/// y = x weight^T + bias, for x [..., in], with the outputs divided over the slices of the model axis: x is the same on
-/// all, y is this slice's outputs [..., out here]. Parameters are not initialised here: initialize() does that for a
-/// whole model, by name, so that the values do not depend on the order of construction.
+/// y = x weight^T + bias, for x [tokens, in], with the outputs divided over the slices of the model axis: x is the same
+/// on all, y is this slice's outputs [tokens, out here]. Parameters are not initialised here: initialize() does that
+/// for a whole model, by name, so that the values do not depend on the order of construction.
 class ColumnLinearImpl : public ParameterModule {
  public:
   /// The outputs are `blocks` equal blocks (queries, keys and values, say); a slice has its part of each. The bias of
@@ -36,7 +36,7 @@ class ColumnLinearImpl : public ParameterModule {
 };
 TORCH_MODULE(ColumnLinear);
 
-/// y = x weight^T + bias with the inputs divided over the slices: x [..., in here], y [..., out] the same on all.
+/// y = x weight^T + bias with the inputs divided over the slices: x [tokens, in here], y [tokens, out] the same on all.
 class RowLinearImpl : public ParameterModule {
  public:
   RowLinearImpl(std::int64_t in, std::int64_t out, std::shared_ptr<ModelAxis> axis);

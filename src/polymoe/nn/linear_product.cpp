@@ -34,6 +34,13 @@ void share_blocks(const std::vector<std::int64_t>& begin, std::int64_t width, st
       [=](std::int64_t rows) { return kernels::expert_scratch<Element>(rows, outputs, inputs); }, f);
 }
 
+// The kernels read by pointers.
+void check_sizes(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == weight.size(1), "x ", x.sizes(), " times the transpose of ", weight.sizes());
+  TORCH_CHECK(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)), "a bias ", bias.sizes(), " for ",
+              weight.sizes());
+}
+
 template <typename Element>
 void product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& y) {
   const std::int64_t rows = x.size(0), inputs = x.size(1), outputs = weight.size(0);
@@ -118,6 +125,7 @@ class LinearProduct : public torch::autograd::Function<LinearProduct> {
 at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                           std::optional<Activation> activation) {
   if (bias.defined() && has_gpu_linear(x)) return gpu_linear(x, weight, bias, activation);
+  check_sizes(x, weight, bias);
   // Autograd refuses undefined tensors as arguments.
   std::optional<at::Tensor> given;
   if (bias.defined()) given = bias;

@@ -1,6 +1,7 @@
 #include "polymoe/parallel/expert_dispatcher.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "polymoe/parallel/async_all_to_all.h"
@@ -248,8 +249,9 @@ class ExpertDispatch : public Dispatch {
     run.arriving.clear();
     for (std::int64_t from = 0; from < site_.expert_degree; ++from) {
       const at::Tensor bytes = front_of(blocks[from], block).to(at::kCPU).contiguous();
-      const auto* counts = reinterpret_cast<const std::int64_t*>(bytes.const_data_ptr<std::uint8_t>());
-      run.arriving.insert(run.arriving.end(), counts, counts + run.experts);
+      Counts counts(static_cast<std::size_t>(run.experts));
+      std::memcpy(counts.data(), bytes.const_data_ptr<std::uint8_t>(), counts.size() * sizeof(counts[0]));  // any place
+      run.arriving.insert(run.arriving.end(), counts.begin(), counts.end());
     }
     const Counts arrived = parts_of(run.arriving, site_.tensor_rank, site_.model);
     std::vector<at::Tensor> pieces;

@@ -41,7 +41,7 @@ class FlatExchange : public RowAllToAll {
   Communicator& group_;
 };
 
-// The rows of `pieces` x `inner` pieces of these sizes, [outer][inner], taken in the order [inner][outer].
+// The rows of `outer` x `inner` pieces of these sizes, [outer][inner], taken in the order [inner][outer].
 at::Tensor swap_pieces(const at::Tensor& rows, const std::vector<std::int64_t>& sizes, std::int64_t inner) {
   const auto outer = static_cast<std::int64_t>(sizes.size()) / inner;
   std::vector<at::Tensor> pieces = rows.split_with_sizes(sizes);

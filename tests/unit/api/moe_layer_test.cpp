@@ -130,6 +130,7 @@ TEST(LibraryMoeLayer, RefusesWhatCannotBe) {
   EXPECT_THAT(message_of(options), ::testing::HasSubstr("expert choice"));
   MoeLayer layer(small_layer());
   EXPECT_THROW(layer(at::zeros({3, 5})), Error);
+  EXPECT_THROW(layer(at::zeros({3, 6}, at::kBFloat16)), Error);
   EXPECT_THROW(layer->load(), Error);
 }
 

@@ -7,7 +7,7 @@
 #include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cpu/vector_math.h"
 
-/// What float and 8-bit products share: the walk over rows and panels, and the end of a tile.
+/// What products of all formats share: the walk over rows and panels, and the end of a tile.
 namespace polymoe::kernels {
 
 /// The most rows of a tile: its sums (kTileRows * kPanel) fill the 32 registers of AVX-512 and leave some for operands.

@@ -1,7 +1,5 @@
 #include "polymoe/nn/moe/expert_products.h"
 
-#include <algorithm>
-
 #include "polymoe/tensor/torch_headers.h"
 
 #include "polymoe/kernels/segment.h"
@@ -33,6 +31,7 @@ void share_experts(const at::Tensor& expert_begin, std::int64_t width, std::int6
 void multiply_experts(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                       const at::Tensor& expert_begin, const at::Tensor& plan, at::Tensor& y) {
   const std::int64_t outputs = weight.size(1), inputs = weight.size(2);
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == inputs, "x ", x.sizes(), " for experts ", weight.sizes());
   if (has_own_products(x, outputs, inputs)) {
     with_elements(x, [&](auto element) {
       using Element = decltype(element);

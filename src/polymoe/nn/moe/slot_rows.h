@@ -7,7 +7,7 @@ namespace polymoe {
 // Moving rows between tokens and expert slots, without autograd. `slot_of` int64, of the shape of
 // Assignments::expert_ids and with its `token_begin`, names each token's slots; -1 marks an assignment that was
 // dropped. Sums and products are taken in float32 (float64 for float64) and rounded once, on every device:
-// kernels/cpu/rows.h computes on the CPU, LibTorch's functions elsewhere.
+// by kernels/cpu/rows.h on the CPU, kernels/cuda on a GPU, and LibTorch's functions elsewhere.
 
 /// Row i of the result is x[index[i]]. x [rows, width], index [n] int64 -> [n, width].
 at::Tensor gather_rows(const at::Tensor& x, const at::Tensor& index);

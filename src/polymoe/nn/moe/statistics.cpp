@@ -45,7 +45,6 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
       usage.confidence[static_cast<std::size_t>(*first)] += of_token[*first];
     }
     for (std::int64_t a = tokens.first(t); a < tokens.first(t + 1); ++a) {
-      if (expert[a] < 0) continue;
       const auto chosen = static_cast<std::size_t>(expert[a]);
       const auto part = static_cast<std::size_t>(t * PositionUsage::kParts / tokens.tokens);
       ++usage.assigned[chosen];
