@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,9 @@ namespace polymoe {
 nlohmann::json parse_json(std::string_view text);
 /// A discarded value (is_discarded()) where `text` is no JSON.
 nlohmann::json try_parse_json(std::string_view text);
+
+/// How many of `characters` JSON has outside of its strings: '[' and '{' bound its depth, ':' the keys.
+std::size_t count_outside_strings(std::string_view json, std::string_view characters);
 
 /// On one line, or indented by so many spaces a level. nlohmann::json::type_error where a string is no UTF-8.
 std::string dump_json(const nlohmann::json& value, int indent = -1);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,8 +16,60 @@
 namespace polymoe {
 namespace {
 
+struct ByteRange {
+  std::size_t begin, end;
+};
+
+// Of JSON that was parsed before, so these find what they look for.
+
+std::size_t behind_space(std::string_view json, std::size_t at) { return json.find_first_not_of(" \t\r\n", at); }
+
+/// Behind the string that begins at `at`.
+std::size_t end_of_string(std::string_view json, std::size_t at) {
+  for (++at; json[at] != '"'; ++at) {
+    if (json[at] == '\\') ++at;
+  }
+  return at + 1;
+}
+
+/// Behind the value that begins at `at`.
+std::size_t end_of_value(std::string_view json, std::size_t at) {
+  std::size_t depth = 0;
+  do {
+    if (json[at] == '"') {
+      at = end_of_string(json, at);
+    } else if (json[at] == '{' || json[at] == '[') {
+      ++depth;
+      ++at;
+    } else if (json[at] == '}' || json[at] == ']') {
+      --depth;
+      ++at;
+    } else {
+      at = std::min(json.find_first_of("\"{}[]", at + 1), json.find_first_of(", \t\r\n", at + 1));
+    }
+  } while (depth > 0);
+  return at;
+}
+
+/// The value of a key in the object that begins at `open`, the last where it stands twice; without the key, the empty
+/// place in front of the closing brace.
+ByteRange value_of(std::string_view json, std::size_t open, std::string_view key) {
+  std::optional<ByteRange> found;
+  std::size_t at = behind_space(json, open + 1);
+  while (json[at] != '}') {
+    const std::size_t end = end_of_string(json, at);
+    const bool is_key = parse_json(json.substr(at, end - at)).get<std::string>() == key;
+    const std::size_t value = behind_space(json, json.find(':', end) + 1);
+    at = end_of_value(json, value);
+    if (is_key) found = {value, at};
+    at = behind_space(json, at);
+    if (json[at] == ',') at = behind_space(json, at + 1);
+  }
+  return found.value_or(ByteRange{at, at});
+}
+
 /// One object a line, with the languages as keys, or in an object of the key "translation". A line without text of the
-/// target gets one; its keys stay in their order. Other lines stay as they are, byte for byte.
+/// target gets one; all else stays as it is, byte for byte.
 class JsonLinesDocument : public Document {
  public:
   JsonLinesDocument(const std::string& bytes, const DocumentContext& context) : target_(context.target) {
@@ -31,9 +84,12 @@ class JsonLinesDocument : public Document {
 
   std::string fill(std::size_t segment, const std::vector<Span>& translation) override {
     std::string& line = lines_.at(segments_.at(segment).line - 1);
-    Json row = Json::parse(line);
-    pair_of(row)[target_] = text_of(translation);
-    line = dump_json(row);
+    std::size_t open = line.find('{');
+    if (const ByteRange nested = value_of(line, open, kNested); line[nested.begin] == '{') open = nested.begin;
+    const ByteRange place = value_of(line, open, target_);
+    std::string value = dump_json(nlohmann::json(text_of(translation)));
+    if (place.begin == place.end) value = fmt::format(", {}: {}", dump_json(nlohmann::json(target_)), value);
+    line.replace(place.begin, place.end - place.begin, value);
     return "";
   }
 
@@ -44,10 +100,8 @@ class JsonLinesDocument : public Document {
   }
 
  private:
-  using Json = nlohmann::ordered_json;
-
-  static Json& pair_of(Json& row) {
-    const auto nested = row.find("translation");
+  static const nlohmann::json& pair_of(const nlohmann::json& row) {
+    const auto nested = row.find(kNested);
     return nested != row.end() && nested->is_object() ? *nested : row;
   }
 
@@ -55,24 +109,26 @@ class JsonLinesDocument : public Document {
     const std::string& line = lines_.back();
     const Where where{context.path, lines_.size()};
     if (shows_nothing(line)) return;
-    if (std::count(line.begin(), line.end(), '[') + std::count(line.begin(), line.end(), '{') > kDeepest) {
+    if (count_outside_strings(line, "[{") > kDeepest) {
       throw Error("too many lists and objects in one line", where);
     }
-    Json row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json row = try_parse_json(line);
     if (!row.is_object()) {
       throw Error("not a JSON object such as {\"en\": \"...\"}", where, "give one object on each line");
     }
-    const Json& pair = pair_of(row);
+    const nlohmann::json& pair = pair_of(row);
     const auto source = pair.find(context.source), target = pair.find(context.target);
     if (source == pair.end() || !source->is_string()) {
       throw Error(fmt::format("no text under the key \"{}\"", context.source), where,
                   "the keys must be the languages' names");
     }
-    const bool empty = target == pair.end() || target->is_null() || *target == Json("");
+    const bool empty = target == pair.end() || target->is_null() || *target == "";
     if (!empty) {
       ++passed_over_["lines that have a translation already"];
     } else if (const std::string text = source->get<std::string>(); shows_nothing(text)) {
       ++passed_over_["lines without text"];
+    } else if (text.find('\0') != std::string::npos) {
+      throw Error(fmt::format("the escape \\u0000, a NUL byte, in the value of \"{}\"", context.source), where);
     } else {
       segments_.push_back({.spans = {{Span::Kind::kText, text, 0}},
                            .line = lines_.size(),
@@ -81,7 +137,8 @@ class JsonLinesDocument : public Document {
     }
   }
 
-  static constexpr std::ptrdiff_t kDeepest = 10'000;  // values are freed one inside the other
+  static constexpr std::size_t kDeepest = 10'000;  // values are freed one inside the other
+  static constexpr const char* kNested = "translation";
 
   std::string target_;
   std::vector<std::string> lines_;

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "polymoe/base/json_text.h"
 #include "polymoe/base/utf8.h"
 #include "polymoe/serve/api_error.h"
 
@@ -43,8 +44,8 @@ Json read_object(std::string_view content_type, std::string_view body) {
     for (auto& [name, values] : read_form(body)) object[name] = values.size() == 1 ? Json(values[0]) : Json(values);
     return object;
   }
-  constexpr std::ptrdiff_t kMostBrackets = 10'000;  // values are freed one inside the other
-  if (std::count(body.begin(), body.end(), '[') + std::count(body.begin(), body.end(), '{') > kMostBrackets) {
+  constexpr std::size_t kMostBrackets = 10'000;  // values are freed one inside the other
+  if (count_outside_strings(body, "[{") > kMostBrackets) {
     throw ApiError(kBadRequest, "the JSON has too many lists and objects");
   }
   Json object = Json::parse(body, nullptr, /*allow_exceptions=*/false);
