@@ -18,6 +18,7 @@
 #include "polymoe/base/error.h"
 #include "polymoe/base/partial.h"
 #include "polymoe/base/path_kind.h"
+#include "polymoe/base/utf8.h"
 
 namespace polymoe {
 
@@ -156,7 +157,7 @@ bool LineReader::next(std::string& line) {
       line.assign(s.buffer, s.begin, length);
       if (!line.empty() && line.back() == '\r') line.pop_back();
       s.begin += length + (end != std::string::npos ? 1 : 0);
-      ++s.line_number;
+      if (++s.line_number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
       return true;
     }
     if (s.at_end) return false;

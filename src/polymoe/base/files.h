@@ -21,7 +21,8 @@ class LineReader {
   ~LineReader();
   LineReader(LineReader&&) noexcept;
 
-  /// Reads the next line, without its line end ("\n" or "\r\n"), into `line`. False at the end of the file.
+  /// Reads the next line, without its line end ("\n" or "\r\n"), into `line`; the first one also without the
+  /// byte-order mark that some programs put before UTF-8. False at the end of the file.
   /// Throws Error with file and line for a line over max_line_bytes, a damaged gzip stream, bytes behind it that are no
   /// gzip, or a read error. Of a pipe no more is waited for than the line needs.
   bool next(std::string& line);

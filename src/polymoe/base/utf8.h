@@ -6,6 +6,9 @@
 
 namespace polymoe {
 
+/// U+FEFF, which some programs put before a text.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 /// The offset of the first byte that is not well-formed UTF-8 (overlong forms, surrogates and values over U+10FFFF
 /// count as malformed), or std::string_view::npos.
 std::size_t find_bad_utf8(std::string_view text);

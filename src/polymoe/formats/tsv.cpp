@@ -62,8 +62,6 @@ class TsvDocument : public Document {
   }
 
  private:
-  static constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
   void find_columns(const DocumentContext& context) {
     if (rows_.empty()) throw Error("is empty", {context.path, 0});
     std::vector<std::string>& names = rows_[0];
@@ -74,7 +72,8 @@ class TsvDocument : public Document {
     }
     columns_ = names.size();
     target_ = index_of_language(names, context.target);
-    if (target_ == names.size()) names.push_back(context.target);
+    if (target_ == source_) target_ = columns_;  // a relative of both languages
+    if (target_ == columns_) names.push_back(context.target);
   }
 
   void add_row(std::size_t row, const DocumentContext& context) {

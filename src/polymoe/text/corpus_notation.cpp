@@ -99,7 +99,6 @@ std::string first_line(const std::string& path) {
   check_beginning(reader);
   std::string line;
   if (!reader.next(line)) throw Error("is empty", {path, 0});
-  if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
   return line;
 }
 

@@ -23,11 +23,6 @@ LineReader open_text(const std::string& file) {
   return reader;
 }
 
-/// Removes the byte-order mark that some programs put before UTF-8.
-void drop_byte_order_mark(std::string& line) {
-  if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
-}
-
 /// Why a line is not JSON, and where.
 std::string json_fault(const std::string& line) {
   try {
@@ -68,9 +63,6 @@ class ParallelRows : public RowSource {
                           readers_[ended].line_number());
       return Found::kUnpaired;
     }
-    for (std::string& segment : segments) {
-      if (readers_[0].line_number() == 1) drop_byte_order_mark(segment);
-    }
     return Found::kRow;
   }
 
@@ -103,7 +95,6 @@ class TsvRows : public RowSource {
 
   Found next(std::vector<std::string>& segments, std::string& fault) override {
     if (!reader_.next(line_)) return Found::kEnd;
-    if (reader_.line_number() == 1) drop_byte_order_mark(line_);
     const auto columns = static_cast<std::size_t>(std::count(line_.begin(), line_.end(), '\t')) + 1;
     if (columns != num_columns_) {
       fault = fmt::format("{} tab-separated columns where {} are expected", columns, num_columns_);
@@ -134,7 +125,6 @@ class JsonRows : public RowSource {
 
   Found next(std::vector<std::string>& segments, std::string& fault) override {
     if (!reader_.next(line_)) return Found::kEnd;
-    if (reader_.line_number() == 1) drop_byte_order_mark(line_);
     std::string twice;
     const nlohmann::json row = parse(twice);
     if (!row.is_object()) {

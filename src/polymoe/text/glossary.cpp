@@ -87,6 +87,7 @@ Glossary Glossary::load(const std::filesystem::path& path) {
 
 Glossary Glossary::parse(std::string_view text, const std::filesystem::path& path) {
   Glossary glossary;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     glossary.read_line(std::string(text.substr(0, end)), {path.string(), number});

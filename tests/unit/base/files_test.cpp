@@ -89,6 +89,11 @@ TEST_F(Files, LineReaderKnowsEveryLineEnd) {
   EXPECT_THAT(lines_of(put("e", "a\rb\n")), ElementsAre("a\rb"));
 }
 
+TEST_F(Files, LineReaderLeavesOutAByteOrderMark) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_THAT(lines_of(put("a", mark + "a\n" + mark + "b\n")), ElementsAre("a", mark + "b"));
+}
+
 TEST_F(Files, LineReaderUnpacksGzipWhateverItsName) {
   EXPECT_THAT(lines_of(put_gzip("plain.txt", "one\ntwo\n")), ElementsAre("one", "two"));
   EXPECT_THAT(lines_of(put("named.gz", "not packed\n")), ElementsAre("not packed"));
