@@ -135,7 +135,10 @@ class PoDocument : public Document {
                     .line_ends = LineEnds::kParagraphs,
                     .has_directives = true,
                     .name = place.source};
-    if (segment.spans.empty()) return;
+    if (segment.spans.empty()) {
+      ++passed_over_["messages without text"];
+      return;
+    }
     segments_.push_back(std::move(segment));
     places_.push_back(std::move(place));
   }

@@ -50,7 +50,7 @@ class Subtitles : public Document {
       if (lines[i].text.find(kArrow) == std::string_view::npos) continue;
       std::string text;
       const std::size_t first = i + 1;
-      while (i + 1 < lines.size() && !shows_nothing(lines[i + 1].text)) text += lines[++i].whole;
+      while (i + 1 < lines.size() && !ends_cue(lines[i + 1].text)) text += lines[++i].whole;
       if (!text.empty()) add_cue(text, first + 1);
     }
     if (parts_.size() == 1 && !shows_nothing(bytes) && !is_vtt) {
@@ -74,6 +74,11 @@ class Subtitles : public Document {
   }
 
  private:
+  /// A no-break space alone is text that keeps a line's height.
+  bool ends_cue(std::string_view line) const {
+    return line.find_first_not_of(is_vtt_ ? "" : " \t") == std::string_view::npos;
+  }
+
   void add_cue(const std::string& text, std::uint64_t line) {
     parts_.push_back(text);
     Segment segment{.spans = {}, .line = line, .line_ends = LineEnds::kParagraphs};
@@ -115,6 +120,7 @@ class Subtitles : public Document {
       spans.push_back({Span::Kind::kEmpty, "x", tags.size()});
       tags.emplace_back(bytes);
     };
+    std::string lacking;  // closers that the rest of the text has not
     for (std::size_t at = 0; at < text.size();) {
       const std::string_view rest = text.substr(at);
       std::size_t length = 0;
@@ -125,8 +131,13 @@ class Subtitles : public Document {
         if (length > 0) polymoe::add_text(spans, character);
       } else if (rest.starts_with("{\\") ||
                  (is_vtt_ && rest.size() > 1 && rest[0] == '<' && ascii::is_digit(rest[1]))) {
-        length = rest.find(rest[0] == '{' ? '}' : '>') + 1;  // 0 where it has no end
-        if (length > 0) add_empty(rest.substr(0, length));
+        const char closer = rest[0] == '{' ? '}' : '>';
+        if (lacking.find(closer) == std::string::npos) length = rest.find(closer) + 1;
+        if (length > 0) {
+          add_empty(rest.substr(0, length));
+        } else {
+          lacking += closer;
+        }
       }
       if (length == 0) polymoe::add_text(spans, rest.substr(0, length = 1));
       at += length;

@@ -73,6 +73,7 @@ class TmxDocument : public Document {
 
   void add(const pugi::xml_node& node, NodeLines& lines, const DocumentContext& context) {
     Unit unit{node, variant_of(node, context.source), variant_of(node, context.target), {}};
+    if (unit.target == unit.source) unit.target = {};  // of a relative of both languages
     if (!unit.source) {
       ++passed_over_[units_without(context.source)];
       return;
@@ -106,7 +107,7 @@ MoCatalog read_tmx_translations(const std::string& bytes, const DocumentContext&
   MoCatalog catalog;
   for (const pugi::xml_node unit : elements_named(document, "tu")) {
     const pugi::xml_node source = variant_of(unit, context.source), target = variant_of(unit, context.target);
-    if (!source || !target) {
+    if (!source || !target || source == target) {
       ++catalog.passed_over[units_without(source ? context.target : context.source)];
       continue;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 
 #include "polymoe/base/error.h"
@@ -53,11 +54,16 @@ pugi::xml_node next_node(pugi::xml_node node, const pugi::xml_node& root, int& d
   return node == root ? pugi::xml_node() : node.next_sibling();
 }
 
-void check_depth(const pugi::xml_document& document, const std::string& path) {
-  constexpr int kDeepest = 200;
+/// Elements are asked for an attribute of their own, or of one around them, which is looked for from first to last.
+void check_size(const pugi::xml_document& document, const std::string& path) {
+  constexpr int kDeepest = 200, kMostAttributes = 1000;
   int depth = 0;
   for (pugi::xml_node node = document.first_child(); node; node = next_node(node, document, depth)) {
     if (depth > kDeepest) throw Error(fmt::format("elements nested over {} deep", kDeepest), {path, 0});
+    const auto attributes = node.attributes();
+    if (std::distance(attributes.begin(), attributes.end()) > kMostAttributes) {
+      throw Error(fmt::format("an element with over {} attributes", kMostAttributes), {path, 0});
+    }
   }
 }
 
@@ -107,7 +113,7 @@ void load_xml(pugi::xml_document& document, const std::string& bytes, const std:
                 "'xmllint --noout' tells more");
   }
   check_root(document, path);
-  check_depth(document, path);
+  check_size(document, path);
   const std::string text = save_xml(document);
   check_document_text(text, path);
 }

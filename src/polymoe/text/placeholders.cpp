@@ -1,6 +1,7 @@
 #include "polymoe/text/placeholders.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "polymoe/base/ascii.h"
@@ -53,17 +54,22 @@ Placeholder placeholder_at(std::string_view text, std::size_t at) {
 /// Tags that have no partner become lone ones; closing ones learn theirs.
 void pair_tags(std::string_view text, std::vector<Placeholder>& found) {
   std::vector<std::size_t> open;
+  std::unordered_map<std::string_view, std::size_t> open_of;  // by name, so that one without a partner is known at once
   for (std::size_t i = 0; i < found.size(); ++i) {
-    if (found[i].kind == Placeholder::Kind::kOpeningTag) open.push_back(i);
-    if (found[i].kind != Placeholder::Kind::kClosingTag) continue;
     const auto name_of = [&](const Placeholder& tag) { return tag_name(text.substr(tag.begin, tag.end - tag.begin)); };
-    const auto partner = std::find_if(open.rbegin(), open.rend(),
-                                      [&](std::size_t other) { return name_of(found[other]) == name_of(found[i]); });
-    if (partner == open.rend()) {
+    if (found[i].kind == Placeholder::Kind::kOpeningTag) {
+      open.push_back(i);
+      ++open_of[name_of(found[i])];
+    }
+    if (found[i].kind != Placeholder::Kind::kClosingTag) continue;
+    if (open_of[name_of(found[i])] == 0) {
       found[i].kind = Placeholder::Kind::kLoneTag;
       continue;
     }
+    const auto partner = std::find_if(open.rbegin(), open.rend(),
+                                      [&](std::size_t other) { return name_of(found[other]) == name_of(found[i]); });
     found[i].opening = *partner;
+    for (auto other = open.rbegin(); other <= partner; ++other) --open_of[name_of(found[*other])];
     for (auto other = open.rbegin(); other != partner; ++other) found[*other].kind = Placeholder::Kind::kLoneTag;
     open.erase(partner.base() - 1, open.end());
   }

@@ -28,13 +28,13 @@ struct Characters {
 
 using Views = std::span<const std::string_view>;
 
-/// Whether a cut at `place` of the text goes through one of `whole`.
+/// Whether a cut at `place` of the text goes through one of `whole`, which lie one behind the other.
 bool cuts(std::string_view text, std::size_t place, Views whole) {
   const char* const at = text.data() + place;
   const std::less<> before;  // the views may be of another part of the text
-  return std::any_of(whole.begin(), whole.end(), [&](std::string_view view) {
-    return before(view.data(), at) && before(at, view.data() + view.size());
-  });
+  const auto behind =
+      std::partition_point(whole.begin(), whole.end(), [&](std::string_view view) { return before(view.data(), at); });
+  return behind != whole.begin() && before(at, behind[-1].data() + behind[-1].size());
 }
 
 bool is_one_of(char32_t c, std::u32string_view set) { return set.find(c) != std::u32string_view::npos; }
@@ -47,11 +47,12 @@ bool is_abbreviation(std::u32string_view text, std::size_t at) {
   constexpr std::u32string_view kKnown[] = {U"mr",  U"mrs", U"ms", U"dr",  U"prof", U"st",  U"nr",  U"no",    U"vs",
                                             U"etc", U"ca",  U"cf", U"bzw", U"fig",  U"abb", U"vol", U"approx"};
   std::size_t begin = at;
-  while (begin > 0 && !is_space(text[begin - 1]) && !is_one_of(text[begin - 1], U"(\"„“«")) --begin;
+  while (begin > 0 && !is_space(text[begin - 1]) && !is_one_of(text[begin - 1], U"(\"„“«")) {
+    if (text[--begin] == U'.') return true;  // the stop of "e.g."
+  }
   const std::u32string word = to_lower(text.substr(begin, at - begin));
   const bool is_initial = word.size() == 1 && continues_word(word[0]) && !(word[0] >= U'0' && word[0] <= U'9');
-  return is_initial || word.find(U'.') != std::u32string::npos ||
-         std::find(std::begin(kKnown), std::end(kKnown), word) != std::end(kKnown);
+  return is_initial || std::find(std::begin(kKnown), std::end(kKnown), word) != std::end(kKnown);
 }
 
 bool is_small_letter(char32_t c) {

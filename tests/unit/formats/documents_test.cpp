@@ -1,5 +1,6 @@
 #include "polymoe/formats/document.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -95,6 +96,12 @@ TEST(TsvDocuments, PreferTheExactName) {
             "en-GB\ten\tde-AT\tde\nx\ta\tX\tde:a\n");
 }
 
+TEST(TsvDocuments, ARelativeOfBothLanguagesIsTheSource) {
+  const auto document = read_document(DocumentFormat::kTsv, "pt\na\n", {"file", "pt", "pt_BR"});
+  fill_document(*document, marks_lines());
+  EXPECT_EQ(document->text(), "pt\tpt_BR\na\tde:a\n");
+}
+
 TEST(TsvDocuments, NameTheFault) {
   EXPECT_THAT(refusal(DocumentFormat::kTsv, "fr\nx\n"), HasSubstr("file:1: no column of the first line is named 'en'"));
   EXPECT_THAT(refusal(DocumentFormat::kTsv, "en\tde\na\n"), HasSubstr("file:2: 1 tab-separated columns where 2"));
@@ -106,12 +113,26 @@ TEST(JsonLinesDocuments, FillMissingKeys) {
                            "{\"id\": 7, \"en\": \"a\"}\n{\"translation\": {\"en\": \"b\", \"de\": \"\"}}\n"
                            "{ \"en\": \"c\", \"de\": \"C\" }\n",
                            marks_lines()),
-            "{\"id\":7,\"en\":\"a\",\"de\":\"de:a\"}\n{\"translation\":{\"en\":\"b\",\"de\":\"de:b\"}}\n"
+            "{\"id\": 7, \"en\": \"a\", \"de\": \"de:a\"}\n{\"translation\": {\"en\": \"b\", \"de\": \"de:b\"}}\n"
             "{ \"en\": \"c\", \"de\": \"C\" }\n");
+}
+
+TEST(JsonLinesDocuments, KeepAllOtherBytes) {
+  const auto translate = [](const std::string& line) {
+    return translate_text(DocumentFormat::kJsonLines, line, marks_lines());
+  };
+  EXPECT_EQ(translate("{\"id\":12345678901234567890123,\"v\":[1.10, {\"de\": \"}\"}],\"en\":\"a\",\"de\" : null }\r\n"),
+            "{\"id\":12345678901234567890123,\"v\":[1.10, {\"de\": \"}\"}],\"en\":\"a\",\"de\" : \"de:a\" }\r\n");
+  EXPECT_EQ(translate("{\"q\\\"\\u0064e\":1,\"\\u0064e\":\"\",\"en\":\"a\"}\n"),
+            "{\"q\\\"\\u0064e\":1,\"\\u0064e\":\"de:a\",\"en\":\"a\"}\n")
+      << "names may be written in another way";
+  EXPECT_THAT(translate("{\"de\":\"\",\"en\":\"a" + std::string(20'000, '[') + "\"}\n"), HasSubstr("\"de:a[["))
+      << "brackets in text are none";
 }
 
 TEST(JsonLinesDocuments, NameTheFault) {
   EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"en\": \"a\"}\n[1]\n"), HasSubstr("file:2: not a JSON object"));
+  EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"en\": \"\\u0000\"}\n"), HasSubstr("a NUL byte"));
   EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"fr\": \"a\"}\n"), HasSubstr("no text under the key \"en\""));
   EXPECT_THAT(refusal(DocumentFormat::kJsonLines, "{\"en\": " + std::string(100'000, '[') + "\n"),
               HasSubstr("too many lists"));
@@ -131,6 +152,12 @@ TEST(Subtitles, KeepWhatWebVttAddsToThem) {
   EXPECT_EQ(translate_text(DocumentFormat::kVtt, head + "<v Ann>Salt &amp; pepper</v>\n", marks_lines()),
             head + "<v Ann>de:Salt &amp; pepper</v>\n");
   EXPECT_EQ(translate_text(DocumentFormat::kVtt, head + "<v Ann>Hello\n", marks_lines()), head + "<v Ann>de:Hello\n");
+}
+
+TEST(Subtitles, ANoBreakSpaceDoesNotEndThem) {
+  const std::string times = "WEBVTT\n\n00:01.000 --> 00:02.000\n";
+  EXPECT_EQ(translate_text(DocumentFormat::kVtt, times + "a\n\u00A0\nb\n", marks_lines()), times + "de:a\nb\n")
+      << "the lines are one text";
 }
 
 TEST(Subtitles, NameTheFault) {
@@ -275,12 +302,17 @@ TEST(TmxDocuments, PreferTheExactName) {
 TEST(Documents, ReadHostileOnesInLinearTime) {
   // Quadratic time would take minutes here.
   std::string page, cue = "1\n00:00:01,000 --> 00:00:02,000\n", memory = "<tmx><body>";
+  std::string braces = cue, keys = "{\"en\":\"x\"";
   for (int i = 0; i < 100'000; ++i) {
+    braces += "{\\";
+    keys += fmt::format(",\"{}\":0", i);
     page += i % 2 == 0 ? "<b>" : "<!---->";
     cue += i % 2 == 0 ? "<b>" : "</i>";
     memory += "<tu><tuv xml:lang='en'><seg>a</seg></tuv></tu>\n";
   }
   EXPECT_THAT(translate_text(DocumentFormat::kHtml, page + "x", marks_lines()), EndsWith("de:x"));
+  EXPECT_THAT(translate_text(DocumentFormat::kSrt, braces + "x\n", marks_lines()), EndsWith("x\n"));
+  EXPECT_THAT(translate_text(DocumentFormat::kJsonLines, keys + "}\n", marks_lines()), EndsWith("\"de:x\"}\n"));
   EXPECT_THAT(translate_text(DocumentFormat::kSrt, cue + "x\n", marks_lines()), EndsWith("de:x\n"));
   const auto document = read_document(DocumentFormat::kTmx, memory + "</body></tmx>", {"file", "en", "de"});
   ASSERT_EQ(document->segments().size(), 100'000u);
@@ -369,6 +401,9 @@ TEST(XmlDocuments, NameTheFault) {
   for (int i = 0; i < 100'000; ++i) deep += "<g>";
   for (int i = 0; i < 100'000; ++i) deep += "</g>";
   EXPECT_THAT(refusal(DocumentFormat::kXliff, deep), HasSubstr("nested over 200 deep"));
+  std::string wide = "<xliff";
+  for (int i = 0; i < 1001; ++i) wide += fmt::format(" a{}='1'", i);
+  EXPECT_THAT(refusal(DocumentFormat::kXliff, wide + "/>"), HasSubstr("over 1000 attributes"));
 }
 
 TEST(XmlDocuments, ReadNoOtherFiles) {

@@ -57,6 +57,14 @@ std::map<std::string, std::uint64_t> passed_over(DocumentFormat format, const st
   return read_translations(format, text, {"file", "en", "de"}, false).passed_over;
 }
 
+TEST(Pairs, AVariantIsNoTranslationOfItself) {
+  const MoCatalog catalog =
+      read_translations(DocumentFormat::kTmx, "<tmx><body><tu><tuv xml:lang='pt'><seg>a</seg></tuv></tu></body></tmx>",
+                        {"file", "pt", "pt_BR"}, false);
+  EXPECT_TRUE(catalog.messages.empty());
+  EXPECT_EQ(catalog.passed_over.size(), 1U);
+}
+
 TEST(Pairs, CountWhatIsLeftOut) {
   EXPECT_THAT(passed_over(DocumentFormat::kPo,
                           "msgid \"a\"\nmsgstr \"A\"\n\n#, fuzzy\nmsgid \"b\"\nmsgstr \"B\"\n\n#~ msgid \"c\"\n"
