@@ -32,8 +32,14 @@ bool same_key(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
+/// What a served model calls it; empty where none has it.
+std::string served_name(const DetectedLanguage& detected, const ModelSet& models) {
+  const std::string name = models.language_named(detected.code);
+  return name.empty() ? models.language_named(detected.own_code) : name;
+}
+
 OrderedJson detected_json(const DetectedLanguage& detected, const ModelSet& models) {
-  const std::string served = models.language_named(detected.code);
+  const std::string served = served_name(detected, models);
   return {{"confidence", detected.confidence}, {"language", served.empty() ? detected.code : served}};
 }
 
@@ -41,12 +47,22 @@ OrderedJson detected_json(const DetectedLanguage& detected, const ModelSet& mode
 DetectedLanguage detect_source(const std::string& text, const ModelSet& models) {
   const std::vector<DetectedLanguage> detected = detect_languages(text);
   for (const DetectedLanguage& language : detected) {
-    if (!models.language_named(language.code).empty()) return language;
+    if (!served_name(language, models).empty()) return language;
   }
   if (detected[0].code == "und") throw ApiError(kBadRequest, "the language cannot be told; name it in \"source\"");
   throw ApiError(kBadRequest, fmt::format("the text seems to be in '{}', which is not supported; name the language in "
                                           "\"source\" if it is another",
                                           detected[0].code));
+}
+
+/// A segment is one line to a model, which nothing interrupts while it is translated.
+void check_segments(const Document& document, std::size_t max_bytes) {
+  for (const Segment& segment : document.segments()) {
+    const std::size_t bytes = text_of(segment.spans).size();
+    if (bytes <= max_bytes) continue;
+    throw ApiError(kTooLarge, fmt::format("line {}: {} bytes of text in one segment; it may hold {}", segment.line,
+                                          bytes, max_bytes));
+  }
 }
 
 /// The document's lines by way of the batches of other requests; gives warnings.
@@ -104,7 +120,7 @@ ApiResponse Api::translate(const ApiRequest& request) {
     std::string source = asked.source;
     if (source == "auto") {
       const DetectedLanguage language = detect_source(text, *models);
-      source = language.code;
+      source = served_name(language, *models);
       detected.push_back(detected_json(language, *models));
     }
     routes.push_back(models->find(source, asked.target, asked.model));
@@ -237,6 +253,7 @@ ApiResponse Api::translate_file(const ApiRequest& request) {
   const std::string name = safe_file_name(request.file_name);
   const auto document =
       read_document(parse_document_format("auto", name), request.file, {name, route.source, route.target});
+  check_segments(*document, options_.limits.max_characters);
   const std::vector<std::string> warnings = fill(*document, route, Batcher::Clock::now() + options_.timeout);
   const std::string token = files_.add({fmt::format("{}.{}", route.target, name), document->text()});
   OrderedJson answer = {{"translatedFileUrl", fmt::format("{}/download_file/{}", request.base, token)}};

@@ -41,9 +41,10 @@ std::vector<DetectedLanguage> detect_languages(std::string_view text) {
   std::vector<DetectedLanguage> detected;
   for (std::size_t i = 0; i < languages.size(); ++i) {
     if (languages[i] == CLD2::UNKNOWN_LANGUAGE || percents[i] == 0) continue;
-    detected.push_back({usual_code(CLD2::LanguageCode(languages[i])), percents[i] * (is_reliable ? 1.0 : kUnreliable)});
+    const char* const code = CLD2::LanguageCode(languages[i]);
+    detected.push_back({usual_code(code), code, percents[i] * (is_reliable ? 1.0 : kUnreliable)});
   }
-  if (detected.empty()) detected.push_back({"und", 0});
+  if (detected.empty()) detected.push_back({"und", "und", 0});
   return detected;
 }
 

@@ -9,6 +9,7 @@ namespace polymoe {
 /// A language that a text may be in.
 struct DetectedLanguage {
   std::string code;       ///< "pt", "zh-Hant"; "und" where it cannot be told
+  std::string own_code;   ///< the detector's, which some models use: "zh" of "zh-Hans", "no" of "nb"
   double confidence = 0;  ///< percent
 };
 

@@ -6,12 +6,18 @@
 
 #include <fmt/core.h>
 
+#include "polymoe/serve/api_error.h"
+
 namespace polymoe {
 
 std::string FileStore::add(File file) {
   std::random_device random;
   std::string token;
   for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", random());
+  if (file.content.size() > max_bytes_) {
+    throw ApiError(kTooLarge,
+                   fmt::format("the result has {} bytes; at most {} are kept", file.content.size(), max_bytes_));
+  }
   const std::lock_guard lock(mutex_);
   bytes_ += file.content.size();
   files_.push_back({token, std::move(file), Clock::now() + keep_});

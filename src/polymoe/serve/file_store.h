@@ -20,7 +20,8 @@ class FileStore {
 
   FileStore(std::size_t max_bytes, std::chrono::seconds keep) : max_bytes_(max_bytes), keep_(keep) {}
 
-  /// Keeps a file; gives the word by which it is fetched, which cannot be guessed.
+  /// Keeps a file, or throws ApiError for one that alone takes too much; gives the word by which it is fetched, which
+  /// cannot be guessed.
   std::string add(File file);
   std::optional<File> find(const std::string& token);
 

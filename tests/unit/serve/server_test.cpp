@@ -1,6 +1,7 @@
 #include "polymoe/serve/server.h"
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <thread>
 
@@ -11,6 +12,8 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/json_text.h"
+#include "polymoe/serve/api_error.h"
+#include "polymoe/serve/file_store.h"
 #include "support/log_capture.h"
 #include "unit/serve/fake_models.h"
 
@@ -119,6 +122,17 @@ TEST(Server, TranslatesFiles) {
   const httplib::MultipartFormDataItems bad = {
       {"file", "no times", "a.srt", ""}, {"source", "en", "", ""}, {"target", "de", "", ""}};
   EXPECT_EQ(Running::answer(running.client().Post("/translate_file", bad))["status"], 400);
+  const httplib::MultipartFormDataItems endless = {
+      {"file", std::string(30'000, 'a'), "a.txt", ""}, {"source", "en", "", ""}, {"target", "de", "", ""}};
+  EXPECT_EQ(Running::answer(running.client().Post("/translate_file", endless))["status"], 413);
+}
+
+TEST(FileStore, DropsTheOldestAndRefusesWhatDoesNotFit) {
+  FileStore store(10, std::chrono::hours(1));
+  const std::string first = store.add({"a", "123456"}), second = store.add({"b", "12345"});
+  EXPECT_FALSE(store.find(first));
+  EXPECT_THROW(store.add({"c", "12345678901"}), ApiError);
+  EXPECT_TRUE(store.find(second));
 }
 
 TEST(Server, TellsWhatIsWrong) {
