@@ -50,8 +50,6 @@ class IdFileWriter {
   IdFileWriter& operator=(const IdFileWriter&) = delete;
   /// Appends one line; an empty one means that the language lacks it.
   void add(std::span<const std::int32_t> ids);
-  std::uint64_t lines() const { return lines_; }
-  std::uint64_t tokens() const { return tokens_; }
   void commit();
 
  private:

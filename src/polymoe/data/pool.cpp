@@ -13,6 +13,7 @@
 #include "polymoe/base/random.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/data/permutation.h"
+#include "polymoe/text/language_names.h"
 
 namespace polymoe {
 namespace {
@@ -189,7 +190,11 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
   if (largest_weight(options, "translation") > 0) {
     const auto& patterns = options.directions;
     for (const Direction& direction : match_directions(patterns, dataset.directions("train"), dataset.languages())) {
-      const bool named = std::find(patterns.begin(), patterns.end(), direction.name()) != patterns.end();
+      const bool named = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+        const Direction wanted = parse_direction(pattern);
+        return find_language(wanted.source, {direction.source}) == direction.source &&
+               find_language(wanted.target, {direction.target}) == direction.target;
+      });
       if (!add(Task::kTranslation, direction, "") && named) {
         throw Error(fmt::format("direction {} has no segment with both sides{}", direction.name(), limits), {},
                     "leave it out of data.directions");

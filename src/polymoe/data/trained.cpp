@@ -18,7 +18,7 @@ namespace {
 
 bool matches(const std::string& pattern, const Direction& direction) {
   const auto is_side = [](const std::string& wanted, const std::string& language) {
-    return wanted == "*" || wanted == language || language_of_locale(wanted) == language;
+    return wanted == "*" || find_language(wanted, {language}) == language;
   };
   const Direction wanted = parse_direction(pattern);
   return is_side(wanted.source, direction.source) && is_side(wanted.target, direction.target);

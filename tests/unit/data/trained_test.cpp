@@ -15,7 +15,8 @@ bool may_be_trained(const DataOptions& options, const std::string& task, const D
 TEST(TrainedDirections, FollowsTheDirectionsOfTheRun) {
   DataOptions options;
   EXPECT_TRUE(may_be_trained(options, "translation", {"en", "de"})) << "nothing is known";
-  options.directions = {"en-de", "fr-*", "no-en"};
+  options.directions = {"en-de", "fr-*", "no-en", "en-spa_Latn"};
+  EXPECT_TRUE(may_be_trained(options, "translation", {"en", "es"})) << "under NLLB's name";
   EXPECT_TRUE(may_be_trained(options, "translation", {"nb", "en"})) << "under another name";
   EXPECT_TRUE(may_be_trained(options, "translation", {"en", "de"}));
   EXPECT_TRUE(may_be_trained(options, "translation", {"fr", "en"}));
