@@ -98,11 +98,14 @@ class Experiment:
         settings = {key: value for key, value in self.size.items() if key != "seeds"}
         settings["config"] = hashlib.sha256(self.config.read_bytes()).hexdigest()
         settings["run"] = hashlib.sha256((ROOT / self.script).read_bytes()).hexdigest()
+        settings["data"] = str(self.data)
         path = self.out / "settings.json"
         if path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
             sys.exit(f"{self.name}: {self.out} was made with other settings or another version of the experiment; remove "
                      "it or name another --out")
-        path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        partial.replace(path)
 
     def seeds(self):
         return range(1, self.size["seeds"] + 1)
@@ -304,7 +307,8 @@ def table(summary, metrics):
                 cells.append("-")
                 continue
             mean, low, high = (f"{value[part]:.{digits}f}" for part in ("mean", "min", "max"))
-            cells.append(mean if low == high else f"{mean} ({low} to {high})")
+            some = "" if value["count"] == values["seeds"] else f", {value['count']} of {values['seeds']} seeds"
+            cells.append((mean if low == high else f"{mean} ({low} to {high})") + some)
         lines.append(f"{arm:<{width}}" + "".join(f"{cell:>28}" for cell in cells))
     return "\n".join(lines)
 

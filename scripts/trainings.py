@@ -40,7 +40,7 @@ def make_data(program, folder, lines=600, digits=5, vocabulary=70):
 
 def records(output, kind):
     """The records of one type in the metrics of a run."""
-    lines = (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (output / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
     return [record for record in map(json.loads, lines) if record["type"] == kind]
 
 

@@ -13,7 +13,7 @@ def main() -> None:
         sys.exit("usage: translate.py MODEL SOURCE-LANGUAGE TARGET-LANGUAGE")
     model, source, target = sys.argv[1:]
     translator = polymoe.Translator(model)
-    for translation in translator.translate(sys.stdin.read().splitlines(), source, target):
+    for translation in translator.translate([line.rstrip("\n") for line in sys.stdin], source, target):
         print(translation.text)
 
 
