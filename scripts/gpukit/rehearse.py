@@ -132,8 +132,7 @@ def main(arguments):
         if not (home / "out" / "gpu.json").exists():
             raise Failure(f"the run ended with {status} and left no gpu.json; its messages are above")
         faults = faults_of(home / "out", parts)
-        shutil.rmtree(arguments.out, ignore_errors=True)
-        shutil.copytree(home / "out", arguments.out)
+        shutil.copytree(home / "out", arguments.out, dirs_exist_ok=True)
     for fault in faults:
         say(fault)
     say(f"{'failed' if status or faults else 'passed'}; results and logs: {arguments.out}")

@@ -206,7 +206,7 @@ def main(arguments):
         scratch.mkdir()
         context = prepare(kit, arguments, scratch)
         folder = results_folder(kit, arguments.out)
-        for old in [folder / "gpu.json", *folder.glob("*.log")]:
+        for old in [folder / "gpu.json", *(folder / f"{part.log}.log" for part in parts.PARTS)]:
             old.unlink(missing_ok=True)
         results = Results(folder, origin(context))
         results.write()
