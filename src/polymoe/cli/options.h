@@ -48,8 +48,6 @@ class OptionBinder {
   /// `refine` it does so again where that finds better defaults. Throws Error.
   const PlannerOptions& finish(const Refine& refine = {});
 
-  /// The merged options; finish() has been called.
-  const PlannerOptions& options() const { return options_; }
   /// The keys that the file or the command line gave.
   const GivenKeys& given() const { return given_; }
 

@@ -18,6 +18,7 @@
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/console.h"
 #include "polymoe/decode/translator.h"
+#include "polymoe/evaluate/segments.h"
 #include "polymoe/metrics.h"
 #include "polymoe/surgery/quantize.h"
 
@@ -38,9 +39,7 @@ struct QuantizeArguments {
 };
 
 std::vector<std::string> read_lines(const std::string& path) {
-  std::vector<std::string> lines;
-  LineReader reader(path);
-  for (std::string line; reader.next(line);) lines.push_back(line);
+  std::vector<std::string> lines = read_segments(path);
   if (lines.empty()) throw Error("holds no lines", {path, 0}, "give it a sentence a line");
   return lines;
 }

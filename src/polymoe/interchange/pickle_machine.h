@@ -41,7 +41,6 @@ class PickleMachine {
   bool step_memory(unsigned char code);
   void call();
   void build();
-  void set_items(std::size_t first);
 
   std::string_view take(std::uint64_t size);
   std::string_view take_line();

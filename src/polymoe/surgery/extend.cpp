@@ -1,11 +1,13 @@
 #include "polymoe/surgery/extend.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "polymoe/base/error.h"
+#include "polymoe/base/remarks.h"
 #include "polymoe/checkpoint/dtype.h"
 #include "polymoe/surgery/result.h"
 #include "polymoe/surgery/source.h"
@@ -86,11 +88,18 @@ at::Tensor extended(const Checkpoint& checkpoint, const std::string& name, const
 
 std::vector<std::string> pieces_in(const std::vector<std::filesystem::path>& files) {
   std::vector<std::string> pieces;
+  std::unordered_set<std::string> seen;
+  std::size_t repeated = 0;
   for (const std::filesystem::path& file : files) {
     for (std::string& piece : read_pieces(file)) {
-      if (std::find(pieces.begin(), pieces.end(), piece) == pieces.end()) pieces.push_back(std::move(piece));
+      if (seen.insert(piece).second) {
+        pieces.push_back(std::move(piece));
+      } else {
+        ++repeated;
+      }
     }
   }
+  if (repeated > 0) remark(fmt::format("{} pieces stand in an earlier file too; each is added once", repeated));
   return pieces;
 }
 
