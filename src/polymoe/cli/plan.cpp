@@ -11,12 +11,14 @@
 #include "polymoe/base/files.h"
 #include "polymoe/base/json_text.h"
 #include "polymoe/base/log.h"
+#include "polymoe/base/remarks.h"
 #include "polymoe/cli/commands.h"
 #include "polymoe/cli/options.h"
 #include "polymoe/config/describe.h"
 #include "polymoe/config/merge.h"
 #include "polymoe/config/rewrite.h"
 #include "polymoe/config/sections.h"
+#include "polymoe/config/yaml_reader.h"
 #include "polymoe/data/dataset.h"
 #include "polymoe/plan/search.h"
 
@@ -121,33 +123,41 @@ std::vector<Section> layout_sections(PlannerOptions& options) {
   return sections;
 }
 
-bool says(const std::filesystem::path& config, const std::vector<Section>& sections) {
+bool says(const std::string& yaml, const std::string& name, const std::vector<Section>& layout) {
   try {
-    PlannerOptions loaded = load_run_options(config.string(), {}).options;
-    return dump_yaml(layout_sections(loaded)) == dump_yaml(sections);
+    PlannerOptions read;
+    std::vector<Section> sections = sections_of(read);
+    for (const Assignment& assignment : parse_yaml(yaml, name)) set_option(sections, assignment);
+    return dump_yaml(layout_sections(read)) == dump_yaml(layout);
   } catch (const Error&) {
     return false;
   }
 }
 
-// Writes parallel: and offload: of a plan into a file. What came out is read again before the file changes: YAML has
+std::size_t count_comments(const std::string& yaml) {
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = yaml.find('#', at)) != std::string::npos; ++at) ++count;
+  return count;
+}
+
+// Writes parallel: and offload: of a plan into a file. What comes out is read before the file changes: YAML has
 // more ways to write a section than with_section() knows.
 void apply(const std::string& config, const Plan& plan) {
   PlannerOptions options = plan.options, fresh;
   const std::vector<Section> sections = layout_sections(options), defaults = layout_sections(fresh);
   const std::filesystem::path target = std::filesystem::canonical(config);  // behind a link
-  std::string yaml = read_file(target), wanted;
+  const std::string before = read_file(target);
+  std::string yaml = before, wanted;
   for (std::size_t i = 0; i < sections.size(); ++i) {
     yaml = with_section(yaml, sections[i], defaults[i]);
     wanted += on_one_line(with_section("", sections[i], defaults[i]));
   }
-  const std::filesystem::path trial = target.string() + ".plan";
-  write_file(trial, yaml);
-  if (says(trial, sections)) {
-    std::filesystem::rename(trial, target);
+  if (says(yaml, target.string(), sections)) {
+    write_file(target, yaml);
+    const std::size_t lost = count_comments(before) - count_comments(yaml);
+    if (lost > 0) remark(fmt::format("comments in its sections parallel and offload are gone: {}", lost), {target, 0});
     return;
   }
-  std::filesystem::remove(trial);
   throw Error("its sections parallel and offload are not written in a way that --apply can replace", {target, 0},
               fmt::format("put this in their place yourself: {}", wanted));
 }

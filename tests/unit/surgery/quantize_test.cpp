@@ -57,6 +57,7 @@ TEST(Quantize, RefusesModelsThatCouldNotUseTheResult) {
   RunOptions choosing = surgery_options(4);
   choosing.model.moe.side = MoeSide::kEncoder;
   choosing.model.moe.router = RouterKind::kExpertChoice;
+  choosing.model.moe.capacity = CapacityKind::kLimited;
   EXPECT_THAT(refusal(choosing, StoredWeights::kInt8), HasSubstr("whose experts choose their tokens"));
   EXPECT_FALSE(std::filesystem::exists(folder / "small"));
 }
