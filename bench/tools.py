@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import platform
 import shlex
 import statistics
 import subprocess
@@ -11,6 +10,8 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 peers_folder = root / "bench" / "peers"
+sys.path.insert(0, str(root / "scripts"))
+import trainings  # noqa: E402, F401 (the origin and the file of a result)
 
 
 class Failure(Exception):
@@ -78,19 +79,3 @@ def spread(values):
 
 def cores():
     return len(os.sched_getaffinity(0))
-
-
-def machine():
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    known = json.loads(capture(root / "scripts" / "environment-json", "bench"))["machine"]
-    return {"cpu": known["cpu"], "instructions": known["instructions"], "cores": cores(), "memory_bytes": memory,
-            "system": platform.platform()}
-
-
-def commit():
-    """The commit, and whether the files differ from it."""
-    try:
-        revision = capture("git", "rev-parse", "HEAD", cwd=root, stderr=subprocess.DEVNULL).strip()
-        return revision, bool(capture("git", "status", "--porcelain", cwd=root).strip())
-    except Failure:
-        return "unknown", False
