@@ -132,6 +132,8 @@ def main(arguments):
         if not (home / "out" / "gpu.json").exists():
             raise Failure(f"the run ended with {status} and left no gpu.json; its messages are above")
         faults = faults_of(home / "out", parts)
+        for old in [arguments.out / "gpu.json", *(arguments.out / f"{part.log}.log" for part in PARTS)]:
+            old.unlink(missing_ok=True)
         shutil.copytree(home / "out", arguments.out, dirs_exist_ok=True)
     for fault in faults:
         say(fault)

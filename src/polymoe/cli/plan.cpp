@@ -134,9 +134,12 @@ bool says(const std::string& yaml, const std::string& name, const std::vector<Se
   }
 }
 
+// As YAML has them: at the beginning of a line or behind a blank. It may take a '#' in quotes for one.
 std::size_t count_comments(const std::string& yaml) {
   std::size_t count = 0;
-  for (std::size_t at = 0; (at = yaml.find('#', at)) != std::string::npos; ++at) ++count;
+  for (std::size_t i = 0; i < yaml.size(); ++i) {
+    if (yaml[i] == '#' && (i == 0 || yaml[i - 1] == ' ' || yaml[i - 1] == '\t' || yaml[i - 1] == '\n')) ++count;
+  }
   return count;
 }
 
@@ -154,8 +157,10 @@ void apply(const std::string& config, const Plan& plan) {
   }
   if (says(yaml, target.string(), sections)) {
     write_file(target, yaml);
-    const std::size_t lost = count_comments(before) - count_comments(yaml);
-    if (lost > 0) remark(fmt::format("comments in its sections parallel and offload are gone: {}", lost), {target, 0});
+    const std::size_t had = count_comments(before), has = count_comments(yaml);
+    if (had > has) {
+      remark(fmt::format("comments in its sections parallel and offload are gone: {}", had - has), {target, 0});
+    }
     return;
   }
   throw Error("its sections parallel and offload are not written in a way that --apply can replace", {target, 0},

@@ -235,7 +235,9 @@ void add_serve(CLI::App& app) {
   command->add_option("--timeout", arguments->timeout_seconds, "seconds until a request is given up with status 503")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{86400}))
       ->capture_default_str();
-  command->add_option("--max-text", arguments->limits.max_characters, "most bytes of text in a request, and in a segment of a file")
+  command
+      ->add_option("--max-text", arguments->limits.max_characters,
+                   "most bytes of text in a request, and in a segment of a file")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   command->add_option("--max-body", arguments->max_body_mib, "most MiB of a request, files included")

@@ -192,8 +192,8 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
     for (const Direction& direction : match_directions(patterns, dataset.directions("train"), dataset.languages())) {
       const bool named = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
         const Direction wanted = parse_direction(pattern);
-        return find_language(wanted.source, {direction.source}) == direction.source &&
-               find_language(wanted.target, {direction.target}) == direction.target;
+        return find_language(wanted.source, dataset.languages()) == direction.source &&
+               find_language(wanted.target, dataset.languages()) == direction.target;
       });
       if (!add(Task::kTranslation, direction, "") && named) {
         throw Error(fmt::format("direction {} has no segment with both sides{}", direction.name(), limits), {},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -16,12 +17,16 @@
 namespace polymoe {
 namespace {
 
-bool matches(const std::string& pattern, const Direction& direction) {
-  const auto is_side = [](const std::string& wanted, const std::string& language) {
-    return wanted == "*" || find_language(wanted, {language}) == language;
-  };
+/// A direction of the options under the names of the languages; "*" stays.
+Direction resolved(const std::string& pattern, const std::vector<std::string>& languages) {
   const Direction wanted = parse_direction(pattern);
-  return is_side(wanted.source, direction.source) && is_side(wanted.target, direction.target);
+  const auto side = [&](const std::string& name) { return name == "*" ? name : find_language(name, languages); };
+  return {side(wanted.source), side(wanted.target)};
+}
+
+bool covers(const Direction& wanted, const Direction& direction) {
+  return (wanted.source == "*" || wanted.source == direction.source) &&
+         (wanted.target == "*" || wanted.target == direction.target);
 }
 
 /// Null where it is not there or cannot be read: it may have been moved since.
@@ -42,14 +47,13 @@ bool has_text(const nlohmann::json& corpus, const std::string& task, const Direc
   return languages.contains(direction.source) && languages.contains(direction.target);
 }
 
-bool is_trained(const DataOptions& options, const nlohmann::json& description, const std::string& task,
-                const Direction& direction) {
+bool is_trained(const DataOptions& options, const std::vector<Direction>& wanted, const nlohmann::json& description,
+                const std::string& task, const Direction& direction) {
   try {
     if (largest_weight(options, task) == 0) return false;
     const bool is_translation = task == "translation", is_denoising = task == "denoising";
-    const auto names_it = [&](const std::string& pattern) { return matches(pattern, direction); };
-    if (is_translation && !options.directions.empty() &&
-        std::none_of(options.directions.begin(), options.directions.end(), names_it)) {
+    const auto names_it = [&](const Direction& one) { return covers(one, direction); };
+    if (is_translation && !wanted.empty() && std::none_of(wanted.begin(), wanted.end(), names_it)) {
       return false;
     }
     if ((is_translation && direction.source == direction.target) ||
@@ -73,9 +77,17 @@ bool is_trained(const DataOptions& options, const nlohmann::json& description, c
 std::vector<Direction> trained_directions(const DataOptions& options, const std::string& task,
                                           const std::vector<Direction>& directions) {
   const nlohmann::json description = description_of(options.path);
-  std::vector<Direction> trained;
+  std::set<std::string> languages;
+  for (const Direction& direction : directions) languages.insert({direction.source, direction.target});
+  std::vector<Direction> wanted, trained;
+  try {
+    for (const std::string& pattern : options.directions)
+      wanted.push_back(resolved(pattern, {languages.begin(), languages.end()}));
+  } catch (const Error&) {  // options of another version
+    wanted.clear();
+  }
   for (const Direction& direction : directions) {
-    if (is_trained(options, description, task, direction)) trained.push_back(direction);
+    if (is_trained(options, wanted, description, task, direction)) trained.push_back(direction);
   }
   return trained;
 }

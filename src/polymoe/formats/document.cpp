@@ -151,6 +151,18 @@ std::size_t index_of_language(const std::vector<std::string>& names, std::string
   return static_cast<std::size_t>(found - names.begin());
 }
 
+LanguagePlaces places_of_languages(const std::vector<std::string>& names, std::string_view source,
+                                   std::string_view target) {
+  LanguagePlaces places{index_of_language(names, source), index_of_language(names, target)};
+  if (places.source != places.target || places.source == names.size()) return places;
+  // A relative of both. It is the target's where it has exactly its name, else the source's.
+  const bool is_target = lower(names[places.target]) == lower(target);
+  std::vector<std::string> others = names;
+  others[places.source].clear();
+  (is_target ? places.source : places.target) = index_of_language(others, is_target ? source : target);
+  return places;
+}
+
 std::string xml_language(std::string_view language) {
   std::string name(language.substr(0, language.find('@')));
   std::replace(name.begin(), name.end(), '_', '-');

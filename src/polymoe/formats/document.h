@@ -70,6 +70,13 @@ bool means_language(std::string_view name, std::string_view language);
 /// The first of a document's names that is `language` itself, else the first that means it; names.size(): none does.
 std::size_t index_of_language(const std::vector<std::string>& names, std::string_view language);
 
+/// Where among `names` both languages of a translation are; the number of names where one is not. One name is not both.
+struct LanguagePlaces {
+  std::size_t source, target;
+};
+LanguagePlaces places_of_languages(const std::vector<std::string>& names, std::string_view source,
+                                   std::string_view target);
+
 /// A language as XML files name it: "pt-BR" for "pt_BR".
 std::string xml_language(std::string_view language);
 

@@ -45,7 +45,7 @@ std::size_t end_of_value(std::string_view json, std::size_t at) {
       --depth;
       ++at;
     } else {
-      at = std::min(json.find_first_of("\"{}[]", at + 1), json.find_first_of(", \t\r\n", at + 1));
+      at = json.find_first_of("\"{}[], \t\r\n", at + 1);
     }
   } while (depth > 0);
   return at;
@@ -80,6 +80,7 @@ class JsonLinesDocument : public Document {
       add_line(context);
       begin = end + 1;
     }
+    ends_with_line_end_ = bytes.ends_with('\n');
   }
 
   std::string fill(std::size_t segment, const std::vector<Span>& translation) override {
@@ -96,6 +97,7 @@ class JsonLinesDocument : public Document {
   std::string text() override {
     std::string text;
     for (const std::string& line : lines_) text += line + '\n';
+    if (!ends_with_line_end_ && !text.empty()) text.pop_back();
     return text;
   }
 
@@ -142,6 +144,7 @@ class JsonLinesDocument : public Document {
 
   std::string target_;
   std::vector<std::string> lines_;
+  bool ends_with_line_end_ = false;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ class TextDocument : public Document {
  public:
   TextDocument(const std::string& bytes, const DocumentContext& context) {
     check_document_text(bytes, context.path);
-    for (std::size_t begin = 0; begin < bytes.size();) {
+    for (std::size_t begin = bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; begin < bytes.size();) {
       const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
       lines_.push_back(bytes.substr(begin, end - begin));
       if (!shows_nothing(lines_.back())) {

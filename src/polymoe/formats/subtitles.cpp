@@ -50,7 +50,7 @@ class Subtitles : public Document {
       if (lines[i].text.find(kArrow) == std::string_view::npos) continue;
       std::string text;
       const std::size_t first = i + 1;
-      while (i + 1 < lines.size() && !ends_cue(lines[i + 1].text)) text += lines[++i].whole;
+      while (i + 1 < lines.size() && !ends_cue(lines, i + 1)) text += lines[++i].whole;
       if (!text.empty()) add_cue(text, first + 1);
     }
     if (parts_.size() == 1 && !shows_nothing(bytes) && !is_vtt) {
@@ -61,8 +61,10 @@ class Subtitles : public Document {
 
   std::string fill(std::size_t segment, const std::vector<Span>& translation) override {
     const std::size_t part = cue_parts_.at(segment);
+    if (text_of(translation).find(kArrow) != std::string::npos) {
+      return "it would hold '-->', which begins another subtitle";
+    }
     std::string text = write_spans(translation, tags_.at(segment), is_vtt_ ? escape_markup : as_it_is);
-    if (text.find(kArrow) != std::string::npos) return "it would hold '-->', which begins another subtitle";
     parts_.at(part) = std::move(text);
     return "";
   }
@@ -74,9 +76,14 @@ class Subtitles : public Document {
   }
 
  private:
-  /// A no-break space alone is text that keeps a line's height.
-  bool ends_cue(std::string_view line) const {
-    return line.find_first_not_of(is_vtt_ ? "" : " \t") == std::string_view::npos;
+  /// An empty line does, and one that holds times. One that only looks empty may be text, as a no-break space is that
+  /// keeps a line's height, unless another cue follows, with a number or without.
+  static bool ends_cue(const std::vector<Line>& lines, std::size_t at) {
+    const auto holds_times = [&](std::size_t i) { return lines[i].text.find(kArrow) != std::string_view::npos; };
+    if (holds_times(at)) return true;
+    if (!shows_nothing(lines[at].text)) return false;
+    if (lines[at].text.empty() || at + 1 == lines.size()) return true;
+    return holds_times(at + 1) || (at + 2 < lines.size() && holds_times(at + 2));
   }
 
   void add_cue(const std::string& text, std::uint64_t line) {

@@ -16,18 +16,23 @@
 namespace polymoe {
 namespace {
 
-/// The variant of a unit in a language; none where it lacks one.
-pugi::xml_node variant_of(const pugi::xml_node& unit, const std::string& language) {
-  std::vector<pugi::xml_node> variants;
-  std::vector<std::string> names;
-  for (const pugi::xml_node variant : unit.children("tuv")) {
-    variants.push_back(variant);
-    names.emplace_back(
-        (variant.attribute("xml:lang") ? variant.attribute("xml:lang") : variant.attribute("lang")).value());
+/// The variants of a unit in both languages; none where it lacks one.
+struct Variants {
+  Variants(const pugi::xml_node& unit, const DocumentContext& context) {
+    std::vector<pugi::xml_node> all;
+    std::vector<std::string> names;
+    for (const pugi::xml_node variant : unit.children("tuv")) {
+      all.push_back(variant);
+      names.emplace_back(
+          (variant.attribute("xml:lang") ? variant.attribute("xml:lang") : variant.attribute("lang")).value());
+    }
+    const LanguagePlaces places = places_of_languages(names, context.source, context.target);
+    if (places.source < all.size()) source = all[places.source];
+    if (places.target < all.size()) target = all[places.target];
   }
-  const std::size_t found = index_of_language(names, language);
-  return found == names.size() ? pugi::xml_node() : variants[found];
-}
+
+  pugi::xml_node source, target;
+};
 
 std::string units_without(const std::string& language) { return fmt::format("units without text of '{}'", language); }
 
@@ -72,8 +77,8 @@ class TmxDocument : public Document {
   };
 
   void add(const pugi::xml_node& node, NodeLines& lines, const DocumentContext& context) {
-    Unit unit{node, variant_of(node, context.source), variant_of(node, context.target), {}};
-    if (unit.target == unit.source) unit.target = {};  // of a relative of both languages
+    const Variants variants(node, context);
+    Unit unit{node, variants.source, variants.target, {}};
     if (!unit.source) {
       ++passed_over_[units_without(context.source)];
       return;
@@ -106,8 +111,8 @@ MoCatalog read_tmx_translations(const std::string& bytes, const DocumentContext&
   load_tmx(document, bytes, context);
   MoCatalog catalog;
   for (const pugi::xml_node unit : elements_named(document, "tu")) {
-    const pugi::xml_node source = variant_of(unit, context.source), target = variant_of(unit, context.target);
-    if (!source || !target || source == target) {
+    const auto [source, target] = Variants(unit, context);
+    if (!source || !target) {
       ++catalog.passed_over[units_without(source ? context.target : context.source)];
       continue;
     }

@@ -65,14 +65,14 @@ class TsvDocument : public Document {
   void find_columns(const DocumentContext& context) {
     if (rows_.empty()) throw Error("is empty", {context.path, 0});
     std::vector<std::string>& names = rows_[0];
-    source_ = index_of_language(names, context.source);
+    const LanguagePlaces places = places_of_languages(names, context.source, context.target);
+    source_ = places.source;
     if (source_ == names.size()) {
       throw Error(fmt::format("no column of the first line is named '{}'", context.source), {context.path, 1},
                   fmt::format("put a first line there that names the columns' languages, e.g. '{}'", context.source));
     }
     columns_ = names.size();
-    target_ = index_of_language(names, context.target);
-    if (target_ == source_) target_ = columns_;  // a relative of both languages
+    target_ = places.target;
     if (target_ == columns_) names.push_back(context.target);
   }
 

@@ -123,7 +123,7 @@ std::vector<std::string> pieces_in_list(const std::string& text, const fs::path&
   std::vector<std::string> pieces;
   std::set<std::string> seen;
   std::uint64_t line = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
+  for (std::size_t begin = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     std::string piece = text.substr(begin, end - begin);
     begin = end + 1;

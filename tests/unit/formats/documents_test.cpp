@@ -100,6 +100,8 @@ TEST(TsvDocuments, ARelativeOfBothLanguagesIsTheSource) {
   const auto document = read_document(DocumentFormat::kTsv, "pt\na\n", {"file", "pt", "pt_BR"});
   fill_document(*document, marks_lines());
   EXPECT_EQ(document->text(), "pt\tpt_BR\na\tde:a\n");
+  EXPECT_EQ(places_of_languages({"pt_BR", "pt_PT"}, "pt", "pt_BR").source, 1U) << "but for the target's own name";
+  EXPECT_EQ(places_of_languages({"pt_BR"}, "pt", "pt_BR").source, 1U) << "there is none";
 }
 
 TEST(TsvDocuments, NameTheFault) {
@@ -158,6 +160,9 @@ TEST(Subtitles, ANoBreakSpaceDoesNotEndThem) {
   const std::string times = "WEBVTT\n\n00:01.000 --> 00:02.000\n";
   EXPECT_EQ(translate_text(DocumentFormat::kVtt, times + "a\n\u00A0\nb\n", marks_lines()), times + "de:a\nb\n")
       << "the lines are one text";
+  EXPECT_EQ(translate_text(DocumentFormat::kVtt, times + "a\n  \n00:02.000 --> 00:03.000\nb\n", marks_lines()),
+            times + "de:a\n  \n00:02.000 --> 00:03.000\nde:b\n")
+      << "but another cue begins";
 }
 
 TEST(Subtitles, NameTheFault) {
@@ -302,9 +307,10 @@ TEST(TmxDocuments, PreferTheExactName) {
 TEST(Documents, ReadHostileOnesInLinearTime) {
   // Quadratic time would take minutes here.
   std::string page, cue = "1\n00:00:01,000 --> 00:00:02,000\n", memory = "<tmx><body>";
-  std::string braces = cue, keys = "{\"en\":\"x\"";
+  std::string braces = cue, keys = "{\"en\":\"x\"", numbers = "{\"v\":[";
   for (int i = 0; i < 100'000; ++i) {
     braces += "{\\";
+    numbers += "0, ";
     keys += fmt::format(",\"{}\":0", i);
     page += i % 2 == 0 ? "<b>" : "<!---->";
     cue += i % 2 == 0 ? "<b>" : "</i>";
@@ -312,6 +318,8 @@ TEST(Documents, ReadHostileOnesInLinearTime) {
   }
   EXPECT_THAT(translate_text(DocumentFormat::kHtml, page + "x", marks_lines()), EndsWith("de:x"));
   EXPECT_THAT(translate_text(DocumentFormat::kSrt, braces + "x\n", marks_lines()), EndsWith("x\n"));
+  EXPECT_THAT(translate_text(DocumentFormat::kJsonLines, numbers + "0],\"en\":\"x\"}\n", marks_lines()),
+              EndsWith("\"de:x\"}\n"));
   EXPECT_THAT(translate_text(DocumentFormat::kJsonLines, keys + "}\n", marks_lines()), EndsWith("\"de:x\"}\n"));
   EXPECT_THAT(translate_text(DocumentFormat::kSrt, cue + "x\n", marks_lines()), EndsWith("de:x\n"));
   const auto document = read_document(DocumentFormat::kTmx, memory + "</body></tmx>", {"file", "en", "de"});

@@ -121,10 +121,11 @@ struct Backward {
             weight + (is_last ? 0 : (o + some) * inputs) + column + (is_last && p + 1 < last ? kPanel : 0);
         for_each_tile(
             rows, [&](std::int64_t row, std::int64_t height) __attribute__((always_inline)) {
-              // Terms of a word come from two cache lines each; every tile fetches one of the next block.
-              const std::int64_t line = row / kTileRows % (2 * kTermsOfWord<Element>);
-              const float* ahead =
-                  words_of(next + line / 2 * inputs) + std::min(line % 2 * kLine, columns / kTermsOfWord<Element> - 1);
+              // A word's terms come from four cache lines or fewer; every tile fetches one of the next block's.
+              constexpr std::int64_t kLinesOfTerm = 4 / kTermsOfWord<Element>;
+              const std::int64_t line = row / kTileRows % 4;
+              const float* ahead = words_of(next + line / kLinesOfTerm * inputs) +
+                                   std::min(line % kLinesOfTerm * kLine, columns / kTermsOfWord<Element> - 1);
               sum_elements<kLanes, kVectors, Terms>({words_of(dy) + row * row_words + o / kTermsOfWord<Element>,
                                                      row_words, 1, scratch, words, nullptr, 0, o > 0, ahead, inputs},
                                                     height, columns, nullptr, dx + row * inputs + column, inputs,
@@ -227,10 +228,14 @@ struct WeightGradient {
 
 template <typename Element>
 std::int64_t expert_scratch(std::int64_t rows, std::int64_t outputs, std::int64_t inputs) {
-  const std::int64_t of_forward = kPanel * words_for<Element>(inputs), of_backward = (kBlockWords + rows) * kPanel;
+  const std::int64_t of_forward = kPanel * words_for<Element>(inputs);
+  std::int64_t of_backward = kPanel * kBlockWords;
   std::int64_t of_gradient = kPanel * block_words<Element>(rows) + laid_out_words<Element>(rows, outputs);
-  if (sizeof(Element) < sizeof(float) && rows > block_terms<Element>())
-    of_gradient += block_outputs<Element>(rows, outputs) * panels_of(inputs) * kPanel;
+  if constexpr (!std::is_same_v<Element, float>) {  // sums before they are rounded
+    of_backward += kPanel * rows;
+    if (rows > block_terms<Element>())
+      of_gradient += block_outputs<Element>(rows, outputs) * panels_of(inputs) * kPanel;
+  }
   return std::max({of_forward, of_backward, of_gradient});
 }
 

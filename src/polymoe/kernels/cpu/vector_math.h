@@ -25,9 +25,10 @@ inline __attribute__((always_inline)) float vector_exp(float x) {
   p = p * rest + 1.6666665e-1f;
   p = p * rest + 5.0000001e-1f;
   p = p * rest * rest + rest + 1.0f;
-  // From the bits: of NaN there is no whole number.
-  const std::int32_t exponent = std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kRounder);
-  const float scaled = std::bit_cast<float>(std::bit_cast<std::int32_t>(p) + (exponent << 23));
+  // From the bits: NaN is no whole number, and stays what it is.
+  const std::uint32_t exponent =
+      shifted == shifted ? std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(kRounder) : 0;
+  const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + (exponent << 23));
   return x < -87.0f ? 0.0f : scaled;
 }
 

@@ -36,15 +36,10 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
     ++usage.tokens;
     usage.entropy += token_entropy[t];
     const float* const of_token = probability + t * plan.experts;
-    const auto* const begin = expert + tokens.first(t);
-    const auto* const end = expert + tokens.first(t + 1);
-    const auto* const first =
-        std::max_element(begin, end, [&](std::int64_t x, std::int64_t y) { return of_token[x] < of_token[y]; });
-    if (first != end) {
-      ++usage.first[static_cast<std::size_t>(*first)];
-      usage.confidence[static_cast<std::size_t>(*first)] += of_token[*first];
-    }
+    std::int64_t likeliest = -1;
     for (std::int64_t a = tokens.first(t); a < tokens.first(t + 1); ++a) {
+      if (expert[a] < 0) continue;  // a second choice that was left out
+      if (likeliest < 0 || of_token[expert[a]] > of_token[likeliest]) likeliest = expert[a];
       const auto chosen = static_cast<std::size_t>(expert[a]);
       const auto part = static_cast<std::size_t>(t * PositionUsage::kParts / tokens.tokens);
       ++usage.assigned[chosen];
@@ -55,6 +50,9 @@ void MoeStatistics::record(const std::string& layer, const at::Tensor& probabili
         ++positions.dropped.at(part);
       }
     }
+    if (likeliest < 0) continue;
+    ++usage.first[static_cast<std::size_t>(likeliest)];
+    usage.confidence[static_cast<std::size_t>(likeliest)] += of_token[likeliest];
   }
 }
 
