@@ -124,7 +124,8 @@ class JsonLinesDocument : public Document {
       throw Error(fmt::format("no text under the key \"{}\"", context.source), where,
                   "the keys must be the languages' names");
     }
-    const bool empty = target == pair.end() || target->is_null() || *target == "";
+    const bool empty = target == pair.end() || target->is_null() ||
+                       (target->is_string() && target->get_ref<const std::string&>().empty());
     if (!empty) {
       ++passed_over_["lines that have a translation already"];
     } else if (const std::string text = source->get<std::string>(); shows_nothing(text)) {
