@@ -10,8 +10,6 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 peers_folder = root / "bench" / "peers"
-sys.path.insert(0, str(root / "scripts"))
-import trainings  # noqa: E402, F401 (the origin and the file of a result)
 
 
 class Failure(Exception):

@@ -79,6 +79,7 @@ struct v0::MoeLayerImpl::State {
 
   MoeLayerOptions options;
   ModelMoeLayer layer;
+  at::Tensor weight;  // one of the parameters, which to() changes in place
   std::uint64_t update = 0, pass = 0;
   at::Tensor update_load;  // of the training passes since the last update, where the router follows it
   at::Tensor balance_loss, router_z_loss;
@@ -91,6 +92,7 @@ v0::MoeLayerImpl::MoeLayerImpl(const MoeLayerOptions& options) {
   // So that names, state and files know nothing of the module within.
   for (const auto& child : layer->named_children()) register_module(child.key(), child.value());
   state_ = std::make_unique<State>(options, std::move(layer));
+  state_->weight = named_parameters()["experts.up_weight"];
 }
 
 v0::MoeLayerImpl::~MoeLayerImpl() = default;
@@ -102,7 +104,7 @@ at::Tensor v0::MoeLayerImpl::forward(const at::Tensor& x) {
     fail("x has {} elements in its last dimension, but the layer's tokens are {} wide", x.dim() == 0 ? 0 : x.size(-1),
          hidden);
   }
-  if (const at::Tensor weight = named_parameters()["experts.up_weight"];
+  if (const at::Tensor& weight = state.weight;
       x.scalar_type() != weight.scalar_type() || x.device() != weight.device()) {
     fail("x is {} on {}, but the layer's parameters are {} on {}", c10::toString(x.scalar_type()), x.device().str(),
          c10::toString(weight.scalar_type()), weight.device().str());

@@ -15,7 +15,7 @@ nlohmann::json parse_json(std::string_view text);
 /// A discarded value (is_discarded()) where `text` is no JSON.
 nlohmann::json try_parse_json(std::string_view text);
 
-/// How many of `characters` JSON has outside of its strings: '[' and '{' bound its depth, ':' the keys.
+/// How many of `characters` JSON has outside of its strings: of '[' and '{' its depth is no more.
 std::size_t count_outside_strings(std::string_view json, std::string_view characters);
 
 /// On one line, or indented by so many spaces a level. nlohmann::json::type_error where a string is no UTF-8.

@@ -13,7 +13,6 @@
 #include "polymoe/base/random.h"
 #include "polymoe/base/remarks.h"
 #include "polymoe/data/permutation.h"
-#include "polymoe/text/language_names.h"
 
 namespace polymoe {
 namespace {
@@ -190,12 +189,10 @@ std::vector<Pool> make_pools(const Dataset& dataset, ExampleIndex& index, const 
   if (largest_weight(options, "translation") > 0) {
     const auto& patterns = options.directions;
     for (const Direction& direction : match_directions(patterns, dataset.directions("train"), dataset.languages())) {
-      const bool named = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-        const Direction wanted = parse_direction(pattern);
-        return find_language(wanted.source, dataset.languages()) == direction.source &&
-               find_language(wanted.target, dataset.languages()) == direction.target;
-      });
-      if (!add(Task::kTranslation, direction, "") && named) {
+      const auto names_it = [&](const std::string& pattern) {
+        return find_direction(pattern, dataset.languages()) == direction;
+      };
+      if (!add(Task::kTranslation, direction, "") && std::any_of(patterns.begin(), patterns.end(), names_it)) {
         throw Error(fmt::format("direction {} has no segment with both sides{}", direction.name(), limits), {},
                     "leave it out of data.directions");
       }

@@ -7,14 +7,6 @@
 #include "polymoe/text/language_names.h"
 
 namespace polymoe {
-namespace {
-
-bool matches(const Direction& direction, const Direction& pattern) {
-  return (pattern.source == "*" || pattern.source == direction.source) &&
-         (pattern.target == "*" || pattern.target == direction.target);
-}
-
-}  // namespace
 
 std::vector<std::string> task_names(const Vocabulary& vocabulary) {
   std::vector<std::string> names = {"translation", "denoising"};
@@ -50,6 +42,17 @@ Direction parse_direction(std::string_view text) {
     throw Error(fmt::format("'{}' is no direction", text), {}, "write it like en-de; a code like pt-BR is pt_BR");
   }
   return {std::string(text.substr(0, dash)), std::string(text.substr(dash + 1))};
+}
+
+Direction find_direction(std::string_view pattern, const std::vector<std::string>& languages) {
+  const Direction wanted = parse_direction(pattern);
+  const auto side = [&](const std::string& name) { return name == "*" ? name : find_language(name, languages); };
+  return {side(wanted.source), side(wanted.target)};
+}
+
+bool matches(const Direction& direction, const Direction& pattern) {
+  return (pattern.source == "*" || pattern.source == direction.source) &&
+         (pattern.target == "*" || pattern.target == direction.target);
 }
 
 std::vector<Direction> match_directions(const std::vector<std::string>& patterns,

@@ -39,6 +39,13 @@ struct Direction {
 /// Reads "en-de". Throws Error when it is not two language codes with one '-' between them.
 Direction parse_direction(std::string_view text);
 
+/// A pattern of directions under the names that `languages` has (find_language()): "*" stays, and a side that none of
+/// them is becomes empty. Throws Error as parse_direction() does.
+Direction find_direction(std::string_view pattern, const std::vector<std::string>& languages);
+
+/// Whether a pattern, whose sides may be "*", names a direction.
+bool matches(const Direction& direction, const Direction& pattern);
+
 /// The directions of `available` that the patterns name, in the order of `available` and each once. A pattern is
 /// "en-de", "en-*", "*-de" or "*-*"; no patterns at all name every direction. Throws Error for a language that is not
 /// in `languages` (naming the nearest), and for a pattern that matches nothing.

@@ -12,22 +12,9 @@
 #include "polymoe/config/data_options.h"
 #include "polymoe/data/layout.h"
 #include "polymoe/data/mixture.h"
-#include "polymoe/text/language_names.h"
 
 namespace polymoe {
 namespace {
-
-/// A direction of the options under the names of the languages; "*" stays.
-Direction resolved(const std::string& pattern, const std::vector<std::string>& languages) {
-  const Direction wanted = parse_direction(pattern);
-  const auto side = [&](const std::string& name) { return name == "*" ? name : find_language(name, languages); };
-  return {side(wanted.source), side(wanted.target)};
-}
-
-bool covers(const Direction& wanted, const Direction& direction) {
-  return (wanted.source == "*" || wanted.source == direction.source) &&
-         (wanted.target == "*" || wanted.target == direction.target);
-}
 
 /// Null where it is not there or cannot be read: it may have been moved since.
 nlohmann::json description_of(const std::filesystem::path& folder) {
@@ -52,7 +39,7 @@ bool is_trained(const DataOptions& options, const std::vector<Direction>& wanted
   try {
     if (largest_weight(options, task) == 0) return false;
     const bool is_translation = task == "translation", is_denoising = task == "denoising";
-    const auto names_it = [&](const Direction& one) { return covers(one, direction); };
+    const auto names_it = [&](const Direction& one) { return matches(direction, one); };
     if (is_translation && !wanted.empty() && std::none_of(wanted.begin(), wanted.end(), names_it)) {
       return false;
     }
@@ -82,7 +69,7 @@ std::vector<Direction> trained_directions(const DataOptions& options, const std:
   std::vector<Direction> wanted, trained;
   try {
     for (const std::string& pattern : options.directions)
-      wanted.push_back(resolved(pattern, {languages.begin(), languages.end()}));
+      wanted.push_back(find_direction(pattern, {languages.begin(), languages.end()}));
   } catch (const Error&) {  // options of another version
     wanted.clear();
   }

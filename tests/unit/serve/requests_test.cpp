@@ -68,6 +68,9 @@ TEST(Requests, AreRefusedWithAReason) {
             "413 3 texts; a request may hold 2");
   EXPECT_EQ(refusal(R"({"q": "abc", "source": "en", "target": "de"})", {.max_characters = 2}),
             "413 3 bytes of text; a request may hold 2");
+  const std::string brackets(10'001, '[');
+  EXPECT_EQ(read_translate_request(kJson, R"({"source": "en", "target": "de", "q": ")" + brackets + "\"}", {}).texts,
+            std::vector<std::string>{brackets});
   EXPECT_EQ(refusal("{\"q\":" + std::string(100'000, '[')), "400 the JSON has too many lists and objects");
 }
 
