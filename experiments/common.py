@@ -5,6 +5,7 @@ its own in the output folder, so that a second start of the same command does on
 """
 
 import argparse
+import ast
 import concurrent.futures
 import gzip
 import hashlib
@@ -13,8 +14,8 @@ import json
 import os
 import pathlib
 import re
+import signal
 import statistics
-import subprocess
 import sys
 import time
 
@@ -28,59 +29,70 @@ COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 class Experiment:
     """`sizes` has the numbers of the script for "default", "reduced" and "large"; each has `updates` and `seeds`. `data` is
     the folder of its text, None where it makes its own; an experiment that has `gettext` languages can take those of
-    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script.
-    `separable`: arms mean something without the others, and can be chosen."""
+    Debian's packages instead. `recipe`: a configuration of configs/recipes for all sizes, not files next to the script;
+    `like`: the experiment that has these files.
+    `arms`: the names of those that mean something without the others, and can be chosen. `precision`: that of trainings
+    where neither their arm nor --precision sets one."""
 
-    def __init__(self, name, description, sizes, data, gettext=(), recipe=None, separable=False):
+    def __init__(self, name, description, sizes, data, gettext=(), recipe=None, like=None, arms=(),
+                 precision=None):
         self.name, self.script = name, f"experiments/{name}/run"
-        here = ROOT / "experiments" / name
+        here = ROOT / "experiments" / (like or name)
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "polymoe", metavar="FILE",
                             help="the polymoe program (default: build/release/polymoe, built where it is missing)")
         if data is not None:
-            parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data" / data,
-                                metavar="DIR", help=f"folder with the text (default: ../shared/data/{data})")
+            parser.add_argument("--data", type=pathlib.Path, metavar="DIR",
+                                help=f"folder with the text (default: ../shared/data/{data})")
         parser.add_argument("--out", type=pathlib.Path, metavar="DIR",
                             help="folder for data, models and rows (default: build/experiments/NAME/SIZE-UPDATES); "
                                  "what is in it already is not done again")
-        parser.add_argument("--seeds", type=int, help=f"seeds of each arm (default: {sizes['default']['seeds']})")
-        parser.add_argument("--updates", type=int,
+        parser.add_argument("--seeds", type=_positive, help=f"seeds of each arm (default: {sizes['default']['seeds']})")
+        parser.add_argument("--updates", type=_positive,
                             help=f"updates of a whole training (default: {sizes['default']['updates']})")
-        parser.add_argument("--jobs", type=int,
-                            help="trainings at a time, a thread each (default: one for each core; with --large, one)")
-        parser.add_argument("--precision", choices=("float32", "bfloat16"),
-                            help="number format of trainings whose arm sets none (default: their configuration's)")
-        if separable:
-            parser.add_argument("--arms", nargs="+", metavar="NAME", help="only these arms, by their names in the table")
+        parser.add_argument("--jobs", type=_positive,
+                            help="trainings at a time, a thread each (default: one for each core"
+                                 + ("; with --large, one)" if "large" in sizes else ")"))
+        parser.add_argument("--precision", choices=("float32", "bfloat16"), default=precision,
+                            help="number format of trainings whose arm sets none "
+                                 f"(default: {precision or 'that of their configuration'})")
+        if arms:
+            parser.add_argument("--arms", nargs="+", choices=arms, metavar="NAME",
+                                help="only these of the arms: " + "; ".join(arms))
         if gettext:
             parser.add_argument("--gettext", action="store_true",
                                 help=f"the text is that of `polymoe corpus gettext`: English with {', '.join(gettext)}; "
                                      f"the result is {name}-gettext")
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--reduced", action="store_true", help="a check of a minute or two: the numbers say nothing")
-        size.add_argument("--large", action="store_true", help="for a GPU: longer trainings or more seeds, mostly with a larger model")
+        if "large" in sizes:
+            size.add_argument("--large", action="store_true",
+                              help="for a GPU: longer trainings or more seeds, mostly with a larger model")
         options = parser.parse_args()
-        if options.large and "large" not in sizes:
-            parser.error("--large: this experiment has no large size")
-        self.size_name = "reduced" if options.reduced else "large" if options.large else "default"
+        large = "large" in sizes and options.large
+        self.size_name = "reduced" if options.reduced else "large" if large else "default"
         self.size = dict(sizes[self.size_name])
         self.size["updates"] = options.updates or self.size["updates"]
         self.precision = ["--precision", options.precision] if options.precision else []
         if options.precision:
             self.size["precision"] = options.precision
         self.size["seeds"] = options.seeds or self.size["seeds"]
-        self.jobs = max(1, options.jobs if options.jobs else 1 if options.large else len(os.sched_getaffinity(0)))
-        self.arms = options.arms if separable else None
+        self.jobs = options.jobs or (1 if large else len(os.sched_getaffinity(0)))
+        self.arms = options.arms if arms else None
         self.config = (ROOT / "configs" / "recipes" / recipe if recipe is not None
-                       else here / ("large.yaml" if options.large else "config.yaml"))
+                       else here / ("large.yaml" if large else "config.yaml"))
         self.gettext_languages = gettext if gettext and options.gettext else ()
         if self.gettext_languages:
             self.name += "-gettext"
-        self.data = None if data is None else options.data.resolve()
+        self.data = None if data is None else (options.data or ROOT.parent / "shared" / "data" / data).resolve()
         self.program = options.program.resolve()
         if self.data is not None and not self.gettext_languages and not self.data.is_dir():
-            self.say(f"skipped: the text of this experiment is not in {self.data}")
+            if options.data:
+                parser.error(f"--data: there is no folder {self.data}")
+            self.say(f"skipped: the text of this experiment is not in {self.data}; name its folder with --data")
             sys.exit(0)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
         if not self.program.exists():
             trainings.call([ROOT / "scripts" / "build", "release", "polymoe_program"])
         # Taken before the work begins: what runs is the commit of now.
@@ -93,19 +105,22 @@ class Experiment:
     def say(self, text):
         print(f"{time.strftime('%H:%M:%S')} {self.name}: {text}", file=sys.stderr, flush=True)
 
+    def _stop(self, *_):
+        """Trainings that are told to stop save where they are."""
+        trainings.stop_calls()
+        sys.exit(f"{self.name}: stopped; the same command goes on")
+
     def _keep_settings(self):
         """Rows of other settings must not mix with these; more seeds may be added."""
         settings = {key: value for key, value in self.size.items() if key != "seeds"}
         settings["config"] = hashlib.sha256(self.config.read_bytes()).hexdigest()
-        settings["run"] = hashlib.sha256((ROOT / self.script).read_bytes()).hexdigest()
+        settings["run"] = _code_of(ROOT / self.script)
         settings["data"] = str(self.data)
         path = self.out / "settings.json"
         if path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
             sys.exit(f"{self.name}: {self.out} was made with other settings or another version of the experiment; remove "
                      "it or name another --out")
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(settings) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, json.dumps(settings) + "\n")
 
     def seeds(self):
         return range(1, self.size["seeds"] + 1)
@@ -139,6 +154,8 @@ class Experiment:
     def verses(self, languages):
         """A corpus folder of the verses of `languages`: a line for each verse, empty where a language lacks it."""
         folder = self.out / "corpus"
+        if (folder / "corpus.json").exists():
+            return folder
         folder.mkdir(exist_ok=True)
         counts = {}
         for language in languages:
@@ -147,11 +164,11 @@ class Experiment:
                 write_lines(folder / f"{part}.{language}.gz", lines)
                 counts[part] = len(lines)
         about = {"name": "verses", "languages": languages, "splits": counts}
-        (folder / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
+        write_whole(folder / "corpus.json", json.dumps(about))
         return folder
 
-    def call(self, *arguments):
-        return trainings.call([self.program, *arguments])
+    def call(self, *arguments, log=None):
+        return trainings.call([self.program, *arguments], log)
 
     def train(self, name, *options, data=None, updates=None, seed=1):
         """Trains in the folder `name`, or goes on there; returns the folder. Options win over the configuration."""
@@ -162,11 +179,12 @@ class Experiment:
         done, text = out / "done", " ".join(map(str, arguments))
         if done.exists() and done.read_text(encoding="utf-8") == text:
             return out
-        start = time.monotonic()
-        if "stopped after" in self.call(*arguments):  # by a signal, which is no failure
+        start, log = time.monotonic(), self.out / f"{name}.log"
+        self.say(f"trains {name}; its messages go to {log}")
+        if "stopped after" in self.call(*arguments, log=log):  # by a signal, which is no failure
             sys.exit(f"{self.name}: {out} is not trained to its end; the same command goes on")
         done.write_text(text, encoding="utf-8")
-        self.say(f"{name} trained in {time.monotonic() - start:.0f} s")
+        self.say(f"{name} is trained, in {time.monotonic() - start:.0f} s")
         return out
 
     def measure(self, name, checkpoint, *options, data=None):
@@ -190,10 +208,8 @@ class Experiment:
             arm, seed, function = unit
             path = self.out / "rows" / f"{arm.replace(' ', '-').replace('/', '-')}.{seed}.json"
             if not path.exists():
-                row = {"arm": arm, "seed": seed, **function()}
-                partial = path.with_suffix(".partial")
-                partial.write_text(json.dumps(row) + "\n", encoding="utf-8")
-                partial.replace(path)
+                row = {"arm": arm, "seed": seed, "commit": self.origin["commit"], **function()}
+                write_whole(path, json.dumps(row) + "\n")
             return json.loads(path.read_text(encoding="utf-8"))
         return self.parallel(one, [unit for unit in units if self.wants(unit[0])])
 
@@ -205,15 +221,16 @@ class Experiment:
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             tasks = [pool.submit(function, item) for item in items]
             try:
-                return [task.result() for task in tasks]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+                concurrent.futures.wait(tasks, return_when=concurrent.futures.FIRST_EXCEPTION)
+            finally:
+                pool.shutdown(cancel_futures=True)  # after a failure or a signal what has begun still comes to its end
+            for task in tasks:
+                if not task.cancelled() and task.exception() is not None:
+                    raise task.exception()
+            return [task.result() for task in tasks]
 
     def write(self, rows, metrics, plot, **more):
         """The result file, the table on standard output and the plot; `metrics` are those of the table."""
-        if unknown := set(self.arms or ()) - set(arms_of(rows)):
-            sys.exit(f"{self.name}: --arms: there is no arm {', '.join(sorted(unknown))}")
         summary = summarise(rows)
         trainings.write_result(self.name, {"size": {"name": self.size_name, **self.size}, **more, "summary": summary,
                                            "rows": rows}, self.script, self.origin)
@@ -225,9 +242,40 @@ class Experiment:
         print(f"written: build/results/{self.name}.json and .svg")
 
 
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+_positive.__name__ = "whole number above 0"  # argparse's word for it
+
+
+def _code_of(script):
+    """A hash of what a script does: comments, docstrings and layout do not count."""
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def fast_precision():
+    """bfloat16 where the CPU multiplies in it, else float32."""
+    return "bfloat16" if "avx512_bf16" in trainings.origin("")["machine"]["instructions"] else "float32"
+
+
 def folder_name(arm, seed):
     """The folder of a training by the name of its arm."""
     return re.sub("[ ,']+", "-", arm) + f".{seed}"
+
+
+def write_whole(path, text):
+    """A file that is there whole or not at all, whatever ends the script."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def _corpora(specs):
@@ -270,6 +318,11 @@ def curve(folder):
 
 def final_nll(folder):
     return curve(folder)[-1][1]
+
+
+def newest(folder):
+    """The checkpoint of a run's last update, where its best may be an earlier one."""
+    return max(folder.glob("checkpoint-[0-9]*"))
 
 
 def parameters(folder):

@@ -1,20 +1,62 @@
 """What the scripts share that train tiny models to measure or to test: data, commands, results."""
 
+import argparse
 import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
-def call(command):
-    """Runs a command and returns its messages; ends the script with them where it fails."""
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"failed with {done.returncode}: {' '.join(map(str, command))}\n{done.stderr}")
-    return done.stderr
+_running = set()  # commands that were not told to stop yet
+
+
+def call(command, log=None):
+    """Runs a command and returns its messages, which the file `log` gets while it runs; ends the script with the last of
+    them where it fails. Where an exception comes meanwhile, as of Ctrl-C, the command is told to stop, and waited for."""
+    command = [str(part) for part in command]
+    with open(log, "w+b") if log else tempfile.TemporaryFile() as messages:
+        try:
+            # In a group of its own, so that Ctrl-C in a terminal does not reach it beside us: the second signal kills.
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
+                                     start_new_session=True)
+        except OSError as error:
+            sys.exit(f"{command[0]}: {error.strerror}; scripts/build release builds the programs")
+        _running.add(child)
+        try:
+            child.wait()
+        finally:
+            stop_calls({child})
+            child.wait()
+        messages.seek(0)
+        text = messages.read().decode(errors="replace")
+    if child.returncode != 0:
+        last = "\n".join(text.split("\n")[-20:])
+        more = f"; all its messages are in {log}" if log else ""
+        sys.exit(f"failed with {child.returncode}: {' '.join(command)}\n{last}{more}")
+    return text
+
+
+def stop_calls(children=None):
+    """Tells these commands, or all of call() that run, to stop; each once."""
+    for child in list(_running if children is None else children & _running):
+        _running.discard(child)
+        if child.poll() is None:
+            child.terminate()
+
+
+def add_program(parser):
+    """The option of all scripts that run the program; without it they say how it is built."""
+    def program(text):
+        path = pathlib.Path(text).resolve()
+        if not path.is_file():
+            raise argparse.ArgumentTypeError(f"there is no {path}; scripts/build release polymoe_program builds it")
+        return path
+    parser.add_argument("--program", type=program, default=str(ROOT / "build" / "release" / "polymoe"), metavar="FILE",
+                        help="the polymoe program (default: build/release/polymoe)")
 
 
 def make_data(program, folder, lines=600, digits=5, vocabulary=70):
