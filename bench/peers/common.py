@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import statistics
 import sys
 import time
 
@@ -44,10 +43,6 @@ def interleave(steps, repeats, warmup):
             seconds[name].append(time.perf_counter() - start)
             clear()
     return {name: samples[warmup:] for name, samples in seconds.items()}
-
-
-def median_rate(work, seconds):
-    return work / statistics.median(seconds)
 
 
 def emit(stream, result):

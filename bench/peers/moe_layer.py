@@ -17,7 +17,6 @@ options.add_argument("--hidden", type=int, default=512)
 options.add_argument("--ffn", type=int, default=2048)
 options.add_argument("--capacity-factor", type=float, default=1.0)
 options.add_argument("--balance-loss", type=float, default=0.01, help="weight of the balance loss")
-options.add_argument("--peers", nargs="+", metavar="PEER", help="dense, deepspeed, deepspeed-ordered, ...")
 arguments = common.parse(options)
 results = common.claim_stdout()
 
@@ -101,7 +100,7 @@ peers = {
 
 
 # Its copies of all tokens for each expert make it minutes a step with many experts.
-default_peers = [name for name in peers if name != "nllb-moe" or arguments.experts <= 16]
+used = [name for name in peers if name != "nllb-moe" or arguments.experts <= 16]
 
 
 def training_step(module, forward):
@@ -130,7 +129,7 @@ def training_step(module, forward):
 
 
 steps, failures = {}, {}
-for name in arguments.peers or default_peers:
+for name in used:
     try:
         steps[name] = training_step(*peers[name][0]())
     except Exception as error:  # one peer that is not there or does not work must not take the others along
@@ -154,7 +153,6 @@ common.emit(
                 "version": importlib.metadata.version(peers[name][1]),
                 "note": peers[name][2],
                 "seconds": seconds[name],
-                "tokens_per_second_median": common.median_rate(arguments.tokens, seconds[name]),
             }
             for name in seconds
         ],

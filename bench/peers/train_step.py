@@ -95,6 +95,5 @@ common.emit(
         "seconds": seconds,
         "source_tokens": source_tokens,
         "target_tokens": target_tokens,
-        "tokens_per_second_median": common.median_rate(source_tokens + target_tokens, seconds),
     },
 )
