@@ -18,7 +18,7 @@ with all that they load: shared libraries, Open MPI, scripts, and a small datase
 Python are what the other machine has. The folder needs no path of this machine and may be carried anywhere. Beside it
 is an archive of it, a third of its size (gpu-kit.tar.xz).
 
-The first time, torch for CUDA is fetched into ~/.cache/polymoe (2 GB, 4 GB on the disk; all clones share it), and all
+The first time, torch for CUDA is fetched into ~/.cache/polymoe (2 GB, 5 GB on the disk; all clones share it), and all
 is compiled against it. Later only what changed is built. nvcc of CUDA 13 compiles the kernels in
 src/polymoe/kernels/cuda; without it the kit goes without them.
 
