@@ -10,6 +10,7 @@
 
 #include "polymoe/base/error.h"
 #include "polymoe/base/path_kind.h"
+#include "polymoe/checkpoint/index.h"
 #include "polymoe/config/sections.h"
 #include "polymoe/config/validate.h"
 #include "polymoe/config/yaml_reader.h"
@@ -218,7 +219,7 @@ RunOptions options_of(const Checkpoint& checkpoint) {
   if (config == checkpoint.meta().end() || !config->is_string()) {
     throw Error("has no configuration", {checkpoint.path(), 0}, "is it a checkpoint of `polymoe train`?");
   }
-  for (const Assignment& assignment : parse_yaml(config->get<std::string>(), checkpoint.path() / "index.json")) {
+  for (const Assignment& assignment : parse_yaml(config->get<std::string>(), checkpoint.path() / kIndexFile)) {
     set_option(sections, assignment);
   }
   return options;
@@ -253,7 +254,7 @@ ModelOptions checked_model_options(const Checkpoint& checkpoint) {
   try {
     validate(options);
   } catch (const Error& error) {
-    throw Error(error.message(), {checkpoint.path() / "index.json", 0}, error.remedy());
+    throw Error(error.message(), {checkpoint.path() / kIndexFile, 0}, error.remedy());
   }
   // Before a model of that size is made: a damaged configuration may name any.
   const OnMetaDevice scope;
@@ -290,8 +291,8 @@ Model load_model(const Checkpoint& checkpoint, at::ScalarType precision, const a
 
 fs::path resolve_checkpoint(const fs::path& path) {
   if (path.empty()) throw Error("the name of the model's folder is empty");
-  if (path_exists(path / "index.json")) return path;
-  if (path_exists(path / kBestCheckpoint / "index.json")) return path / kBestCheckpoint;
+  if (path_exists(path / kIndexFile)) return path;
+  if (path_exists(path / kBestCheckpoint / kIndexFile)) return path / kBestCheckpoint;
   if (const auto latest = find_latest(path, Check::kHeaders)) return *latest;
   throw Error("holds no checkpoint", {path, 0}, "give a folder that `polymoe train` wrote, or one of its checkpoints");
 }

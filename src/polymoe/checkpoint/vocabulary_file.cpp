@@ -34,7 +34,7 @@ std::optional<fs::path> find_vocabulary(const fs::path& checkpoint) {
 
 fs::path vocabulary_of(const fs::path& checkpoint) {
   if (std::optional<fs::path> found = find_vocabulary(checkpoint)) return *found;
-  throw Error("there is no vocab.model in it or beside it", {checkpoint, 0}, "name the vocabulary with --vocab");
+  throw Error("there is no vocab.model in it or beside it", {checkpoint, 0}, "name the vocabulary (--vocab)");
 }
 
 nlohmann::json vocabulary_meta(const std::string& vocabulary) {

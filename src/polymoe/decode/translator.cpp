@@ -128,7 +128,7 @@ Translator::Translator(std::shared_ptr<DecodingModel> model, Vocabulary vocabula
       sign_pieces_(std::make_unique<LazySignPieces>()),
       piece_texts_(std::make_unique<LazyPieceTexts>()) {
   if (model_->vocabulary() != vocabulary_.size()) {
-    fail("the vocabulary has {} entries, the model {}; name the model's own with --vocab", vocabulary_.size(),
+    fail("the vocabulary has {} entries, the model {}; name the model's own (--vocab)", vocabulary_.size(),
          model_->vocabulary());
   }
 }

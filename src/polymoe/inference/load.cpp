@@ -32,24 +32,25 @@ std::shared_ptr<DecodingModel> load_decoding_model(const Checkpoint& checkpoint,
   const std::string stored = quantized_to(checkpoint);
   if (!stored.empty() && device != "cpu") {
     throw Error(fmt::format("its weights are {}, which are for the CPU", stored), {checkpoint.path(), 0},
-                "give --device cpu");
+                "compute on the CPU (--device cpu)");
   }
   const bool rounds = precision == "int8" || precision == "int4";
   if (rounds && device != "cpu") {
     throw Error(fmt::format("{} weights are for the CPU", precision), {checkpoint.path(), 0},
-                "choose another --precision");
+                "choose another precision (--precision)");
   }
   if (rounds && !can_pack(options)) {
     throw Error(fmt::format("{} weights are not for models whose experts choose their tokens", precision),
-                {checkpoint.path(), 0}, "choose another --precision");
+                {checkpoint.path(), 0}, "choose another precision (--precision)");
   }
   if (precision == "int4") check_int4(options, checkpoint.path());
   if (!stored.empty() && !formats) {
     throw Error(fmt::format("its weights are {}, which do not compute in {}", stored, precision),
-                {checkpoint.path(), 0}, "leave --precision out");
+                {checkpoint.path(), 0}, "leave the precision to the checkpoint (--precision auto)");
   }
   if (!stored.empty() && precision != "auto" && precision != stored) {
-    remark(fmt::format("its weights are {}, and stay so", stored), {checkpoint.path(), 0}, "leave --precision out");
+    remark(fmt::format("its weights are {}, and stay so", stored), {checkpoint.path(), 0},
+           "leave the precision to the checkpoint (--precision auto)");
   }
   if (device == "cpu" && formats && can_pack(options)) return load_packed_model(checkpoint, *formats);
   return std::make_shared<ModuleModel>(load_model(checkpoint, parse_precision(others), open_device(device)));

@@ -13,12 +13,11 @@
 #include "polymoe/checkpoint/model_checkpoint.h"
 #include "polymoe/kernels/cpu/decoding.h"
 #include "polymoe/nn/activation.h"
+#include "polymoe/nn/linear.h"
 #include "polymoe/tensor/int4_weight.h"
 
 namespace polymoe {
 namespace {
-
-constexpr float kEpsilon = 1e-5f;  // of norms, as LayerNorm has it
 
 at::Tensor required(const WeightReader& read, const std::string& name) {
   at::Tensor weight = read(name);
@@ -61,7 +60,7 @@ PackedNorm::PackedNorm(const WeightReader& read, const std::string& name)
       bias_(copy_of<float>(required(read, name + ".bias").to(at::kFloat))) {}
 
 void PackedNorm::apply(const float* x, std::int64_t rows, float* y) const {
-  kernels::layer_norm(x, rows, weight_.size(), weight_.data(), bias_.data(), kEpsilon, y);
+  kernels::layer_norm(x, rows, weight_.size(), weight_.data(), bias_.data(), static_cast<float>(kNormEpsilon), y);
 }
 
 // Feed-forward --------------------------------------------------------------------------------------------------------

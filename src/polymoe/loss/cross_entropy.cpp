@@ -105,10 +105,6 @@ at::Tensor logits_of(const at::Tensor& states, const at::Tensor& weight, const a
   return bias.defined() ? logits.add_(bias) : logits;
 }
 
-at::ScalarType wide_type(const at::Tensor& states) {
-  return states.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-}
-
 // By LibTorch's operators, and a kernel for the whole vocabulary on a GPU.
 ProjectedLosses chunked_cross_entropy(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias,
                                       const at::Tensor& labels, const Projection& projection, double smoothing,
@@ -193,10 +189,11 @@ CrossEntropy projected_cross_entropy(const at::Tensor& states, const Projection&
 
 std::int64_t tokens_of_chunk(std::int64_t entries, bool on_gpu) {
   // A chunk of logits should stay in the caches of a core between the passes over it; a GPU wants larger products.
-  constexpr std::int64_t kElements = std::int64_t{1} << 20, kElementsOnGpu = std::int64_t{1} << 26, kFewest = 16;
-  if (on_gpu) return std::max(kFewest, kElementsOnGpu / entries);
-  // Whole groups of the CPU's kernels.
-  return std::max<std::int64_t>(1, kElements / (entries * kernels::kPanel)) * kernels::kPanel;
+  constexpr std::int64_t kElements = std::int64_t{1} << 20, kElementsOnGpu = std::int64_t{1} << 26;
+  // Whole tiles of a GPU's products, and whole groups of the CPU's kernels.
+  constexpr std::int64_t kTileOnGpu = 128;
+  const std::int64_t elements = on_gpu ? kElementsOnGpu : kElements, unit = on_gpu ? kTileOnGpu : kernels::kPanel;
+  return std::max<std::int64_t>(1, elements / (entries * unit)) * unit;
 }
 
 at::Tensor projected_logits(const at::Tensor& states, const Projection& projection) {

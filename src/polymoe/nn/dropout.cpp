@@ -10,11 +10,11 @@
 namespace polymoe {
 namespace {
 
-template <typename Scalar, typename Element>
+template <typename Element>
 void apply_on_cpu(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const MaskPlace& place) {
   const std::int64_t width = input.size(1);
-  const auto* in = reinterpret_cast<const Element*>(input.const_data_ptr<Scalar>());
-  auto* out = reinterpret_cast<Element*>(output.mutable_data_ptr<Scalar>());
+  const Element* in = elements<Element>(input);
+  Element* out = mutable_elements<Element>(output);
   const std::int64_t* ids = place.row_ids.defined() ? place.row_ids.const_data_ptr<std::int64_t>() : nullptr;
   constexpr std::int64_t kGrainElements = 1 << 14;
   at::parallel_for(
@@ -41,25 +41,15 @@ void apply_on_gpu(const at::Tensor& input, const at::Tensor& added, const at::Te
 
 void apply_mask(const at::Tensor& input, at::Tensor& output, double p, PhiloxKey key, const MaskPlace& place) {
   if (has_gpu_kernel(input)) return apply_on_gpu(input, {}, output, p, key, place);
-  if (!input.is_cpu()) {
-    // Make the mask on the host: the same numbers on every device.
-    at::Tensor mask = at::ones(input.sizes(), at::kFloat);
-    apply_mask(mask, mask, p, key, place);
-    at::mul_out(output, input, mask.to(input.options()));
-    return;
+  if (has_cpu_kernel(input)) {
+    return with_elements(input, [&](auto element) { apply_on_cpu<decltype(element)>(input, output, p, key, place); });
   }
-  switch (input.scalar_type()) {
-    case at::kFloat:
-      return apply_on_cpu<float, float>(input, output, p, key, place);
-    case at::kBFloat16:
-      return apply_on_cpu<at::BFloat16, kernels::BFloat16>(input, output, p, key, place);
-    default:
-      break;
-  }
-  // float64 serves gradient checks, and float16 other devices.
-  at::Tensor mask = at::ones(input.sizes(), at::kFloat);
+  // By a mask in float32, which the host makes where the device has no kernel: the numbers are the same on every
+  // device. float64 serves gradient checks, float16 GPUs without bfloat16.
+  at::Tensor mask = at::ones(input.sizes(), input.options().dtype(at::kFloat));
+  if (!has_gpu_kernel(mask)) mask = mask.cpu();
   apply_mask(mask, mask, p, key, place);
-  at::mul_out(output, input, mask.to(input.scalar_type()));
+  at::mul_out(output, input, mask.to(input.options()));
 }
 
 void add_masked(const at::Tensor& x, const at::Tensor& y, at::Tensor& output, double p, PhiloxKey key) {

@@ -14,8 +14,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr double kEpsilon = 1e-5;
-
 struct Normed {
   at::Tensor y, mean, rstd;
 };
@@ -34,7 +32,7 @@ Normed norm_on_gpu(const at::Tensor& x, const at::Tensor& weight, const at::Tens
     with_elements(x, [&](auto element) {
       using Element = decltype(element);
       kernels::cuda::layer_norm(elements<Element>(x), elements<float>(weight), elements<float>(bias), rows, width,
-                                static_cast<float>(kEpsilon), mutable_elements<Element>(normed.y),
+                                static_cast<float>(kNormEpsilon), mutable_elements<Element>(normed.y),
                                 mutable_elements<float>(normed.mean), mutable_elements<float>(normed.rstd),
                                 gpu_stream(x));
     });
@@ -71,7 +69,7 @@ class WideLayerNorm : public torch::autograd::Function<WideLayerNorm> {
       ctx->save_for_backward({x, weight, bias, normed.mean, normed.rstd});
       return normed.y;
     }
-    auto [y, mean, rstd] = at::native_layer_norm(x.to(weight.scalar_type()), {x.size(-1)}, weight, bias, kEpsilon);
+    auto [y, mean, rstd] = at::native_layer_norm(x.to(weight.scalar_type()), {x.size(-1)}, weight, bias, kNormEpsilon);
     ctx->save_for_backward({x, weight, bias, mean, rstd});
     return y.to(x.scalar_type());
   }
@@ -161,7 +159,7 @@ std::pair<at::Tensor, at::Tensor> LayerNormImpl::beside_residual(const at::Tenso
 at::Tensor LayerNormImpl::forward(const at::Tensor& x) const {
   // LibTorch's kernel for the CPU takes float32 parameters beside bfloat16 values; those for others want one type.
   const bool one_call = x.is_cpu() || x.scalar_type() == weight.scalar_type();
-  return one_call && !has_norm_kernel(x, weight) ? at::layer_norm(x, {x.size(-1)}, weight, bias, kEpsilon)
+  return one_call && !has_norm_kernel(x, weight) ? at::layer_norm(x, {x.size(-1)}, weight, bias, kNormEpsilon)
                                                  : wide_layer_norm(x, weight, bias);
 }
 

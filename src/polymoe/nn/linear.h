@@ -50,6 +50,9 @@ class RowLinearImpl : public ParameterModule {
 };
 TORCH_MODULE(RowLinear);
 
+/// What layer norms add to the variance.
+constexpr double kNormEpsilon = 1e-5;
+
 /// Layer normalisation over the last dimension; the parameters stay in float32 whatever the precision of `x`.
 class LayerNormImpl : public ParameterModule {
  public:

@@ -119,7 +119,7 @@ std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sha
   for (const auto& item : module.named_parameters()) {
     const ParameterSpec& spec = all.at(item.key());
     const bool experts = spec.role == Role::kExpert;
-    const std::string name = spec.block.empty() ? "embeddings" : spec.block;
+    const std::string name = spec.block.empty() ? kOutsideBlocks : spec.block;
     const std::string key = fmt::format("{} {} {}", name, experts, c10::toString(item.value().scalar_type()));
     const auto [place, is_new] = places.emplace(key, units.size());
     if (is_new) {

@@ -27,13 +27,16 @@ struct FlatParameter {
   std::int64_t size = 0;
 };
 
+/// Name of what lies outside of blocks.
+constexpr char kOutsideBlocks[] = "embeddings";
+
 /// The parameters of one block of the model, all of one element type, in flat buffers: the unit in which optimiser
 /// state is kept and sharded. Dense and expert parameters are never in one unit.
 ///
 /// Over several processes that hold the same parameters, each may keep one of `shards` equal parts of what an update
 /// needs: [shard * shard_size(), (shard + 1) * shard_size()) of the flat order. With one shard the part is everything.
 struct ParameterUnit {
-  std::string name;       ///< of the block, e.g. "encoder.layers.3"; "embeddings" for what lies outside of blocks
+  std::string name;       ///< of the block, e.g. "encoder.layers.3"; or kOutsideBlocks
   bool in_block = false;  ///< whether it is a block's
   bool experts = false;
   std::vector<FlatParameter> parameters;
@@ -76,7 +79,7 @@ struct Tiers {
 };
 
 /// The units of `module`'s parameters, in the order of the model: one for each BlockModule, split in dense and expert
-/// parameters and by element type, and one for the rest, "embeddings". They are laid out, and without buffers.
+/// parameters and by element type, and one for the rest, kOutsideBlocks. They are laid out, and without buffers.
 std::vector<ParameterUnit> make_units(const torch::nn::Module& module, const Sharding& sharding, const Tiers& tiers);
 
 /// Bytes that a store holds in memory at present, by kind, and in files.

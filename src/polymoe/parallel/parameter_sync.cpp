@@ -11,8 +11,6 @@
 namespace polymoe {
 namespace {
 
-constexpr const char* kOutside = "embeddings";
-
 // A parameter is cut along the model axis when a dimension other than the stacked experts is.
 bool is_sliced(const ParameterUnit& unit, const FlatParameter& parameter) {
   const ShardSpec& shard = parameter.spec.shard;
@@ -54,11 +52,11 @@ void ParameterSync::begin_update() { store_.zero_gradients(); }
 void ParameterSync::begin_micro_batch(bool last) {
   last_micro_batch_ = last;
   begin_inference();
-  before_backward(kOutside);
+  before_backward(kOutsideBlocks);
 }
 
 void ParameterSync::end_micro_batch() {
-  for (ParameterUnit* unit : units_of(kOutside)) start_reduction(*unit);
+  for (ParameterUnit* unit : units_of(kOutsideBlocks)) start_reduction(*unit);
   end_inference();
   finish_reductions(0);
   finish_arrivals(0);
@@ -66,8 +64,8 @@ void ParameterSync::end_micro_batch() {
 
 void ParameterSync::begin_inference() {
   if (stage_ < 3) return;
-  start_gather(kOutside);
-  finish_gather(kOutside);
+  start_gather(kOutsideBlocks);
+  finish_gather(kOutsideBlocks);
 }
 
 void ParameterSync::end_inference() {
@@ -77,7 +75,7 @@ void ParameterSync::end_inference() {
     finish_gather(block);
     release(block);
   }
-  release(kOutside);
+  release(kOutsideBlocks);
 }
 
 // Forward goes through the blocks in order, backward in reverse; the neighbour is what comes next.
@@ -92,7 +90,7 @@ void ParameterSync::before_forward(const std::string& block) {
 void ParameterSync::after_forward(const std::string& block) { release(block); }
 
 void ParameterSync::before_backward(const std::string& block) {
-  if (block != kOutside) {
+  if (block != kOutsideBlocks) {
     // Gradients that arrived outside these two calls would be lost without a word.
     if (!in_backward_.empty()) fail("the backward of {} began before that of {} ended", block, in_backward_);
     in_backward_ = block;
@@ -102,7 +100,7 @@ void ParameterSync::before_backward(const std::string& block) {
     restore_memory(unit->gradients, MemoryKind::kGradients);
     ParameterStore::clear_gradients(*unit);
   }
-  if (stage_ < 3 || block == kOutside) return;
+  if (stage_ < 3 || block == kOutsideBlocks) return;
   start_gather(block);
   finish_gather(block);
   const auto at = std::find(order_.begin(), order_.end(), block);

@@ -12,7 +12,7 @@ namespace polymoe {
 
 struct RunOptions;
 
-/// A block of the model, or "embeddings", as one process of a layout holds it.
+/// A block of the model, or kOutsideBlocks, as one process of a layout holds it.
 struct BlockShape {
   std::string name;
   bool decoder = false;

@@ -15,6 +15,11 @@ inline bool has_cpu_kernel(const at::Tensor& x) {
   return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
+/// What sums of the elements of `x` are taken in: float64 for float64, which serves gradient checks, else float32.
+inline at::ScalarType wide_type(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+}
+
 /// Calls f with a value of the kernels' type for the elements of `x`, float32 or bfloat16.
 template <typename Function>
 void with_elements(const at::Tensor& x, const Function& f) {

@@ -17,6 +17,9 @@
 namespace polymoe::kernels {
 
 constexpr std::int64_t kPanel = 64;
+/// The most rows of a tile: its sums (kTileRows * kPanel) fill most registers, of AVX-512 24 of 32, and leave some for
+/// operands.
+constexpr std::int64_t kTileRows = 6;
 constexpr std::int64_t kGroup = 4;
 /// Inputs that share a scale in 4-bit weights.
 constexpr std::int64_t kScaleGroup = 32;

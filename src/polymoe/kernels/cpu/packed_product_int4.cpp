@@ -8,6 +8,7 @@
 #include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cpu/packed_product_work.h"
 #include "polymoe/kernels/cpu/quantized_row.h"
+#include "polymoe/kernels/cpu/vectors.h"
 
 namespace polymoe::kernels {
 namespace {
@@ -67,9 +68,6 @@ void product_plain(const GroupedTile& tile, std::int64_t rows, std::int64_t outp
 }
 
 #if defined(__x86_64__)
-#define POLYMOE_AVX2 __attribute__((target("arch=x86-64-v3")))
-#define POLYMOE_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
-
 inline __attribute__((always_inline)) std::int32_t word_at(const std::int8_t* values) {
   std::int32_t word = 0;
   std::memcpy(&word, values, sizeof word);

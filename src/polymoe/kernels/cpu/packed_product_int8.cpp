@@ -10,6 +10,7 @@
 #include "polymoe/kernels/cpu/packed_product.h"
 #include "polymoe/kernels/cpu/packed_product_work.h"
 #include "polymoe/kernels/cpu/quantized_row.h"
+#include "polymoe/kernels/cpu/vectors.h"
 
 namespace polymoe::kernels {
 namespace {
@@ -96,9 +97,6 @@ void product_plain(const QuantizedTile& tile, std::int64_t rows, std::int64_t fi
 }
 
 #if defined(__x86_64__)
-#define POLYMOE_AVX2 __attribute__((target("arch=x86-64-v3")))
-#define POLYMOE_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
-
 // Adds the groups [begin, end) of a strip's order to its sums.
 template <int kRows, bool kSafe>
 POLYMOE_AVX2 POLYMOE_INLINE void add_groups(const std::uint8_t* x, std::int64_t groups, const std::uint16_t* order,

@@ -10,8 +10,6 @@
 /// What products of all formats share: the walk over rows and panels, and the end of a tile.
 namespace polymoe::kernels {
 
-/// The most rows of a tile: its sums (kTileRows * kPanel) fill the 32 registers of AVX-512 and leave some for operands.
-constexpr std::int64_t kTileRows = 6;
 /// Rows that go through all panels together, so that they stay in the L2 cache beside a panel.
 constexpr std::int64_t kRowBytes = 128 * 1024;
 

@@ -10,8 +10,6 @@
 /// factor passes by. A sum runs over its terms in order, whatever tile it is in.
 namespace polymoe::kernels {
 
-/// The most rows of a tile: its sums fill most registers.
-inline constexpr std::int64_t kTileRows = 6;
 /// Terms of a sum that run from one packed block: with kPanel columns 16 KB, half of a small L1 cache.
 inline constexpr std::int64_t kBlock = 64;
 /// Floats of a cache line.

@@ -1,5 +1,13 @@
 #pragma once
 
+/// Functions compiled for one kind of the CPU's vectors, whatever the rest is compiled for; best_vectors() tells
+/// whether they may be called.
+#if defined(__x86_64__)
+#define POLYMOE_AVX2 __attribute__((target("arch=x86-64-v3")))
+#define POLYMOE_AVX512 __attribute__((target("arch=x86-64-v4")))
+#define POLYMOE_VNNI __attribute__((target("arch=x86-64-v4,avx512vnni")))
+#endif
+
 /// Kernels that are compiled once for each size of the CPU's vectors.
 namespace polymoe::kernels {
 
@@ -22,11 +30,11 @@ void run_plain(const Kernel& kernel) {
 }
 #if defined(__x86_64__)
 template <typename Kernel>
-__attribute__((target("arch=x86-64-v3"))) void run_avx2(const Kernel& kernel) {
+POLYMOE_AVX2 void run_avx2(const Kernel& kernel) {
   kernel.template run<8, 2>();
 }
 template <typename Kernel>
-__attribute__((target("arch=x86-64-v4"))) void run_avx512(const Kernel& kernel) {
+POLYMOE_AVX512 void run_avx512(const Kernel& kernel) {
   kernel.template run<16, 4>();
 }
 #endif

@@ -16,9 +16,6 @@ constexpr std::int64_t kGrainElements = 1 << 15;
 
 std::int64_t grain(std::int64_t width) { return std::max<std::int64_t>(1, kGrainElements / width); }
 
-// What sums are taken in.
-at::ScalarType wide_type(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
 // A list of unequally many assignments as a table: [tokens, most] indices into it, -1 where there is none.
 at::Tensor assignment_table(const at::Tensor& token_begin) {
   const at::Tensor first = token_begin.slice(0, 0, -1), counts = token_begin.slice(0, 1) - first;
