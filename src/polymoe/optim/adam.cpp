@@ -26,18 +26,24 @@ struct UnitUpdate {
 void adam_on_cpu(const UnitUpdate& update, const kernels::AdamStep& step) {
   const ParameterUnit& unit = update.unit;
   auto* master = unit.master.mutable_data_ptr<float>();
-  const auto* gradients = update.gradients.const_data_ptr<float>();
   auto* first = unit.first_moments.mutable_data_ptr<float>();
   auto* second = unit.second_moments.mutable_data_ptr<float>();
   const bool rounds =
       update.rounded.defined() && update.rounded.is_cpu() && update.rounded.scalar_type() == at::kBFloat16;
   auto* rounded = rounds ? static_cast<kernels::BFloat16*>(update.rounded.mutable_data_ptr()) : nullptr;
+  const bool narrow = update.gradients.scalar_type() == at::kBFloat16;
   at::parallel_for(0, unit.master.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t count = end - begin;
+    if (narrow) {  // then the values are in bfloat16 too, and here
+      kernels::adam(master + begin, elements<kernels::BFloat16>(update.gradients) + begin, first + begin,
+                    second + begin, rounded + begin, count, step);
+      return;
+    }
+    const float* gradients = elements<float>(update.gradients) + begin;
     if (rounded != nullptr) {
-      kernels::adam(master + begin, gradients + begin, first + begin, second + begin, rounded + begin, count, step);
+      kernels::adam(master + begin, gradients, first + begin, second + begin, rounded + begin, count, step);
     } else {
-      kernels::adam(master + begin, gradients + begin, first + begin, second + begin, count, step);
+      kernels::adam(master + begin, gradients, first + begin, second + begin, count, step);
     }
   });
   // To a GPU while the next unit is updated: pinned master weights stay as they are until the next update. Those of a
@@ -52,15 +58,17 @@ void adam_on_device(const UnitUpdate& update, const kernels::AdamStep& step) {
     if (has_gpu_kernel(unit.master)) {
       const bool rounds =
           update.rounded.defined() && update.rounded.is_cuda() && update.rounded.scalar_type() == at::kBFloat16;
-      kernels::cuda::adam(unit.master.mutable_data_ptr<float>(), update.gradients.const_data_ptr<float>(),
-                          unit.first_moments.mutable_data_ptr<float>(), unit.second_moments.mutable_data_ptr<float>(),
-                          rounds ? mutable_elements<kernels::BFloat16>(update.rounded) : nullptr, unit.master.numel(),
-                          step, gpu_stream(unit.master));
+      with_elements(update.gradients, [&](auto element) {
+        kernels::cuda::adam(unit.master.mutable_data_ptr<float>(), elements<decltype(element)>(update.gradients),
+                            unit.first_moments.mutable_data_ptr<float>(), unit.second_moments.mutable_data_ptr<float>(),
+                            rounds ? mutable_elements<kernels::BFloat16>(update.rounded) : nullptr, unit.master.numel(),
+                            step, gpu_stream(unit.master));
+      });
       if (!rounds && update.rounded.defined()) update.rounded.copy_(unit.master);
       return;
     }
   }
-  const at::Tensor gradient = update.gradients * step.gradient_scale;
+  const at::Tensor gradient = update.gradients.to(at::kFloat) * step.gradient_scale;
   unit.first_moments.mul_(step.beta1).add_(gradient, 1.0f - step.beta1);
   unit.second_moments.mul_(step.beta2).addcmul_(gradient, gradient, 1.0f - step.beta2);
   const at::Tensor scale = (unit.second_moments.sqrt() / std::sqrt(step.bias_correction2)).add_(step.epsilon);
@@ -82,7 +90,7 @@ void update_averages(ParameterUnit& unit, double decay) {
   const at::NoGradGuard no_grad;
   const auto share = static_cast<float>(1.0 - decay);
   if (!unit.averages.is_cpu()) {
-    unit.averages.add_(unit.master - unit.averages, share);
+    unit.averages.lerp_(unit.master, share);
     return;
   }
   auto* averages = unit.averages.mutable_data_ptr<float>();

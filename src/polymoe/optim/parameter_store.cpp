@@ -91,10 +91,11 @@ std::int64_t memory_of(const at::Tensor& buffer) {
   return has_memory(buffer) ? buffer.numel() * static_cast<std::int64_t>(buffer.element_size()) : 0;
 }
 
-// sum = gradient, or with `add` sum += gradient, where they have different element types.
+// sum = gradient, or with `add` sum += gradient.
 void add_to(at::Tensor& sum, const at::Tensor& gradient, bool add) {
+  const bool widens = sum.scalar_type() == at::kFloat && gradient.scalar_type() == at::kBFloat16;
   if constexpr (kernels::cuda::kBuilt) {
-    if (has_gpu_kernel(sum) && gradient.scalar_type() == at::kBFloat16 && gradient.is_contiguous()) {
+    if (has_gpu_kernel(sum) && widens && gradient.is_contiguous()) {
       kernels::cuda::collect(elements<kernels::BFloat16>(gradient), sum.mutable_data_ptr<float>(), add, sum.numel(),
                              gpu_stream(sum));
       return;
@@ -219,6 +220,9 @@ void ParameterStore::zero_gradients() {
 void ParameterStore::collect_gradients(ParameterUnit& unit) {
   const at::NoGradGuard no_grad;
   if (unit.values.scalar_type() == at::kFloat) return;
+  if (unit.gradients.scalar_type() != at::kFloat && !unit.gradients_are_stale) {
+    fail("the gradients of {} were collected twice in an update that has one micro-batch", unit.name);
+  }
   std::int64_t end = 0;  // of the parameter before
   for (FlatParameter& p : unit.parameters) {
     if (unit.gradients_are_stale && p.offset > end) unit.gradients.narrow(0, end, p.offset - end).zero_();

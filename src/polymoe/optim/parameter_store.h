@@ -48,11 +48,11 @@ struct ParameterUnit {
   std::int64_t stage = 0;
 
   at::Tensor values;                 ///< [size], the parameters' element type
-  at::Tensor gradients;              ///< [size] float32; sums over what was collected
+  at::Tensor gradients;              ///< [size] float32, sums over what was collected; or Tiers::narrow_gradients
   bool gradients_are_stale = false;  ///< they are of an update before: what is collected next replaces them
   at::Tensor own_values;      ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
   at::Tensor master;          ///< [shard size] float32 weights: `own_values` itself where that is float32
-  at::Tensor own_gradients;   ///< [shard size] float32; `gradients` itself with one shard
+  at::Tensor own_gradients;   ///< [shard size] as `gradients`, and with one shard that itself
   at::Tensor late_gradients;  ///< [shard size] float32; those of the batch before, for a delayed update; else undefined
   at::Tensor first_moments;   ///< [shard size] float32
   at::Tensor second_moments;  ///< [shard size] float32
@@ -75,7 +75,10 @@ struct Tiers {
   Tier parameters = Tier::kDevice;    ///< own_values; stage 3 only
   bool keeps_late_gradients = false;  ///< for DelayedUpdate: late_gradients on the host, and master weights apart
   bool averages = false;              ///< whether a moving average of the master weights is kept, beside the moments
-  std::filesystem::path folder;       ///< for Tier::kFile
+  /// An update collects a unit's gradients once, and no other copy adds to them: they are kept in bfloat16 where the
+  /// parameters are, which is half of the memory and of its traffic, and exact. Stage 0 only, with all on the device.
+  bool narrow_gradients = false;
+  std::filesystem::path folder;  ///< for Tier::kFile
 };
 
 /// The units of `module`'s parameters, in the order of the model: one for each BlockModule, split in dense and expert

@@ -9,18 +9,22 @@ namespace polymoe {
 
 void SquareSum::add(const at::Tensor& values) {
   if (values.is_cpu()) {
-    on_cpu_ += kernels::sum_of_squares(values.const_data_ptr<float>(), values.numel());
+    with_elements(values, [&](auto element) {
+      on_cpu_ += kernels::sum_of_squares(elements<decltype(element)>(values), values.numel());
+    });
     return;
   }
   if constexpr (kernels::cuda::kBuilt) {
     if (has_gpu_kernel(values)) {
       if (!parts_.defined()) parts_ = at::zeros({kernels::cuda::kSquareParts}, values.options().dtype(at::kDouble));
-      kernels::cuda::add_sum_of_squares(values.const_data_ptr<float>(), values.numel(),
-                                        parts_.mutable_data_ptr<double>(), gpu_stream(values));
+      with_elements(values, [&](auto element) {
+        kernels::cuda::add_sum_of_squares(elements<decltype(element)>(values), values.numel(),
+                                          parts_.mutable_data_ptr<double>(), gpu_stream(values));
+      });
       return;
     }
   }
-  const at::Tensor sum = values.square().sum(at::kDouble).view({1});
+  const at::Tensor sum = values.to(at::kFloat).square().sum(at::kDouble).view({1});
   parts_ = parts_.defined() ? parts_ + sum : sum;
 }
 

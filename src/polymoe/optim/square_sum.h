@@ -7,7 +7,7 @@ namespace polymoe {
 /// A sum of squares over many tensors, in float64. On a GPU it is added up there, without waiting for it.
 class SquareSum {
  public:
-  /// `values` [count] float32.
+  /// `values` [count] float32 or bfloat16.
   void add(const at::Tensor& values);
   /// Waits for the GPU, where tensors were on one.
   double total() const;

@@ -30,7 +30,8 @@ std::vector<UnitBuffer> buffers_of(const ParameterUnit& unit, const Tiers& tiers
   };
   const auto add_optimizer = [&](BufferKind use) { add(use, MemoryKind::kOptimizer, tiers.optimizer, own, true); };
   add(BufferKind::kValues, MemoryKind::kParameters, Tier::kDevice, unit.size, false, unit.stage >= 3);
-  add(BufferKind::kGradients, MemoryKind::kGradients, Tier::kDevice, unit.size, true, unit.stage >= 2);
+  const bool narrow = tiers.narrow_gradients && element_of(unit) == c10::kBFloat16;
+  add(BufferKind::kGradients, MemoryKind::kGradients, Tier::kDevice, unit.size, !narrow, unit.stage >= 2);
   if (unit.stage >= 3) add(BufferKind::kOwnValues, MemoryKind::kParameters, tiers.parameters, own, false);
   add_optimizer(BufferKind::kFirstMoments);
   add_optimizer(BufferKind::kSecondMoments);

@@ -68,11 +68,19 @@ Model on_device(Model model, const TrainOptions& options) {
 
 }  // namespace
 
-Tiers make_tiers(const RunOptions& options) {
+Tiers make_tiers(const RunOptions& options, const Sharding& copies) {
   const OffloadOptions& offload = options.offload;
-  return {offload.optimizer,     offload.gradients,
-          offload.parameters,    offload.delayed_update,
-          options.train.ema > 0, offload.folder.empty() ? options.train.output : offload.folder};
+  const bool alone = copies.stage == 0 && copies.dense_shards == 1 && copies.expert_shards == 1;
+  Tiers tiers;
+  tiers.optimizer = offload.optimizer;
+  tiers.gradients = offload.gradients;
+  tiers.parameters = offload.parameters;
+  tiers.keeps_late_gradients = offload.delayed_update;
+  tiers.averages = options.train.ema > 0;
+  tiers.narrow_gradients =
+      alone && options.train.micro_batches == 1 && offload.optimizer == Tier::kDevice && !offload.delayed_update;
+  tiers.folder = offload.folder.empty() ? options.train.output : offload.folder;
+  return tiers;
 }
 
 Model make_model(const RunOptions& options, const Partition& partition) {
@@ -87,7 +95,8 @@ ParallelModel::ParallelModel(const RunOptions& options, Communicator& world)
       groups(layout.groups()),
       runner_(std::make_shared<UnitRunner>(options.parallel.recompute, options.offload.activations == Tier::kHost)),
       model(on_device(make_model(options, make_partition(options, layout, runner_, groups)), options.train)),
-      store(*model, make_sharding(options.parallel, layout), make_tiers(options),
+      store(*model, make_sharding(options.parallel, layout),
+            make_tiers(options, sharding_of(options.parallel, layout.degrees())),
             [seed = static_cast<std::uint64_t>(options.train.seed)](const FlatParameter& p) {
               initialize_parameter(p.name, p.parameter, p.spec, seed);
             }),

@@ -16,8 +16,8 @@ struct RunOptions;
 /// The part of the model that `options` describe which `partition` says, in train.precision, on the host and without
 /// memory (OnMetaDevice).
 Model make_model(const RunOptions& options, const Partition& partition);
-/// Where state lives (offload.*).
-Tiers make_tiers(const RunOptions& options);
+/// Where state lives (offload.*), with so many copies of each parameter.
+Tiers make_tiers(const RunOptions& options, const Sharding& copies);
 
 /// A model in its layout: this process's part of it, its parameters in flat buffers, and what keeps them in step with
 /// those of the other processes. On a single process that is the whole model, and nothing is ever sent.

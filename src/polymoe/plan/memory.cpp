@@ -50,7 +50,7 @@ class Walk {
   Walk(const RunOptions& options, const Degrees& degrees, const ModelShape& shape)
       : options_(options),
         copies_(sharding_of(options.parallel, degrees)),
-        tiers_(make_tiers(options)),
+        tiers_(make_tiers(options, copies_)),
         shape_(shape),
         activations_(options, degrees) {}
 

@@ -33,7 +33,8 @@ ModelShape model_shape(const RunOptions& options, const Degrees& degrees) {
   const ParameterCount count = count_parameters(*model);
   shape.parameters = count.total;
   shape.active = count.active;
-  for (ParameterUnit& unit : make_units(*model, sharding_of(options.parallel, degrees), make_tiers(options))) {
+  const Sharding copies = sharding_of(options.parallel, degrees);
+  for (ParameterUnit& unit : make_units(*model, copies, make_tiers(options, copies))) {
     for (const FlatParameter& parameter : unit.parameters) shape.local += parameter.size;
     BlockShape* block = &shape.outside;
     if (unit.in_block) {

@@ -287,14 +287,21 @@ TEST(CudaColumnSums, BlocksShareAllRows) {
   }
 }
 
-TEST(CudaSumOfSquares, TakesEachElementOnce) {
-  alignas(16) float values[103];
-  for (int i = 0; i < 103; ++i) values[i] = static_cast<float>(i);
+template <typename Element>
+void takes_each_element_once() {
+  alignas(16) Element values[103];
+  for (int i = 0; i < 103; ++i) from_float(static_cast<float>(i), values[i]);
   for (const int first : {0, 1}) {  // aligned and not
     double sum = 0.0;
     for (int thread = 0; thread < 9; ++thread) sum += cuda::squares_of_thread(values + first, 103 - first, thread, 9);
+    EXPECT_EQ(sum, 102.0 * 103 * 205 / 6);
     EXPECT_EQ(sum, sum_of_squares(values + first, 103 - first));
   }
+}
+
+TEST(CudaSumOfSquares, TakesEachElementOnce) {
+  takes_each_element_once<float>();
+  takes_each_element_once<BFloat16>();
 }
 
 TEST(AdamElement, IsTheFormula) {

@@ -1,4 +1,6 @@
 #include <cmath>
+#include <tuple>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -93,6 +95,50 @@ TEST(ParameterStore, LowPrecisionGradientsOfAnUpdateAreItsOwn) {
   store.zero_gradients();
   ParameterStore::collect_gradients(unit);
   EXPECT_EQ(unit.gradients.abs().sum().item<double>(), 0.0) << "no gradient came";
+}
+
+// One collection of bfloat16 gradients is exact in bfloat16: half of the memory, and the same update.
+TEST(ParameterStore, NarrowGradientsMakeTheSameUpdate) {
+  Tiers narrow_tiers;
+  narrow_tiers.narrow_gradients = true;
+  TwoLayers wide = two_layers(at::kBFloat16), narrow = two_layers(at::kBFloat16);
+  ParameterStore wide_store(*wide), narrow_store(*narrow, {}, narrow_tiers);
+  Adam wide_adam(wide_store, plain_options()), narrow_adam(narrow_store, plain_options());
+  const at::Tensor x = on_device(at::arange(3, at::kFloat).view({1, 3}).to(at::kBFloat16));
+  for (int update = 0; update < 2; ++update) {
+    std::vector<double> norms;
+    for (const auto& [model, store, adam] :
+         {std::tuple(&wide, &wide_store, &wide_adam), std::tuple(&narrow, &narrow_store, &narrow_adam)}) {
+      store->zero_gradients();
+      (*model)(x).sum().backward();
+      SquareSum squares;
+      for (ParameterUnit& unit : store->units()) {
+        ParameterStore::collect_gradients(unit);
+        squares.add(unit.own_gradients);
+      }
+      norms.push_back(squares.total());
+      adam->update(0.1, std::sqrt(norms.back()));
+    }
+    EXPECT_GT(norms[0], 0.0);
+    EXPECT_EQ(norms[0], norms[1]);
+  }
+  const ParameterUnit &from = wide_store.units()[0], &to = narrow_store.units()[0];
+  for (const auto buffer : {&ParameterUnit::values, &ParameterUnit::master, &ParameterUnit::first_moments,
+                            &ParameterUnit::second_moments}) {
+    EXPECT_TRUE(at::equal(from.*buffer, to.*buffer));
+  }
+  EXPECT_EQ(2 * narrow_store.bytes().gradients, wide_store.bytes().gradients);
+  EXPECT_EQ(narrow_store.bytes().master, wide_store.bytes().master);
+}
+
+TEST(ParameterStore, NarrowGradientsAreNotSummed) {
+  Tiers tiers;
+  tiers.narrow_gradients = true;
+  TwoLayers model = two_layers(at::kBFloat16);
+  ParameterStore store(*model, {}, tiers);
+  store.zero_gradients();
+  ParameterStore::collect_gradients(store.units()[0]);
+  EXPECT_THROW(ParameterStore::collect_gradients(store.units()[0]), Error);
 }
 
 TEST(ParameterStore, LowPrecisionParametersHaveFloat32Masters) {

@@ -127,6 +127,35 @@ TEST(Tiers, ADelayedUpdateHasOneCurveInEveryLayout) {
   }
 }
 
+// Only where nothing is added to what an update collects once.
+TEST(Tiers, GradientsAreNarrowWhereThereIsOneOfEach) {
+  const RunOptions plain = testing::tiny_run();
+  const auto is_narrow = [](const RunOptions& options, const Degrees& degrees) {
+    return make_tiers(options, sharding_of(options.parallel, degrees)).narrow_gradients;
+  };
+  RunOptions one = plain;
+  one.train.micro_batches = 1;
+  EXPECT_TRUE(is_narrow(one, {}));
+  EXPECT_TRUE(is_narrow(one, {.tensor = 2}));
+  EXPECT_FALSE(is_narrow(one, {.data = 2}));
+  EXPECT_FALSE(is_narrow(one, {.expert = 2}));
+  RunOptions other = one;
+  other.train.micro_batches = 2;
+  EXPECT_FALSE(is_narrow(other, {}));
+  other = one;
+  other.parallel.zero_stage = 1;
+  EXPECT_FALSE(is_narrow(other, {}));
+  other = one;
+  other.offload.optimizer = Tier::kHost;
+  EXPECT_FALSE(is_narrow(other, {}));
+  other = one;
+  other.offload.delayed_update = true;
+  EXPECT_FALSE(is_narrow(other, {}));
+  other = one;
+  other.parallel.expert_slicing = ExpertSlicing::kWhole;  // copies of them along the model axis
+  EXPECT_FALSE(is_narrow(other, {.tensor = 2}));
+}
+
 TEST(Tiers, WhatIsInFilesIsNotInMemory) {
   const testing::TemporaryFolder folder;
   RunOptions options = testing::tiny_run();

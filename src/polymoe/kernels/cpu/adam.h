@@ -27,11 +27,14 @@ void adam(float* parameters, const float* gradients, float* first_moments, float
 /// The same, and writes the new parameters in low precision to `rounded` on the way.
 void adam(float* parameters, const float* gradients, float* first_moments, float* second_moments, BFloat16* rounded,
           std::int64_t count, const AdamStep& step);
+void adam(float* parameters, const BFloat16* gradients, float* first_moments, float* second_moments, BFloat16* rounded,
+          std::int64_t count, const AdamStep& step);
 
 /// Moves each of `count` values by `share` of its way to the target: values += share * (targets - values).
 void move_towards(float* values, const float* targets, std::int64_t count, float share);
 
 /// The sum of squares of `count` values, in float64.
 double sum_of_squares(const float* values, std::int64_t count);
+double sum_of_squares(const BFloat16* values, std::int64_t count);
 
 }  // namespace polymoe::kernels

@@ -8,8 +8,9 @@
 
 namespace polymoe::kernels::cuda {
 
-/// kernels::adam() of values on the GPU. `rounded` may be null.
-void adam(float* parameters, const float* gradients, float* first_moments, float* second_moments, BFloat16* rounded,
+/// kernels::adam() of values on the GPU. Gradient: float or BFloat16. `rounded` may be null.
+template <typename Gradient>
+void adam(float* parameters, const Gradient* gradients, float* first_moments, float* second_moments, BFloat16* rounded,
           std::int64_t count, const AdamStep& step, Stream stream);
 
 }  // namespace polymoe::kernels::cuda
