@@ -1,6 +1,7 @@
 #include "polymoe/train/step.h"
 
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "polymoe/config/run_options.h"
@@ -59,28 +60,35 @@ CrossEntropy forward(Model& model, const ModelInput& input, const ForwardContext
   return projected_cross_entropy(states, model->projection(), input.labels, label_smoothing, normaliser);
 }
 
-// StepReport::loads; nothing is sent where no router asks for it.
-std::vector<at::Tensor> sum_loads(const TrainState& state, const std::vector<MicroBatchResult>& results) {
+// The own loads of all layers whose router asks for them, on their way to the host; nothing where none does.
+std::optional<HostCopy> own_loads(const TrainState& state, const std::vector<MicroBatchResult>& results) {
   const std::vector<std::shared_ptr<Router>> routers = state.model->routers();
-  std::vector<at::Tensor> sums(routers.size()), followed;
-  std::vector<std::int64_t> sizes;
+  std::vector<at::Tensor> sums;
   for (std::size_t i = 0; i < routers.size(); ++i) {
     if (!routers[i]->follows_load()) continue;
     const at::Tensor& weight = routers[i]->weight;
-    const at::Tensor& sum = followed.emplace_back(at::zeros({weight.size(0)}, weight.options().dtype(at::kLong)));
-    sizes.push_back(weight.size(0));
+    const at::Tensor& sum = sums.emplace_back(at::zeros({weight.size(0)}, weight.options().dtype(at::kLong)));
     // The slices of one model have the same micro-batches: what the first slice says counts.
     if (state.layout.tensor_rank() != 0) continue;
     for (const MicroBatchResult& result : results) sum.add_(result.loads[i]);
   }
-  if (followed.empty()) return sums;
-  // Of all layers at once: a device is waited for, and the other processes are, only here.
-  const at::Tensor all = at::cat(followed).to(at::kCPU);
+  if (sums.empty()) return std::nullopt;
+  return HostCopy(at::cat(sums));
+}
+
+// StepReport::loads: sums over all processes, which are waited for here.
+std::vector<at::Tensor> sum_loads(const TrainState& state, const std::optional<HostCopy>& own) {
+  const std::vector<std::shared_ptr<Router>> routers = state.model->routers();
+  std::vector<at::Tensor> sums(routers.size());
+  if (!own) return sums;
+  const at::Tensor all = own->get().clone();
   state.layout.world().all_reduce(all);
-  const std::vector<at::Tensor> parts = all.split_with_sizes(sizes);
-  auto part = parts.begin();
+  std::int64_t begin = 0;
   for (std::size_t i = 0; i < routers.size(); ++i) {
-    if (routers[i]->follows_load()) sums[i] = *part++;
+    if (!routers[i]->follows_load()) continue;
+    const std::int64_t experts = routers[i]->weight.size(0);
+    sums[i] = all.narrow(0, begin, experts);
+    begin += experts;
   }
   return sums;
 }
@@ -96,6 +104,7 @@ void follow_loads(TrainState& state, const std::vector<at::Tensor>& loads) {
 struct Accumulated {
   Normalisation normalisation;
   std::vector<MicroBatchResult> results;
+  std::optional<HostCopy> loads;
 };
 
 Accumulated accumulate(TrainState& state, const std::vector<MicroBatch>& micro_batches, const RunOptions& options) {
@@ -127,7 +136,8 @@ Accumulated accumulate(TrainState& state, const std::vector<MicroBatch>& micro_b
     state.sync.end_micro_batch();
     if (is_mine) results.emplace_back(batch, objective, std::move(outputs.loads));
   }
-  return {plan.normalisation, std::move(results)};
+  std::optional<HostCopy> loads = own_loads(state, results);
+  return {plan.normalisation, std::move(results), std::move(loads)};
 }
 
 // Waits for what is on its way to the host.
@@ -143,7 +153,7 @@ StepReport report_of(const TrainState& state, const Accumulated& accumulated) {
     report.router_z_loss += mean_of(result.router_z_losses) / micro_batches;
     report.source_tokens += result.batch->source_tokens();
   }
-  report.loads = sum_loads(state, accumulated.results);
+  report.loads = sum_loads(state, accumulated.loads);
   return report;
 }
 
