@@ -46,9 +46,11 @@ std::size_t Mappings::bytes() const {
   return used_bytes_ + kept_bytes_;
 }
 
-// The smallest that is large enough; of one that cannot be divided, an eighth may be too much.
+// The smallest that is large enough; of one that cannot be divided, an eighth may be too much, and of small ones all:
+// their sizes change from use to use, and a new mapping may make a GPU wait.
 Mappings::Mapping Mappings::take_kept(std::size_t size) {
-  const std::size_t most = is_divisible() ? std::numeric_limits<std::size_t>::max() : size + size / 8;
+  constexpr std::size_t kSmall = std::size_t{1} << 20;
+  const std::size_t most = is_divisible() ? std::numeric_limits<std::size_t>::max() : std::max(size + size / 8, kSmall);
   auto best = kept_.end();
   for (auto at = kept_.begin(); at != kept_.end(); ++at) {
     if (at->second >= size && at->second <= most && (best == kept_.end() || at->second < best->second)) best = at;
