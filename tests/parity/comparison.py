@@ -141,23 +141,27 @@ def loss_difference(training, reference):
     return max(abs(loss - expected) / abs(expected) for loss, expected in pairs)
 
 
-def gradient_difference(training, reference, experts=None):
-    """The largest, relative to the largest element of its tensor: of expert parameters, of dense ones, or of all."""
-    worst = 0.0
+def gradient_differences(training, reference):
+    """Of each tensor the largest, relative to the largest element of it."""
     if training.gradients.keys() != reference.gradients.keys():
         raise Failure(f"other tensors: {sorted(training.gradients.keys() ^ reference.gradients.keys())[:5]}")
+    found = {}
     for name, values in reference.gradients.items():
-        if experts is not None and (".experts." in name) != experts:
-            continue
         largest = max(map(abs, values))
         differences = [abs(a - b) for a, b in zip(training.gradients[name], values, strict=True)]
         if not all(map(math.isfinite, differences)):
-            return math.inf
-        if largest == 0.0:
-            worst = max(worst, math.inf if max(differences) > 0 else 0.0)
+            found[name] = math.inf
+        elif largest == 0.0:
+            found[name] = math.inf if max(differences) > 0 else 0.0
         else:
-            worst = max(worst, max(differences) / largest)
-    return worst
+            found[name] = max(differences) / largest
+    return found
+
+
+def gradient_difference(training, reference, experts=None):
+    """The largest: of expert parameters, of dense ones, or of all."""
+    found = gradient_differences(training, reference)
+    return max((value for name, value in found.items() if experts is None or (".experts." in name) == experts), default=0.0)
 
 
 def norm_difference(training, reference):
