@@ -226,12 +226,12 @@ class ExpertDispatch : public Dispatch {
   RowsUnderWay start_limited(const at::Tensor& rows, const Counts& own, const ExpertRun& run) {
     const Block block = block_of(rows, run);
     const Counts mine = parts_of(own, site_.tensor_rank, site_.model);
-    at::Tensor sent = at::zeros({site_.expert_degree, block.size, rows.size(1)}, rows.options());
+    const at::Tensor sent = at::zeros({site_.expert_degree, block.size, rows.size(1)}, rows.options());
+    const at::Tensor counts = at::tensor(own, at::kLong).view({site_.expert_degree, run.experts}).view(at::kByte);
+    fronts_of(sent, block).copy_(send_to(counts, rows.device()));
     std::int64_t first = 0;
     for (std::int64_t to = 0; to < site_.expert_degree; ++to) {
-      at::Tensor target = sent[to];
-      const Counts counts(own.begin() + to * run.experts, own.begin() + (to + 1) * run.experts);
-      front_of(target, block).copy_(bytes_of(counts));
+      const at::Tensor target = sent[to];
       for (std::int64_t e = 0; e < run.experts; ++e) {
         const std::int64_t count = mine[static_cast<std::size_t>(to * run.experts + e)];
         target.narrow(0, block.front + e * block.room, count).copy_(rows.narrow(0, first, count));
@@ -246,13 +246,9 @@ class ExpertDispatch : public Dispatch {
   at::Tensor unpack_limited(const at::Tensor& received, ExpertRun& run) const {
     const Block block = block_of(received, run);
     const at::Tensor blocks = received.view({site_.expert_degree, block.size, received.size(1)});
-    run.arriving.clear();
-    for (std::int64_t from = 0; from < site_.expert_degree; ++from) {
-      const at::Tensor bytes = front_of(blocks[from], block).to(at::kCPU).contiguous();
-      Counts counts(static_cast<std::size_t>(run.experts));
-      std::memcpy(counts.data(), bytes.const_data_ptr<std::uint8_t>(), counts.size() * sizeof(counts[0]));  // any place
-      run.arriving.insert(run.arriving.end(), counts.begin(), counts.end());
-    }
+    const at::Tensor bytes = fronts_of(blocks, block).to(at::kCPU).contiguous();
+    run.arriving.resize(static_cast<std::size_t>(site_.expert_degree * run.experts));
+    std::memcpy(run.arriving.data(), bytes.const_data_ptr<std::uint8_t>(), bytes.nbytes());
     const Counts arrived = parts_of(run.arriving, site_.tensor_rank, site_.model);
     std::vector<at::Tensor> pieces;
     for (std::int64_t from = 0; from < site_.expert_degree; ++from) {
@@ -265,11 +261,10 @@ class ExpertDispatch : public Dispatch {
     return at::cat(pieces);
   }
 
-  // The bytes of a member's block that hold numbers.
-  static at::Tensor front_of(const at::Tensor& rows, const Block& block) {
-    return rows.view(-1).view(at::kByte).narrow(0, 0, block.count_bytes);
+  // The bytes of the members' blocks that hold numbers: [member][bytes].
+  static at::Tensor fronts_of(const at::Tensor& blocks, const Block& block) {
+    return blocks.flatten(1).view(at::kByte).narrow(1, 0, block.count_bytes);
   }
-  static at::Tensor bytes_of(const Counts& counts) { return at::tensor(counts, at::kLong).view(at::kByte); }
 
   // Rows lie by [member of the tensor group, where gathered][source][expert]; experts want [expert][source][member].
   ExpertInputs sort_by_expert(const at::Device& device, ExpertRun& run) const {
