@@ -16,6 +16,7 @@ import pathlib
 import re
 import signal
 import statistics
+import subprocess
 import sys
 import time
 
@@ -91,10 +92,11 @@ class Experiment:
                 parser.error(f"--data: there is no folder {self.data}")
             self.say(f"skipped: the text of this experiment is not in {self.data}; name its folder with --data")
             sys.exit(0)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
-        if not self.program.exists():
-            trainings.call([ROOT / "scripts" / "build", "release", "polymoe_program"])
+        if not self.program.exists() and subprocess.run([ROOT / "scripts" / "build", "release", "polymoe_program"]).returncode:
+            sys.exit(f"{self.name}: the program could not be built, for the reason above")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._stop)
         # Taken before the work begins: what runs is the commit of now.
         self.origin = trainings.origin(self.script, *sys.argv[1:])
         label = f"{self.size_name}-{self.size['updates']}"
@@ -107,8 +109,9 @@ class Experiment:
 
     def _stop(self, *_):
         """Trainings that are told to stop save where they are."""
+        self.say("stopping; the same command will go on")
         trainings.stop_calls()
-        sys.exit(f"{self.name}: stopped; the same command goes on")
+        sys.exit(1)
 
     def _keep_settings(self):
         """Rows of other settings must not mix with these; more seeds may be added."""
@@ -168,7 +171,7 @@ class Experiment:
         return folder
 
     def call(self, *arguments, log=None):
-        return trainings.call([self.program, *arguments], log)
+        return trainings.call([self.program, *arguments], log, own_session=True)
 
     def train(self, name, *options, data=None, updates=None, seed=1):
         """Trains in the folder `name`, or goes on there; returns the folder. Options win over the configuration."""
@@ -180,11 +183,11 @@ class Experiment:
         if done.exists() and done.read_text(encoding="utf-8") == text:
             return out
         start, log = time.monotonic(), self.out / f"{name}.log"
-        self.say(f"trains {name}; its messages go to {log}")
+        self.say(f"training {name}; its messages go to {log}")
         if "stopped after" in self.call(*arguments, log=log):  # by a signal, which is no failure
             sys.exit(f"{self.name}: {out} is not trained to its end; the same command goes on")
         done.write_text(text, encoding="utf-8")
-        self.say(f"{name} is trained, in {time.monotonic() - start:.0f} s")
+        self.say(f"{name} trained in {time.monotonic() - start:.0f} s")
         return out
 
     def measure(self, name, checkpoint, *options, data=None):
@@ -219,14 +222,17 @@ class Experiment:
 
     def parallel(self, function, items):
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            tasks = [pool.submit(function, item) for item in items]
+            tasks = []
             try:
+                tasks += [pool.submit(function, item) for item in items]
                 concurrent.futures.wait(tasks, return_when=concurrent.futures.FIRST_EXCEPTION)
+                failed = [task for task in tasks if task.done() and task.exception() is not None]
+                if failed:
+                    self.say(f"{failed[0].exception()}\nwhat has begun beside it comes to its end first")
             finally:
-                pool.shutdown(cancel_futures=True)  # after a failure or a signal what has begun still comes to its end
-            for task in tasks:
-                if not task.cancelled() and task.exception() is not None:
-                    raise task.exception()
+                pool.shutdown(cancel_futures=True)
+            if failed:
+                sys.exit(1)
             return [task.result() for task in tasks]
 
     def write(self, rows, metrics, plot, **more):
@@ -243,22 +249,21 @@ class Experiment:
 
 
 def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-_positive.__name__ = "whole number above 0"  # argparse's word for it
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(text)
 
 
 def _code_of(script):
-    """A hash of what a script does: comments, docstrings and layout do not count."""
-    tree = ast.parse(script.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    """A hash of what a script does: its lines without those of docstrings, comments alone, and nothing."""
+    text = script.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body[0] = ast.Pass()
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+            said = node.body[0]
+            lines[said.lineno - 1:said.end_lineno] = [""] * (said.end_lineno - said.lineno + 1)
+    code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()
 
 
 def fast_precision():
@@ -321,7 +326,7 @@ def final_nll(folder):
 
 
 def newest(folder):
-    """The checkpoint of a run's last update, where its best may be an earlier one."""
+    """The checkpoint of a run's last update, with Adam's moments; its best may be an earlier one, without them."""
     return max(folder.glob("checkpoint-[0-9]*"))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -12,26 +13,32 @@ WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 _running = set()  # commands that were not told to stop yet
+_stopping = False
 
 
-def call(command, log=None):
-    """Runs a command and returns its messages, which the file `log` gets while it runs; ends the script with the last of
-    them where it fails. Where an exception comes meanwhile, as of Ctrl-C, the command is told to stop, and waited for."""
+def call(command, log=None, environment=None, own_session=False):
+    """Runs a command and returns its messages, which are added to the file `log` while it runs; ends the script with the
+    last of them where it fails. Where an exception comes meanwhile, as of Ctrl-C, the command is told to stop, and waited
+    for. `own_session`: signals of the terminal do not reach the command, and whoever calls hands them on (stop_calls())."""
     command = [str(part) for part in command]
-    with open(log, "w+b") if log else tempfile.TemporaryFile() as messages:
+    if _stopping:
+        sys.exit("stopped")
+    with open(log, "a+b") if log else tempfile.TemporaryFile() as messages:
+        begin = messages.seek(0, os.SEEK_END)
         try:
-            # In a group of its own, so that Ctrl-C in a terminal does not reach it beside us: the second signal kills.
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages,
-                                     start_new_session=True)
+                                     env=environment, start_new_session=own_session)
         except OSError as error:
             sys.exit(f"{command[0]}: {error.strerror}; scripts/build release builds the programs")
         _running.add(child)
         try:
+            if _stopping:
+                sys.exit("stopped")
             child.wait()
         finally:
-            stop_calls({child})
+            _stop(child)
             child.wait()
-        messages.seek(0)
+        messages.seek(begin)
         text = messages.read().decode(errors="replace")
     if child.returncode != 0:
         last = "\n".join(text.split("\n")[-20:])
@@ -40,12 +47,19 @@ def call(command, log=None):
     return text
 
 
-def stop_calls(children=None):
-    """Tells these commands, or all of call() that run, to stop; each once."""
-    for child in list(_running if children is None else children & _running):
+def stop_calls():
+    """Tells all of call() that run to stop, once, and lets none begin."""
+    global _stopping
+    _stopping = True
+    for child in list(_running):
+        _stop(child)
+
+
+def _stop(child):
+    if child in _running:
         _running.discard(child)
         if child.poll() is None:
-            child.terminate()
+            child.terminate()  # a second signal would end it before it has saved
 
 
 def add_program(parser):
