@@ -4,6 +4,7 @@
 
 #include "polymoe/config/planner_options.h"
 #include "polymoe/nn/moe/capacity.h"
+#include "polymoe/parallel/parallel_model.h"
 #include "polymoe/parallel/parameter_sync.h"
 #include "polymoe/tensor/torch_headers.h"
 
@@ -143,7 +144,10 @@ class StepModel {
       const double own = static_cast<double>(unit.shard_size());
       // Moments and master weights read and written, the gradient read, the lower precision written.
       const bool narrow = element_ < 4;
-      const double bytes = own * (24 + 4 + (narrow ? element_ : 0) + (o_.train.ema > 0 ? 8 : 0));
+      const bool narrow_gradients = o_.train.precision == NumberFormat::kBFloat16 &&
+                                    make_tiers(o_, sharding_of(o_.parallel, degrees_)).narrow_gradients;
+      const double bytes =
+          own * (24 + (narrow_gradients ? 2 : 4) + (narrow ? element_ : 0) + (o_.train.ema > 0 ? 8 : 0));
       if (tier == Tier::kDevice) return bytes / (kGiga * cluster_.device_bandwidth);
       const double disk = kGiga * cluster_.disk_bandwidth / processes_of_node(cluster_);
       double seconds = bytes / (kGiga * cluster_.host_bandwidth / processes_of_node(cluster_));

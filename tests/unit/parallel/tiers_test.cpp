@@ -156,6 +156,25 @@ TEST(Tiers, GradientsAreNarrowWhereThereIsOneOfEach) {
   EXPECT_FALSE(is_narrow(other, {.tensor = 2}));
 }
 
+// Stage 1 with one copy has the same updates, with gradients in float32.
+TEST(Tiers, NarrowGradientsChangeNoBit) {
+  constexpr std::int64_t kUpdates = 4;
+  RunOptions options = testing::tiny_run();
+  options.train.device = from_word<DeviceKind>(test_device_name());
+  options.train.precision = NumberFormat::kBFloat16;
+  options.train.micro_batches = 1;
+  const testing::Outcome narrow = testing::train_in_threads(options, kUpdates);
+  options.parallel.zero_stage = 1;
+  const testing::Outcome wide = testing::train_in_threads(options, kUpdates);
+  const OnGpu bounds(options.train.precision);
+  expect_same(narrow.losses, wide.losses, bounds.losses);
+  expect_same(narrow.norms, wide.norms, bounds.losses);
+  ASSERT_FALSE(wide.weights.empty());
+  for (const auto& [name, weight] : wide.weights) {
+    EXPECT_TRUE(same(narrow.weights.at(name), weight, bounds.weights)) << name;
+  }
+}
+
 TEST(Tiers, WhatIsInFilesIsNotInMemory) {
   const testing::TemporaryFolder folder;
   RunOptions options = testing::tiny_run();

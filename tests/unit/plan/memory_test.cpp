@@ -33,6 +33,7 @@ struct PlannedLayout {
   const char* precision = "float32";
   bool whole_experts = false;
   bool delayed = false;
+  std::int64_t micro_batches = 4;
 };
 
 std::ostream& operator<<(std::ostream& out, const PlannedLayout& layout) { return out << layout.name; }
@@ -46,6 +47,7 @@ RunOptions options_of(const PlannedLayout& layout, const std::string& folder) {
   options.parallel.expert_slicing = layout.whole_experts ? ExpertSlicing::kWhole : ExpertSlicing::kSliced;
   options.offload = {layout.optimizer, layout.gradients, layout.parameters, Tier::kDevice, folder, layout.delayed};
   options.train.precision = from_word<NumberFormat>(layout.precision);
+  options.train.micro_batches = layout.micro_batches;
   return options;
 }
 
@@ -105,6 +107,8 @@ INSTANTIATE_TEST_SUITE_P(
         PlannedLayout{"AloneHost", 1, 1, 1, 3, Tier::kHost, Tier::kHost, Tier::kHost},
         PlannedLayout{"AloneFile", 1, 1, 1, 3, Tier::kFile, Tier::kFile, Tier::kFile},
         PlannedLayout{"AloneBFloat16", 1, 1, 1, 0, Tier::kDevice, Tier::kDevice, Tier::kDevice, "bfloat16"},
+        PlannedLayout{"AloneBFloat16OneMicroBatch", 1, 1, 1, 0, Tier::kDevice, Tier::kDevice, Tier::kDevice, "bfloat16",
+                      false, false, 1},
         PlannedLayout{"AloneFloat16Z3", 1, 1, 1, 3, Tier::kHost, Tier::kDevice, Tier::kDevice, "float16"},
         PlannedLayout{"AloneDelayed", 1, 1, 1, 0, Tier::kHost, Tier::kDevice, Tier::kDevice, "float32", false, true},
         PlannedLayout{"D2Z1", 2, 1, 1, 1, Tier::kDevice, Tier::kDevice, Tier::kDevice},
