@@ -16,7 +16,7 @@ namespace polymoe {
 class Mappings {
  public:
   /// What is done to fresh pages, and before they go back; may be empty. With hooks pages go back as they came, so what
-  /// is kept serves only nearly its own size.
+  /// is kept serves only nearly its own size, or where it is small any smaller one.
   struct Hooks {
     std::function<void(void* data, std::size_t bytes)> mapped;
     std::function<void(void* data)> unmapping;

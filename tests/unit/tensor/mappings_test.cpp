@@ -76,12 +76,19 @@ TEST(Mappings, WithHooksPagesGoBackAsTheyCame) {
   std::set<void*> there;
   Mappings mappings(
       {[&](void* data, std::size_t) { there.insert(data); }, [&](void* data) { EXPECT_EQ(there.erase(data), 1u); }});
-  void* const large = mappings.take(64 * kPage);
-  mappings.give(large);
-  void* const half = mappings.take(32 * kPage);  // 64 were too many, and went for the sake of the peak
+  mappings.give(mappings.take(640 * kPage));
+  void* const half = mappings.take(320 * kPage);  // 640 were too many, and went for the sake of the peak
   EXPECT_EQ(there, std::set<void*>{half});
+  EXPECT_EQ(mappings.bytes(), 320 * kPage);
   mappings.give(half);
-  EXPECT_EQ(mappings.take(30 * kPage), half);
+  EXPECT_EQ(mappings.take(300 * kPage), half);
+}
+
+TEST(Mappings, WithHooksSmallPiecesServeAnySmallSize) {
+  int mapped = 0;
+  Mappings mappings({[&](void*, std::size_t) { ++mapped; }, [](void*) {}});
+  for (const std::size_t pages : {200, 3, 150, 40}) mappings.give(mappings.take(pages * kPage));
+  EXPECT_EQ(mapped, 1);
 }
 
 }  // namespace
