@@ -123,7 +123,7 @@ class Experiment:
         if path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
             sys.exit(f"{self.name}: {self.out} was made with other settings or another version of the experiment; remove "
                      "it or name another --out")
-        write_whole(path, json.dumps(settings) + "\n")
+        trainings.write_whole(path, json.dumps(settings) + "\n")
 
     def seeds(self):
         return range(1, self.size["seeds"] + 1)
@@ -167,7 +167,7 @@ class Experiment:
                 write_lines(folder / f"{part}.{language}.gz", lines)
                 counts[part] = len(lines)
         about = {"name": "verses", "languages": languages, "splits": counts}
-        write_whole(folder / "corpus.json", json.dumps(about))
+        trainings.write_whole(folder / "corpus.json", json.dumps(about))
         return folder
 
     def call(self, *arguments, log=None):
@@ -212,7 +212,7 @@ class Experiment:
             path = self.out / "rows" / f"{arm.replace(' ', '-').replace('/', '-')}.{seed}.json"
             if not path.exists():
                 row = {"arm": arm, "seed": seed, "commit": self.origin["commit"], **function()}
-                write_whole(path, json.dumps(row) + "\n")
+                trainings.write_whole(path, json.dumps(row) + "\n")
             return json.loads(path.read_text(encoding="utf-8"))
         return self.parallel(one, [unit for unit in units if self.wants(unit[0])])
 
@@ -274,13 +274,6 @@ def fast_precision():
 def folder_name(arm, seed):
     """The folder of a training by the name of its arm."""
     return re.sub("[ ,']+", "-", arm) + f".{seed}"
-
-
-def write_whole(path, text):
-    """A file that is there whole or not at all, whatever ends the script."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _corpora(specs):

@@ -108,11 +108,15 @@ def origin(*command):
     return json.loads(done.stdout)
 
 
+def write_whole(path, text):
+    """A file that is there whole or not at all, whatever ends the script."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 def write_result(name, result, script, made_by=None, path=None):
     """Writes build/results/NAME.json, or `path`, with its origin: `made_by`, or this command and the commit of now."""
     path = path or ROOT / "build" / "results" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({**result, **(made_by or origin(script, *sys.argv[1:]))}, indent=1) + "\n",
-                       encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps({**result, **(made_by or origin(script, *sys.argv[1:]))}, indent=1) + "\n")

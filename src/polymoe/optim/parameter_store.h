@@ -48,11 +48,11 @@ struct ParameterUnit {
   std::int64_t stage = 0;
 
   at::Tensor values;                 ///< [size], the parameters' element type
-  at::Tensor gradients;              ///< [size] float32, sums over what was collected; or Tiers::narrow_gradients
+  at::Tensor gradients;              ///< [size] float32 sums of what was collected; bfloat16 with narrow_gradients
   bool gradients_are_stale = false;  ///< they are of an update before: what is collected next replaces them
   at::Tensor own_values;      ///< [shard size], the own part of `values`; a view of it unless parameters are sharded
   at::Tensor master;          ///< [shard size] float32 weights: `own_values` itself where that is float32
-  at::Tensor own_gradients;   ///< [shard size] as `gradients`, and with one shard that itself
+  at::Tensor own_gradients;   ///< [shard size] of the type of `gradients`; with one shard `gradients` itself
   at::Tensor late_gradients;  ///< [shard size] float32; those of the batch before, for a delayed update; else undefined
   at::Tensor first_moments;   ///< [shard size] float32
   at::Tensor second_moments;  ///< [shard size] float32

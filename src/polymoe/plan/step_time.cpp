@@ -140,12 +140,12 @@ class StepModel {
 
   double update() const {
     const Tier tier = o_.offload.optimizer;
+    const bool narrow_gradients = o_.train.precision == NumberFormat::kBFloat16 &&
+                                  make_tiers(o_, sharding_of(o_.parallel, degrees_)).narrow_gradients;
     return sum_over_units([&](const ParameterUnit& unit) {
       const double own = static_cast<double>(unit.shard_size());
       // Moments and master weights read and written, the gradient read, the lower precision written.
       const bool narrow = element_ < 4;
-      const bool narrow_gradients = o_.train.precision == NumberFormat::kBFloat16 &&
-                                    make_tiers(o_, sharding_of(o_.parallel, degrees_)).narrow_gradients;
       const double bytes =
           own * (24 + (narrow_gradients ? 2 : 4) + (narrow ? element_ : 0) + (o_.train.ema > 0 ? 8 : 0));
       if (tier == Tier::kDevice) return bytes / (kGiga * cluster_.device_bandwidth);
